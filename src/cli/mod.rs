@@ -1,0 +1,3 @@
+//! The commands: one file each. Results go to standard output, diagnostics to standard error.
+
+pub mod exit;

@@ -1,0 +1,211 @@
+//! The configuration: what the operator wrote, checked once, as the rest of the program takes it.
+//!
+//! A [`Config`] that exists is valid. [`load`] reports every problem of a file at once, each with
+//! `file:line:column`, the path of the key, a caret and the nearest valid word; nothing is opened, created or
+//! sent before that.
+
+mod secret;
+
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
+
+use reqwest::{Method, Url, header::HeaderName};
+
+pub use secret::Secret;
+
+/// A valid configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub state_dir: PathBuf,
+    pub drain_timeout: Duration,
+    pub sources: Vec<Source>,
+    pub forwarders: Vec<Forwarder>,
+    pub admin: Option<Admin>,
+    pub diagnostics: Diagnostics,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    pub name: String,
+    pub kind: SourceKind,
+    pub schema: Schema,
+    /// A longer line goes to the dead letters; bytes without the line end.
+    pub max_event_bytes: usize,
+}
+
+/// The kinds of source that are built. Others are refused when the configuration is checked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceKind {
+    File(FileSource),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileSource {
+    /// Paths or globs, as written.
+    pub include: Vec<String>,
+    /// Globs; one without a `/` is matched against the file name, else against the whole path.
+    pub exclude: Vec<String>,
+    pub start_at: StartAt,
+    /// How often the paths are scanned. inotify makes it prompter, never more correct.
+    pub scan_interval: Duration,
+    /// How long a rotated or deleted file must be quiet at its end before it counts as finished.
+    pub seal_after: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartAt {
+    Beginning,
+    End,
+}
+
+/// What a source's lines are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// Recognised per record; until the four systems are built in, the same as `Generic`.
+    Auto,
+    /// Any JSON object; the event type is the first of `type`, `event_type`, `eventType`, `action`, `event`, `name`.
+    Generic,
+    /// Any text; it is not checked to be JSON.
+    Raw,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forwarder {
+    pub name: String,
+    pub uri: Url,
+    pub method: Method,
+    pub token: Option<Token>,
+    pub headers: Vec<(HeaderName, Secret)>,
+    /// Names of the sources it follows, in the configuration's order.
+    pub sources: Vec<String>,
+    pub filter: Filter,
+    pub format: Format,
+    pub framing: Framing,
+    pub compression: Compression,
+    /// Of the body as it is sent; the profile's unless overridden.
+    pub content_type: String,
+    /// The header's text where the body is compressed.
+    pub content_encoding: String,
+    pub user_agent: String,
+    /// Of a whole request, from connecting to the end of the response's head.
+    pub timeout: Duration,
+    pub batch: BatchLimits,
+    pub retry: Retry,
+    pub in_flight: usize,
+    pub tls: Tls,
+    /// Statuses whose verdict the operator changed.
+    pub responses: Vec<(u16, Verdict)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Token {
+    Inline(Secret),
+    /// Re-read when it changes and after a 401.
+    File(PathBuf),
+}
+
+/// Event types a forwarder lets pass: `enabled` less `disabled`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filter {
+    pub enabled: EventTypes,
+    pub disabled: EventTypes,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum EventTypes {
+    All,
+    These(BTreeSet<String>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    Cef,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Each event ends with `\n`, the last too.
+    Lines,
+    /// One JSON array.
+    Array,
+    /// One event a request, as it is.
+    Single,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    None,
+    Gzip(Level),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Fast,
+    Default,
+    Best,
+    /// The backend's own number.
+    Number(u8),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchLimits {
+    pub max_events: usize,
+    /// Bytes of the body before compression; one event above it goes alone.
+    pub max_bytes: usize,
+    pub max_age: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    pub initial: Duration,
+    pub max: Duration,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM roots to trust instead of the platform's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM chain and key of the client certificate; both or neither.
+    pub client: Option<ClientCertificate>,
+    pub insecure_skip_verify: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
+}
+
+/// What an answer means for the batch and for the forwarder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The receiver has the batch.
+    Delivered,
+    /// Try again later, for ever.
+    Retry,
+    /// Read the token again, try once more at once, then hold.
+    Unauthorized,
+    /// The receiver refuses us: keep everything, raise an alarm, probe slowly.
+    Hold,
+    /// Too large: halve.
+    Halve,
+    /// The receiver refuses this batch: narrow it down to the event that causes it.
+    Narrow,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    pub listen: SocketAddr,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostics {
+    pub level: tracing::Level,
+    pub format: DiagnosticsFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiagnosticsFormat {
+    Text,
+    Json,
+}

@@ -1,0 +1,1 @@
+//! One record's bytes, and what its schema says of them.

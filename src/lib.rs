@@ -1,0 +1,35 @@
+//! auditpost ships audit events to webhooks and never loses one in silence.
+//!
+//! **Sources write to logs; logs keep; forwarders follow.** The modules stand in the order in which an event
+//! passes them:
+//!
+//! ```text
+//!  source ─► log ◄─ follow → check → filter → encode → batch → compress → deliver → settle
+//!  file      segments └────────────────────── one forwarder ──────────────────────────┘
+//!            of lines ◄── release ◄── the lowest durable cursor of all forwarders
+//! ```
+//!
+//! `source` and `forwarder` never import each other; they meet at `log`.
+
+pub mod config;
+
+pub mod source;
+
+pub mod log;
+
+pub mod event;
+
+pub mod schema;
+
+pub mod forwarder;
+
+pub mod admin;
+
+pub mod app;
+pub mod cli;
+
+pub mod durable;
+pub mod lock;
+
+/// The program's version, as in `User-Agent: auditpost/VERSION`.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,65 @@
+//! Where something stands in a log.
+//!
+//! A log is an ordered run of numbered segments; a segment is a file of lines. Offsets are bytes from the
+//! segment's beginning. A cursor names the next unread byte, and every range is half-open: `[start, end)`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The number of a segment within its log. Later lives of a file have higher numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SegmentId(pub u64);
+
+impl fmt::Display for SegmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The half-open byte range `[start, end)` of one segment; both ends stand at line ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    pub segment: SegmentId,
+    pub start: u64,
+    pub end: u64,
+}
+
+impl Range {
+    pub fn len(&self) -> u64 {
+        self.end - self.start
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+}
+
+/// What a batch covers: ranges in the order in which they were read.
+///
+/// Neighbouring ranges of one segment are kept joined, so a batch from one file has one range.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Span(pub Vec<Range>);
+
+impl Span {
+    /// Adds a range at the end, joining it to the last one where they touch.
+    pub fn push(&mut self, range: Range) {
+        if range.is_empty() {
+            return;
+        }
+        match self.0.last_mut() {
+            Some(last) if last.segment == range.segment && last.end == range.start => last.end = range.end,
+            _ => self.0.push(range),
+        }
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.0.iter().map(Range::len).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,1 @@
+//! Sources: where events come from. A source writes to a log, or tells a log which files are its segments.
