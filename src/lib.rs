@@ -25,11 +25,9 @@ pub mod forwarder;
 
 pub mod admin;
 
-pub mod app;
 pub mod cli;
 
 pub mod durable;
-pub mod lock;
 
 /// The program's version, as in `User-Agent: auditpost/VERSION`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,5 +1,101 @@
 //! Logs keep records until every forwarder is past them.
+//!
+//! A log is an ordered run of numbered segments; a segment is a file of lines. A *tailed* log's segments are the
+//! application's own files: the file is the queue, nothing is copied. Whoever watches the files (the log's
+//! [`Tail`](tail::Tail)) publishes the unreleased segments; forwarders read them with a [`Reader`] at cursors of
+//! their own, and report on the [`Board`] how far they are durably past. What all are past is released.
+//!
+//! What always holds: a segment is published after its number is durable in the catalog; its size only grows;
+//! it stays published until every forwarder's *durable* cursor is at its end.
 
+pub mod board;
+pub mod catalog;
+pub mod identity;
+pub mod lines;
 pub mod position;
+pub mod reader;
+pub mod segment;
+pub mod tail;
 
-pub use position::{Range, SegmentId, Span};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use tokio::sync::{Notify, watch};
+
+pub use board::Board;
+pub use position::{Anchor, Mark, Range, SegmentId, Span};
+pub use reader::{Item, ReadEnd, Reader, Take};
+pub use segment::{Segment, State};
+
+/// The unreleased segments in ascending order, as of one scan.
+pub type Segments = Arc<Vec<Arc<Segment>>>;
+
+/// One log, as its forwarders see it. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// The source's name.
+    pub name: Arc<str>,
+    /// Random, made with the log's catalog: event ids stay unique where state was lost.
+    pub id: Arc<str>,
+    pub board: Arc<Board>,
+    segments: watch::Receiver<Segments>,
+    suspicion: Arc<Suspicion>,
+}
+
+/// What readers saw that does not fit, for the scanner to look into at once.
+#[derive(Debug, Default)]
+struct Suspicion {
+    /// Marks whose bytes were not there any more.
+    marks: Mutex<HashMap<SegmentId, Mark>>,
+    wake: Notify,
+}
+
+impl Log {
+    /// A log and the sender with which its scanner publishes segments.
+    pub fn new(name: &str, id: &str) -> (Self, watch::Sender<Segments>) {
+        let (sender, segments) = watch::channel(Segments::default());
+        let log =
+            Self { name: name.into(), id: id.into(), board: Arc::default(), segments, suspicion: Arc::default() };
+        (log, sender)
+    }
+
+    pub fn segments(&self) -> Segments {
+        self.segments.borrow().clone()
+    }
+
+    /// Whoever awaits a change on it is woken when segments appear, grow, change their state or are released.
+    pub fn changes(&self) -> watch::Receiver<Segments> {
+        self.segments.clone()
+    }
+
+    /// A reader found other bytes before `mark` than it had read there: the file is another life by now.
+    pub fn suspect(&self, segment: SegmentId, mark: Mark) {
+        self.suspicion.marks.lock().expect("nothing panics while it holds the marks").insert(segment, mark);
+        self.suspicion.wake.notify_one();
+    }
+
+    /// Asks for a scan now.
+    pub fn scan_soon(&self) {
+        self.suspicion.wake.notify_one();
+    }
+
+    /// Completes when a scan was asked for.
+    pub async fn scan_asked(&self) {
+        self.suspicion.wake.notified().await;
+    }
+
+    /// The suspicions since the last call.
+    pub fn take_suspicions(&self) -> HashMap<SegmentId, Mark> {
+        std::mem::take(&mut self.suspicion.marks.lock().expect("nothing panics while it holds the marks"))
+    }
+
+    /// An event's id: the same over every retry, restart and replay.
+    pub fn event_id(&self, segment: SegmentId, start: u64) -> String {
+        format!("{}-{}-{}-{}", self.name, self.id, segment, start)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// The number of a segment within its log. Later lives of a file have higher numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,4 +63,42 @@ impl Span {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// A hash of up to [`Anchor::BYTES`] bytes that stand just before a position.
+///
+/// Before an offset is used again, the bytes before it are hashed again: a file that was truncated and grew
+/// past the offset, or another file under the same name and inode, gives itself away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// How many bytes are hashed: fewer than [`Anchor::BYTES`] only near a file's beginning.
+    pub len: u16,
+    /// The first eight bytes of their SHA-256.
+    pub hash: u64,
+}
+
+impl Anchor {
+    /// The most bytes an anchor covers.
+    pub const BYTES: usize = 256;
+
+    /// The anchor of a position that `before` ends at; only its last [`Anchor::BYTES`] bytes count.
+    pub fn of(before: &[u8]) -> Self {
+        let bytes = &before[before.len().saturating_sub(Self::BYTES)..];
+        let digest = Sha256::digest(bytes);
+        let mut hash = [0; 8];
+        hash.copy_from_slice(&digest[..8]);
+        Self { len: bytes.len() as u16, hash: u64::from_be_bytes(hash) }
+    }
+
+    /// How many bytes an anchor at `offset` covers.
+    pub fn len_at(offset: u64) -> usize {
+        usize::try_from(offset).unwrap_or(usize::MAX).min(Self::BYTES)
+    }
+}
+
+/// An offset in a segment and, where bytes stand before it, their anchor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    pub offset: u64,
+    pub anchor: Option<Anchor>,
 }

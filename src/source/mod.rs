@@ -1,1 +1,5 @@
 //! Sources: where events come from. A source writes to a log, or tells a log which files are its segments.
+
+pub mod file;
+pub mod paths;
+pub mod watch;

@@ -1,0 +1,124 @@
+//! Which lives of files are which segments, durably.
+//!
+//! ```text
+//! {"v":1,"log":"5f0c…","next":18}          the header: format, the log's random id, the next segment number
+//! {"id":17,"path":"…","key":{…},…}         one line a life, oldest first
+//! ```
+//!
+//! Every line is framed by a checksum ([`crate::durable`]). The file is small and is replaced as a whole when lives begin, move or end: a
+//! crash leaves the old one or the new one. A line that was damaged on disk is reported and left out: its file is
+//! then met as a new one and read from its beginning, which costs duplicates and loses nothing.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    identity::FileKey,
+    position::{Mark, SegmentId},
+};
+use crate::durable;
+
+/// The version of the format that this program writes.
+const VERSION: u32 = 1;
+
+#[derive(Debug, Default)]
+pub struct Catalog {
+    pub log: String,
+    pub next: u64,
+    pub lives: Vec<Entry>,
+    /// Lines that could not be read.
+    pub damaged: usize,
+}
+
+/// One life of a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub id: SegmentId,
+    pub lineage: PathBuf,
+    pub path: PathBuf,
+    pub key: FileKey,
+    pub stage: Stage,
+    /// Where its first bytes end, with their hash.
+    pub head: Mark,
+    /// Where the scanner last looked, with the hash of the bytes before it.
+    pub seen: Mark,
+    /// When it was last changed, as far as was seen: seconds and nanoseconds.
+    pub modified: (i64, u32),
+    pub start: Mark,
+    pub size: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    Active,
+    Draining,
+    Sealed,
+    Gone,
+    Released,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    v: u32,
+    log: String,
+    next: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    #[error("cannot read the catalog {path}: {source}; nothing was started, so that no file is read twice")]
+    Read { path: PathBuf, source: io::Error },
+    #[error(
+        "the catalog {path} is of version {found}, written by a newer auditpost; this one knows version {VERSION}: run that one, or move the state directory away to begin anew"
+    )]
+    Newer { path: PathBuf, found: u32 },
+    #[error(
+        "the catalog {path} has no readable header; it was left as it is. Move it away to begin anew: every file that still exists is then read from its beginning"
+    )]
+    Unreadable { path: PathBuf },
+}
+
+impl Catalog {
+    /// Reads the catalog; `None` where there is none yet.
+    pub fn load(path: &Path) -> Result<Option<Self>, CatalogError> {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(CatalogError::Read { path: path.to_owned(), source }),
+        };
+        let mut lines = durable::lines(&bytes);
+        let header: Header = lines
+            .next()
+            .and_then(Result::ok)
+            .and_then(|line| serde_json::from_slice(line).ok())
+            .ok_or_else(|| CatalogError::Unreadable { path: path.to_owned() })?;
+        if header.v > VERSION {
+            return Err(CatalogError::Newer { path: path.to_owned(), found: header.v });
+        }
+        let mut catalog = Self { log: header.log, next: header.next, ..Self::default() };
+        for line in lines {
+            match line.ok().and_then(|line| serde_json::from_slice::<Entry>(line).ok()) {
+                Some(entry) => catalog.lives.push(entry),
+                None => catalog.damaged += 1,
+            }
+        }
+        let newest = catalog.lives.iter().map(|life| life.id.0 + 1).max().unwrap_or(0);
+        catalog.next = catalog.next.max(newest);
+        Ok(Some(catalog))
+    }
+
+    /// Replaces the file; when this returns, the new one is on disk.
+    pub fn save(&self, path: &Path) -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(256 * (self.lives.len() + 1));
+        durable::push_line(&mut bytes, &Header { v: VERSION, log: self.log.clone(), next: self.next });
+        for life in &self.lives {
+            durable::push_line(&mut bytes, life);
+        }
+        durable::replace(path, &bytes)
+    }
+}

@@ -1,0 +1,147 @@
+//! Which file this is.
+//!
+//! A path says little: it names another file after a rotation. An inode says little more: ext4 gives the same
+//! number out again at once. A file is the same one when inode and birth time agree *and* the bytes before the
+//! offset that is about to be used still hash to the [`Anchor`] that was taken there. The device number is
+//! trusted while this process runs and is no more than a hint over a restart: it may change with a remount.
+
+use std::{
+    fs::File,
+    io,
+    os::{fd::AsFd, unix::fs::FileExt},
+    path::Path,
+};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxFlags};
+use serde::{Deserialize, Serialize};
+
+use super::position::{Anchor, Mark};
+
+/// What the kernel says of which file it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FileKey {
+    pub device: (u32, u32),
+    pub inode: u64,
+    /// Seconds and nanoseconds of its birth; `None` where the file system does not keep it.
+    pub born: Option<(i64, u32)>,
+}
+
+impl FileKey {
+    /// The same file as far as inode and birth tell, for use over a restart.
+    pub fn same_but_device(&self, other: &Self) -> bool {
+        self.inode == other.inode
+            && match (self.born, other.born) {
+                (Some(a), Some(b)) => a == b,
+                _ => true,
+            }
+    }
+}
+
+/// A file as it was at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    pub key: FileKey,
+    pub size: u64,
+    /// Seconds and nanoseconds.
+    pub modified: (i64, u32),
+    pub regular: bool,
+}
+
+/// Looks at what `path` names, through symbolic links.
+pub fn look(path: &Path) -> io::Result<Sight> {
+    Ok(rustix::fs::statx(CWD, path, AtFlags::empty(), WANTED).map(sight)?)
+}
+
+/// Looks at an open file.
+pub fn look_at(file: &File) -> io::Result<Sight> {
+    Ok(rustix::fs::statx(file.as_fd(), "", AtFlags::EMPTY_PATH, WANTED).map(sight)?)
+}
+
+/// Opens for reading without waiting (a FIFO without a writer would) and says what was opened.
+pub fn open(path: &Path) -> io::Result<(File, Sight)> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let sight = look_at(&file)?;
+    Ok((file, sight))
+}
+
+/// The mark at `offset`: fails with `UnexpectedEof` where the file is shorter.
+pub fn mark_at(file: &File, offset: u64) -> io::Result<Mark> {
+    let len = Anchor::len_at(offset);
+    if len == 0 {
+        return Ok(Mark { offset, anchor: None });
+    }
+    let mut bytes = [0; Anchor::BYTES];
+    file.read_exact_at(&mut bytes[..len], offset - len as u64)?;
+    Ok(Mark { offset, anchor: Some(Anchor::of(&bytes[..len])) })
+}
+
+/// Whether the file still has, before the mark, the bytes that were there when the mark was taken.
+/// A file that is too short has not.
+pub fn still_has(file: &File, mark: &Mark) -> io::Result<bool> {
+    match mark_at(file, mark.offset) {
+        Ok(now) => Ok(mark.anchor.is_none() || now.anchor == mark.anchor),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The mark at the end of a file's head: its first bytes, [`Anchor::BYTES`] at most.
+pub fn head(file: &File, size: u64) -> io::Result<Mark> {
+    mark_at(file, size.min(Anchor::BYTES as u64))
+}
+
+const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
+
+fn sight(stat: Statx) -> Sight {
+    let has_birth = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
+    Sight {
+        key: FileKey {
+            device: (stat.stx_dev_major, stat.stx_dev_minor),
+            inode: stat.stx_ino,
+            born: has_birth.then_some((stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec)),
+        },
+        size: stat.stx_size,
+        modified: (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec),
+        regular: FileType::from_raw_mode(u32::from(stat.stx_mode)) == FileType::RegularFile,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_truncated_and_grew_again_is_told_by_its_anchor() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        std::fs::write(&path, "one\ntwo\nthree\n").unwrap();
+        let (file, before) = open(&path).unwrap();
+        let mark = mark_at(&file, 8).unwrap();
+        assert!(still_has(&file, &mark).unwrap());
+        std::fs::write(&path, "ONE\nTWO\nTHREE\nFOUR\n").unwrap();
+        let after = look(&path).unwrap();
+        assert_eq!(after.key, before.key);
+        assert!(after.size > mark.offset);
+        assert!(!still_has(&file, &mark).unwrap());
+        std::fs::write(&path, "ONE\n").unwrap();
+        assert!(!still_has(&file, &mark).unwrap());
+    }
+
+    #[test]
+    fn a_fifo_without_a_writer_is_opened_without_waiting_and_is_not_regular() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fifo");
+        rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        assert!(!open(&path).unwrap().1.regular);
+    }
+
+    #[test]
+    fn the_device_number_may_change_over_a_restart() {
+        let key = FileKey { device: (1, 2), inode: 7, born: Some((5, 6)) };
+        assert!(key.same_but_device(&FileKey { device: (9, 9), ..key }));
+        assert!(!key.same_but_device(&FileKey { born: Some((5, 7)), ..key }));
+        assert!(!key.same_but_device(&FileKey { inode: 8, ..key }));
+    }
+}

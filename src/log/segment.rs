@@ -1,0 +1,151 @@
+//! A segment: one life of a file, shared by the scanner that watches it and the forwarders that read it.
+//!
+//! ```text
+//! Active ──its path names another file, or none──► Draining ──quiet at its end──► Sealed ──► released
+//!    └──truncated or rewritten──► Gone             ▲──────────── growth ──────────┘
+//! ```
+//!
+//! The descriptor is held from the first sight to the release: it is the pin that keeps a rotated or deleted
+//! file readable. Where descriptors are short, a file that still stands at its path is opened on demand
+//! instead, and verified.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use super::{
+    identity::{self, FileKey},
+    position::{Mark, SegmentId},
+};
+
+/// How far a segment's life has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its path names it.
+    Active,
+    /// Rotated away or deleted; a writer may still have it open.
+    Draining,
+    /// At rest: its unterminated last line, if any, is a line now.
+    Sealed,
+    /// Its bytes are gone: truncated, rewritten, or deleted while nobody held it.
+    Gone,
+}
+
+#[derive(Debug)]
+pub struct Segment {
+    pub id: SegmentId,
+    /// Segments of one lineage are generations of one file and are read oldest first.
+    pub lineage: Arc<Path>,
+    /// The first byte that counts: 0, or where the file ended when `startAt: end` first saw it.
+    pub start: Mark,
+    /// Bytes as last seen. It only grows; a file that shrinks is another life.
+    size: AtomicU64,
+    place: Mutex<Place>,
+}
+
+#[derive(Clone, Debug)]
+struct Place {
+    state: State,
+    path: PathBuf,
+    key: FileKey,
+    pin: Option<Arc<File>>,
+    /// The file's first bytes: what a reader that stands at the beginning can know its file by.
+    head: Mark,
+}
+
+impl Segment {
+    pub fn new(
+        id: SegmentId,
+        lineage: Arc<Path>,
+        start: Mark,
+        size: u64,
+        state: State,
+        path: PathBuf,
+        key: FileKey,
+    ) -> Self {
+        let place = Place { state, path, key, pin: None, head: Mark::default() };
+        Self { id, lineage, start, size: AtomicU64::new(size), place: Mutex::new(place) }
+    }
+
+    pub fn head(&self) -> Mark {
+        self.place().head
+    }
+
+    pub fn set_head(&self, head: Mark) {
+        self.place().head = head;
+    }
+
+    pub fn state(&self) -> State {
+        self.place().state
+    }
+
+    pub fn set_state(&self, state: State) {
+        self.place().state = state;
+    }
+
+    pub fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    pub fn grow_to(&self, size: u64) {
+        self.size.fetch_max(size, Ordering::AcqRel);
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.place().path.clone()
+    }
+
+    pub fn key(&self) -> FileKey {
+        self.place().key
+    }
+
+    /// The file was renamed.
+    pub fn moved_to(&self, path: PathBuf) {
+        self.place().path = path;
+    }
+
+    /// The same content is now in another file: the copy that copytruncate made, or a move across file systems.
+    pub fn continue_in(&self, path: PathBuf, key: FileKey, pin: Option<Arc<File>>) {
+        let mut place = self.place();
+        place.path = path;
+        place.key = key;
+        place.pin = pin;
+    }
+
+    /// Holds the descriptor from now on.
+    pub fn pin(&self, file: Arc<File>) {
+        self.place().pin = Some(file);
+    }
+
+    pub fn is_pinned(&self) -> bool {
+        self.place().pin.is_some()
+    }
+
+    /// Lets go of the descriptor; readers that hold it keep it until they are done.
+    pub fn unpin(&self) {
+        self.place().pin = None;
+    }
+
+    /// The file, to read with offsets of one's own. `NotFound` where the path names another file by now.
+    pub fn open(&self) -> io::Result<Arc<File>> {
+        let place = self.place().clone();
+        if let Some(pin) = place.pin {
+            return Ok(pin);
+        }
+        let (file, sight) = identity::open(&place.path)?;
+        if sight.key != place.key {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the path names another file now"));
+        }
+        Ok(Arc::new(file))
+    }
+
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().expect("nothing panics while it holds a segment's place")
+    }
+}

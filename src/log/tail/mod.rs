@@ -1,0 +1,381 @@
+//! The tailed log's scanner: it turns what stands on disk into segments.
+//!
+//! A scan is what is correct; everything that only makes it prompt (inotify, a reader's suspicion) ends in one.
+//! It goes through the same steps each time:
+//!
+//! 1. *meet*: match what the paths name with the lives that are known, by device, inode and birth;
+//! 2. *check*: see that each life still has the bytes it had; one that has not is bereft;
+//! 3. *arrive*: give the unknown files their numbers, oldest first — unless one is the copy of a bereft life
+//!    (copytruncate), which continues in it, or may be about to become one, which is held back for a while;
+//! 4. *retire*: drain, seal and release lives whose path names another file, or none.
+//!
+//! New numbers are durable in the catalog before a segment is published. An offset is never given to a file
+//! because its name or its first line is familiar, and no file is skipped because it is short.
+
+mod arrive;
+mod content;
+mod notices;
+mod retire;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+use tracing::warn;
+
+use self::notices::Notices;
+use super::{
+    Log, Segments,
+    catalog::{Catalog, CatalogError, Entry, Stage},
+    identity::{self, FileKey, Sight},
+    position::{Mark, SegmentId},
+    segment::{Segment, State},
+};
+use crate::config::{FileSource, StartAt};
+
+/// What one look at the configured paths found.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub paths: Vec<PathBuf>,
+    /// Directories that could not be listed: what is missing in this scan may be there all the same.
+    pub unreadable: Vec<(PathBuf, io::Error)>,
+}
+
+/// Numbers of a source, for the metrics.
+#[derive(Debug, Default)]
+pub struct TailFacts {
+    pub files_matched: std::sync::atomic::AtomicU64,
+    pub files_open: std::sync::atomic::AtomicU64,
+    pub truncations: std::sync::atomic::AtomicU64,
+}
+
+#[derive(Debug)]
+pub struct Tail {
+    source: FileSource,
+    log: Log,
+    publish: watch::Sender<Segments>,
+    facts: Arc<TailFacts>,
+    catalog: PathBuf,
+    /// Files below it are our own and never read.
+    state_dir: PathBuf,
+    lives: BTreeMap<SegmentId, Life>,
+    /// The newest life of each file.
+    newest: HashMap<FileKey, SegmentId>,
+    /// Copies that may be in the making, since when.
+    held: HashMap<FileKey, Held>,
+    next: u64,
+    /// The first scan of the first start: `startAt: end` applies.
+    first: bool,
+    /// Lives from the catalog, not yet matched with files.
+    unresolved: BTreeSet<SegmentId>,
+    pins: usize,
+    dirty: bool,
+    notices: Notices,
+}
+
+/// One life of a file, and what the scanner knows of it beside what it shares.
+#[derive(Debug)]
+struct Life {
+    segment: Arc<Segment>,
+    /// Its bytes up to here were checked last.
+    seen: Mark,
+    /// When its content was last seen to change.
+    modified: (i64, u32),
+    quiet_since: Instant,
+    /// Scans in a row that did not find it under any name.
+    missing: u8,
+    released: bool,
+    /// Its bytes were found to be gone in this scan.
+    bereft: bool,
+}
+
+/// What the source's paths name: regular files only, each under one path.
+#[derive(Debug, Default)]
+struct Named {
+    keys: HashMap<FileKey, PathBuf>,
+    /// Paths of which others may be rotated generations: those above, and the lineages known.
+    bases: HashSet<PathBuf>,
+}
+
+/// A file that is not read yet because it may be a copy in the making.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    size: u64,
+    since: Instant,
+}
+
+/// A file that a path names and no life is known of.
+#[derive(Debug)]
+struct Unknown {
+    path: PathBuf,
+    sight: Sight,
+    /// Where it is a generation that was missed, or a possible copy, of this lineage.
+    lineage: Option<Arc<Path>>,
+    /// It counts only as the continuation of a bereft life.
+    only_as_copy: bool,
+    /// It lost the bytes of an earlier life.
+    reborn: bool,
+}
+
+impl Tail {
+    /// Opens the log of a source at `dir` (`<stateDir>/sources/<name>`). `claims`: for each segment, the marks at
+    /// which forwarders stand. `pins`: how many descriptors may be held for files that still stand at their path.
+    pub fn open(
+        name: &str,
+        source: FileSource,
+        dir: &Path,
+        state_dir: &Path,
+        claims: &HashMap<SegmentId, Vec<Mark>>,
+        pins: usize,
+    ) -> Result<(Self, Log), CatalogError> {
+        let path = dir.join("catalog");
+        let loaded = Catalog::load(&path)?;
+        let first = loaded.is_none();
+        let catalog =
+            loaded.unwrap_or_else(|| Catalog { log: format!("{:08x}", fastrand::u32(..)), ..Catalog::default() });
+        if catalog.damaged > 0 {
+            warn!(source = name, path = %path.display(), lines = catalog.damaged,
+                "the catalog was damaged on disk; files it no longer knows are read again from their beginning");
+        }
+        let (log, publish) = Log::new(name, &catalog.log);
+        let mut tail = Self {
+            source,
+            log: log.clone(),
+            publish,
+            facts: Arc::default(),
+            catalog: path,
+            state_dir: state_dir.canonicalize().unwrap_or_else(|_| state_dir.to_owned()),
+            lives: BTreeMap::new(),
+            newest: HashMap::new(),
+            held: HashMap::new(),
+            next: catalog.next.max(1),
+            first,
+            unresolved: BTreeSet::new(),
+            pins,
+            dirty: first,
+            notices: Notices::new(name),
+        };
+        for entry in catalog.lives {
+            let claims = claims.get(&entry.id).map_or(&[][..], Vec::as_slice);
+            tail.remember(entry, claims);
+        }
+        Ok((tail, log))
+    }
+
+    pub fn facts(&self) -> Arc<TailFacts> {
+        self.facts.clone()
+    }
+
+    /// The directories to watch for prompt news.
+    pub fn directories(&self) -> BTreeSet<PathBuf> {
+        self.lives
+            .values()
+            .filter(|life| !life.released)
+            .filter_map(|life| life.segment.path().parent().map(Path::to_owned))
+            .collect()
+    }
+
+    /// One scan. Blocks on the file system.
+    pub fn scan(&mut self, found: Found) {
+        let now = Instant::now();
+        let suspicions = self.log.take_suspicions();
+        let consistent = found.unreadable.is_empty();
+        for (path, error) in &found.unreadable {
+            self.notices.unreadable(path, error);
+        }
+        let (named, mut unknown) = self.meet(&found.paths, now);
+        unknown.extend(self.check(&named, &suspicions, now));
+        self.missed_generations(&named, &mut unknown);
+        self.arrive(unknown, &named, now);
+        self.retire(&named, consistent, now);
+        self.first = false;
+        self.notices.end_of_scan();
+        self.keep();
+        self.tell();
+    }
+
+    /// A hint that these paths were written to: takes note of the new sizes, no more. False where a scan is needed.
+    pub fn glance(&self, paths: &BTreeSet<PathBuf>) -> bool {
+        let mut grew = false;
+        for path in paths {
+            let Ok(sight) = identity::look(path) else { return false };
+            let Some(life) = self.life_of(&sight.key) else { return false };
+            if life.released || sight.size < life.segment.size() {
+                return false;
+            }
+            grew |= sight.size > life.segment.size();
+            life.segment.grow_to(sight.size);
+        }
+        if grew {
+            self.publish.send_modify(|_| {});
+        }
+        true
+    }
+
+    /// Step 1: which life, if any, does each path name?
+    fn meet(&mut self, paths: &[PathBuf], now: Instant) -> (Named, Vec<Unknown>) {
+        let mut named = Named::default();
+        let mut sights: Vec<(PathBuf, Sight)> = Vec::new();
+        for path in paths {
+            let sight = match identity::look(path) {
+                Ok(sight) if sight.regular => sight,
+                Ok(_) => {
+                    self.notices.not_a_file(path);
+                    continue;
+                }
+                Err(error) => {
+                    self.notices.cannot_look(path, &error);
+                    continue;
+                }
+            };
+            match named.keys.get(&sight.key) {
+                Some(other) => {
+                    self.notices.twice(path, other);
+                    if self.life_of(&sight.key).is_some_and(|life| life.segment.path() == *path) {
+                        named.keys.insert(sight.key, path.clone());
+                    }
+                }
+                None => {
+                    named.keys.insert(sight.key, path.clone());
+                    sights.push((path.clone(), sight));
+                }
+            }
+        }
+        self.facts.files_matched.store(named.keys.len() as u64, Ordering::Relaxed);
+        let mut unknown = self.resolve(&sights, now);
+        for (path, sight) in sights {
+            if !self.newest.contains_key(&sight.key) {
+                let reborn = self.lives.values().any(|life| life.bereft && life.segment.key() == sight.key);
+                unknown.push(Unknown { path, sight, lineage: None, only_as_copy: false, reborn });
+            }
+        }
+        if !unknown.is_empty() {
+            named.bases = named.keys.values().cloned().collect();
+            named.bases.extend(self.lives.values().map(|life| life.segment.lineage.to_path_buf()));
+        }
+        self.held.retain(|key, _| named.keys.contains_key(key));
+        (named, unknown)
+    }
+
+    fn life_of(&self, key: &FileKey) -> Option<&Life> {
+        self.newest.get(key).and_then(|id| self.lives.get(id))
+    }
+
+    /// Puts a life of the catalog where the scans will look for its file.
+    fn remember(&mut self, entry: Entry, claims: &[Mark]) {
+        let state = match entry.stage {
+            Stage::Active => State::Active,
+            Stage::Draining | Stage::Released => State::Draining,
+            Stage::Sealed => State::Sealed,
+            Stage::Gone => State::Gone,
+        };
+        let id = entry.id;
+        let furthest = claims.iter().copied().chain([entry.seen]).max_by_key(|mark| mark.offset).unwrap_or_default();
+        let size = entry.size.max(furthest.offset);
+        let segment =
+            Segment::new(id, entry.lineage.as_path().into(), entry.start, size, state, entry.path, entry.key);
+        segment.set_head(entry.head);
+        self.lives.insert(
+            id,
+            Life {
+                segment: Arc::new(segment),
+                seen: furthest,
+                modified: entry.modified,
+                quiet_since: Instant::now(),
+                missing: 0,
+                released: entry.stage == Stage::Released,
+                bereft: false,
+            },
+        );
+        if state != State::Gone {
+            self.newest.insert(entry.key, id);
+        }
+        if !matches!(entry.stage, Stage::Gone | Stage::Released) {
+            self.unresolved.insert(id);
+        }
+    }
+
+    /// Writes the catalog where lives began, moved or ended. Until that works nothing new is told.
+    fn keep(&mut self) {
+        if !self.dirty {
+            return;
+        }
+        let catalog = Catalog {
+            log: self.log.id.to_string(),
+            next: self.next,
+            lives: self.lives.values().map(Life::entry).collect(),
+            damaged: 0,
+        };
+        match catalog.save(&self.catalog) {
+            Ok(()) => {
+                self.dirty = false;
+                self.notices.catalog_written();
+            }
+            Err(error) => self.notices.catalog_not_written(&self.catalog, &error),
+        }
+    }
+
+    /// Publishes the unreleased segments: those whose numbers are durable.
+    fn tell(&mut self) {
+        let open = self.lives.values().filter(|life| life.segment.is_pinned()).count();
+        self.facts.files_open.store(open as u64, Ordering::Relaxed);
+        let published = self.publish.borrow().clone();
+        if self.dirty {
+            // New lives wait until the catalog can be written; those already told may have grown.
+            self.publish.send_modify(|_| {});
+            return;
+        }
+        let segments: Vec<_> =
+            self.lives.values().filter(|life| !life.released).map(|life| life.segment.clone()).collect();
+        let same =
+            published.len() == segments.len() && published.iter().zip(&segments).all(|(a, b)| Arc::ptr_eq(a, b));
+        if same {
+            self.publish.send_modify(|_| {});
+        } else {
+            self.publish.send_replace(Arc::new(segments));
+        }
+    }
+
+    /// Writes sizes and marks as last seen: a better start next time, on which nothing depends.
+    pub fn close(mut self) {
+        self.dirty = true;
+        self.keep();
+    }
+
+    fn seal_after(&self) -> Duration {
+        self.source.seal_after
+    }
+
+    fn starts_at_end(&self) -> bool {
+        self.first && self.source.start_at == StartAt::End
+    }
+}
+
+impl Life {
+    fn entry(&self) -> Entry {
+        let stage = match self.segment.state() {
+            _ if self.released => Stage::Released,
+            State::Active => Stage::Active,
+            State::Draining => Stage::Draining,
+            State::Sealed => Stage::Sealed,
+            State::Gone => Stage::Gone,
+        };
+        Entry {
+            id: self.segment.id,
+            lineage: self.segment.lineage.to_path_buf(),
+            path: self.segment.path(),
+            key: self.segment.key(),
+            stage,
+            head: self.segment.head(),
+            seen: self.seen,
+            modified: self.modified,
+            start: self.segment.start,
+            size: self.segment.size(),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What a scan has to say, said once and not at every scan.
+
+use std::{
+    collections::HashSet,
+    io,
+    path::{Path, PathBuf},
+};
+
+use tracing::{error, info, warn};
+
+/// Remembers what was said; a cause that goes away and comes back is said again.
+#[derive(Debug)]
+pub struct Notices {
+    source: String,
+    said: HashSet<(PathBuf, &'static str)>,
+    /// What holds in this scan.
+    current: HashSet<(PathBuf, &'static str)>,
+    catalog_fails: bool,
+}
+
+impl Notices {
+    pub fn new(source: &str) -> Self {
+        Self { source: source.to_owned(), said: HashSet::new(), current: HashSet::new(), catalog_fails: false }
+    }
+
+    pub fn not_a_file(&mut self, path: &Path) {
+        if self.news(path, "not a file") {
+            warn!(source = self.source, path = %path.display(),
+                "not a regular file: it is not read; narrow `include` or add it to `exclude`");
+        }
+    }
+
+    pub fn cannot_look(&mut self, path: &Path, error: &io::Error) {
+        if self.news(path, "cannot look") {
+            warn!(source = self.source, path = %path.display(), %error,
+                "cannot look at the file; its events wait until it can be read, and are then read from where they stopped");
+        }
+    }
+
+    pub fn cannot_open(&mut self, path: &Path, error: &io::Error) {
+        if self.news(path, "cannot open") {
+            warn!(source = self.source, path = %path.display(), %error, uid = rustix::process::geteuid().as_raw(),
+                "cannot read the file; its events wait until it can be read");
+        }
+    }
+
+    pub fn unreadable(&mut self, path: &Path, error: &io::Error) {
+        if self.news(path, "cannot list") {
+            error!(source = self.source, path = %path.display(), %error,
+                "cannot list the directory; new files in it are not seen, and none is taken for deleted, until it can be");
+        }
+    }
+
+    pub fn twice(&mut self, path: &Path, other: &Path) {
+        if self.news(path, "twice") {
+            info!(source = self.source, path = %path.display(), same_as = %other.display(),
+                "two paths name one file; it is read once");
+        }
+    }
+
+    pub fn compressed(&mut self, path: &Path) {
+        if self.news(path, "compressed") {
+            warn!(source = self.source, path = %path.display(),
+                "the file is compressed: it is not read; add it to `exclude`");
+        }
+    }
+
+    pub fn utf16(&mut self, path: &Path) {
+        if self.news(path, "utf-16") {
+            error!(source = self.source, path = %path.display(),
+                "the file is UTF-16, which is not supported: it is not read; let the application write UTF-8");
+        }
+    }
+
+    pub fn our_own(&mut self, path: &Path) {
+        if self.news(path, "our own") {
+            error!(source = self.source, path = %path.display(),
+                "the file is in auditpost's own state directory: it is not read, it would feed itself");
+        }
+    }
+
+    pub fn held(&mut self, path: &Path, original: &Path) {
+        if self.news(path, "held") {
+            info!(source = self.source, path = %path.display(), copy_of = %original.display(),
+                "the file repeats another: it may be a rotation in the making and is looked at again before it is read");
+        }
+    }
+
+    pub fn catalog_not_written(&mut self, path: &Path, error: &io::Error) {
+        if !self.catalog_fails {
+            error!(source = self.source, path = %path.display(), %error,
+                "cannot write the catalog: new files wait, known ones are read on; make room or mend the state directory");
+        }
+        self.catalog_fails = true;
+    }
+
+    pub fn catalog_written(&mut self) {
+        if self.catalog_fails {
+            info!(source = self.source, "the catalog can be written again");
+        }
+        self.catalog_fails = false;
+    }
+
+    /// What did not hold in this scan may be said again when it returns.
+    pub fn end_of_scan(&mut self) {
+        self.said = std::mem::take(&mut self.current);
+    }
+
+    fn news(&mut self, path: &Path, what: &'static str) -> bool {
+        let key = (path.to_owned(), what);
+        let new = !self.said.contains(&key) && !self.current.contains(&key);
+        self.current.insert(key);
+        new
+    }
+}

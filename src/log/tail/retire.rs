@@ -1,0 +1,227 @@
+//! Lives that come to their end.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use tracing::{info, warn};
+
+use super::{Named, Tail, arrive::is_sibling};
+use crate::log::{
+    identity::{self, FileKey, Sight},
+    position::SegmentId,
+    segment::{Segment, State},
+};
+
+/// Scans in a row that must not find a file before it counts as gone: one may have looked while it was renamed.
+const MISSING_SCANS: u8 = 2;
+
+impl Tail {
+    /// Step 4: lives whose path names another file, or none, drain; the quiet ones are sealed; what every
+    /// forwarder is durably past is released.
+    pub(super) fn retire(&mut self, named: &Named, consistent: bool, now: Instant) {
+        for id in self.lives.keys().copied().collect::<Vec<_>>() {
+            if self.lives.get(&id).is_some_and(|life| life.released) {
+                self.keep_or_drop_released(id, named, consistent, now);
+                continue;
+            }
+            self.follow_its_name(id, named, consistent);
+            self.seal_if_quiet(id, now);
+            self.release_if_past(id);
+        }
+    }
+
+    fn follow_its_name(&mut self, id: SegmentId, named: &Named, consistent: bool) {
+        let Some(life) = self.lives.get_mut(&id) else { return };
+        let segment = life.segment.clone();
+        let (state, key, path) = (segment.state(), segment.key(), segment.path());
+        if state == State::Gone || self.newest.get(&key) != Some(&id) {
+            return;
+        }
+        match named.keys.get(&key) {
+            Some(name) if *name == path => {
+                life.missing = 0;
+                if state == State::Draining && *segment.lineage == **name {
+                    segment.set_state(State::Active);
+                    self.dirty = true;
+                }
+                return;
+            }
+            Some(name) => return self.renamed(id, name.clone()),
+            None => {}
+        }
+        if life.missing >= MISSING_SCANS {
+            return; // Deleted: held by its descriptor alone.
+        }
+        if identity::look(&path).is_ok_and(|sight| sight.key == key) {
+            life.missing = 0;
+            if state == State::Active {
+                self.drain(id);
+            }
+            return;
+        }
+        if let Some(name) = find_by_key(&segment.lineage, &key) {
+            return self.renamed(id, name);
+        }
+        if consistent {
+            life.missing += 1;
+            if life.missing >= MISSING_SCANS {
+                self.lost_its_name(id);
+            }
+        }
+    }
+
+    fn renamed(&mut self, id: SegmentId, name: PathBuf) {
+        let Some(life) = self.lives.get_mut(&id) else { return };
+        info!(source = %self.log.name, segment = %id, from = %life.segment.path().display(), to = %name.display(), "the file was renamed");
+        life.missing = 0;
+        life.segment.moved_to(name);
+        self.dirty = true;
+        if life.segment.state() == State::Active {
+            self.drain(id);
+        }
+    }
+
+    /// No path names it any more.
+    fn lost_its_name(&mut self, id: SegmentId) {
+        let Some(life) = self.lives.get_mut(&id) else { return };
+        let path = life.segment.path();
+        self.unresolved.remove(&id);
+        self.dirty = true;
+        if life.segment.is_pinned() {
+            info!(source = %self.log.name, segment = %id, path = %path.display(), "the file was deleted; it is held open until its events are delivered");
+            self.drain(id);
+        } else {
+            warn!(source = %self.log.name, segment = %id, path = %path.display(), seen_bytes = life.segment.size(),
+                "the file is gone and was not held open; what was not read of it is recorded as a gap");
+            life.segment.set_state(State::Gone);
+            let key = life.segment.key();
+            self.newest.remove(&key);
+        }
+    }
+
+    /// From now on it must be held by its descriptor.
+    fn drain(&mut self, id: SegmentId) {
+        let Some(life) = self.lives.get(&id) else { return };
+        if life.segment.state() == State::Active {
+            life.segment.set_state(State::Draining);
+        }
+        if !life.segment.is_pinned()
+            && let Ok(file) = life.segment.open()
+        {
+            life.segment.pin(file);
+            self.pins = self.pins.saturating_sub(1);
+        }
+        self.dirty = true;
+    }
+
+    fn seal_if_quiet(&mut self, id: SegmentId, now: Instant) {
+        let seal_after = self.seal_after();
+        let Some(life) = self.lives.get(&id) else { return };
+        if life.segment.state() == State::Draining
+            && !self.unresolved.contains(&id)
+            && now.saturating_duration_since(life.quiet_since) >= seal_after
+        {
+            life.segment.set_state(State::Sealed);
+            self.dirty = true;
+        }
+    }
+
+    fn release_if_past(&mut self, id: SegmentId) {
+        let Some(life) = self.lives.get_mut(&id) else { return };
+        let segment = &life.segment;
+        let at_rest = matches!(segment.state(), State::Sealed | State::Gone);
+        if !at_rest || !self.log.board.all_past(id, segment.start.offset, segment.size()) {
+            return;
+        }
+        self.dirty = true;
+        if segment.is_pinned() {
+            segment.unpin();
+            self.pins += 1;
+        }
+        if segment.state() == State::Gone {
+            self.lives.remove(&id);
+        } else {
+            life.released = true;
+            life.missing = 0;
+        }
+    }
+
+    /// A released file is remembered as long as it exists, so that it is not taken for a new one.
+    fn keep_or_drop_released(&mut self, id: SegmentId, named: &Named, consistent: bool, now: Instant) {
+        let Some(life) = self.lives.get_mut(&id) else { return };
+        let segment = life.segment.clone();
+        let (key, mut path) = (segment.key(), segment.path());
+        let name = named.keys.get(&key).cloned().or_else(|| {
+            let stays = identity::look(&path).is_ok_and(|sight| sight.key == key);
+            if stays { None } else { find_by_key(&segment.lineage, &key) }
+        });
+        if let Some(name) = name.filter(|name| *name != path) {
+            path = name;
+            segment.moved_to(path.clone());
+            self.dirty = true;
+        }
+        match identity::look(&path) {
+            Ok(sight) if sight.key == key && sight.size > segment.size() => {
+                let intact =
+                    identity::open(&path).is_ok_and(|(file, sight)| life.is_intact(&file, &sight).unwrap_or(false));
+                if intact {
+                    self.reopen(id, sight, now);
+                } else {
+                    self.forget(id);
+                }
+            }
+            Ok(sight) if sight.key == key && sight.size < segment.size() => self.forget(id),
+            Ok(sight) if sight.key == key => life.missing = 0,
+            _ if consistent => {
+                life.missing += 1;
+                if life.missing >= MISSING_SCANS {
+                    self.forget(id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What a late writer adds to a released file is a segment of its own, which begins where the old one ended.
+    fn reopen(&mut self, id: SegmentId, sight: Sight, now: Instant) {
+        let Some(mut life) = self.lives.remove(&id) else { return };
+        let old = &life.segment;
+        let next = SegmentId(self.next);
+        self.next += 1;
+        info!(source = %self.log.name, segment = %next, continues = %id, path = %old.path().display(), "a finished file was written to again");
+        let segment =
+            Segment::new(next, old.lineage.clone(), life.seen, sight.size, State::Draining, old.path(), old.key());
+        segment.set_head(old.head());
+        self.newest.insert(old.key(), next);
+        life.segment = Arc::new(segment);
+        life.released = false;
+        life.quiet_since = now;
+        self.lives.insert(next, life);
+        self.drain(next);
+    }
+
+    /// The file under this key, if it is met again, is a new one.
+    fn forget(&mut self, id: SegmentId) {
+        if let Some(life) = self.lives.remove(&id) {
+            let key = life.segment.key();
+            if self.newest.get(&key) == Some(&id) {
+                self.newest.remove(&key);
+            }
+            self.dirty = true;
+        }
+    }
+}
+
+/// Where the file stands now, among the siblings of its lineage.
+pub(super) fn find_by_key(lineage: &Path, key: &FileKey) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(lineage.parent()?).ok()?;
+    entries
+        .filter_map(Result::ok)
+        .filter(|entry| std::os::unix::fs::DirEntryExt::ino(entry) == key.inode)
+        .map(|entry| entry.path())
+        .filter(|path| is_sibling(lineage, path) || lineage == path)
+        .find(|path| identity::look(path).is_ok_and(|sight| sight.key == *key))
+}

@@ -1,0 +1,199 @@
+//! The tailed log and its reader on real files, scan by scan.
+
+mod model;
+mod rotation;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::{self, File, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    Item, Log, Mark, ReadEnd, Reader, SegmentId, Take,
+    tail::{Found, Tail, TailFacts},
+};
+use crate::config::{FileSource, StartAt};
+
+/// A directory with files, the log that tails them and one forwarder's reader.
+struct Bench {
+    dir: tempfile::TempDir,
+    source: FileSource,
+    tail: Option<Tail>,
+    log: Option<Log>,
+    reader: Option<Reader>,
+    cursors: BTreeMap<SegmentId, Mark>,
+    include: Box<dyn Fn(&str) -> bool>,
+    gap_bytes: u64,
+    blank_bytes: u64,
+    too_long: Vec<u64>,
+    facts: Arc<TailFacts>,
+}
+
+const MAX_LINE: usize = 600 * 1024;
+
+impl Bench {
+    /// Tails the files for whose names `include` holds; nothing is sealed unless the test says so.
+    fn new(include: impl Fn(&str) -> bool + 'static) -> Self {
+        Self::starting_at(StartAt::Beginning, include)
+    }
+
+    fn starting_at(start_at: StartAt, include: impl Fn(&str) -> bool + 'static) -> Self {
+        let source = FileSource {
+            include: vec![],
+            exclude: vec![],
+            start_at,
+            scan_interval: Duration::from_secs(1),
+            seal_after: Duration::from_secs(3600),
+        };
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("logs")).unwrap();
+        Self {
+            dir,
+            source,
+            tail: None,
+            log: None,
+            reader: None,
+            cursors: BTreeMap::new(),
+            include: Box::new(include),
+            gap_bytes: 0,
+            blank_bytes: 0,
+            too_long: Vec::new(),
+            facts: Arc::default(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join("logs").join(name)
+    }
+
+    fn append(&self, name: &str, text: &str) -> File {
+        let mut file = OpenOptions::new().create(true).append(true).open(self.path(name)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.path(from), self.path(to)).unwrap();
+    }
+
+    /// Starts where it was stopped.
+    fn start(&mut self) -> &mut Self {
+        let claims: HashMap<_, _> = self.cursors.iter().map(|(id, mark)| (*id, vec![*mark])).collect();
+        let state = self.dir.path().join("state");
+        fs::create_dir_all(&state).unwrap();
+        let (tail, log) = Tail::open("t", self.source.clone(), &state, &state, &claims, 100).unwrap();
+        log.board.enlist("f");
+        self.facts = tail.facts();
+        self.reader = Some(Reader::new(log.clone(), MAX_LINE, self.cursors.clone()));
+        (self.tail, self.log) = (Some(tail), Some(log));
+        self
+    }
+
+    /// As `kill -9` would: nothing is written any more.
+    fn kill(&mut self) {
+        self.remember();
+        (self.tail, self.log, self.reader) = (None, None, None);
+    }
+
+    fn stop(&mut self) {
+        self.remember();
+        self.tail.take().unwrap().close();
+        (self.log, self.reader) = (None, None);
+    }
+
+    fn scan(&mut self) {
+        let mut paths: Vec<PathBuf> = fs::read_dir(self.dir.path().join("logs"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| (self.include)(&path.file_name().unwrap().to_string_lossy()))
+            .collect();
+        paths.sort();
+        self.tail.as_mut().unwrap().scan(Found { paths, unreadable: vec![] });
+    }
+
+    fn find_nothing(&mut self, unreadable: &Path) {
+        let error = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        self.tail.as_mut().unwrap().scan(Found { paths: vec![], unreadable: vec![(unreadable.to_owned(), error)] });
+    }
+
+    /// Reads all that is whole now.
+    fn read(&mut self) -> Vec<String> {
+        self.read_at_most(usize::MAX)
+    }
+
+    fn read_at_most(&mut self, most: usize) -> Vec<String> {
+        let mut lines = Vec::new();
+        let (mut gap, mut blank, mut long) = (0, 0, Vec::new());
+        let end = self.reader.as_mut().unwrap().read(usize::MAX, &mut |item| match item {
+            Item::Line { bytes, .. } => {
+                if lines.len() == most {
+                    return Take::Not;
+                }
+                lines.push(String::from_utf8_lossy(bytes).into_owned());
+                Take::More
+            }
+            Item::Blank { range } => {
+                blank += range.len();
+                Take::More
+            }
+            Item::TooLong { range } => {
+                long.push(range.len());
+                Take::More
+            }
+            Item::Gap { range } => {
+                gap += range.len();
+                Take::More
+            }
+        });
+        assert!(end == ReadEnd::CaughtUp || lines.len() == most);
+        self.gap_bytes += gap;
+        self.blank_bytes += blank;
+        self.too_long.extend(long);
+        self.remember();
+        self.settle();
+        lines
+    }
+
+    /// Twice, for what is concluded from two scans; then reads.
+    fn scan_and_read(&mut self) -> Vec<String> {
+        self.scan();
+        let mut lines = self.read();
+        self.scan();
+        lines.extend(self.read());
+        lines
+    }
+
+    fn seal_at_once(&mut self) {
+        self.source.seal_after = Duration::ZERO;
+    }
+
+    fn segments(&self) -> usize {
+        self.log.as_ref().unwrap().segments().len()
+    }
+
+    fn remember(&mut self) {
+        let (Some(reader), Some(log)) = (&self.reader, &self.log) else { return };
+        for segment in log.segments().iter() {
+            if let Some(mark) = reader.mark(segment.id) {
+                self.cursors.insert(segment.id, mark);
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        let offsets = self.cursors.iter().map(|(id, mark)| (*id, mark.offset)).collect();
+        self.log.as_ref().unwrap().board.report("f", offsets);
+    }
+}
+
+fn numbers(range: std::ops::Range<u32>) -> String {
+    range.map(|n| format!("line {n}\n")).collect()
+}
+
+fn lines(range: std::ops::Range<u32>) -> Vec<String> {
+    range.map(|n| format!("line {n}")).collect()
+}

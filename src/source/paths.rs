@@ -1,0 +1,125 @@
+//! Which files a `file` source means.
+
+use std::path::Path;
+
+use glob::{MatchOptions, Pattern};
+
+use crate::{config::FileSource, log::tail::Found};
+
+/// `*` and `?` do not cross a `/` and do not match a leading dot, as in a shell.
+const OPTIONS: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+
+/// The compiled `include` and `exclude` of a source.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    include: Vec<String>,
+    exclude: Vec<Exclude>,
+}
+
+#[derive(Clone, Debug)]
+struct Exclude {
+    pattern: Pattern,
+    whole_path: bool,
+}
+
+impl Paths {
+    pub fn new(source: &FileSource) -> Self {
+        let exclude = source
+            .exclude
+            .iter()
+            .filter_map(|text| Some(Exclude { pattern: Pattern::new(text).ok()?, whole_path: text.contains('/') }))
+            .collect();
+        Self { include: source.include.clone(), exclude }
+    }
+
+    /// Every path that matches now, each once, in order.
+    pub fn find(&self) -> Found {
+        let mut found = Found::default();
+        for include in &self.include {
+            // A path that exists as it is written is meant as it is written, whatever is in it.
+            if std::fs::symlink_metadata(include).is_ok() {
+                found.paths.push(include.into());
+                continue;
+            }
+            let Ok(matches) = glob::glob_with(include, OPTIONS) else { continue };
+            for entry in matches {
+                match entry {
+                    Ok(path) => found.paths.push(path),
+                    Err(error) => {
+                        let path = error.path().to_owned();
+                        found.unreadable.push((path, error.into()));
+                    }
+                }
+            }
+        }
+        found.paths.retain(|path| !self.is_excluded(path));
+        found.paths.sort();
+        found.paths.dedup();
+        found
+    }
+
+    /// The directories in which files may appear: those before the first wildcard.
+    pub fn roots(&self) -> impl Iterator<Item = &Path> {
+        self.include.iter().map(|include| {
+            let fixed = include.find(['*', '?', '[']).map_or(include.as_str(), |at| &include[..at]);
+            let end = fixed.rfind('/').unwrap_or(0);
+            Path::new(if fixed.contains('/') { &fixed[..end.max(1)] } else { "." })
+        })
+    }
+
+    fn is_excluded(&self, path: &Path) -> bool {
+        let name = path.file_name().map(Path::new);
+        self.exclude.iter().any(|exclude| {
+            let subject = if exclude.whole_path { Some(path) } else { name };
+            subject.is_some_and(|subject| exclude.pattern.matches_path_with(subject, MatchOptions::new()))
+        })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::StartAt;
+
+    fn find(include: &[String], exclude: &[&str]) -> Vec<String> {
+        let source = FileSource {
+            include: include.to_vec(),
+            exclude: exclude.iter().map(|text| (*text).to_owned()).collect(),
+            start_at: StartAt::Beginning,
+            scan_interval: Duration::from_secs(1),
+            seal_after: Duration::from_secs(30),
+        };
+        let found = Paths::new(&source).find();
+        found.paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn globs_paths_and_exclusions_give_each_file_once() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a.log", "a.log.1", "a.log.2.gz", ".hidden.log", "b[1].log", "c.txt"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let at = |name: &str| format!("{}/{name}", dir.path().display());
+        assert_eq!(find(&[at("*.log*"), at("a.log")], &["*.gz"]), ["a.log", "a.log.1", "b[1].log"]);
+        assert_eq!(find(&[at("b[1].log")], &[]), ["b[1].log"], "a name with brackets that exists is meant literally");
+        assert_eq!(find(&[at("*.log")], &[&at("a*")]), ["b[1].log"]);
+        assert_eq!(find(&[at("missing")], &[]), [""; 0]);
+    }
+
+    #[test]
+    fn roots_end_before_the_first_wildcard() {
+        let source = FileSource {
+            include: vec!["/var/log/app/*.log".into(), "/a/*/x.log".into(), "x.log".into(), "/x*".into()],
+            exclude: vec![],
+            start_at: StartAt::Beginning,
+            scan_interval: Duration::from_secs(1),
+            seal_after: Duration::from_secs(30),
+        };
+        let paths = Paths::new(&source);
+        assert_eq!(paths.roots().collect::<Vec<_>>(), ["/var/log/app", "/a", ".", "/"].map(Path::new));
+    }
+}
