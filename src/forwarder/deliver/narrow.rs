@@ -31,7 +31,9 @@ impl Narrowing {
 
     /// The part that [`Narrowing::next`] gave is refused as well: halve it. False: it is one event alone.
     pub fn split(&mut self) -> bool {
-        let Some(part) = self.parts.pop() else { return false };
+        let Some(part) = self.parts.pop() else {
+            return false;
+        };
         if part.len() < 2 {
             self.parts.push(part);
             return false;
@@ -97,7 +99,10 @@ mod tests {
     fn a_batch_that_is_bad_throughout_takes_at_most_two_requests_an_event() {
         let all = (0..1024).collect();
         let (delivered, dead, requests) = play(1024, &all);
-        assert_eq!((delivered.len(), dead.len(), requests), (0, 1024, 2 * 1024 - 2));
+        assert_eq!(
+            (delivered.len(), dead.len(), requests),
+            (0, 1024, 2 * 1024 - 2)
+        );
     }
 
     #[test]
