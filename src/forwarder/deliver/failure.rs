@@ -21,7 +21,7 @@ pub(super) fn classify(
     progress: &Progress,
     timeout: Duration,
 ) -> Answer {
-    let (kind, text) = if let Some(tls) = find::<rustls::Error>(error) {
+    let (kind, text) = if let Some(tls) = innermost::<rustls::Error>(error) {
         of_tls(tls)
     } else if error.is_timeout() {
         return timed_out(peer, progress, timeout);
@@ -30,9 +30,9 @@ pub(super) fn classify(
             FailureKind::Dns,
             format!("the name cannot be resolved: {}", root(error)),
         )
-    } else if let Some(cause) = find::<io::Error>(error) {
+    } else if let Some(cause) = innermost::<io::Error>(error) {
         of_io(cause, error.is_connect(), progress)
-    } else if let Some(cause) = find::<hyper::Error>(error) {
+    } else if let Some(cause) = innermost::<hyper::Error>(error) {
         of_http(cause)
     } else {
         (FailureKind::Closed, root(error))
@@ -140,6 +140,9 @@ fn of_certificate(problem: &CertificateError) -> String {
         NotValidYetContext { time, not_before } => {
             format!("its certificate is valid only from {}; our clock says {}", utc(*not_before), utc(*time))
         }
+        BadSignature => "its certificate is not signed by the CA that it names; is our CA file an older one of the same \
+                         name?"
+            .to_owned(),
         UnknownIssuer => "its certificate comes from a CA that we do not trust; if it is your own CA, name it in \
                           tls.caFile"
             .to_owned(),
@@ -189,9 +192,11 @@ fn utc(time: UnixTime) -> String {
     )
 }
 
-/// The first cause of type `T`, looking also into what an I/O error wraps (its `source` skips that one).
-fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    causes(error).find_map(|cause| cause.downcast_ref())
+/// The innermost cause of type `T`, looking also into what an I/O error wraps (its `source` skips that one).
+fn innermost<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref())
+        .last()
 }
 
 /// The last cause's text.
