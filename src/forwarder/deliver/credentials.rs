@@ -167,6 +167,9 @@ impl Files {
             .retry(reqwest::retry::never())
             .tcp_nodelay(true)
             .connect_timeout(self.timeout)
+            // An answer that comes early leaves a connection that still sends; one whose peer reads no more would
+            // otherwise be kept for ever, and its body with it.
+            .tcp_user_timeout(self.timeout)
             .pool_idle_timeout(IDLE)
             .build()
             .map_err(|error| LocalError::Client(error.without_url().to_string()))

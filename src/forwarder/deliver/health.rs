@@ -8,6 +8,7 @@
 //! It decides about time and about the batch, never about an event: nothing here drops anything. Any answer that shows
 //! that the receiver judged the batch, a 400 or 413 as much as a 200, makes it Ready: a bad event is no bad receiver.
 
+mod resets;
 mod topic;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ use super::{
     notice::{HoldReason, Notice},
 };
 use crate::config::{Retry, Verdict};
+use resets::Resets;
 use topic::Told;
 
 /// Failures in a row after which one request at a time is enough.
@@ -31,9 +33,6 @@ const OPEN_AFTER_TIME: Duration = Duration::from_secs(60);
 
 /// Answers in a row that are not TLS or HTTP, after which waiting is not expected to help.
 const GARBLED: u32 = 3;
-
-/// Resets while the body was being sent, after which a batch is suspected to be too large.
-const RESETS: u32 = 3;
 
 /// How often a held forwarder tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,8 +116,7 @@ pub struct Health {
     reuses: bool,
     /// The token was read again since the last answer that was no 401.
     token_is_fresh: Option<Instant>,
-    /// Resets while sending, by batch; as many as are in flight at most.
-    resets: Vec<(u64, u32)>,
+    resets: Resets,
     told: Told,
 }
 
@@ -146,7 +144,7 @@ impl Health {
             last_failure: None,
             reuses: false,
             token_is_fresh: None,
-            resets: Vec::new(),
+            resets: Resets::default(),
             told: Told::default(),
         }
     }
@@ -173,7 +171,7 @@ impl Health {
         now: Instant,
     ) -> (Act, Option<Notice>) {
         let reused = std::mem::replace(&mut self.reuses, answer.code().is_some());
-        let suspect = self.count_reset(attempt.batch, answer);
+        let suspect = self.resets.make_suspect(attempt.batch, answer);
         if verdict != Verdict::Unauthorized {
             self.token_is_fresh = None;
         }
@@ -338,27 +336,6 @@ impl Health {
         self.failures = 0;
         self.garbled = 0;
         self.failing_since = None;
-    }
-
-    /// True with the third reset of one batch while its body was being sent.
-    fn count_reset(&mut self, batch: u64, answer: &Answer) -> bool {
-        let at = self.resets.iter().position(|(number, _)| *number == batch);
-        let sending = answer.failure() == Some(FailureKind::Reset { sending: true });
-        match at {
-            None if sending => self.resets.push((batch, 1)),
-            Some(at) if sending => {
-                self.resets[at].1 += 1;
-                if self.resets[at].1 >= RESETS {
-                    self.resets.swap_remove(at);
-                    return true;
-                }
-            }
-            Some(at) if answer.code().is_some() => {
-                self.resets.swap_remove(at);
-            }
-            _ => {}
-        }
-        false
     }
 
     fn is_held_for(&self, reason: HoldReason) -> bool {

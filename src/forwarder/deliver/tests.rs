@@ -2,9 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod faults;
 mod files;
 mod peer;
-mod plain;
+mod requests;
 mod tls;
 
 use std::time::Duration;
