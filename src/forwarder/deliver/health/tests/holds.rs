@@ -95,6 +95,10 @@ fn three_answers_that_are_not_http_hold_and_keep_holding() {
         story.wait_out().get(&failed(kind));
     }
     assert_eq!(story.state(), State::BackingOff, "not three in a row");
+    story.wait_out().get(&failed(FailureKind::Protocol));
+    story.wait_out().get(&status(200));
+    story.get(&failed(FailureKind::Protocol));
+    assert_eq!(story.state(), State::BackingOff, "nor across a success");
 }
 
 #[test]
