@@ -1,1 +1,42 @@
-//! (to be written)
+//! Delivering: one request, one answer, one verdict; and what a run of verdicts says of the receiver.
+//!
+//! * [`Webhook`] sends one [`Request`] and always comes back with an [`Answer`], within the configured timeout.
+//!   It never follows a redirect, never asks a proxy of the environment and never repeats a request by itself.
+//! * [`judge`] turns an answer into a [`Verdict`](crate::config::Verdict), by one table.
+//! * [`Health`] is the forwarder's state machine: when may it send, what becomes of the batch, what is worth a line.
+//! * [`Narrowing`], [`Ceiling`] and [`Guard`] are the plans for a batch, a size or a whole stream that the receiver
+//!   refuses.
+//!
+//! All but [`Webhook`] are plain functions of values and `now`. Nothing here is kept over a restart: a forwarder that
+//! crashes begins as if its receiver were well, and learns again.
+
+mod answer;
+mod backoff;
+mod body;
+mod ceiling;
+mod credentials;
+mod excerpt;
+mod failure;
+mod guard;
+mod health;
+mod local_file;
+mod narrow;
+mod notice;
+mod response;
+mod retry_after;
+mod tls;
+mod token;
+mod webhook;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Answer, FailureKind, judge};
+pub use backoff::Backoff;
+pub use ceiling::Ceiling;
+pub use guard::{Guard, Ruling};
+pub use health::{Act, Attempt, Health, ProbeIntervals, SendAllowance, State};
+pub use local_file::LocalError;
+pub use narrow::Narrowing;
+pub use notice::{HoldReason, Notice};
+pub use webhook::{Request, Webhook, WebhookError};
