@@ -1,1 +1,3 @@
 //! Sources: where events come from. A source writes to a log, or tells a log which files are its segments.
+
+pub mod stats;
