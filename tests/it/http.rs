@@ -96,6 +96,20 @@ pub fn get(addr: SocketAddr, path: &str) -> io::Result<(u16, Head, String)> {
     read_answer(&mut io::BufReader::new(stream))
 }
 
+/// `POST path` with a body: the status.
+pub fn post(addr: SocketAddr, path: &str, body: &[u8]) -> io::Result<u16> {
+    let mut stream = TcpStream::connect(addr)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    )?;
+    stream.write_all(body)?;
+    let (status, _, _) = read_answer(&mut io::BufReader::new(stream))?;
+    Ok(status)
+}
+
 /// Reads one answer and its whole body.
 pub fn read_answer(stream: &mut impl BufRead) -> io::Result<(u16, Head, String)> {
     let head = Head::read(stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;

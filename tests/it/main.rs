@@ -12,5 +12,6 @@ mod certificate;
 mod events;
 mod http;
 mod metrics;
+mod receive;
 mod receiver;
 mod sidecar;
