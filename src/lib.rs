@@ -23,6 +23,8 @@ pub mod schema;
 
 pub mod forwarder;
 
+pub mod alarm;
+
 pub mod admin;
 
 pub mod cli;

@@ -1,0 +1,200 @@
+//! `/status`: all that the pages show, as JSON. `auditpost status` reads it back.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Registry;
+use crate::{
+    VERSION, alarm,
+    forwarder::stats::{ForwarderStats, SourceSnapshot},
+    source::stats::SourceStats,
+};
+
+/// The whole of it. Times are RFC 3339 in UTC; ages are seconds; sizes are bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    pub version: String,
+    pub started: String,
+    pub uptime_seconds: u64,
+    /// Empty where every loop turns.
+    pub stuck: Vec<String>,
+    /// Empty where it is ready.
+    pub not_ready: Vec<String>,
+    pub alarms: Vec<Alarm>,
+    pub forwarders: Vec<Forwarder>,
+    pub sources: Vec<Source>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alarm {
+    pub object: String,
+    pub kind: String,
+    pub since: String,
+    pub text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Forwarder {
+    pub name: String,
+    pub state: String,
+    pub reason: Option<String>,
+    pub since: String,
+    pub last_success: Option<String>,
+    pub last_error: Option<LastError>,
+    /// How many ended with each status or failure.
+    pub requests: BTreeMap<String, u64>,
+    pub sources: Vec<Followed>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastError {
+    pub at: String,
+    pub text: String,
+}
+
+/// A source as a forwarder follows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Followed {
+    pub source: String,
+    pub read: u64,
+    pub bytes_read: u64,
+    pub delivered: u64,
+    pub filtered: u64,
+    pub dead_lettered: u64,
+    pub gap: u64,
+    pub gap_bytes: u64,
+    pub in_flight: u64,
+    pub backlog_bytes: u64,
+    /// Zero where all is settled.
+    pub oldest_unsettled_age_seconds: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Source {
+    pub name: String,
+    pub files_open: u64,
+    pub files_matched: u64,
+    pub truncations: u64,
+}
+
+impl Status {
+    /// What `registry` shows at `now`.
+    pub fn of(registry: &Registry, now: Timestamp) -> Self {
+        let forwarders = registry.forwarders();
+        let sources = registry.sources();
+        Self {
+            version: VERSION.to_owned(),
+            started: registry.started.to_string(),
+            uptime_seconds: age_seconds(registry.started, now),
+            stuck: registry.health.stuck(),
+            not_ready: registry.health.not_ready(),
+            alarms: registry
+                .alarms
+                .raised()
+                .into_iter()
+                .map(Alarm::from)
+                .collect(),
+            forwarders: forwarders
+                .iter()
+                .map(|stats| Forwarder::of(stats, now))
+                .collect(),
+            sources: sources.iter().map(|stats| Source::of(stats)).collect(),
+        }
+    }
+}
+
+impl Forwarder {
+    fn of(stats: &ForwarderStats, now: Timestamp) -> Self {
+        let shown = stats.snapshot();
+        Self {
+            name: stats.name().to_owned(),
+            state: shown.state.name().to_owned(),
+            reason: shown.reason,
+            since: shown.since.to_string(),
+            last_success: shown.last_success.map(|at| at.to_string()),
+            last_error: shown.last_error.map(|error| LastError {
+                at: error.at.to_string(),
+                text: error.text,
+            }),
+            requests: shown
+                .requests
+                .into_iter()
+                .map(|(code, durations)| (code, durations.count()))
+                .collect(),
+            sources: shown
+                .sources
+                .into_iter()
+                .map(|source| Followed::of(source, now))
+                .collect(),
+        }
+    }
+
+    pub fn sum(&self, of: impl Fn(&Followed) -> u64) -> u64 {
+        self.sources.iter().map(of).sum()
+    }
+
+    /// Of all its sources; zero where all is settled.
+    pub fn oldest_unsettled_age_seconds(&self) -> u64 {
+        let ages = self
+            .sources
+            .iter()
+            .map(|source| source.oldest_unsettled_age_seconds);
+        ages.max().unwrap_or(0)
+    }
+}
+
+impl Followed {
+    fn of(shown: SourceSnapshot, now: Timestamp) -> Self {
+        let books = shown.books;
+        Self {
+            source: shown.source,
+            read: books.read(),
+            bytes_read: books.bytes_read(),
+            delivered: books.delivered(),
+            filtered: books.filtered(),
+            dead_lettered: books.dead_lettered(),
+            gap: books.gap(),
+            gap_bytes: books.gap_bytes(),
+            in_flight: books.in_flight(),
+            backlog_bytes: shown.backlog_bytes,
+            oldest_unsettled_age_seconds: shown
+                .oldest_unsettled
+                .map_or(0, |since| age_seconds(since, now)),
+        }
+    }
+}
+
+impl Source {
+    fn of(stats: &SourceStats) -> Self {
+        Self {
+            name: stats.name().to_owned(),
+            files_open: stats.files_open(),
+            files_matched: stats.files_matched(),
+            truncations: stats.truncations(),
+        }
+    }
+}
+
+impl From<alarm::Alarm> for Alarm {
+    fn from(alarm: alarm::Alarm) -> Self {
+        Self {
+            object: alarm.object,
+            kind: alarm.kind.name().to_owned(),
+            since: alarm.since.to_string(),
+            text: alarm.text,
+        }
+    }
+}
+
+/// Whole seconds from `since` to `now`; zero where the clock was set back.
+pub(super) fn age_seconds(since: Timestamp, now: Timestamp) -> u64 {
+    u64::try_from(now.as_second() - since.as_second()).unwrap_or(0)
+}

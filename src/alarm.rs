@@ -1,0 +1,135 @@
+//! Alarms: what a human must look at, from when it was noticed until it is over.
+//!
+//! Whatever notices a condition raises the alarm of an object (`forwarder siem`, `source app`) and clears it when it is
+//! over; the admin pages show what is raised. Raising is idempotent, and the first time is kept. Alarms that tell of a
+//! loss (a recorded gap) are never cleared: they end with the process, and the record on disk stays.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+
+/// The raised alarms, shared by all who raise and show them.
+#[derive(Debug, Default)]
+pub struct Alarms(Mutex<BTreeMap<(String, Kind), Raised>>);
+
+/// What is wrong; an object has at most one alarm of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The receiver refuses us; the queue stays.
+    Held,
+    /// There is a backlog and nothing was settled for a while.
+    Stalled,
+    /// Bytes can never be read.
+    Gap,
+    /// A file was rewritten in place or cannot be read.
+    File,
+    /// The state directory cannot be written, or a file in it is damaged.
+    State,
+    /// A changed configuration was not taken over.
+    Reload,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Raised {
+    since: Timestamp,
+    text: String,
+}
+
+/// One raised alarm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    pub object: String,
+    pub kind: Kind,
+    pub since: Timestamp,
+    pub text: String,
+}
+
+impl Alarms {
+    /// Raises it, or changes its text where it is raised already. The text is shown as it is and must hold no
+    /// secret. True where it is new, so that it is logged once.
+    pub fn raise(&self, object: &str, kind: Kind, text: impl Into<String>, now: Timestamp) -> bool {
+        let text = text.into();
+        let mut raised = self.lock();
+        match raised.get_mut(&(object.to_owned(), kind)) {
+            Some(alarm) => {
+                alarm.text = text;
+                false
+            }
+            None => {
+                raised.insert((object.to_owned(), kind), Raised { since: now, text });
+                true
+            }
+        }
+    }
+
+    /// True where it was raised.
+    pub fn clear(&self, object: &str, kind: Kind) -> bool {
+        self.lock().remove(&(object.to_owned(), kind)).is_some()
+    }
+
+    /// Clears all of an object that is gone, as when a reload removes a forwarder.
+    pub fn clear_all(&self, object: &str) {
+        self.lock().retain(|(raised_by, _), _| raised_by != object);
+    }
+
+    /// What is raised, the oldest first.
+    pub fn raised(&self) -> Vec<Alarm> {
+        let mut alarms: Vec<Alarm> = self
+            .lock()
+            .iter()
+            .map(|((object, kind), raised)| Alarm {
+                object: object.clone(),
+                kind: *kind,
+                since: raised.since,
+                text: raised.text.clone(),
+            })
+            .collect();
+        alarms.sort_by_key(|alarm| alarm.since);
+        alarms
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, Kind), Raised>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kind {
+    /// As on pages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Stalled => "stalled",
+            Self::Gap => "gap",
+            Self::File => "file",
+            Self::State => "state",
+            Self::Reload => "reload",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_keeps_its_first_time_and_its_last_text_until_it_is_cleared() {
+        let (first, second) = (Timestamp::constant(1, 0), Timestamp::constant(2, 0));
+        let alarms = Alarms::default();
+        assert!(alarms.raise("forwarder siem", Kind::Held, "401", first));
+        assert!(!alarms.raise("forwarder siem", Kind::Held, "403", second));
+        assert!(alarms.raise("forwarder siem", Kind::Stalled, "60 s", second));
+        let raised = alarms.raised();
+        assert_eq!((raised[0].since, raised[0].text.as_str()), (first, "403"));
+        assert_eq!(raised.len(), 2);
+
+        assert!(alarms.clear("forwarder siem", Kind::Held));
+        assert!(!alarms.clear("forwarder siem", Kind::Held));
+        alarms.clear_all("forwarder other");
+        assert_eq!(alarms.raised()[0].kind, Kind::Stalled);
+        alarms.clear_all("forwarder siem");
+        assert!(alarms.raised().is_empty());
+    }
+}

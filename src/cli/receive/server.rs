@@ -1,0 +1,342 @@
+//! A webhook receiver over HTTP/1.1, for `receive` to watch and for `demo` to embed.
+//!
+//! Every request that was read whole is reported on a channel before it is answered, so whoever has been answered
+//! 2xx has also been reported. The channel is bounded: a watcher that does not keep up slows the senders down.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd, OwnedFd},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode, Uri,
+    body::Incoming,
+    header::{self, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    task::JoinSet,
+    time,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::{
+    body::{self, DecodeError, MAX_BYTES},
+    faults::{Answer, Behaviour},
+};
+
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// Batch ids that are remembered to tell duplicates; the oldest are forgotten first.
+const IDS_KEPT: usize = 100_000;
+/// Deliveries that wait for the watcher.
+const WAITING: usize = 64;
+
+/// A receiver that listens.
+#[derive(Debug)]
+pub struct Receiver {
+    listener: TcpListener,
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+/// One request and what was answered.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub at: Timestamp,
+    pub method: Method,
+    pub uri: Uri,
+    /// The token is in them: see that `authorization` is not shown.
+    pub headers: HeaderMap,
+    pub wire_bytes: usize,
+    /// Decoded; as it came where it cannot be decoded.
+    pub body: Bytes,
+    /// Parts of the body.
+    pub events: Vec<Bytes>,
+    /// A batch of this id was accepted before.
+    pub duplicate: bool,
+    pub answer: Answer,
+}
+
+/// Totals since the receiver started.
+#[derive(Debug, Default)]
+pub struct Counts {
+    pub requests: AtomicU64,
+    /// In accepted requests, duplicates too.
+    pub events: AtomicU64,
+    /// Accepted requests whose batch had been accepted before.
+    pub duplicates: AtomicU64,
+    /// Requests that were not accepted.
+    pub rejected: AtomicU64,
+}
+
+/// The address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {addr}: {source}")]
+pub struct BindError {
+    pub addr: SocketAddr,
+    pub source: io::Error,
+}
+
+#[derive(Debug)]
+struct Shared {
+    behaviour: Mutex<Behaviour>,
+    accepted: Mutex<Accepted>,
+    counts: Arc<Counts>,
+    watcher: mpsc::Sender<Delivery>,
+}
+
+/// The ids of the accepted batches, and their order.
+#[derive(Debug, Default)]
+struct Accepted {
+    ids: HashSet<HeaderValue>,
+    order: VecDeque<HeaderValue>,
+}
+
+impl Receiver {
+    /// Listens from now on, answers once [`Self::run`] runs. Dropping the channel's end means that nobody watches.
+    pub async fn bind(
+        listen: SocketAddr,
+        behaviour: Behaviour,
+    ) -> Result<(Self, mpsc::Receiver<Delivery>), BindError> {
+        let bound = async {
+            let listener = TcpListener::bind(listen).await?;
+            let addr = listener.local_addr()?;
+            Ok((listener, addr))
+        };
+        let (listener, addr) = bound.await.map_err(|source| BindError {
+            addr: listen,
+            source,
+        })?;
+        let (watcher, deliveries) = mpsc::channel(WAITING);
+        let shared = Arc::new(Shared {
+            behaviour: Mutex::new(behaviour),
+            accepted: Mutex::default(),
+            counts: Arc::default(),
+            watcher,
+        });
+        let receiver = Self {
+            listener,
+            addr,
+            shared,
+        };
+        Ok((receiver, deliveries))
+    }
+
+    /// With the port that was chosen where 0 was asked for.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub fn counts(&self) -> Arc<Counts> {
+        self.shared.counts.clone()
+    }
+
+    /// Answers until `stop`, then drops the connections there are; the channel ends with it.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(_) = connections.join_next() => {}
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        connections.spawn(serve(stream, self.shared.clone()));
+                    }
+                    Err(error) => {
+                        debug!(%error, "cannot accept a connection; waiting a second");
+                        time::sleep(Duration::from_secs(1)).await;
+                    }
+                },
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    // A second descriptor of the connection, to have it reset when both are closed.
+    let Ok(socket) = stream.as_fd().try_clone_to_owned() else {
+        return;
+    };
+    let _ = stream.set_nodelay(true);
+    let socket = Arc::new(socket);
+    let service = service_fn(move |request| answer(request, shared.clone(), socket.clone()));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        debug!(%error, "a connection ended");
+    }
+}
+
+/// An error ends the connection without an answer.
+async fn answer(
+    request: Request<Incoming>,
+    shared: Arc<Shared>,
+    socket: Arc<OwnedFd>,
+) -> io::Result<Response<Full<Bytes>>> {
+    let (head, body) = request.into_parts();
+    let wire = match Limited::new(body, MAX_BYTES).collect().await {
+        Ok(wire) => Ok(wire.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(DecodeError::TooLarge),
+        Err(error) => return Err(io::Error::other(error)),
+    };
+    let delivery = shared.receive(head.method, head.uri, head.headers, wire);
+    let answer = delivery.answer.clone();
+    // Nobody may be watching any more.
+    let _ = shared.watcher.send(delivery).await;
+
+    let delay = shared.behaviour().delay;
+    time::sleep(delay).await;
+    match answer {
+        Answer::Status {
+            status,
+            retry_after,
+            why,
+        } => Ok(response(status, retry_after, why)),
+        Answer::Hang => std::future::pending().await,
+        Answer::Reset => {
+            rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
+            Err(io::ErrorKind::ConnectionReset.into())
+        }
+    }
+}
+
+fn response(
+    status: StatusCode,
+    retry_after: Option<u32>,
+    why: Option<String>,
+) -> Response<Full<Bytes>> {
+    let why = why.map(|why| why + "\n").unwrap_or_default();
+    let mut response = Response::new(Full::new(Bytes::from(why)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    if let Some(seconds) = retry_after {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+impl Shared {
+    /// Decodes, decides and counts.
+    fn receive(
+        &self,
+        method: Method,
+        uri: Uri,
+        headers: HeaderMap,
+        wire: Result<Bytes, DecodeError>,
+    ) -> Delivery {
+        let encoding = headers.get(header::CONTENT_ENCODING).map(text);
+        let wire_bytes = wire.as_ref().map_or(0, Bytes::len);
+        let decoded = wire
+            .clone()
+            .and_then(|wire| body::decode(encoding.as_deref(), wire));
+        let (body, events, refused) = match decoded {
+            Ok(body) => {
+                let events = body::events(&body);
+                (body, events, None)
+            }
+            Err(error) => (wire.unwrap_or_default(), Vec::new(), Some(error)),
+        };
+        let answer = match (refused, &method) {
+            (_, &(Method::GET | Method::HEAD)) => Answer::refusal(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "send events with POST, PUT or PATCH",
+            ),
+            (Some(error), _) => Answer::refusal(error.status(), error.to_string()),
+            (None, _) => {
+                let bearer = headers.get(header::AUTHORIZATION).map(text);
+                let bearer = bearer
+                    .as_deref()
+                    .and_then(|value| value.strip_prefix("Bearer "));
+                self.behaviour().answer(bearer, &events)
+            }
+        };
+        let duplicate = self.is_duplicate(headers.get("webhook-id"), answer.accepts());
+        self.count(&answer, events.len(), duplicate);
+        Delivery {
+            at: Timestamp::now(),
+            method,
+            uri,
+            headers,
+            wire_bytes,
+            body,
+            events,
+            duplicate,
+            answer,
+        }
+    }
+
+    /// Whether the id was accepted before; remembers it where it is accepted now.
+    fn is_duplicate(&self, id: Option<&HeaderValue>, accepted: bool) -> bool {
+        let Some(id) = id else {
+            return false;
+        };
+        let mut known = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.ids.contains(id) {
+            return true;
+        }
+        if accepted {
+            known.ids.insert(id.clone());
+            known.order.push_back(id.clone());
+            if known.order.len() > IDS_KEPT
+                && let Some(oldest) = known.order.pop_front()
+            {
+                known.ids.remove(&oldest);
+            }
+        }
+        false
+    }
+
+    fn count(&self, answer: &Answer, events: usize, duplicate: bool) {
+        self.counts.requests.fetch_add(1, Relaxed);
+        if answer.accepts() {
+            self.counts.events.fetch_add(events as u64, Relaxed);
+            self.counts
+                .duplicates
+                .fetch_add(u64::from(duplicate), Relaxed);
+        } else {
+            self.counts.rejected.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn behaviour(&self) -> MutexGuard<'_, Behaviour> {
+        self.behaviour
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl DecodeError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotGzip | Self::Damaged => StatusCode::BAD_REQUEST,
+            Self::Unknown => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        }
+    }
+}
+
+/// A header's value; bytes that are no text are replaced.
+pub(super) fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}

@@ -1,0 +1,294 @@
+//! `auditpost status`: asks the admin pages of a running auditpost and prints a table.
+//!
+//! Where nothing answers, the exit status is 74, so that a script can tell that from a held forwarder, which is shown
+//! and ends with 0.
+
+use std::{io, time::Duration};
+
+use anyhow::{Context, bail, ensure};
+use reqwest::{Client, StatusCode, Url, redirect};
+use tokio::time;
+
+use super::{exit::Exit, terminal};
+use crate::admin::{
+    human,
+    status::{Forwarder, Status},
+};
+
+/// Show where the forwarders of a running auditpost stand.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Where its admin pages are: `admin.listen` of its configuration
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9600")]
+    admin: Url,
+}
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Between the two looks that give the rates.
+const INTERVAL: Duration = Duration::from_secs(1);
+const MAX_BYTES: usize = 16 << 20;
+
+/// Exit status 0 where it answered, 74 where it did not.
+pub async fn run(args: Args) -> anyhow::Result<Exit> {
+    let looks = async {
+        let client = client()?;
+        let url = args.admin.join("/status").context("no usable URL")?;
+        let first = fetch(&client, url.clone()).await?;
+        time::sleep(INTERVAL).await;
+        Ok::<_, anyhow::Error>((first, fetch(&client, url).await?))
+    };
+    let (before, now) = match looks.await {
+        Ok(looks) => looks,
+        Err(error) => {
+            terminal::complain(
+                "status",
+                &format!(
+                    "nothing usable at {}: {error:#}; is it running, with `admin.listen` in its configuration? \
+                     (--admin takes another address)",
+                    args.admin
+                ),
+            );
+            return Ok(Exit::Storage);
+        }
+    };
+    match terminal::print(&render(&before, &now)) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Ok),
+        Err(error) => Err(error).context("cannot print"),
+        Ok(()) => Ok(Exit::Ok),
+    }
+}
+
+fn client() -> anyhow::Result<Client> {
+    // It may be installed already; either is the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .timeout(TIMEOUT)
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .context("cannot make an HTTP client")
+}
+
+async fn fetch(client: &Client, url: Url) -> anyhow::Result<Status> {
+    let mut response = client.get(url).send().await.map_err(root_cause)?;
+    if response.status() != StatusCode::OK {
+        bail!("it answered {}", response.status());
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(root_cause)? {
+        body.extend_from_slice(&chunk);
+        ensure!(body.len() <= MAX_BYTES, "the answer is too large");
+    }
+    serde_json::from_slice(&body).context("the answer is not auditpost's status")
+}
+
+/// The innermost error: `Connection refused` says more than the layers around it.
+fn root_cause(error: reqwest::Error) -> anyhow::Error {
+    let error = anyhow::Error::from(error.without_url());
+    anyhow::Error::msg(error.root_cause().to_string())
+}
+
+/// The whole text. Rates are of the time between the two looks.
+fn render(before: &Status, now: &Status) -> String {
+    let mut text = format!(
+        "auditpost {}, running for {}\n",
+        now.version,
+        human::seconds(now.uptime_seconds)
+    );
+    text += "\n";
+    text += &forwarders(before, now);
+    text += "\n";
+    text += &sources(now);
+    for sentence in now.stuck.iter().chain(&now.not_ready) {
+        text += &format!("\nNOT WELL  {}", terminal::escape(sentence));
+    }
+    for alarm in &now.alarms {
+        text += &format!(
+            "\nALARM  {}: {} (since {}): {}",
+            terminal::escape(&alarm.object),
+            alarm.kind,
+            alarm.since,
+            terminal::escape(&alarm.text)
+        );
+    }
+    if now.alarms.is_empty() {
+        text += "\nno alarms";
+    }
+    text + "\n"
+}
+
+fn forwarders(before: &Status, now: &Status) -> String {
+    let mut table = Table::new([
+        "FORWARDER",
+        "STATE",
+        "BACKLOG",
+        "OLDEST",
+        "DELIVERED",
+        "PER SECOND",
+        "FILTERED",
+        "DEAD",
+        "GAP",
+        "IN FLIGHT",
+        "LAST ERROR",
+    ]);
+    for forwarder in &now.forwarders {
+        let delivered = |forwarder: &Forwarder| forwarder.sum(|source| source.delivered);
+        let earlier = before
+            .forwarders
+            .iter()
+            .find(|earlier| earlier.name == forwarder.name)
+            .map_or(0, delivered);
+        let trouble = forwarder
+            .last_error
+            .as_ref()
+            .map_or(String::new(), |error| {
+                format!("{} {}", error.at, error.text)
+            });
+        table.row([
+            forwarder.name.clone(),
+            forwarder.state.clone(),
+            human::bytes(forwarder.sum(|source| source.backlog_bytes)),
+            human::seconds(forwarder.oldest_unsettled_age_seconds()),
+            human::count(delivered(forwarder)),
+            human::count(delivered(forwarder).saturating_sub(earlier) / INTERVAL.as_secs()),
+            human::count(forwarder.sum(|source| source.filtered)),
+            human::count(forwarder.sum(|source| source.dead_lettered)),
+            human::count(forwarder.sum(|source| source.gap)),
+            human::count(forwarder.sum(|source| source.in_flight)),
+            trouble,
+        ]);
+    }
+    table.render()
+}
+
+fn sources(now: &Status) -> String {
+    let mut table = Table::new(["SOURCE", "FILES OPEN", "FILES MATCHED", "TRUNCATIONS"]);
+    for source in &now.sources {
+        table.row([
+            source.name.clone(),
+            human::count(source.files_open),
+            human::count(source.files_matched),
+            human::count(source.truncations),
+        ]);
+    }
+    table.render()
+}
+
+/// Columns as wide as their widest cell, two spaces apart.
+struct Table<const N: usize>(Vec<[String; N]>);
+
+impl<const N: usize> Table<N> {
+    fn new(head: [&str; N]) -> Self {
+        Self(vec![head.map(str::to_owned)])
+    }
+
+    fn row(&mut self, cells: [String; N]) {
+        self.0
+            .push(cells.map(|cell| terminal::escape(&cell).into_owned()));
+    }
+
+    fn render(&self) -> String {
+        let mut widths = [0; N];
+        for row in &self.0 {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = cell.chars().count().max(*width);
+            }
+        }
+        let mut text = String::new();
+        for row in &self.0 {
+            let cells = widths.iter().zip(row);
+            let line: String = cells
+                .map(|(width, cell)| format!("{cell:<width$}  "))
+                .collect();
+            text += line.trim_end();
+            text.push('\n');
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::{
+        admin::{Registry, Server},
+        alarm::Kind,
+        config,
+        forwarder::stats::{ForwarderStats, State, Tally},
+    };
+
+    fn deliver(siem: &ForwarderStats, events: u64) {
+        let mut tally = Tally::default();
+        tally.read(events, events * 100);
+        tally.delivered(events);
+        siem.enter("app", &tally);
+    }
+
+    #[test]
+    fn the_table_says_where_a_forwarder_stands() {
+        let start = Timestamp::constant(1_700_000_000, 0);
+        let now = Timestamp::constant(1_700_000_200, 0);
+        let registry = Registry::new(start);
+        let siem = Arc::new(ForwarderStats::new("siem", ["app"], start));
+        registry.set_forwarders(vec![siem.clone()]);
+        deliver(&siem, 1000);
+        let before = Status::of(&registry, now);
+        deliver(&siem, 234);
+        siem.set_backlog("app", 1_500_000, Some(start));
+        siem.set_state(State::Held, None, now);
+        siem.failed("401 \x1b[2J", now);
+        registry
+            .alarms
+            .raise("forwarder siem", Kind::Held, "401", now);
+        let text = render(&before, &Status::of(&registry, now));
+        let row = text.lines().find(|line| line.starts_with("siem")).unwrap();
+        let cells: Vec<&str> = row.split("  ").filter(|cell| !cell.is_empty()).collect();
+        let cells: Vec<&str> = cells.iter().map(|cell| cell.trim()).collect();
+        assert_eq!(
+            cells,
+            [
+                "siem",
+                "held",
+                "1.5 MB",
+                "3m 20s",
+                "1 234",
+                "234",
+                "0",
+                "0",
+                "0",
+                "0",
+                "2023-11-14T22:16:40Z 401 \\u{1b}[2J"
+            ]
+        );
+        assert!(text.contains("ALARM  forwarder siem: held (since 2023-11-14T22:16:40Z): 401"));
+        assert!(!text.contains("no alarms"));
+    }
+
+    #[tokio::test]
+    async fn it_asks_a_running_server_and_says_when_there_is_none() {
+        let registry = Arc::new(Registry::new(Timestamp::now()));
+        let admin = config::Admin {
+            listen: "127.0.0.1:0".parse().unwrap(),
+        };
+        let server = Server::bind(&admin, registry).await.unwrap();
+        let url: Url = format!("http://{}/status", server.addr()).parse().unwrap();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(server.run(stop.clone()));
+        let status = fetch(&client().unwrap(), url.clone()).await.unwrap();
+        assert_eq!(status.version, crate::VERSION);
+
+        stop.cancel();
+        running.await.unwrap();
+        let error = fetch(&client().unwrap(), url.clone()).await.unwrap_err();
+        assert!(error.to_string().contains("refused"), "{error}");
+        let exit = run(Args { admin: url }).await.unwrap();
+        assert_eq!(exit, Exit::Storage);
+    }
+}

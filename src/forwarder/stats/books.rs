@@ -1,0 +1,222 @@
+//! The books of one forwarder and one source: what became of every event that was read.
+//!
+//! `read = delivered + filtered + dead-lettered + gap + in flight` holds at every moment, because what is in flight
+//! is not counted but is the rest: an event comes in by being read and goes out by being settled, once.
+
+/// Totals since the process started. They change by [`Books::enter`] only, and never go down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    read: u64,
+    bytes_read: u64,
+    delivered: u64,
+    filtered: u64,
+    dead_lettered: u64,
+    gap: u64,
+    gap_bytes: u64,
+    /// Events and bytes given back: they count as read, and reading them again does not count.
+    to_read_again: u64,
+    bytes_to_read_again: u64,
+}
+
+/// What happened to events of one source since the last time it was entered.
+///
+/// A plain value: the forwarder's task adds to it event by event at no cost, and enters it once for a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    read: u64,
+    bytes_read: u64,
+    delivered: u64,
+    filtered: u64,
+    dead_lettered: u64,
+    gaps: u64,
+    gap_bytes: u64,
+    returned: u64,
+    bytes_returned: u64,
+}
+
+impl Tally {
+    /// One event was read, `bytes` with its line end: it is in flight.
+    pub fn read_event(&mut self, bytes: u64) {
+        self.read(1, bytes);
+    }
+
+    pub fn read(&mut self, events: u64, bytes: u64) {
+        self.read += events;
+        self.bytes_read += bytes;
+    }
+
+    /// Events in flight arrived at the webhook.
+    pub fn delivered(&mut self, events: u64) {
+        self.delivered += events;
+    }
+
+    /// Events in flight were kept back by a rule, and the cursor is past them.
+    pub fn filtered(&mut self, events: u64) {
+        self.filtered += events;
+    }
+
+    /// Events in flight were written to the dead letters.
+    pub fn dead_lettered(&mut self, events: u64) {
+        self.dead_lettered += events;
+    }
+
+    /// Bytes that can never be read were recorded as one gap. Nobody knows how many events they held: it counts as
+    /// one, read and lost at once.
+    pub fn gap(&mut self, bytes: u64) {
+        self.gaps += 1;
+        self.gap_bytes += bytes;
+    }
+
+    /// Events in flight were put down without being settled, as when a forwarder stops for a reload, and will be
+    /// read again from its cursor. They stay in flight until then, and are not read twice in the books.
+    pub fn returned(&mut self, events: u64, bytes: u64) {
+        self.returned += events;
+        self.bytes_returned += bytes;
+    }
+
+    /// Leaves an empty tally.
+    pub fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+}
+
+impl Books {
+    /// Enters a tally. Settling more than was read is a bug: it panics in a debug build, and counts the surplus as
+    /// read in a release.
+    pub fn enter(&mut self, tally: &Tally) {
+        let again = tally.read.min(self.to_read_again);
+        let bytes_again = tally.bytes_read.min(self.bytes_to_read_again);
+        self.to_read_again = self.to_read_again - again + tally.returned;
+        self.bytes_to_read_again = self.bytes_to_read_again - bytes_again + tally.bytes_returned;
+
+        self.read += tally.read - again + tally.gaps;
+        self.bytes_read += tally.bytes_read - bytes_again;
+        self.delivered += tally.delivered;
+        self.filtered += tally.filtered;
+        self.dead_lettered += tally.dead_lettered;
+        self.gap += tally.gaps;
+        self.gap_bytes += tally.gap_bytes;
+
+        debug_assert!(
+            self.settled() <= self.read,
+            "more events settled than read: {self:?}"
+        );
+        self.read = self.read.max(self.settled());
+    }
+
+    /// Events read, and one for each gap.
+    pub fn read(&self) -> u64 {
+        self.read
+    }
+
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    pub fn filtered(&self) -> u64 {
+        self.filtered
+    }
+
+    pub fn dead_lettered(&self) -> u64 {
+        self.dead_lettered
+    }
+
+    /// Recorded gaps.
+    pub fn gap(&self) -> u64 {
+        self.gap
+    }
+
+    /// Bytes in recorded gaps; not among the bytes read.
+    pub fn gap_bytes(&self) -> u64 {
+        self.gap_bytes
+    }
+
+    /// Events read and not settled.
+    pub fn in_flight(&self) -> u64 {
+        self.read - self.settled()
+    }
+
+    fn settled(&self) -> u64 {
+        self.delivered + self.filtered + self.dead_lettered + self.gap
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enter(books: &mut Books, fill: impl FnOnce(&mut Tally)) {
+        let mut tally = Tally::default();
+        fill(&mut tally);
+        books.enter(&tally);
+    }
+
+    #[test]
+    fn an_event_is_in_flight_from_read_to_settled() {
+        let mut books = Books::default();
+        enter(&mut books, |tally| {
+            (0..10).for_each(|_| tally.read_event(100));
+            tally.filtered(1);
+        });
+        assert_eq!(
+            (books.read(), books.bytes_read(), books.in_flight()),
+            (10, 1000, 9)
+        );
+        enter(&mut books, |tally| {
+            tally.delivered(5);
+            tally.dead_lettered(2);
+        });
+        assert_eq!((books.delivered(), books.filtered()), (5, 1));
+        assert_eq!((books.dead_lettered(), books.in_flight()), (2, 2));
+    }
+
+    #[test]
+    fn a_gap_counts_as_one_event_read_and_lost_and_its_bytes_apart() {
+        let mut books = Books::default();
+        enter(&mut books, |tally| tally.gap(5000));
+        assert_eq!((books.read(), books.gap(), books.in_flight()), (1, 1, 0));
+        assert_eq!((books.bytes_read(), books.gap_bytes()), (0, 5000));
+    }
+
+    #[test]
+    fn what_is_given_back_and_read_again_is_counted_once() {
+        let mut books = Books::default();
+        enter(&mut books, |tally| tally.read(10, 1000));
+        enter(&mut books, |tally| {
+            tally.delivered(4);
+            tally.returned(6, 600);
+        });
+        assert_eq!((books.read(), books.in_flight()), (10, 6));
+        enter(&mut books, |tally| tally.read(8, 800));
+        assert_eq!(
+            (books.read(), books.bytes_read(), books.in_flight()),
+            (12, 1200, 8)
+        );
+        enter(&mut books, |tally| tally.read(1, 100));
+        assert_eq!((books.read(), books.bytes_read()), (13, 1300));
+    }
+
+    #[test]
+    fn what_is_given_back_twice_is_counted_once() {
+        let mut books = Books::default();
+        enter(&mut books, |tally| tally.read(3, 30));
+        for _ in 0..2 {
+            enter(&mut books, |tally| tally.returned(3, 30));
+            enter(&mut books, |tally| tally.read(3, 30));
+        }
+        assert_eq!(
+            (books.read(), books.bytes_read(), books.in_flight()),
+            (3, 30, 3)
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "more events settled than read")]
+    fn settling_what_was_never_read_is_noticed() {
+        enter(&mut Books::default(), |tally| tally.delivered(1));
+    }
+}

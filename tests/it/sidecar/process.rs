@@ -1,0 +1,307 @@
+//! The running process: signals, what it says, what its admin pages say.
+
+use std::{
+    ffi::OsStr,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Condvar, Mutex},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::Sidecar;
+use crate::{http, metrics::Metrics};
+
+/// How long a wait waits before the test fails. It covers `drainTimeout`'s default.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) struct Process {
+    child: Child,
+    output: Arc<Output>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// Standard error so far, and whether there can be more.
+#[derive(Default)]
+struct Output {
+    text: Mutex<(String, bool)>,
+    more: Condvar,
+}
+
+impl Process {
+    pub(super) fn start(dir: &Path, env: &[(String, String)], args: &[&OsStr]) -> Self {
+        let mut child = command(dir, env)
+            .args(args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = Arc::new(Output::default());
+        let stderr = child.stderr.take().unwrap();
+        let reader = {
+            let output = output.clone();
+            thread::spawn(move || output.collect(BufReader::new(stderr)))
+        };
+        Self {
+            child,
+            output,
+            reader: Some(reader),
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn said(&self) -> String {
+        self.output.text.lock().unwrap().0.clone()
+    }
+
+    /// Waits for the end: the exit status, or 128 + the signal's number.
+    fn wait(&mut self) -> i32 {
+        let end = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() > end {
+                panic!("it does not end; it said:\n{}", self.said());
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+        status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Output {
+    fn collect(&self, mut stderr: impl BufRead) {
+        let mut line = Vec::new();
+        while stderr.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+            self.text
+                .lock()
+                .unwrap()
+                .0
+                .push_str(&String::from_utf8_lossy(&line));
+            self.more.notify_all();
+            line.clear();
+        }
+        self.text.lock().unwrap().1 = true;
+        self.more.notify_all();
+    }
+
+    /// Waits until `find` finds something in what was said; panics where the process ends or time is up before.
+    fn wait_for<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        let end = Instant::now() + PATIENCE;
+        let mut text = self.text.lock().unwrap();
+        loop {
+            if let Some(found) = find(&text.0) {
+                return found;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || text.1 {
+                let said = text.0.clone();
+                drop(text);
+                panic!("waited in vain for {what}; it said:\n{said}");
+            }
+            text = self.more.wait_timeout(text, left).unwrap().0;
+        }
+    }
+}
+
+impl Sidecar {
+    /// Asks it to stop (SIGTERM) and waits: the exit status.
+    pub fn stop(&mut self) -> i32 {
+        self.running().signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits until it ends by itself: the exit status.
+    pub fn wait(&mut self) -> i32 {
+        let mut process = self.process.take().expect("it is not running");
+        let status = process.wait();
+        self.past += &process.said();
+        status
+    }
+
+    /// SIGKILL: no last words, no clean-up.
+    pub fn kill(&mut self) {
+        self.running().signal(Signal::KILL);
+        assert_eq!(self.wait(), 128 + 9);
+    }
+
+    pub fn restart(&mut self) {
+        self.stop();
+        self.start_again();
+    }
+
+    /// Asks it to read its configuration again.
+    pub fn hup(&self) {
+        self.running().signal(Signal::HUP);
+    }
+
+    /// Freezes it (SIGSTOP).
+    pub fn pause(&self) {
+        self.running().signal(Signal::STOP);
+    }
+
+    pub fn resume(&self) {
+        self.running().signal(Signal::CONT);
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.running().child.id()
+    }
+
+    /// What it wrote to standard error so far, in all its runs.
+    pub fn stderr(&self) -> String {
+        let now = self.process.as_ref().map(Process::said);
+        self.past.clone() + &now.unwrap_or_default()
+    }
+
+    /// Waits until this run's diagnostics hold `text`.
+    pub fn wait_for_log(&self, text: &str) {
+        self.running()
+            .output
+            .wait_for(&format!("{text:?} in the diagnostics"), |said| {
+                said.contains(text).then_some(())
+            });
+    }
+
+    /// Where the admin pages are; waits until it listens.
+    pub fn admin(&self) -> SocketAddr {
+        self.running().output.wait_for("the admin address", |said| {
+            let line = said.lines().find(|line| line.contains("admin listening"))?;
+            let (_, addr) = line
+                .split_once("addr=")
+                .or_else(|| line.split_once("\"addr\":\""))?;
+            addr.split(['"', ' ', ',', '}']).next()?.parse().ok()
+        })
+    }
+
+    /// `GET path` of the admin pages: the status and the body.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let (status, _, body) = http::get(self.admin(), path)
+            .unwrap_or_else(|error| self.fail(&format!("{path}: {error}")));
+        (status, body)
+    }
+
+    pub fn metrics(&self) -> Metrics {
+        let (status, body) = self.get("/metrics");
+        assert_eq!(status, 200, "{body}");
+        Metrics::parse(&body)
+    }
+
+    pub fn status(&self) -> serde_json::Value {
+        let (status, body) = self.get("/status");
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// Scrapes until the predicate holds, and gives that scrape.
+    pub fn wait_for_metrics(&self, what: &str, holds: impl Fn(&Metrics) -> bool) -> Metrics {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let metrics = self.metrics();
+            if holds(&metrics) {
+                return metrics;
+            }
+            if Instant::now() > end {
+                self.fail(&format!("waited in vain for {what}: {metrics:#?}"));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn assert_books_balance(&self) {
+        self.metrics().assert_books_balance();
+    }
+
+    /// Resident memory now, in KiB.
+    pub fn rss_kib(&self) -> u64 {
+        self.kib("VmRSS:")
+    }
+
+    /// The most resident memory it has had, in KiB.
+    pub fn peak_rss_kib(&self) -> u64 {
+        self.kib("VmHWM:")
+    }
+
+    /// How many descriptors it has open.
+    pub fn open_descriptors(&self) -> usize {
+        let dir = format!("/proc/{}/fd", self.pid());
+        std::fs::read_dir(dir).unwrap().count()
+    }
+
+    fn kib(&self, key: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = text.lines().find(|line| line.starts_with(key)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    fn running(&self) -> &Process {
+        self.process.as_ref().expect("it is not running")
+    }
+
+    fn fail(&self, what: &str) -> ! {
+        panic!("{what}; it said:\n{}", self.stderr());
+    }
+}
+
+/// Runs the binary to its end; kills it after the time limit.
+pub(super) fn run_to_end(
+    dir: &Path,
+    env: &[(String, String)],
+    args: &[&str],
+) -> (i32, String, String) {
+    let mut child = command(dir, env)
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdout = child.stdout.take().unwrap();
+    let stdout = thread::spawn(move || std::io::read_to_string(stdout).unwrap());
+    let stderr = child.stderr.take().unwrap();
+    let output = Arc::new(Output::default());
+    let reader = {
+        let output = output.clone();
+        thread::spawn(move || output.collect(BufReader::new(stderr)))
+    };
+    let mut process = Process {
+        child,
+        output,
+        reader: Some(reader),
+    };
+    let status = process.wait();
+    (status, stdout.join().unwrap(), process.said())
+}
+
+/// With nothing of the tests' own environment but what finds libraries and programs.
+fn command(dir: &Path, env: &[(String, String)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_auditpost"));
+    command.env_clear().current_dir(dir).stdin(Stdio::null());
+    for name in ["PATH", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command.envs(env.iter().map(|(name, value)| (name, value)));
+    command
+}
