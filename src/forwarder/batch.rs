@@ -340,10 +340,10 @@ mod tests {
                 for end in start..=events.len() {
                     let part = whole.subset(start..end);
                     assert_eq!(part.bytes(), body(framing, &events[start..end]).finish());
-                    for index in start..end {
-                        assert_eq!(whole.event_bytes(index), events[index].as_bytes());
-                        assert_eq!(part.event_bytes(index - start), events[index].as_bytes());
-                        assert_eq!(part.events()[index - start].range, range(index));
+                    for (index, event) in events[start..end].iter().enumerate() {
+                        assert_eq!(whole.event_bytes(start + index), event.as_bytes());
+                        assert_eq!(part.event_bytes(index), event.as_bytes());
+                        assert_eq!(part.events()[index].range, range(start + index));
                     }
                 }
             }
@@ -355,7 +355,8 @@ mod tests {
         let mut body = body(Framing::Array, &["1", "2"]);
         body.finish();
         body.clear();
-        assert!(body.is_empty() && body.len() == 0);
+        assert!(body.is_empty() && body.finish().is_empty());
+        body.clear();
         assert_eq!(
             body.push(&NO_LIMIT, range(0), true, |out| out.push(b'9')),
             Pushed::In

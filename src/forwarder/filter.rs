@@ -118,3 +118,100 @@ fn short(name: &str) -> impl Iterator<Item = u8> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn types(names: &[&str]) -> EventTypes {
+        EventTypes::These(names.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    fn filter(enabled: EventTypes, disabled: &[&str]) -> Filter {
+        Filter::new(&config::Filter {
+            enabled,
+            disabled: types(disabled),
+        })
+    }
+
+    #[test]
+    fn all_passes_events_of_any_type_and_of_none() {
+        let filter = filter(EventTypes::All, &[]);
+        assert!(!filter.needs_type());
+        for event_type in [Some("x"), Some(""), None] {
+            assert_eq!(filter.verdict(event_type), Verdict::Pass);
+        }
+    }
+
+    #[test]
+    fn a_list_passes_its_types_alone_and_nothing_without_a_type() {
+        let filter = filter(types(&["login", "logout"]), &[]);
+        assert!(filter.needs_type());
+        assert_eq!(filter.verdict(Some("login")), Verdict::Pass);
+        assert_eq!(filter.verdict(Some("logout")), Verdict::Pass);
+        for other in ["Login", "logi", "logins", "", "LOGIN"] {
+            assert_eq!(
+                filter.verdict(Some(other)),
+                Verdict::Dropped(Rule::NotEnabled),
+                "{other}"
+            );
+        }
+        assert_eq!(filter.verdict(None), Verdict::Dropped(Rule::NoType));
+    }
+
+    #[test]
+    fn disabled_types_are_dropped_from_all_and_from_a_list() {
+        for enabled in [EventTypes::All, types(&["login", "node_attestation"])] {
+            let filter = filter(enabled, &["node_attestation"]);
+            assert!(filter.needs_type());
+            assert_eq!(
+                filter.verdict(Some("node_attestation")),
+                Verdict::Dropped(Rule::Disabled)
+            );
+            assert_eq!(filter.verdict(Some("login")), Verdict::Pass);
+        }
+        assert_eq!(filter(EventTypes::All, &["x"]).verdict(None), Verdict::Pass);
+    }
+
+    #[test]
+    fn both_spellings_of_a_type_are_one_in_rules_and_in_events() {
+        for rule in ["EVENT_TYPE_NODE_ATTESTATION", "node_attestation"] {
+            let filter = filter(types(&[rule, "other"]), &[]);
+            for event_type in ["EVENT_TYPE_NODE_ATTESTATION", "node_attestation"] {
+                assert_eq!(
+                    filter.verdict(Some(event_type)),
+                    Verdict::Pass,
+                    "{rule} {event_type}"
+                );
+            }
+            for other in [
+                "NODE_ATTESTATION",
+                "EVENT_TYPE_NODE",
+                "event_type_node_attestation",
+            ] {
+                assert_eq!(
+                    filter.verdict(Some(other)),
+                    Verdict::Dropped(Rule::NotEnabled),
+                    "{rule} {other}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn all_disabled_and_none_enabled_are_fixed_verdicts() {
+        let none = filter(types(&[]), &[]);
+        assert_eq!(
+            (none.verdict(Some("x")), none.needs_type()),
+            (Verdict::Dropped(Rule::NotEnabled), false)
+        );
+        let nothing = Filter::new(&config::Filter {
+            enabled: EventTypes::All,
+            disabled: EventTypes::All,
+        });
+        assert_eq!(
+            (nothing.verdict(None), nothing.needs_type()),
+            (Verdict::Dropped(Rule::Disabled), false)
+        );
+    }
+}

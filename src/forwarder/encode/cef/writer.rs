@@ -118,10 +118,7 @@ const VISIBLE: usize = 6;
 
 /// Characters that may not stand in a line: some reader would split it there, or lose them.
 fn is_control(character: char) -> bool {
-    matches!(
-        character,
-        '\0'..='\x1f' | '\x7f' | '\u{85}' | '\u{2028}' | '\u{2029}'
-    )
+    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
 }
 
 fn visible(out: &mut Vec<u8>, escaped_backslash: &str, character: char) {
