@@ -18,7 +18,7 @@ mod text;
 pub use fields::{Fields, Member, Value};
 pub use paths::{NodeId, Paths};
 pub use scan::{Invalid, Kind, MAX_DEPTH, Nothing, Sink, scan};
-pub(crate) use swar::{below, equal, find, not_ascii};
+pub(crate) use swar::{below, equal, find, from};
 pub use text::unescape;
 
 /// A record that is fit to be delivered.

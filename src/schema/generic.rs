@@ -29,7 +29,7 @@ pub enum Field {
     Message,
 }
 
-/// The common names, in the order of preference within each field.
+/// The common names; those of a field stand together, the preferred ones first.
 pub const NAMES: [(Field, &str); 45] = [
     (Field::Id, "/id"),
     (Field::Id, "/event_id"),
@@ -105,12 +105,26 @@ pub fn candidates<'a>(
     fields: &Fields,
     text: &'a str,
 ) -> impl Iterator<Item = (NodeId, Value<'a>)> {
-    let pointers = NAMES
-        .iter()
-        .enumerate()
-        .filter(move |(_, (of, _))| *of == field);
-    pointers.filter_map(move |(index, _)| {
-        let pointer = TYPES.len() + index;
-        Some((fields.node(pointer), fields.get(pointer, text)?))
-    })
+    let (start, end) = RUNS[field as usize];
+    (TYPES.len() + start..TYPES.len() + end)
+        .filter_map(move |pointer| Some((fields.node(pointer), fields.get(pointer, text)?)))
 }
+
+/// For each field, where its names begin and end in [`NAMES`].
+const RUNS: [(usize, usize); 10] = {
+    let mut runs = [(0, 0); 10];
+    let mut index = 0;
+    while index < NAMES.len() {
+        let field = NAMES[index].0 as usize;
+        if runs[field].1 == 0 {
+            runs[field].0 = index;
+        }
+        assert!(
+            runs[field].1 == 0 || runs[field].1 == index,
+            "a field's names stand together"
+        );
+        runs[field].1 = index + 1;
+        index += 1;
+    }
+    runs
+};

@@ -10,7 +10,7 @@
 
 use std::io::Write;
 
-use crate::event::{below, equal, find, not_ascii};
+use crate::event::{below, equal, find, from};
 
 const VENDOR_MAX: usize = 63;
 const PRODUCT_MAX: usize = 63;
@@ -44,7 +44,8 @@ impl Header<'_> {
 
 fn keeps(text: &str, max: usize) -> bool {
     let text = text.trim();
-    !text.contains(is_control) && (text.len() <= max || text.chars().count() <= max)
+    let plain = plain_header(text) == text.len() || !text.contains(is_control);
+    plain && (text.len() <= max || text.chars().count() <= max)
 }
 
 /// Appends key–value pairs behind a header. The caller gives each key once, and of the form
@@ -130,7 +131,21 @@ fn push(out: &mut Vec<u8>, character: char) {
     out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
+/// How many bytes of a header field, from its beginning, are written as they are.
+fn plain_header(text: &str) -> usize {
+    find(text.as_bytes(), 0, |word| equal(word, b'|') | special(word))
+}
+
+/// Marks what is not plain in the header and in the extension alike.
+#[inline(always)]
+fn special(word: u64) -> u64 {
+    equal(word, b'\\') | below(word, 0x20) | from(word, 0x7f)
+}
+
 fn header_field(out: &mut Vec<u8>, text: &str, max: usize) {
+    if text.len() <= max && plain_header(text) == text.len() {
+        return out.extend_from_slice(text.as_bytes());
+    }
     let start = out.len();
     let mut room = max;
     let mut characters = text.chars().peekable();
@@ -161,13 +176,7 @@ fn header_field(out: &mut Vec<u8>, text: &str, max: usize) {
 fn extension_value(out: &mut Vec<u8>, value: &str) {
     let mut rest = value;
     loop {
-        let plain = find(rest.as_bytes(), 0, |word| {
-            equal(word, b'=')
-                | equal(word, b'\\')
-                | below(word, 0x20)
-                | equal(word, 0x7f)
-                | not_ascii(word)
-        });
+        let plain = find(rest.as_bytes(), 0, |word| equal(word, b'=') | special(word));
         out.extend_from_slice(&rest.as_bytes()[..plain]);
         let mut characters = rest[plain..].chars();
         let Some(character) = characters.next() else {
