@@ -1,1 +1,367 @@
-//! (to be written)
+//! The body of one request while it is built: framed events, and where each of them stands.
+//!
+//! What always holds: the body's bytes follow from its events and the framing alone, and so do those of every
+//! part of it ([`Body::subset`]). A body is never longer than its [`Fit`] allows, unless it is one event that is.
+
+use crate::{
+    config::{BatchLimits, Framing},
+    log::Range,
+};
+
+/// How large a body may become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fit {
+    pub max_events: usize,
+    /// Of the finished body before compression, framing included.
+    pub max_bytes: usize,
+}
+
+impl Fit {
+    /// `learned` is what the receiver was seen to take, where that is less than what is configured.
+    pub fn new(limits: &BatchLimits, learned: Option<usize>) -> Fit {
+        let max_bytes = learned.map_or(limits.max_bytes, |learned| learned.min(limits.max_bytes));
+        Fit {
+            max_events: limits.max_events,
+            max_bytes,
+        }
+    }
+}
+
+/// Where an event stands in the log and in the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventAt {
+    /// The record in the log.
+    pub range: Range,
+    /// Where its bytes end in the body, framing not included.
+    pub end: usize,
+    /// Whether it stands for a line that was too long.
+    pub stub: bool,
+}
+
+/// Whether an event went in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Pushed {
+    In,
+    /// There is no room for it: finish this body and push the event to the next one.
+    Full,
+}
+
+/// A body, or a growing one.
+#[derive(Clone, Debug)]
+pub struct Body {
+    framing: Framing,
+    bytes: Vec<u8>,
+    events: Vec<EventAt>,
+    finished: bool,
+}
+
+impl Body {
+    pub fn new(framing: Framing) -> Body {
+        Body {
+            framing,
+            bytes: Vec::new(),
+            events: Vec::new(),
+            finished: false,
+        }
+    }
+
+    /// Empties the body and keeps its memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.events.clear();
+        self.finished = false;
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The bytes that the body has, or will have, once it is finished.
+    pub fn len(&self) -> usize {
+        let closing = match self.framing {
+            Framing::Array if !self.finished && !self.is_empty() => 1,
+            _ => 0,
+        };
+        self.bytes.len() + closing
+    }
+
+    /// In the order of the log.
+    pub fn events(&self) -> &[EventAt] {
+        &self.events
+    }
+
+    /// Whether no further event can fit, so that there is nothing to wait for.
+    pub fn is_full(&self, fit: &Fit) -> bool {
+        let most = if self.framing == Framing::Single {
+            1
+        } else {
+            fit.max_events.max(1)
+        };
+        self.events.len() >= most || self.len() >= fit.max_bytes && !self.is_empty()
+    }
+
+    /// Appends the event that `encode` writes, which may append to what it is given and change nothing else.
+    ///
+    /// An empty body takes every event, however long. After [`Pushed::Full`] the body is as it was before.
+    pub fn push(
+        &mut self,
+        fit: &Fit,
+        range: Range,
+        stub: bool,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Pushed {
+        debug_assert!(!self.finished, "an event for a finished body");
+        if self.is_full(fit) {
+            return Pushed::Full;
+        }
+        let before = self.bytes.len();
+        match self.framing {
+            Framing::Array => self.bytes.push(if self.is_empty() { b'[' } else { b',' }),
+            Framing::Lines | Framing::Single => {}
+        }
+        encode(&mut self.bytes);
+        self.events.push(EventAt {
+            range,
+            end: self.bytes.len(),
+            stub,
+        });
+        if self.framing == Framing::Lines {
+            self.bytes.push(b'\n');
+        }
+        if self.events.len() > 1 && self.len() > fit.max_bytes {
+            self.events.pop();
+            self.bytes.truncate(before);
+            return Pushed::Full;
+        }
+        Pushed::In
+    }
+
+    /// Closes the framing; the bytes are then what is sent. Once is enough, again does no harm.
+    pub fn finish(&mut self) -> &[u8] {
+        if self.framing == Framing::Array && !self.finished && !self.is_empty() {
+            self.bytes.push(b']');
+        }
+        self.finished = true;
+        &self.bytes
+    }
+
+    /// The finished body.
+    pub fn bytes(&self) -> &[u8] {
+        debug_assert!(self.finished, "the bytes of a body that is not finished");
+        &self.bytes
+    }
+
+    /// The bytes of one event, framing not included.
+    pub fn event_bytes(&self, index: usize) -> &[u8] {
+        let start = match (index.checked_sub(1), self.framing) {
+            // Behind the `\n` or the `,`.
+            (Some(before), _) => self.events[before].end + 1,
+            (None, Framing::Array) => 1,
+            (None, _) => 0,
+        };
+        &self.bytes[start..self.events[index].end]
+    }
+
+    /// A finished body of some of the events, framed as if only these had been pushed.
+    pub fn subset(&self, events: std::ops::Range<usize>) -> Body {
+        let mut part = Body::new(self.framing);
+        let whole = Fit {
+            max_events: usize::MAX,
+            max_bytes: usize::MAX,
+        };
+        for index in events {
+            let EventAt { range, stub, .. } = self.events[index];
+            let pushed = part.push(&whole, range, stub, |out| {
+                out.extend_from_slice(self.event_bytes(index))
+            });
+            debug_assert_eq!(pushed, Pushed::In, "what was one body fits into one");
+        }
+        part.finish();
+        part
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::SegmentId;
+
+    const NO_LIMIT: Fit = Fit {
+        max_events: usize::MAX,
+        max_bytes: usize::MAX,
+    };
+
+    fn range(index: usize) -> Range {
+        let start = 100 * index as u64;
+        Range {
+            segment: SegmentId(1),
+            start,
+            end: start + 100,
+        }
+    }
+
+    fn push(body: &mut Body, fit: &Fit, text: &str) -> Pushed {
+        let range = range(body.events().len());
+        body.push(fit, range, false, |out| {
+            out.extend_from_slice(text.as_bytes())
+        })
+    }
+
+    fn body(framing: Framing, events: &[&str]) -> Body {
+        let mut body = Body::new(framing);
+        for event in events {
+            assert_eq!(push(&mut body, &NO_LIMIT, event), Pushed::In);
+        }
+        body
+    }
+
+    #[test]
+    fn each_framing_frames_as_it_promises() {
+        assert_eq!(
+            body(Framing::Lines, &["1", "{}", "3"]).finish(),
+            b"1\n{}\n3\n"
+        );
+        assert_eq!(
+            body(Framing::Array, &["1", "{}", "3"]).finish(),
+            b"[1,{},3]"
+        );
+        assert_eq!(body(Framing::Array, &["1"]).finish(), b"[1]");
+        assert_eq!(body(Framing::Single, &["{\"a\":1}"]).finish(), b"{\"a\":1}");
+    }
+
+    #[test]
+    fn a_length_is_that_of_the_finished_body_at_any_time() {
+        for framing in [Framing::Lines, Framing::Array, Framing::Single] {
+            let mut body = body(framing, &["12345"]);
+            let before = body.len();
+            assert_eq!((before, body.len()), (body.finish().len(), before));
+            assert_eq!(
+                body.finish().len(),
+                before,
+                "finishing twice is finishing once"
+            );
+        }
+        assert_eq!(Body::new(Framing::Array).len(), 0);
+    }
+
+    #[test]
+    fn a_single_takes_one_event_and_is_full() {
+        let mut body = Body::new(Framing::Single);
+        assert!(!body.is_full(&NO_LIMIT));
+        assert_eq!(push(&mut body, &NO_LIMIT, "1"), Pushed::In);
+        assert!(body.is_full(&NO_LIMIT));
+        assert_eq!(push(&mut body, &NO_LIMIT, "2"), Pushed::Full);
+        assert_eq!(body.finish(), b"1");
+    }
+
+    #[test]
+    fn a_body_grows_to_its_limit_in_bytes_to_the_byte() {
+        for (framing, exact) in [
+            (Framing::Lines, "12345\n67890\n"),
+            (Framing::Array, "[12345,67890]"),
+        ] {
+            let fit = Fit {
+                max_bytes: exact.len(),
+                ..NO_LIMIT
+            };
+            let mut grown = body(framing, &["12345"]);
+            assert!(!grown.is_full(&fit));
+            assert_eq!(push(&mut grown, &fit, "67890"), Pushed::In);
+            assert!(grown.is_full(&fit));
+            assert_eq!(grown.finish(), exact.as_bytes());
+
+            let tighter = Fit {
+                max_bytes: exact.len() - 1,
+                ..NO_LIMIT
+            };
+            let mut refused = body(framing, &["12345"]);
+            assert_eq!(push(&mut refused, &tighter, "67890"), Pushed::Full);
+            assert_eq!(refused.events().len(), 1);
+            assert_eq!(
+                refused.finish(),
+                body(framing, &["12345"]).finish(),
+                "a refused event leaves no trace"
+            );
+        }
+    }
+
+    #[test]
+    fn the_limit_in_events_holds() {
+        let fit = Fit {
+            max_events: 2,
+            ..NO_LIMIT
+        };
+        let mut body = body(Framing::Lines, &["1", "2"]);
+        assert!(body.is_full(&fit));
+        assert_eq!(push(&mut body, &fit, "3"), Pushed::Full);
+        assert_eq!(body.finish(), b"1\n2\n");
+    }
+
+    #[test]
+    fn an_event_above_the_limit_goes_alone() {
+        let fit = Fit {
+            max_events: 10,
+            max_bytes: 4,
+        };
+        for framing in [Framing::Lines, Framing::Array, Framing::Single] {
+            let mut body = Body::new(framing);
+            assert_eq!(push(&mut body, &fit, "123456789"), Pushed::In);
+            assert!(body.is_full(&fit));
+            assert_eq!(push(&mut body, &fit, ""), Pushed::Full);
+        }
+    }
+
+    #[test]
+    fn the_lower_of_the_configured_and_the_learned_ceiling_holds() {
+        let limits = BatchLimits {
+            max_events: 7,
+            max_bytes: 1000,
+            max_age: std::time::Duration::from_secs(1),
+        };
+        assert_eq!(
+            Fit::new(&limits, None),
+            Fit {
+                max_events: 7,
+                max_bytes: 1000
+            }
+        );
+        assert_eq!(Fit::new(&limits, Some(300)).max_bytes, 300);
+        assert_eq!(Fit::new(&limits, Some(3000)).max_bytes, 1000);
+    }
+
+    #[test]
+    fn every_part_of_a_body_is_framed_as_if_it_had_been_pushed_alone() {
+        let events = ["one", "", "three", "4", "five"];
+        for framing in [Framing::Lines, Framing::Array] {
+            let mut whole = body(framing, &events);
+            whole.finish();
+            for start in 0..events.len() {
+                for end in start..=events.len() {
+                    let part = whole.subset(start..end);
+                    assert_eq!(part.bytes(), body(framing, &events[start..end]).finish());
+                    for (index, event) in events[start..end].iter().enumerate() {
+                        assert_eq!(whole.event_bytes(start + index), event.as_bytes());
+                        assert_eq!(part.event_bytes(index), event.as_bytes());
+                        assert_eq!(part.events()[index].range, range(start + index));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_cleared_body_is_a_new_one() {
+        let mut body = body(Framing::Array, &["1", "2"]);
+        body.finish();
+        body.clear();
+        assert!(body.is_empty() && body.finish().is_empty());
+        body.clear();
+        assert_eq!(
+            body.push(&NO_LIMIT, range(0), true, |out| out.push(b'9')),
+            Pushed::In
+        );
+        assert!(body.events()[0].stub);
+        assert_eq!(body.finish(), b"[9]");
+    }
+}

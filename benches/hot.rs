@@ -1,0 +1,220 @@
+//! What each step between a line and a compressed body costs: `cargo bench --bench hot`.
+//!
+//! The sample events of four systems are repeated to a body of lines; each step goes over all of them several
+//! times. The figures are CPU time of this thread, best round, so that other work on the machine counts little.
+//! Started without `--bench`, as `cargo test --all-targets` does, it runs over little data once.
+
+#![allow(clippy::print_stdout, reason = "a table is what this is for")]
+
+use std::hint::black_box;
+
+use auditpost::{
+    config::{Compression, EventTypes, Filter as Types, Format, Framing, Level, Schema},
+    forwarder::{
+        batch::{Body, Fit},
+        compress::{Compressor, Digest, LEVELS},
+        encode::Encoder,
+        filter::{Filter, Verdict},
+    },
+    log::{Range, SegmentId},
+    schema::{Checker, Needs},
+};
+
+const SAMPLES: [&str; 4] = [
+    include_str!("../tests/samples/connect.ndjson"),
+    include_str!("../tests/samples/infrakitchen.ndjson"),
+    include_str!("../tests/samples/konnect.ndjson"),
+    include_str!("../tests/samples/chainloop.ndjson"),
+];
+
+fn main() {
+    let full = std::env::args().any(|argument| argument == "--bench");
+    let (bytes, rounds) = if full { (50_000_000, 5) } else { (100_000, 1) };
+    let data = lines(bytes);
+    let lines: Vec<&[u8]> = data
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .collect();
+    println!(
+        "{} MB in {} lines, best of {rounds} by thread CPU time\n",
+        data.len() / 1_000_000,
+        lines.len()
+    );
+    println!(
+        "{:<34}{:>9}{:>12}{:>9}",
+        "step", "MB/s", "CPU s/GB", "ratio"
+    );
+
+    let report = |step: &str, seconds: f64, ratio: Option<f64>| {
+        let speed = data.len() as f64 / 1e6 / seconds;
+        let ratio = ratio.map_or(String::new(), |ratio| format!("{ratio:.2}"));
+        println!("{step:<34}{speed:>9.0}{:>12.2}{ratio:>9}", 1000.0 / speed);
+    };
+
+    for (step, needs) in [
+        ("validate", Needs::Validity),
+        ("validate, type", Needs::Type),
+        ("validate, all members", Needs::Members),
+    ] {
+        let mut checker = Checker::new(Schema::Auto, needs);
+        report(
+            step,
+            best(rounds, || {
+                lines
+                    .iter()
+                    .filter(|line| checker.check(line).is_ok())
+                    .count()
+            }),
+            None,
+        );
+    }
+    let filter = Filter::new(&Types {
+        enabled: EventTypes::All,
+        disabled: EventTypes::These(
+            ["node_attestation", "login", "list"]
+                .map(str::to_owned)
+                .into(),
+        ),
+    });
+    report(
+        "validate, type, filter",
+        best(rounds, || filtered(&lines, &filter)),
+        None,
+    );
+    report(
+        "the same, encode json, batch",
+        best(rounds, || encoded(&lines, &filter, Format::Json)),
+        None,
+    );
+    report(
+        "the same, encode cef, batch",
+        best(rounds, || encoded(&lines, &filter, Format::Cef)),
+        None,
+    );
+    report(
+        "digest",
+        best(rounds, || Digest::of(&data).crc32 as usize),
+        None,
+    );
+
+    let named = [
+        ("fast", Level::Fast),
+        ("default", Level::Default),
+        ("best", Level::Best),
+    ];
+    let numbers = LEVELS
+        .filter(|&number| number <= 9)
+        .map(|number| (number.to_string(), Level::Number(number)));
+    let levels = named
+        .map(|(name, level)| (name.to_owned(), level))
+        .into_iter()
+        .chain(numbers);
+    for (name, level) in levels {
+        let mut compressor = Compressor::new(Compression::Gzip(level));
+        let mut wire = 0;
+        let seconds = best(rounds.min(3), || {
+            wire = data
+                .chunks(1_000_000)
+                .map(|body| compressor.compress(body).map_or(0, |wire| wire.len()))
+                .sum();
+            wire
+        });
+        report(
+            &format!("gzip {name}, bodies of 1 MB"),
+            seconds,
+            Some(data.len() as f64 / wire as f64),
+        );
+    }
+}
+
+/// The samples as lines, repeated, with what differs from event to event in life (ids, times) made to differ.
+fn lines(bytes: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(1);
+    let samples: Vec<&str> = SAMPLES.iter().flat_map(|sample| sample.lines()).collect();
+    let mut data = Vec::with_capacity(bytes + 2000);
+    while data.len() < bytes {
+        let sample = samples[random.usize(..samples.len())];
+        let start = data.len();
+        data.extend_from_slice(sample.as_bytes());
+        vary(&mut data[start..], &mut random);
+        data.push(b'\n');
+    }
+    data
+}
+
+/// Gives the digits and letters of every id, time, address and signature new values: those of runs with a digit.
+fn vary(line: &mut [u8], random: &mut fastrand::Rng) {
+    let mut start = 0;
+    for end in 0..=line.len() {
+        if line.get(end).is_some_and(u8::is_ascii_alphanumeric) {
+            continue;
+        }
+        let run = &mut line[start..end];
+        if run.len() > 1 && run.iter().any(u8::is_ascii_digit) {
+            for byte in run.iter_mut().rev().take(12) {
+                match byte {
+                    b'1'..=b'9' => *byte = random.u8(b'1'..=b'9'),
+                    b'a'..=b'f' => *byte = random.u8(b'a'..=b'f'),
+                    b'g'..=b'z' => *byte = random.u8(b'g'..=b'z'),
+                    _ => {}
+                }
+            }
+        }
+        start = end + 1;
+    }
+}
+
+fn filtered(lines: &[&[u8]], filter: &Filter) -> usize {
+    let mut checker = Checker::new(Schema::Auto, Needs::Type);
+    let passes = |line: &&&[u8]| {
+        checker
+            .check(line)
+            .is_ok_and(|event| filter.verdict(event.event_type) == Verdict::Pass)
+    };
+    lines.iter().filter(passes).count()
+}
+
+fn encoded(lines: &[&[u8]], filter: &Filter, format: Format) -> usize {
+    let mut encoder = Encoder::new(format, "portal");
+    let mut checker = Checker::new(Schema::Auto, encoder.needs().max(Needs::Type));
+    let mut body = Body::new(Framing::Lines);
+    let fit = Fit {
+        max_events: 1000,
+        max_bytes: 1_000_000,
+    };
+    let mut sent = 0;
+    for line in lines {
+        let Ok(event) = checker.check(line) else {
+            continue;
+        };
+        if filter.verdict(event.event_type) != Verdict::Pass {
+            continue;
+        }
+        if body.is_full(&fit) {
+            sent += black_box(body.finish()).len();
+            body.clear();
+        }
+        let range = Range {
+            segment: SegmentId(1),
+            start: 0,
+            end: 1,
+        };
+        let _ = body.push(&fit, range, false, |out| encoder.encode(&event, out));
+    }
+    sent + body.finish().len()
+}
+
+/// Seconds of CPU of the quickest round.
+fn best(rounds: usize, mut work: impl FnMut() -> usize) -> f64 {
+    let round = |_| {
+        let start = cpu_seconds();
+        black_box(work());
+        cpu_seconds() - start
+    };
+    (0..rounds).map(round).fold(f64::INFINITY, f64::min)
+}
+
+fn cpu_seconds() -> f64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+}

@@ -1,0 +1,67 @@
+//! The event that stands where a line was too long, so that the receiver sees that something is missing and
+//! which dead letter has it.
+
+use serde::Serialize;
+
+use super::cef::{CefWriter, EXTERNAL_ID, header};
+
+/// CEF: above the 3 of an ordinary event, for somebody should look.
+const SEVERITY: u8 = 6;
+
+/// What is known of a line that is above `maxEventBytes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stub<'a> {
+    /// The event id under which the line is in the dead letters.
+    pub event_id: &'a str,
+    /// The line's length without its line end.
+    pub bytes: u64,
+    /// Of the whole line, in lower-case hexadecimal digits.
+    pub sha256: &'a str,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    auditpost: Body<'a>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    stub: &'static str,
+    event_id: &'a str,
+    bytes: u64,
+    sha256: &'a str,
+}
+
+impl Stub<'_> {
+    /// `{"auditpost":{"stub":"line_too_long","event_id":…,"bytes":…,"sha256":…}}`
+    pub(super) fn json(&self, out: &mut Vec<u8>) {
+        let Stub {
+            event_id,
+            bytes,
+            sha256,
+        } = *self;
+        let envelope = Envelope {
+            auditpost: Body {
+                stub: "line_too_long",
+                event_id,
+                bytes,
+                sha256,
+            },
+        };
+        serde_json::to_writer(out, &envelope)
+            .expect("a Vec takes every write and the stub is strings and a number");
+    }
+
+    /// The class id is `line_too_long`; the id is the `externalId` where it has room there.
+    pub(super) fn cef(&self, product: &str, out: &mut Vec<u8>) {
+        let mut cef = CefWriter::begin(
+            out,
+            &header(product, "line_too_long", "Line too long", SEVERITY),
+        );
+        if !cef.pair_within("externalId", self.event_id, EXTERNAL_ID) {
+            cef.pair("ad_event_id", self.event_id);
+        }
+        cef.integer("ad_bytes", self.bytes);
+        cef.pair("ad_sha256", self.sha256);
+    }
+}
