@@ -127,6 +127,15 @@ impl<'s> Expect<'s> {
 }
 
 impl<'s> Form<'s> {
+    /// The keys of a mapping, or of the choice that is one.
+    pub(super) fn properties(&self) -> Option<&'s Map<String, Value>> {
+        match self {
+            Self::Mapping { properties, .. } => *properties,
+            Self::Either(choices) => choices.iter().find_map(|choice| choice.form.properties()),
+            _ => None,
+        }
+    }
+
     fn read(schema: &'s Value, root: &'s Value) -> Option<Self> {
         if let Some(words) = words(schema) {
             return Some(Self::Words(words));

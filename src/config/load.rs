@@ -59,7 +59,7 @@ pub fn load_text(
     let schema = json_schema();
     let (root, scalars) =
         tree::parse(text).map_err(|error| unparsed(name, text, &schema, error))?;
-    let Some(root) = root else {
+    let Some(root) = root.filter(|root| !root.is_nothing()) else {
         let what = "is empty: it needs at least sources and forwarders".to_owned();
         return Err(alone(name, Some(Place { line: 1, column: 1 }), what));
     };

@@ -3,8 +3,12 @@
 /// A word longer than this gets no suggestion: the cost of a comparison grows with its length.
 const LONGEST: usize = 64;
 
-/// The candidate nearest to `word`, where one is near: at most a third of its letters differ. Case, `_` and `-`
-/// do not count, so that `max_age` finds `maxAge`. Of equally near ones the first wins.
+/// A word that another begins with says something from this many letters on.
+const SHORTEST_START: usize = 3;
+
+/// The candidate nearest to `word`, where one is near: at most a third of its letters differ, or else one begins with
+/// the other (`warning`, `warn`). Case, `_` and `-` do not count, so that `max_age` finds `maxAge`. Of equally near
+/// ones the first wins.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = folded(word);
     if word.is_empty() || word.len() > LONGEST {
@@ -15,8 +19,11 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         let letters = folded(candidate);
         let distance = distance(&word, &letters);
         let near = distance <= word.len().max(letters.len()) / 3;
-        if near && best.is_none_or(|(least, _)| distance < least) {
-            best = Some((distance, candidate));
+        let begins = word.len().min(letters.len()) >= SHORTEST_START
+            && (word.starts_with(&letters) || letters.starts_with(&word));
+        let rank = if near { distance } else { LONGEST + distance };
+        if (near || begins) && best.is_none_or(|(least, _)| rank < least) {
+            best = Some((rank, candidate));
         }
     }
     best.map(|(_, candidate)| candidate)
@@ -78,6 +85,13 @@ mod tests {
         assert_eq!(nearest("MAXAGE", words), Some("maxAge"));
         assert_eq!(nearest("url", ["uri"]), Some("uri"));
         assert_eq!(nearest("linger", words), None);
+        assert_eq!(nearest("warning", ["error", "warn", "info"]), Some("warn"));
+        assert_eq!(
+            nearest("max", words),
+            Some("maxAge"),
+            "of those that begin so, the nearest"
+        );
+        assert_eq!(nearest("ma", words), None);
         assert_eq!(nearest("x", ["y"]), None);
         assert_eq!(nearest(&"a".repeat(10_000), words), None);
     }

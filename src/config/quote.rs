@@ -169,21 +169,21 @@ mod tests {
     #[test]
     fn only_opened_scalars_and_signs_are_shown() {
         let text = "x: 1\n- {token: \"s3-cr:et\", uri: here} # was s3cret\n";
-        let scalars = [8..13, 15..24, 26..29, 31..35];
+        let scalars = [8..13, 15..25, 27..30, 32..36];
         let visible = Visible {
             text,
             scalars: &scalars,
-            open: &[8..13, 26..29, 31..35],
+            open: &[8..13, 27..30, 32..36],
         };
         assert_eq!(
-            visible.quote(at(2, 21)).unwrap(),
+            visible.quote(at(2, 15)).unwrap(),
             Quote {
                 line: "- {token: ***, uri: here}".to_owned(),
                 caret: 10
             },
             "a caret inside the secret stands at its mask"
         );
-        let after = visible.quote(at(2, 22)).unwrap();
+        let after = visible.quote(at(2, 23)).unwrap();
         assert_eq!(
             &after.line[after.caret..after.caret + 3],
             "uri",

@@ -19,6 +19,8 @@ pub(super) struct Report {
     /// Paths that were complained of: what follows from a complaint is no second one.
     blamed: HashSet<Path>,
     origins: HashMap<Path, Origin>,
+    /// Where the key of a value stands.
+    keys: HashMap<Path, Place>,
     open: Vec<Range<usize>>,
 }
 
@@ -51,6 +53,19 @@ impl Report {
     ) {
         if !self.is_blamed(path) {
             self.at(self.place(path), path, what, near);
+            self.blamed.insert(path.clone());
+        }
+    }
+
+    /// The same with the key of that value.
+    pub(super) fn problem_with_key(&mut self, path: &Path, what: impl Into<String>) {
+        if !self.is_blamed(path) {
+            let place = self
+                .keys
+                .get(path)
+                .copied()
+                .unwrap_or_else(|| self.place(path));
+            self.at(place, path, what, None);
             self.blamed.insert(path.clone());
         }
     }
@@ -91,6 +106,10 @@ impl Report {
 
     pub(super) fn found(&mut self, path: &Path, origin: Origin) {
         self.origins.insert(path.clone(), origin);
+    }
+
+    pub(super) fn found_key(&mut self, path: &Path, place: Place) {
+        self.keys.insert(path.clone(), place);
     }
 
     /// These bytes of the file may be shown.

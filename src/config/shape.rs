@@ -14,7 +14,7 @@ use super::{
     nearest::nearest,
     path::Path,
     report::{Origin, Report, shown},
-    tree::{Entry, Kind, Node, Place, Scalar},
+    tree::{Entry, Key, Kind, Node, Place, Scalar},
     units,
 };
 
@@ -32,20 +32,13 @@ pub(super) struct Shape<'a> {
 impl<'a> Shape<'a> {
     /// The value of a node whose problems, and those below it, are reported; `None` where it has one of its own.
     pub(super) fn check(&mut self, node: &Node, schema: &'a Value, path: &Path) -> Option<Value> {
-        let written = None;
         self.report.found(
             path,
             Origin {
                 place: node.place,
-                written,
+                written: None,
             },
         );
-        for (place, flaw) in &node.flaws {
-            self.report.at(*place, path, flaw.what(), None);
-        }
-        if !node.flaws.is_empty() {
-            self.report.blame(path.clone());
-        }
         let Some(expect) = Expect::read(schema, self.schema) else {
             self.report.problem(
                 path,
@@ -53,6 +46,13 @@ impl<'a> Shape<'a> {
             );
             return None;
         };
+        for (place, flaw) in &node.flaws {
+            self.report.at(*place, path, flaw.what(), None);
+        }
+        if !node.flaws.is_empty() && !is_for(&expect.form, &node.kind) {
+            // The flaw is why it is not what was expected.
+            self.report.blame(path.clone());
+        }
         self.fit(node, &expect, path)
     }
 
@@ -74,7 +74,7 @@ impl<'a> Shape<'a> {
                 },
             ) => Some(self.mapping(entries, *properties, required, *others, path)),
             (Kind::Sequence(items), Form::List(schema)) => Some(self.list(items, schema, path)),
-            (Kind::Scalar(scalar), _) => self.scalar(node.place, scalar, expect, path),
+            (Kind::Scalar(scalar), _) => self.scalar(node, scalar, expect, path),
             (Kind::Alias, _) => None,
             (Kind::Mapping(_), _) => {
                 self.report.problem(
@@ -120,6 +120,7 @@ impl<'a> Shape<'a> {
     ) -> Value {
         let mut values = Map::new();
         let mut seen: HashMap<&str, Place> = HashMap::new();
+        let mut meant: Vec<&str> = Vec::new();
         for Entry { key, value } in entries {
             let below = path.key(&key.text);
             self.report.show(key.span.clone());
@@ -129,6 +130,7 @@ impl<'a> Shape<'a> {
                 continue;
             }
             seen.insert(&key.text, key.place);
+            self.report.found_key(&below, key.place);
             match properties
                 .and_then(|properties| properties.get(&key.text))
                 .or(others)
@@ -138,48 +140,55 @@ impl<'a> Shape<'a> {
                         values.insert(key.text.clone(), value);
                     }
                 }
-                None if key.text == "<<" && key.plain => {
-                    let what = "merge keys are not taken here: write the values out";
-                    self.report.at(key.place, &below, what, None);
-                }
-                None => self.unknown_key(key.place, &key.text, properties, path),
+                None => meant.extend(self.unknown_key(key, properties, &below)),
             }
         }
-        for key in required {
-            let below = path.key(key);
-            if !seen.contains_key(key) {
-                self.report.problem(&below, "is missing");
-            }
+        for key in meant.iter().filter(|key| !seen.contains_key(*key)) {
+            // That the key which was meant is missing is no second problem.
+            self.report.blame(path.key(key));
+        }
+        for key in required.iter().filter(|key| !seen.contains_key(*key)) {
+            self.report.problem(&path.key(key), "is missing");
         }
         Value::Object(values)
     }
 
+    /// Reports a key, and returns the one that was meant where it can be told.
     fn unknown_key(
         &mut self,
-        place: Place,
-        key: &str,
+        key: &Key,
         known: Option<&'a Map<String, Value>>,
         path: &Path,
-    ) {
-        let known = || known.into_iter().flatten().map(|(key, _)| key.as_str());
-        let near = nearest(key, known());
-        let what = match near {
-            Some(near) => {
-                // That the key which was meant is missing is no second problem.
-                self.report.blame(path.key(near));
-                "unknown key".to_owned()
-            }
-            None => format!(
-                "unknown key; known here are {}",
-                known().collect::<Vec<_>>().join(", ")
+    ) -> Option<&'a str> {
+        let known = || known.into_iter().flatten();
+        let near = nearest(&key.text, known().map(|(known, _)| known.as_str()));
+        let holder = known().find(|(_, schema)| {
+            let expect = Expect::read(schema, self.schema);
+            let below = expect.and_then(|expect| expect.form.properties());
+            below.is_some_and(|below| below.contains_key(&key.text))
+        });
+        let (what, near) = match (holder, near) {
+            _ if key.text == "<<" && key.plain => (
+                "merge keys are not taken here: write the values out".to_owned(),
+                None,
             ),
+            (Some((holder, _)), _) => (format!("unknown key here: it belongs into {holder}"), None),
+            (None, Some(near)) => ("unknown key".to_owned(), Some(near)),
+            (None, None) => {
+                let all: Vec<_> = known().map(|(known, _)| known.as_str()).collect();
+                (
+                    format!("unknown key; known here are {}", all.join(", ")),
+                    None,
+                )
+            }
         };
-        self.report.at(place, &path.key(key), what, near);
+        self.report.at(key.place, path, what, near);
+        near
     }
 
     fn scalar(
         &mut self,
-        place: Place,
+        node: &Node,
         scalar: &Scalar,
         expect: &Expect<'a>,
         path: &Path,
@@ -189,13 +198,13 @@ impl<'a> Shape<'a> {
             self.report.found(
                 path,
                 Origin {
-                    place,
+                    place: node.place,
                     written: Some(scalar.text.clone()),
                 },
             );
         }
         if matches!(expect.form, Form::Mapping { .. } | Form::List(_)) {
-            let found = if is_nothing(scalar) {
+            let found = if node.is_nothing() {
                 "nothing"
             } else {
                 "a single value"
@@ -206,7 +215,7 @@ impl<'a> Shape<'a> {
             );
             return None;
         }
-        if is_nothing(scalar) {
+        if node.is_nothing() {
             let what = "has no value: give it one, or leave the key out to take the default";
             self.report.problem(path, what);
             return None;
@@ -215,7 +224,7 @@ impl<'a> Shape<'a> {
             Ok(interpolated) => interpolated,
             Err(faults) => {
                 for fault in faults {
-                    self.report.at(place, path, fault.to_string(), None);
+                    self.report.at(node.place, path, fault.to_string(), None);
                 }
                 self.report.blame(path.clone());
                 return None;
@@ -268,16 +277,13 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// Whether a choice is meant for a node of this kind; a wrong word is then reported against that choice.
+/// Whether a form is meant for a collection of this kind; what scalars may be, their text decides.
 fn is_for(form: &Form<'_>, kind: &Kind) -> bool {
-    matches!(
-        (form, kind),
-        (Form::Mapping { .. }, Kind::Mapping(_)) | (Form::List(_), Kind::Sequence(_))
-    )
-}
-
-fn is_nothing(scalar: &Scalar) -> bool {
-    scalar.plain && matches!(scalar.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
+    match (form, kind) {
+        (Form::Mapping { .. }, Kind::Mapping(_)) | (Form::List(_), Kind::Sequence(_)) => true,
+        (Form::Either(choices), kind) => choices.iter().any(|choice| is_for(&choice.form, kind)),
+        _ => false,
+    }
 }
 
 fn suggestion<'s>(text: &str, expect: &Expect<'s>) -> Option<&'s str> {
@@ -289,7 +295,7 @@ fn suggestion<'s>(text: &str, expect: &Expect<'s>) -> Option<&'s str> {
             _ => {}
         }
     }
-    nearest(text, words)
+    nearest(text, words).filter(|word| *word != text)
 }
 
 /// The value of a scalar's text; else what is wrong, to be read after the text. `bare`: it may be more than a text.

@@ -57,6 +57,35 @@ pub(super) struct Key {
     pub(super) span: Range<usize>,
 }
 
+impl Node {
+    /// Whether nothing is written: an empty value, `~` or `null`.
+    pub(super) fn is_nothing(&self) -> bool {
+        match &self.kind {
+            Kind::Scalar(scalar) => {
+                scalar.plain && matches!(scalar.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
+            }
+            _ => false,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match &self.kind {
+            Kind::Sequence(items) => items.is_empty(),
+            Kind::Mapping(entries) => entries.is_empty(),
+            Kind::Scalar(_) | Kind::Alias => true,
+        }
+    }
+
+    /// The node that was added last to a collection.
+    fn last(&mut self) -> Option<&mut Node> {
+        match &mut self.kind {
+            Kind::Sequence(items) => items.last_mut(),
+            Kind::Mapping(entries) => entries.last_mut().map(|entry| &mut entry.value),
+            Kind::Scalar(_) | Kind::Alias => None,
+        }
+    }
+}
+
 /// YAML that a configuration cannot use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
@@ -255,12 +284,17 @@ impl Builder {
         }
     }
 
-    /// An anchor follows the start of its node, which is then the innermost or the last one.
+    /// An anchor follows the start of its node: the innermost collection if that has just begun, else the last node
+    /// in it.
     fn anchor(&mut self, place: Place) {
-        let flaw = (place, Flaw::Anchor);
-        match self.open.last_mut() {
-            None => self.root.iter_mut().for_each(|root| root.flaws.push(flaw)),
-            Some(open) => open.node.flaws.push(flaw),
+        let node = match self.open.last_mut() {
+            None => self.root.as_mut(),
+            Some(Open { node, key: Some(_) }) => Some(node),
+            Some(Open { node, key: None }) if node.is_empty() => Some(node),
+            Some(Open { node, key: None }) => node.last(),
+        };
+        if let Some(node) = node {
+            node.flaws.push((place, Flaw::Anchor));
         }
     }
 }
@@ -331,13 +365,27 @@ mod tests {
         assert_eq!(
             flaws,
             [
-                &(at(1, 4), Flaw::Anchor),
                 &(at(4, 3), Flaw::ComplexKey),
+                &(at(1, 4), Flaw::Anchor),
                 &(at(2, 4), Flaw::Alias),
                 &(at(3, 4), Flaw::Tag),
                 &(at(7, 4), Flaw::Alias),
             ]
         );
+    }
+
+    #[test]
+    fn anchors_are_flaws_of_the_node_they_name() {
+        let root = tree("a: &a {x: 1}\nb: [&b y]\n&c c: z\n");
+        let [a, b, _] = entries(&root) else {
+            panic!("three keys")
+        };
+        assert_eq!(a.value.flaws.len(), 1);
+        let Kind::Sequence(items) = &b.value.kind else {
+            panic!("a list")
+        };
+        assert_eq!((b.value.flaws.len(), items[0].flaws.len()), (0, 1));
+        assert_eq!(root.flaws, [(Place { line: 3, column: 1 }, Flaw::Anchor)]);
     }
 
     #[test]

@@ -168,7 +168,7 @@ pub(super) fn responses(
             Ok(code @ 100..=599) if status.len() == 3 => {
                 verdicts.push((code, self::verdict(*verdict)))
             }
-            _ => report.problem(&path.key(status), "is no status: 100 to 599 are"),
+            _ => report.problem_with_key(&path.key(status), "is no status: 100 to 599 are"),
         }
     }
     verdicts

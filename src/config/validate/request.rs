@@ -2,10 +2,7 @@
 
 use std::net::IpAddr;
 
-use reqwest::{
-    Url,
-    header::{HeaderName, HeaderValue},
-};
+use reqwest::{Url, header::HeaderName};
 
 use super::super::{
     Secret, Token,
@@ -115,17 +112,17 @@ pub(super) fn headers(
     for (key, SecretText(value)) in written.headers.iter().flatten() {
         let path = path.key(key);
         let Ok(name) = HeaderName::from_bytes(key.as_bytes()) else {
-            report.problem(&path, "is no valid header name: letters, digits and - are");
+            report.problem_with_key(&path, "is no valid header name: letters, digits and - are");
             continue;
         };
         if let Some(what) = is_ours(name.as_str(), has_token) {
-            report.problem(&path, what);
+            report.problem_with_key(&path, what);
         } else if headers.iter().any(|(other, _)| *other == name) {
-            report.problem(
+            report.problem_with_key(
                 &path,
                 "is there already: case makes no difference in a header's name",
             );
-        } else if HeaderValue::from_str(value.expose()).is_err() {
+        } else if !is_header_text(value.expose()) {
             report.problem(&path, NO_HEADER_VALUE);
         }
         headers.push((name, value.clone()));
@@ -135,6 +132,12 @@ pub(super) fn headers(
 
 const NO_HEADER_VALUE: &str =
     "has a line break, a control character or a letter beyond ASCII in it, which no header may";
+
+/// Whether a header's value can be sent: visible ASCII, spaces and tabs (RFC 9110, section 5.5).
+fn is_header_text(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t'))
+}
 
 /// The text of a header that has a key of its own.
 pub(super) fn header_text(
@@ -148,7 +151,7 @@ pub(super) fn header_text(
     };
     if text.trim().is_empty() {
         report.problem(path, "is empty: leave the key out to take the default");
-    } else if HeaderValue::from_str(text).is_err() {
+    } else if !is_header_text(text) {
         report.problem(path, NO_HEADER_VALUE);
     }
     text.clone()

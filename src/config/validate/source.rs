@@ -45,9 +45,11 @@ pub(super) fn sources(
     let names =
         each().filter_map(|(source, path)| Some((source.name.as_deref()?, path.key("name"))));
     name::check(names, report);
-    each()
+    // Every source is checked, before one that is missing makes nothing of all.
+    let checked: Vec<_> = each()
         .map(|(written, path)| source(written, &path, report))
-        .collect()
+        .collect();
+    checked.into_iter().collect()
 }
 
 fn source(written: &schema::Source, path: &Path, report: &mut Report) -> Option<Source> {
