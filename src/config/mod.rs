@@ -4,13 +4,38 @@
 //! `file:line:column`, the path of the key, a caret and the nearest valid word; nothing is opened, created or
 //! sent before that.
 
+mod expect;
+mod interpolate;
+mod load;
+mod nearest;
+mod path;
+mod problem;
+mod quote;
+mod report;
+mod schema;
 mod secret;
+mod shape;
+mod tree;
+mod units;
+mod validate;
+
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
 
 use reqwest::{Method, Url, header::HeaderName};
 
+pub use load::{load, load_text};
+pub use nearest::nearest;
+pub use problem::{Problem, Problems};
 pub use secret::Secret;
+pub use units::{UnitError, duration, size};
+
+/// The JSON Schema of the configuration, for editors. What it cannot say, [`load`] checks.
+pub fn json_schema() -> serde_json::Value {
+    expect::json_schema()
+}
 
 /// A valid configuration.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,0 +1,192 @@
+//! `forwarders`, as written.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Duration, SecretText, Size};
+
+/// Where events go to.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Forwarder {
+    /// Unique; lower-case letters, digits and `-`, at most 63. Default: the host of the uri
+    #[schemars(regex(pattern = "^[a-z0-9-]{1,63}$"))]
+    pub(in crate::config) name: Option<String>,
+    /// How it is sent. Default: webhook
+    pub(in crate::config) kind: Option<ForwarderKind>,
+    /// The webhook, http or https.
+    #[schemars(required, extend("format" = "uri"))]
+    pub(in crate::config) uri: Option<String>,
+    /// Takes plain http to a host other than this machine. Default: false
+    pub(in crate::config) allow_http: Option<bool>,
+    /// The request's method. Default: POST
+    pub(in crate::config) method: Option<Method>,
+    /// The bearer token.
+    pub(in crate::config) token: Option<SecretText>,
+    /// A file that holds the bearer token; read again when it changes.
+    pub(in crate::config) token_file: Option<PathBuf>,
+    /// More headers.
+    #[schemars(extend("writeOnly" = true))]
+    pub(in crate::config) headers: Option<BTreeMap<String, SecretText>>,
+    /// Names of the sources it follows. Default: every source
+    pub(in crate::config) sources: Option<Vec<String>>,
+    /// Event types to send. Default: [all]
+    pub(in crate::config) enabled_events: Option<Vec<String>>,
+    /// Event types not to send, taken from the enabled ones.
+    pub(in crate::config) disabled_events: Option<Vec<String>>,
+    /// json sends events byte for byte. Default: json
+    pub(in crate::config) format: Option<Format>,
+    /// How a batch makes a body: a line each, one JSON array, or one event a request. Default: lines
+    pub(in crate::config) framing: Option<Framing>,
+    /// Defaults for a known receiver; any key beside it wins. Default: none
+    pub(in crate::config) profile: Option<Profile>,
+    /// Default: gzip
+    pub(in crate::config) compression: Option<Compression>,
+    /// The Content-Type header.
+    pub(in crate::config) content_type: Option<String>,
+    /// The Content-Encoding header of a compressed body.
+    pub(in crate::config) content_encoding: Option<String>,
+    /// The User-Agent header.
+    pub(in crate::config) user_agent: Option<String>,
+    /// Of a whole request. Default: 5s
+    pub(in crate::config) timeout: Option<Duration>,
+    /// When a batch is full.
+    pub(in crate::config) batch: Option<Batch>,
+    /// How it is tried again.
+    pub(in crate::config) retry: Option<Retry>,
+    /// Batches on the way at once; above 1 their order may change. Default: 1
+    #[schemars(range(min = 1, max = 64))]
+    pub(in crate::config) in_flight: Option<usize>,
+    /// TLS, beside the platform's roots.
+    pub(in crate::config) tls: Option<Tls>,
+    /// What a status means, where the receiver does not keep to HTTP: status to verdict.
+    pub(in crate::config) responses: Option<BTreeMap<String, Verdict>>,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum ForwarderKind {
+    Webhook,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub(in crate::config) enum Method {
+    Post,
+    Put,
+    Patch,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Format {
+    Json,
+    Cef,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Framing {
+    Lines,
+    Array,
+    Single,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Profile {
+    #[default]
+    None,
+    Konnect,
+    Chainloop,
+}
+
+/// An algorithm, or an algorithm and its level.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::config) enum Compression {
+    Short(Algorithm),
+    Long(CompressionForm),
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct CompressionForm {
+    /// Default: gzip
+    pub(in crate::config) algorithm: Option<Algorithm>,
+    /// Default: default
+    pub(in crate::config) level: Option<Level>,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Algorithm {
+    Gzip,
+    None,
+}
+
+/// A name, or the backend's own number.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::config) enum Level {
+    Named(LevelName),
+    Number(#[schemars(range(max = 12))] u8),
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum LevelName {
+    Fast,
+    Default,
+    Best,
+}
+
+/// When a batch is full; whichever comes first.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Batch {
+    /// Default: 1000
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(in crate::config) max_events: Option<usize>,
+    /// Before compression; a larger event goes alone. Default: 1MB
+    pub(in crate::config) max_bytes: Option<Size>,
+    /// How long the first event of a batch waits for others. Default: 1s
+    pub(in crate::config) max_age: Option<Duration>,
+}
+
+/// The pauses between attempts: they double from one to the other, with jitter. There is no last attempt.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Retry {
+    /// Default: 1s
+    pub(in crate::config) initial: Option<Duration>,
+    /// Default: 60s
+    pub(in crate::config) max: Option<Duration>,
+}
+
+/// TLS of a forwarder.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Tls {
+    /// PEM roots to trust instead of the platform's.
+    pub(in crate::config) ca_file: Option<PathBuf>,
+    /// PEM chain of the client certificate.
+    pub(in crate::config) cert_file: Option<PathBuf>,
+    /// PEM key of the client certificate.
+    pub(in crate::config) key_file: Option<PathBuf>,
+    /// Trusts whoever answers. For a trial only. Default: false
+    pub(in crate::config) insecure_skip_verify: Option<bool>,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Verdict {
+    Delivered,
+    Retry,
+    Unauthorized,
+    Hold,
+    Halve,
+    Narrow,
+}

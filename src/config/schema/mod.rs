@@ -1,0 +1,78 @@
+//! The configuration as it is written: the mirror of `config.example.yaml` and nothing else.
+//!
+//! The one source of the key names: files are checked against the JSON Schema that is derived from these types, and
+//! the comments on the fields are its descriptions. Every field is optional here; what must be there says
+//! `required`, and defaults are `validate`'s.
+
+mod forwarder;
+mod source;
+mod value;
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub(super) use forwarder::{
+    Algorithm, Batch, Compression, CompressionForm, Format, Forwarder, ForwarderKind, Framing,
+    Level, LevelName, Method, Profile, Retry, Tls, Verdict,
+};
+pub(super) use source::{EventSchema, Source, SourceKind, StartAt};
+pub(super) use value::{Duration, SecretText, Size, UNIT};
+
+/// The configuration of auditpost.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "auditpost")]
+pub(super) struct ConfigFile {
+    /// Where cursors, journals and dead letters are kept, across restarts. Default: ./auditpost-state
+    pub(super) state_dir: Option<PathBuf>,
+    /// How long a stop may take to deliver what waits. Default: 20s
+    pub(super) drain_timeout: Option<Duration>,
+    /// Where events come from.
+    pub(super) sources: Option<Vec<Source>>,
+    /// Where events go to.
+    pub(super) forwarders: Option<Vec<Forwarder>>,
+    /// Another name for `forwarders`.
+    pub(super) audit_log_forwarders: Option<Vec<Forwarder>>,
+    /// The address for health, metrics and status. Absent: off.
+    pub(super) admin: Option<Admin>,
+    /// auditpost's own diagnostics, on standard error.
+    pub(super) log: Option<Log>,
+}
+
+/// Health, metrics and status, read-only.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Admin {
+    /// Address and port, such as 127.0.0.1:9600.
+    #[schemars(required)]
+    pub(super) listen: Option<String>,
+}
+
+/// auditpost's own diagnostics.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Log {
+    /// Default: info
+    pub(super) level: Option<LogLevel>,
+    /// Default: text
+    pub(super) format: Option<LogFormat>,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}

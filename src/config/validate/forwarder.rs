@@ -1,0 +1,293 @@
+//! The rules of `forwarders`.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use reqwest::{Method, Url};
+
+use super::{
+    super::{
+        Compression, EventTypes, Filter, Format, Forwarder, Framing,
+        nearest::nearest,
+        path::Path,
+        report::Report,
+        schema::{self, ConfigFile},
+    },
+    delivery, name, positive, profile, refuse_empty, request,
+};
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+const ALL: &str = "all";
+
+pub(super) fn forwarders(
+    file: &ConfigFile,
+    root: &Path,
+    report: &mut Report,
+) -> Option<Vec<Forwarder>> {
+    let (written, path) = written(file, root, report)?;
+    refuse_empty(
+        Some(written),
+        &path,
+        "is empty: nothing would be sent",
+        report,
+    );
+    let sources: Vec<&str> = file
+        .sources
+        .iter()
+        .flatten()
+        .filter_map(|source| source.name.as_deref())
+        .collect();
+    let each = || {
+        written
+            .iter()
+            .enumerate()
+            .map(|(index, forwarder)| (forwarder, path.index(index)))
+    };
+    let uris: Vec<Option<Url>> = each()
+        .map(|(written, path)| request::uri(written, &path, report))
+        .collect();
+    let names = names(written, &uris, &path, report);
+    let parts = each().zip(uris).zip(names);
+    // Every forwarder is checked, before one that is missing makes nothing of all.
+    let checked: Vec<_> = parts
+        .map(|(((written, path), uri), name)| {
+            forwarder(written, name, uri, &sources, &path, report)
+        })
+        .collect();
+    checked.into_iter().collect()
+}
+
+/// The list and its path, under either of its names.
+fn written<'f>(
+    file: &'f ConfigFile,
+    root: &Path,
+    report: &mut Report,
+) -> Option<(&'f [schema::Forwarder], Path)> {
+    let (path, other) = (root.key("forwarders"), root.key("auditLogForwarders"));
+    match (&file.forwarders, &file.audit_log_forwarders) {
+        (Some(_), Some(_)) => {
+            report.problem(
+                &other,
+                "is another name for forwarders: only one of them can be used",
+            );
+            None
+        }
+        (Some(written), None) => Some((written, path)),
+        (None, Some(written)) => Some((written, other)),
+        (None, None) => {
+            if !report.is_blamed(&other) {
+                report.problem(&path, "is missing: nothing would be sent");
+            }
+            None
+        }
+    }
+}
+
+/// Each forwarder's name: as written, or made of its host.
+fn names(
+    written: &[schema::Forwarder],
+    uris: &[Option<Url>],
+    path: &Path,
+    report: &mut Report,
+) -> Vec<String> {
+    let at = |index: usize| path.index(index).key("name");
+    let given = written.iter().enumerate();
+    let given: Vec<_> = given
+        .filter_map(|(i, forwarder)| Some((forwarder.name.as_deref()?, at(i))))
+        .collect();
+    name::check(given.iter().cloned(), report);
+    let mut taken: BTreeSet<String> = given.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let mut names = Vec::new();
+    for (index, (forwarder, uri)) in written.iter().zip(uris).enumerate() {
+        let name = match (&forwarder.name, uri.as_ref().and_then(Url::host_str)) {
+            (Some(name), _) => name.clone(),
+            (None, None) => String::new(),
+            (None, Some(host)) => {
+                let name = name::derive(host);
+                if name.is_empty() || !taken.insert(name.clone()) {
+                    let what = "is missing: the name that the uri's host would give is taken, so give it one";
+                    report.problem(&at(index), what);
+                }
+                name
+            }
+        };
+        names.push(name);
+    }
+    names
+}
+
+fn forwarder(
+    written: &schema::Forwarder,
+    name: String,
+    uri: Option<Url>,
+    sources: &[&str],
+    path: &Path,
+    report: &mut Report,
+) -> Option<Forwarder> {
+    let schema::ForwarderKind::Webhook = written.kind.unwrap_or(schema::ForwarderKind::Webhook);
+    let (format, framing) = body(written, path, report);
+    let profile = written.profile.unwrap_or_default();
+    let defaults = profile::defaults(profile, format, framing);
+    let compression = written
+        .compression
+        .map(|written| delivery::compression(written, path, report));
+    let compression = compression.unwrap_or(defaults.compression);
+    if compression == Compression::None && written.content_encoding.is_some() {
+        report.problem(
+            &path.key("contentEncoding"),
+            "has no effect: the body is not compressed",
+        );
+    }
+    let text = |written: &Option<String>, default: &str, key: &str, report: &mut Report| {
+        request::header_text(written.as_ref(), default, &path.key(key), report)
+    };
+    let content_type = text(
+        &written.content_type,
+        defaults.content_type,
+        "contentType",
+        report,
+    );
+    let content_encoding = text(
+        &written.content_encoding,
+        defaults.content_encoding,
+        "contentEncoding",
+        report,
+    );
+    let user_agent = text(
+        &written.user_agent,
+        &defaults.user_agent,
+        "userAgent",
+        report,
+    );
+    let token = request::token(written, path, report);
+    let headers = request::headers(written, path, report);
+    let sources = followed(written, sources, path, report);
+    let filter = filter(written, path, report);
+    let timeout = positive(written.timeout, TIMEOUT, &path.key("timeout"), report);
+    let batch = delivery::batch(written, framing, path, report);
+    let retry = delivery::retry(written.retry.as_ref(), path, report);
+    let tls = delivery::tls(written.tls.as_ref(), path, report);
+    let responses = delivery::responses(written, path, report);
+    let method = match written.method.unwrap_or(schema::Method::Post) {
+        schema::Method::Post => Method::POST,
+        schema::Method::Put => Method::PUT,
+        schema::Method::Patch => Method::PATCH,
+    };
+    Some(Forwarder {
+        name,
+        uri: uri?,
+        method,
+        token,
+        headers,
+        sources,
+        filter,
+        format,
+        framing,
+        compression,
+        content_type,
+        content_encoding,
+        user_agent,
+        timeout,
+        batch,
+        retry,
+        in_flight: written.in_flight.unwrap_or(1),
+        tls,
+        responses,
+    })
+}
+
+fn body(written: &schema::Forwarder, path: &Path, report: &mut Report) -> (Format, Framing) {
+    let format = match written.format.unwrap_or(schema::Format::Json) {
+        schema::Format::Json => Format::Json,
+        schema::Format::Cef => Format::Cef,
+    };
+    let framing = match written.framing {
+        None => profile::framing(written.profile.unwrap_or_default()),
+        Some(schema::Framing::Lines) => Framing::Lines,
+        Some(schema::Framing::Array) => Framing::Array,
+        Some(schema::Framing::Single) => Framing::Single,
+    };
+    if (format, framing) == (Format::Cef, Framing::Array) {
+        report.problem(
+            &path.key("framing"),
+            "cannot be array with format cef: CEF is no JSON; use lines or single",
+        );
+    }
+    (format, framing)
+}
+
+/// The sources it follows, in the configuration's order.
+fn followed(
+    written: &schema::Forwarder,
+    known: &[&str],
+    path: &Path,
+    report: &mut Report,
+) -> Vec<String> {
+    let path = path.key("sources");
+    let Some(named) = &written.sources else {
+        return known.iter().map(|name| (*name).to_owned()).collect();
+    };
+    refuse_empty(
+        Some(named),
+        &path,
+        "is empty: nothing would ever be sent; leave it out for every source",
+        report,
+    );
+    for (index, name) in named.iter().enumerate() {
+        let path = path.index(index);
+        // Where no source has a name, that has been complained of.
+        if !known.contains(&name.as_str()) && !known.is_empty() {
+            let written = report.written(&path);
+            let near =
+                nearest(name, known.iter().copied()).filter(|_| written == format!("{name:?}"));
+            report.problem_near(&path, format!("no source is called {written}"), near);
+        }
+    }
+    known
+        .iter()
+        .filter(|name| named.iter().any(|named| named == *name))
+        .map(|name| (*name).to_owned())
+        .collect()
+}
+
+fn filter(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Filter {
+    let (at_enabled, at_disabled) = (path.key("enabledEvents"), path.key("disabledEvents"));
+    let enabled = written.enabled_events.as_deref();
+    let disabled = written.disabled_events.as_deref().unwrap_or_default();
+    let nothing_sent = "is empty: nothing would ever be sent; leave it out for all";
+    refuse_empty(enabled, &at_enabled, nothing_sent, report);
+    for (list, path) in [
+        (enabled.unwrap_or_default(), &at_enabled),
+        (disabled, &at_disabled),
+    ] {
+        for (index, _) in list
+            .iter()
+            .enumerate()
+            .filter(|(_, event)| event.is_empty())
+        {
+            report.problem(&path.index(index), "is empty: it must be an event type");
+        }
+    }
+    for (index, event) in disabled.iter().enumerate() {
+        let path = at_disabled.index(index);
+        if event == ALL {
+            report.problem(&path, "\"all\" would leave nothing to send");
+        } else if enabled.unwrap_or_default().contains(event) {
+            let what = format!(
+                "{} is in enabledEvents too: leave it out of one",
+                report.written(&path)
+            );
+            report.problem(&path, what);
+        }
+    }
+    Filter {
+        enabled: enabled.map_or(EventTypes::All, event_types),
+        disabled: event_types(disabled),
+    }
+}
+
+fn event_types(written: &[String]) -> EventTypes {
+    if written.iter().any(|event| event == ALL) {
+        return EventTypes::All;
+    }
+    EventTypes::These(written.iter().cloned().collect())
+}

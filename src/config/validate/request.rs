@@ -1,0 +1,204 @@
+//! The rules of what a request is made of: uri, token, headers.
+
+use std::net::IpAddr;
+
+use reqwest::{Url, header::HeaderName};
+
+use super::super::{
+    Secret, Token,
+    path::Path,
+    report::Report,
+    schema::{self, SecretText},
+};
+
+/// The webhook's address. No message shows it: its userinfo or its query may be secret.
+pub(super) fn uri(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Option<Url> {
+    let text = written.uri.as_deref()?;
+    let at = path.key("uri");
+    let known_scheme = ["http://", "https://"].iter().any(|scheme| {
+        text.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    });
+    if !known_scheme {
+        report.problem(&at, "must begin with https:// (or http://, see allowHttp)");
+        return None;
+    }
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        report.problem(
+            &at,
+            "has a space or a control character in it; write %20 for a space",
+        );
+        return None;
+    }
+    let url = match Url::parse(text) {
+        Ok(url) => url,
+        Err(error) => {
+            report.problem(&at, format!("is no valid uri: {error}"));
+            return None;
+        }
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        let what = "has a user or password in it, which would show in diagnostics: use token, tokenFile, or an \
+                    Authorization header";
+        report.problem(&at, what);
+    }
+    if url.fragment().is_some() {
+        report.problem(
+            &at,
+            "has a fragment (`#…`), which is never sent: leave it out, or write %23",
+        );
+    }
+    if url.scheme() == "http" && !is_loopback(&url) && written.allow_http != Some(true) {
+        let what = "plain http to another host shows events and token to the network: use https, or set allowHttp: true";
+        report.problem(&at, what);
+    }
+    Some(url)
+}
+
+/// Whether the host is this machine, by its name or address; names are not looked up.
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
+    }
+}
+
+pub(super) fn token(
+    written: &schema::Forwarder,
+    path: &Path,
+    report: &mut Report,
+) -> Option<Token> {
+    match (&written.token, &written.token_file) {
+        (Some(_), Some(_)) => {
+            report.problem(
+                &path.key("tokenFile"),
+                "stands beside token: only one of them can be used",
+            );
+            None
+        }
+        (Some(SecretText(secret)), None) => {
+            // A variable often ends in the line end of the file that it was made from.
+            let text = secret.expose().trim_end_matches(['\r', '\n']);
+            let path = path.key("token");
+            if text.is_empty() {
+                report.problem(&path, "is empty");
+            } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+                let what =
+                    "has a space, a line break or another character in it that no bearer token has";
+                report.problem(&path, what);
+            }
+            Some(Token::Inline(Secret::new(text)))
+        }
+        (None, Some(file)) => {
+            if file.as_os_str().is_empty() {
+                report.problem(&path.key("tokenFile"), "is empty: it must name a file");
+            }
+            Some(Token::File(file.clone()))
+        }
+        (None, None) => None,
+    }
+}
+
+pub(super) fn headers(
+    written: &schema::Forwarder,
+    path: &Path,
+    report: &mut Report,
+) -> Vec<(HeaderName, Secret)> {
+    let has_token = written.token.is_some() || written.token_file.is_some();
+    let path = path.key("headers");
+    let mut headers: Vec<(HeaderName, Secret)> = Vec::new();
+    for (key, SecretText(value)) in written.headers.iter().flatten() {
+        let path = path.key(key);
+        let Ok(name) = HeaderName::from_bytes(key.as_bytes()) else {
+            report.problem_with_key(&path, "is no valid header name: letters, digits and - are");
+            continue;
+        };
+        if let Some(what) = is_ours(name.as_str(), has_token) {
+            report.problem_with_key(&path, what);
+        } else if headers.iter().any(|(other, _)| *other == name) {
+            report.problem_with_key(
+                &path,
+                "is there already: case makes no difference in a header's name",
+            );
+        } else if !is_header_text(value.expose()) {
+            report.problem(&path, NO_HEADER_VALUE);
+        }
+        headers.push((name, value.clone()));
+    }
+    headers
+}
+
+const NO_HEADER_VALUE: &str =
+    "has a line break, a control character or a letter beyond ASCII in it, which no header may";
+
+/// Whether a header's value can be sent: visible ASCII, spaces and tabs (RFC 9110, section 5.5).
+fn is_header_text(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t'))
+}
+
+/// The text of a header that has a key of its own.
+pub(super) fn header_text(
+    written: Option<&String>,
+    default: &str,
+    path: &Path,
+    report: &mut Report,
+) -> String {
+    let Some(text) = written else {
+        return default.to_owned();
+    };
+    if text.trim().is_empty() {
+        report.problem(path, "is empty: leave the key out to take the default");
+    } else if !is_header_text(text) {
+        report.problem(path, NO_HEADER_VALUE);
+    }
+    text.clone()
+}
+
+/// Why a header cannot be set, where auditpost sets it.
+fn is_ours(name: &str, has_token: bool) -> Option<&'static str> {
+    match name {
+        "authorization" if has_token => Some("stands beside token or tokenFile, which sets it"),
+        "content-type" => Some("is set by auditpost: use contentType"),
+        "content-encoding" => Some("is set by auditpost: use compression and contentEncoding"),
+        "user-agent" => Some("is set by auditpost: use userAgent"),
+        "host" => Some("is set by auditpost, to the host of the uri"),
+        "content-length" | "transfer-encoding" | "connection" | "keep-alive" | "te" | "trailer"
+        | "upgrade" | "expect" => Some("is set by auditpost: it belongs to the connection"),
+        "webhook-id" | "webhook-timestamp" | "webhook-signature" | "idempotency-key" => {
+            Some("is set by auditpost, for each batch")
+        }
+        name if name.starts_with("auditpost-") => {
+            Some("is set by auditpost: the prefix Auditpost- is its own")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_known_by_name_and_address() {
+        for (uri, loopback) in [
+            ("http://localhost/x", true),
+            ("http://LOCALHOST:8080/", true),
+            ("http://a.localhost/", true),
+            ("http://127.0.0.1/", true),
+            ("http://127.9.9.9/", true),
+            ("http://[::1]:9/", true),
+            ("http://[::ffff:127.0.0.1]/", true),
+            ("http://localhost.example.com/", false),
+            ("http://notlocalhost/", false),
+            ("http://10.0.0.1/", false),
+            ("http://0.0.0.0/", false),
+            ("http://[::ffff:10.0.0.1]/", false),
+        ] {
+            assert_eq!(is_loopback(&Url::parse(uri).unwrap()), loopback, "{uri}");
+        }
+    }
+}
