@@ -31,19 +31,9 @@ fn main() {
     let full = std::env::args().any(|argument| argument == "--bench");
     let (bytes, rounds) = if full { (50_000_000, 5) } else { (100_000, 1) };
     let data = lines(bytes);
-    let lines: Vec<&[u8]> = data
-        .split(|&byte| byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .collect();
-    println!(
-        "{} MB in {} lines, best of {rounds} by thread CPU time\n",
-        data.len() / 1_000_000,
-        lines.len()
-    );
-    println!(
-        "{:<34}{:>9}{:>12}{:>9}",
-        "step", "MB/s", "CPU s/GB", "ratio"
-    );
+    let lines: Vec<&[u8]> = data.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).collect();
+    println!("{} MB in {} lines, best of {rounds} by thread CPU time\n", data.len() / 1_000_000, lines.len());
+    println!("{:<34}{:>9}{:>12}{:>9}", "step", "MB/s", "CPU s/GB", "ratio");
 
     let report = |step: &str, seconds: f64, ratio: Option<f64>| {
         let speed = data.len() as f64 / 1e6 / seconds;
@@ -51,79 +41,32 @@ fn main() {
         println!("{step:<34}{speed:>9.0}{:>12.2}{ratio:>9}", 1000.0 / speed);
     };
 
-    for (step, needs) in [
-        ("validate", Needs::Validity),
-        ("validate, type", Needs::Type),
-        ("validate, all members", Needs::Members),
-    ] {
+    for (step, needs) in
+        [("validate", Needs::Validity), ("validate, type", Needs::Type), ("validate, all members", Needs::Members)]
+    {
         let mut checker = Checker::new(Schema::Auto, needs);
-        report(
-            step,
-            best(rounds, || {
-                lines
-                    .iter()
-                    .filter(|line| checker.check(line).is_ok())
-                    .count()
-            }),
-            None,
-        );
+        report(step, best(rounds, || lines.iter().filter(|line| checker.check(line).is_ok()).count()), None);
     }
     let filter = Filter::new(&Types {
         enabled: EventTypes::All,
-        disabled: EventTypes::These(
-            ["node_attestation", "login", "list"]
-                .map(str::to_owned)
-                .into(),
-        ),
+        disabled: EventTypes::These(["node_attestation", "login", "list"].map(str::to_owned).into()),
     });
-    report(
-        "validate, type, filter",
-        best(rounds, || filtered(&lines, &filter)),
-        None,
-    );
-    report(
-        "the same, encode json, batch",
-        best(rounds, || encoded(&lines, &filter, Format::Json)),
-        None,
-    );
-    report(
-        "the same, encode cef, batch",
-        best(rounds, || encoded(&lines, &filter, Format::Cef)),
-        None,
-    );
-    report(
-        "digest",
-        best(rounds, || Digest::of(&data).crc32 as usize),
-        None,
-    );
+    report("validate, type, filter", best(rounds, || filtered(&lines, &filter)), None);
+    report("the same, encode json, batch", best(rounds, || encoded(&lines, &filter, Format::Json)), None);
+    report("the same, encode cef, batch", best(rounds, || encoded(&lines, &filter, Format::Cef)), None);
+    report("digest", best(rounds, || Digest::of(&data).crc32 as usize), None);
 
-    let named = [
-        ("fast", Level::Fast),
-        ("default", Level::Default),
-        ("best", Level::Best),
-    ];
-    let numbers = LEVELS
-        .filter(|&number| number <= 9)
-        .map(|number| (number.to_string(), Level::Number(number)));
-    let levels = named
-        .map(|(name, level)| (name.to_owned(), level))
-        .into_iter()
-        .chain(numbers);
+    let named = [("fast", Level::Fast), ("default", Level::Default), ("best", Level::Best)];
+    let numbers = LEVELS.filter(|&number| number <= 9).map(|number| (number.to_string(), Level::Number(number)));
+    let levels = named.map(|(name, level)| (name.to_owned(), level)).into_iter().chain(numbers);
     for (name, level) in levels {
         let mut compressor = Compressor::new(Compression::Gzip(level));
         let mut wire = 0;
         let seconds = best(rounds.min(3), || {
-            wire = data
-                .chunks(1_000_000)
-                .map(|body| compressor.compress(body).map_or(0, |wire| wire.len()))
-                .sum();
+            wire = data.chunks(1_000_000).map(|body| compressor.compress(body).map_or(0, |wire| wire.len())).sum();
             wire
         });
-        report(
-            &format!("gzip {name}, bodies of 1 MB"),
-            seconds,
-            Some(data.len() as f64 / wire as f64),
-        );
+        report(&format!("gzip {name}, bodies of 1 MB"), seconds, Some(data.len() as f64 / wire as f64));
     }
 }
 
@@ -166,11 +109,8 @@ fn vary(line: &mut [u8], random: &mut fastrand::Rng) {
 
 fn filtered(lines: &[&[u8]], filter: &Filter) -> usize {
     let mut checker = Checker::new(Schema::Auto, Needs::Type);
-    let passes = |line: &&&[u8]| {
-        checker
-            .check(line)
-            .is_ok_and(|event| filter.verdict(event.event_type) == Verdict::Pass)
-    };
+    let passes =
+        |line: &&&[u8]| checker.check(line).is_ok_and(|event| filter.verdict(event.event_type) == Verdict::Pass);
     lines.iter().filter(passes).count()
 }
 
@@ -178,10 +118,7 @@ fn encoded(lines: &[&[u8]], filter: &Filter, format: Format) -> usize {
     let mut encoder = Encoder::new(format, "portal");
     let mut checker = Checker::new(Schema::Auto, encoder.needs().max(Needs::Type));
     let mut body = Body::new(Framing::Lines);
-    let fit = Fit {
-        max_events: 1000,
-        max_bytes: 1_000_000,
-    };
+    let fit = Fit { max_events: 1000, max_bytes: 1_000_000 };
     let mut sent = 0;
     for line in lines {
         let Ok(event) = checker.check(line) else {
@@ -194,11 +131,7 @@ fn encoded(lines: &[&[u8]], filter: &Filter, format: Format) -> usize {
             sent += black_box(body.finish()).len();
             body.clear();
         }
-        let range = Range {
-            segment: SegmentId(1),
-            start: 0,
-            end: 1,
-        };
+        let range = Range { segment: SegmentId(1), start: 0, end: 1 };
         let _ = body.push(&fit, range, false, |out| encoder.encode(&event, out));
     }
     sent + body.finish().len()

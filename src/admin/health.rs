@@ -72,17 +72,9 @@ impl Health {
     pub fn pulse(self: &Arc<Self>, name: impl Into<String>) -> Pulse {
         let number = self.next.fetch_add(1, Relaxed);
         let beaten = Arc::new(AtomicU64::new(self.now()));
-        let entry = Loop {
-            name: name.into(),
-            beaten: beaten.clone(),
-            panicked: false,
-        };
+        let entry = Loop { name: name.into(), beaten: beaten.clone(), panicked: false };
         self.loops().insert(number, entry);
-        Pulse {
-            health: self.clone(),
-            number,
-            beaten,
-        }
+        Pulse { health: self.clone(), number, beaten }
     }
 
     pub fn met(&self, condition: Condition) {
@@ -105,11 +97,7 @@ impl Health {
             if entry.panicked {
                 Some(format!("{}: panicked", entry.name))
             } else if age >= STUCK_AFTER {
-                Some(format!(
-                    "{}: has not turned for {} s",
-                    entry.name,
-                    age.as_secs()
-                ))
+                Some(format!("{}: has not turned for {} s", entry.name, age.as_secs()))
             } else {
                 None
             }
@@ -119,8 +107,7 @@ impl Health {
 
     /// The conditions that are not met, one sentence each; empty where the process is ready.
     pub fn not_ready(&self) -> Vec<String> {
-        let sentence =
-            |(condition, reason): (&Condition, &String)| format!("{}: {reason}", condition.name());
+        let sentence = |(condition, reason): (&Condition, &String)| format!("{}: {reason}", condition.name());
         self.unmet().iter().map(sentence).collect()
     }
 
@@ -182,10 +169,7 @@ mod tests {
         let limit = STUCK_AFTER.as_millis() as u64;
         let later = siem.beaten.load(Relaxed) + limit;
         assert!(health.stuck_at(later - 1).is_empty());
-        assert_eq!(
-            health.stuck_at(later),
-            ["forwarder siem: has not turned for 30 s"]
-        );
+        assert_eq!(health.stuck_at(later), ["forwarder siem: has not turned for 30 s"]);
         siem.beaten.store(later, Relaxed);
         assert!(health.stuck_at(later).is_empty());
     }

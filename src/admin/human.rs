@@ -64,12 +64,7 @@ mod tests {
 
     #[test]
     fn times_have_their_two_largest_units() {
-        for (time, text) in [
-            (59, "59s"),
-            (200, "3m 20s"),
-            (3600, "1h 0m"),
-            (86_400 * 12 + 3 * 3600, "12d 3h"),
-        ] {
+        for (time, text) in [(59, "59s"), (200, "3m 20s"), (3600, "1h 0m"), (86_400 * 12 + 3 * 3600, "12d 3h")] {
             assert_eq!(seconds(time), text);
         }
     }
@@ -77,9 +72,6 @@ mod tests {
     #[test]
     fn thousands_stand_apart() {
         assert_eq!((count(0).as_str(), count(999).as_str()), ("0", "999"));
-        assert_eq!(
-            (count(1000).as_str(), count(1_234_567).as_str()),
-            ("1 000", "1 234 567")
-        );
+        assert_eq!((count(1000).as_str(), count(1_234_567).as_str()), ("1 000", "1 234 567"));
     }
 }

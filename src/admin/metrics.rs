@@ -36,17 +36,9 @@ struct Scrape(Arc<Registry>);
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let forwarders: Vec<(String, Snapshot)> = self
-            .0
-            .forwarders()
-            .iter()
-            .map(|stats| (stats.name().to_owned(), stats.snapshot()))
-            .collect();
-        let mut page = Page {
-            encoder: &mut encoder,
-            forwarders: &forwarders,
-            now: Timestamp::now(),
-        };
+        let forwarders: Vec<(String, Snapshot)> =
+            self.0.forwarders().iter().map(|stats| (stats.name().to_owned(), stats.snapshot())).collect();
+        let mut page = Page { encoder: &mut encoder, forwarders: &forwarders, now: Timestamp::now() };
         page.books()?;
         page.backlog()?;
         page.states()?;
@@ -62,21 +54,11 @@ impl Scrape {
         let mut family = |kind, name, help, value: fn(&SourceStats) -> u64| {
             let mut family = encoder.encode_descriptor(name, help, None, kind)?;
             for source in &sources {
-                put(
-                    &mut family,
-                    kind,
-                    &[("source", source.name())],
-                    value(source),
-                )?;
+                put(&mut family, kind, &[("source", source.name())], value(source))?;
             }
             Ok(())
         };
-        family(
-            MetricType::Gauge,
-            "auditpost_files_open",
-            "Files that a source holds open",
-            SourceStats::files_open,
-        )?;
+        family(MetricType::Gauge, "auditpost_files_open", "Files that a source holds open", SourceStats::files_open)?;
         family(
             MetricType::Gauge,
             "auditpost_files_matched",
@@ -102,25 +84,16 @@ struct Page<'a, 'e> {
 impl Page<'_, '_> {
     fn books(&mut self) -> fmt::Result {
         use MetricType::{Counter, Gauge};
-        self.of_sources(
-            Counter,
-            "auditpost_events_read",
-            "Events read, and one for each gap",
-            |source| source.books.read(),
-        )?;
-        self.of_sources(
-            Counter,
-            "auditpost_bytes_read",
-            "Bytes of the events read",
-            |source| source.books.bytes_read(),
-        )?;
+        self.of_sources(Counter, "auditpost_events_read", "Events read, and one for each gap", |source| {
+            source.books.read()
+        })?;
+        self.of_sources(Counter, "auditpost_bytes_read", "Bytes of the events read", |source| {
+            source.books.bytes_read()
+        })?;
         self.results()?;
-        self.of_sources(
-            Gauge,
-            "auditpost_events_in_flight",
-            "Events read and not yet settled",
-            |source| source.books.in_flight(),
-        )
+        self.of_sources(Gauge, "auditpost_events_in_flight", "Events read and not yet settled", |source| {
+            source.books.in_flight()
+        })
     }
 
     fn results(&mut self) -> fmt::Result {
@@ -138,11 +111,7 @@ impl Page<'_, '_> {
                     ("dead_lettered", books.dead_lettered()),
                     ("gap", books.gap()),
                 ] {
-                    let labels = [
-                        ("forwarder", forwarder.as_str()),
-                        ("source", source.as_str()),
-                        ("result", result),
-                    ];
+                    let labels = [("forwarder", forwarder.as_str()), ("source", source.as_str()), ("result", result)];
                     put(&mut family, MetricType::Counter, &labels, total)?;
                 }
             }
@@ -162,11 +131,7 @@ impl Page<'_, '_> {
             MetricType::Gauge,
             "auditpost_oldest_unsettled_age_seconds",
             "Age of the oldest event that is not settled; 0 where all is",
-            |source| {
-                source
-                    .oldest_unsettled
-                    .map_or(0, |since| age_seconds(since, now))
-            },
+            |source| source.oldest_unsettled.map_or(0, |since| age_seconds(since, now)),
         )
     }
 
@@ -181,10 +146,7 @@ impl Page<'_, '_> {
         let mut family = self.encoder.encode_descriptor(name, help, None, kind)?;
         for (forwarder, shown) in self.forwarders {
             for source in &shown.sources {
-                let labels = [
-                    ("forwarder", forwarder.as_str()),
-                    ("source", source.source.as_str()),
-                ];
+                let labels = [("forwarder", forwarder.as_str()), ("source", source.source.as_str())];
                 put(&mut family, kind, &labels, value(source))?;
             }
         }
@@ -231,12 +193,7 @@ impl Page<'_, '_> {
         for (name, shown) in self.forwarders {
             for (code, durations) in &shown.requests {
                 let labels = [("forwarder", name.as_str()), ("code", code.as_str())];
-                put(
-                    &mut requests,
-                    MetricType::Counter,
-                    &labels,
-                    durations.count(),
-                )?;
+                put(&mut requests, MetricType::Counter, &labels, durations.count())?;
             }
         }
         let mut durations = self.encoder.encode_descriptor(
@@ -272,10 +229,7 @@ impl Page<'_, '_> {
             MetricType::Histogram,
         )?;
         for (name, shown) in self.forwarders {
-            for (kind, histogram) in [
-                ("raw", &shown.batch_raw_bytes),
-                ("wire", &shown.batch_wire_bytes),
-            ] {
+            for (kind, histogram) in [("raw", &shown.batch_raw_bytes), ("wire", &shown.batch_wire_bytes)] {
                 let labels = [("forwarder", name.as_str()), ("kind", kind)];
                 distribution(&mut bytes, &labels, histogram)?;
             }
@@ -285,12 +239,7 @@ impl Page<'_, '_> {
 }
 
 /// One sample. The text format adds `_total` to a counter's name.
-fn put(
-    family: &mut MetricEncoder<'_>,
-    kind: MetricType,
-    labels: &impl EncodeLabelSet,
-    value: u64,
-) -> fmt::Result {
+fn put(family: &mut MetricEncoder<'_>, kind: MetricType, labels: &impl EncodeLabelSet, value: u64) -> fmt::Result {
     let mut sample = family.encode_family(labels)?;
     match kind {
         MetricType::Counter => sample.encode_counter::<NoLabelSet, u64, f64>(&value, None),
@@ -298,17 +247,11 @@ fn put(
     }
 }
 
-fn distribution(
-    family: &mut MetricEncoder<'_>,
-    labels: &impl EncodeLabelSet,
-    histogram: &Histogram,
-) -> fmt::Result {
-    family
-        .encode_family(labels)?
-        .encode_histogram::<NoLabelSet>(
-            histogram.sum(),
-            histogram.count(),
-            &histogram.buckets(),
-            None,
-        )
+fn distribution(family: &mut MetricEncoder<'_>, labels: &impl EncodeLabelSet, histogram: &Histogram) -> fmt::Result {
+    family.encode_family(labels)?.encode_histogram::<NoLabelSet>(
+        histogram.sum(),
+        histogram.count(),
+        &histogram.buckets(),
+        None,
+    )
 }

@@ -77,11 +77,7 @@ impl Server {
         };
         let (listener, addr) = bound.await.map_err(|source| BindError { addr, source })?;
         info!(%addr, "admin listening");
-        Ok(Self {
-            listener,
-            addr,
-            registry,
-        })
+        Ok(Self { listener, addr, registry })
     }
 
     /// With the port that was chosen where the configuration said 0.
@@ -140,11 +136,7 @@ async fn serve(stream: TokioIo<tokio::net::TcpStream>, registry: Arc<Registry>, 
     }
 }
 
-fn answer<B>(
-    request: &Request<B>,
-    registry: &Arc<Registry>,
-    listen: IpAddr,
-) -> Response<Full<Bytes>> {
+fn answer<B>(request: &Request<B>, registry: &Arc<Registry>, listen: IpAddr) -> Response<Full<Bytes>> {
     let host = request.headers().get(header::HOST);
     if !host.is_some_and(|host| may_ask(host, listen)) {
         let advice = "ask by address, or by a loopback name\n";
@@ -155,10 +147,7 @@ fn answer<B>(
         return text(StatusCode::NOT_FOUND, "not found\n");
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut refusal = text(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "these pages are read-only\n",
-        );
+        let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "these pages are read-only\n");
         let allowed = HeaderValue::from_static("GET, HEAD");
         refusal.headers_mut().insert(header::ALLOW, allowed);
         return refusal;
@@ -184,9 +173,7 @@ fn front_page(registry: &Registry) -> Response<Full<Bytes>> {
     };
     let mut response = response(StatusCode::OK, "text/html; charset=utf-8", page);
     if let Ok(policy) = HeaderValue::from_str(&page::content_security_policy()) {
-        response
-            .headers_mut()
-            .insert(header::CONTENT_SECURITY_POLICY, policy);
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response
 }
@@ -196,18 +183,12 @@ fn verdict(objections: &[String]) -> Response<Full<Bytes>> {
     if objections.is_empty() {
         text(StatusCode::OK, "ok\n")
     } else {
-        text(
-            StatusCode::SERVICE_UNAVAILABLE,
-            &(objections.join("\n") + "\n"),
-        )
+        text(StatusCode::SERVICE_UNAVAILABLE, &(objections.join("\n") + "\n"))
     }
 }
 
 fn broken() -> Response<Full<Bytes>> {
-    text(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "the page cannot be made\n",
-    )
+    text(StatusCode::INTERNAL_SERVER_ERROR, "the page cannot be made\n")
 }
 
 fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
@@ -222,9 +203,7 @@ fn response(status: StatusCode, content_type: &'static str, body: String) -> Res
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ] {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
 }
@@ -234,11 +213,7 @@ fn response(status: StatusCode, content_type: &'static str, body: String) -> Res
 /// A page of another site that makes its own name resolve to us (DNS rebinding) sends that name. So a loopback
 /// listener takes loopback names and addresses, any other takes addresses too; no listener takes a foreign name.
 fn may_ask(host: &HeaderValue, listen: IpAddr) -> bool {
-    let Some(name) = host
-        .to_str()
-        .ok()
-        .and_then(|text| text.parse::<hyper::http::uri::Authority>().ok())
-    else {
+    let Some(name) = host.to_str().ok().and_then(|text| text.parse::<hyper::http::uri::Authority>().ok()) else {
         return false;
     };
     let name = name.host().trim_start_matches('[').trim_end_matches(']');

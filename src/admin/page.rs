@@ -60,13 +60,7 @@ fn alarms(page: &mut String, status: &Status) -> fmt::Result {
     for sentence in health.into_iter().flatten() {
         write!(page, "<li class=bad>{}</li>", Escaped(sentence))?;
     }
-    for Alarm {
-        object,
-        kind,
-        since,
-        text,
-    } in alarms
-    {
+    for Alarm { object, kind, since, text } in alarms {
         write!(
             page,
             "<li><b class=bad>{}: {}</b> {} <small>since {}</small></li>",
@@ -114,11 +108,7 @@ fn forwarders(page: &mut String, forwarders: &[Forwarder]) -> fmt::Result {
 /// The cells of a forwarder, beside the rows of its sources.
 fn identity(page: &mut String, forwarder: &Forwarder) -> fmt::Result {
     let rows = forwarder.sources.len();
-    let colour = if forwarder.state == "ready" {
-        "good"
-    } else {
-        "bad"
-    };
+    let colour = if forwarder.state == "ready" { "good" } else { "bad" };
     write!(
         page,
         "<td rowspan={rows}>{}<td rowspan={rows}><span class={colour}>{}</span><small>since {}</small>",
@@ -198,25 +188,16 @@ mod tests {
         let now = Timestamp::constant(1_700_000_000, 0);
         let registry = Registry::new(now);
         let siem = ForwarderStats::new("siem", ["app"], now);
-        siem.set_state(
-            State::Held,
-            Some("<script>alert(1)</script>".to_owned()),
-            now,
-        );
+        siem.set_state(State::Held, Some("<script>alert(1)</script>".to_owned()), now);
         siem.failed("\"><img src=x>", now);
         registry.set_forwarders(vec![Arc::new(siem)]);
-        registry
-            .alarms
-            .raise("forwarder siem", Kind::Held, "<b>401</b>", now);
+        registry.alarms.raise("forwarder siem", Kind::Held, "<b>401</b>", now);
         let page = render(&Status::of(&registry, now)).unwrap();
         for markup in ["<script", "<img", "<b>401"] {
             assert!(!page.contains(markup), "{markup} in {page}");
         }
         assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
         let alarm = page.find("&lt;b&gt;401").unwrap();
-        assert!(
-            alarm < page.find("<h2>Forwarders").unwrap(),
-            "alarms come first"
-        );
+        assert!(alarm < page.find("<h2>Forwarders").unwrap(), "alarms come first");
     }
 }

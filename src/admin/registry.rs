@@ -30,10 +30,7 @@ impl Registry {
 
     /// Shows these forwarders from now on, and no others. A reload passes those that it kept too.
     pub fn set_forwarders(&self, forwarders: Vec<Arc<ForwarderStats>>) {
-        *self
-            .forwarders
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = forwarders;
+        *self.forwarders.write().unwrap_or_else(PoisonError::into_inner) = forwarders;
     }
 
     /// Shows these sources from now on, and no others.
@@ -42,16 +39,10 @@ impl Registry {
     }
 
     pub fn forwarders(&self) -> Vec<Arc<ForwarderStats>> {
-        self.forwarders
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.forwarders.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn sources(&self) -> Vec<Arc<SourceStats>> {
-        self.sources
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.sources.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -96,16 +96,8 @@ impl Status {
             uptime_seconds: age_seconds(registry.started, now),
             stuck: registry.health.stuck(),
             not_ready: registry.health.not_ready(),
-            alarms: registry
-                .alarms
-                .raised()
-                .into_iter()
-                .map(Alarm::from)
-                .collect(),
-            forwarders: forwarders
-                .iter()
-                .map(|stats| Forwarder::of(stats, now))
-                .collect(),
+            alarms: registry.alarms.raised().into_iter().map(Alarm::from).collect(),
+            forwarders: forwarders.iter().map(|stats| Forwarder::of(stats, now)).collect(),
             sources: sources.iter().map(|stats| Source::of(stats)).collect(),
         }
     }
@@ -120,20 +112,9 @@ impl Forwarder {
             reason: shown.reason,
             since: shown.since.to_string(),
             last_success: shown.last_success.map(|at| at.to_string()),
-            last_error: shown.last_error.map(|error| LastError {
-                at: error.at.to_string(),
-                text: error.text,
-            }),
-            requests: shown
-                .requests
-                .into_iter()
-                .map(|(code, durations)| (code, durations.count()))
-                .collect(),
-            sources: shown
-                .sources
-                .into_iter()
-                .map(|source| Followed::of(source, now))
-                .collect(),
+            last_error: shown.last_error.map(|error| LastError { at: error.at.to_string(), text: error.text }),
+            requests: shown.requests.into_iter().map(|(code, durations)| (code, durations.count())).collect(),
+            sources: shown.sources.into_iter().map(|source| Followed::of(source, now)).collect(),
         }
     }
 
@@ -143,10 +124,7 @@ impl Forwarder {
 
     /// Of all its sources; zero where all is settled.
     pub fn oldest_unsettled_age_seconds(&self) -> u64 {
-        let ages = self
-            .sources
-            .iter()
-            .map(|source| source.oldest_unsettled_age_seconds);
+        let ages = self.sources.iter().map(|source| source.oldest_unsettled_age_seconds);
         ages.max().unwrap_or(0)
     }
 }
@@ -165,9 +143,7 @@ impl Followed {
             gap_bytes: books.gap_bytes(),
             in_flight: books.in_flight(),
             backlog_bytes: shown.backlog_bytes,
-            oldest_unsettled_age_seconds: shown
-                .oldest_unsettled
-                .map_or(0, |since| age_seconds(since, now)),
+            oldest_unsettled_age_seconds: shown.oldest_unsettled.map_or(0, |since| age_seconds(since, now)),
         }
     }
 }

@@ -37,9 +37,7 @@ fn registry() -> (Arc<Registry>, Arc<ForwarderStats>) {
 }
 
 async fn serve(registry: Arc<Registry>) -> (SocketAddr, CancellationToken) {
-    let admin = config::Admin {
-        listen: "127.0.0.1:0".parse().unwrap(),
-    };
+    let admin = config::Admin { listen: "127.0.0.1:0".parse().unwrap() };
     let server = Server::bind(&admin, registry).await.unwrap();
     let (addr, stop) = (server.addr(), CancellationToken::new());
     tokio::spawn(server.run(stop.clone()));
@@ -55,11 +53,7 @@ async fn ask(addr: SocketAddr, request: &str) -> String {
 }
 
 async fn get(addr: SocketAddr, path: &str) -> String {
-    ask(
-        addr,
-        &format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\n\r\n"),
-    )
-    .await
+    ask(addr, &format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\n\r\n")).await
 }
 
 #[tokio::test]
@@ -71,18 +65,11 @@ async fn the_pages_answer_and_nothing_else_does() {
     assert!(get(addr, "/livez").await.starts_with("HTTP/1.1 200"));
     let ready = get(addr, "/readyz").await;
     assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("sources: starting"));
-    for condition in [
-        Condition::Configuration,
-        Condition::Sources,
-        Condition::State,
-    ] {
+    for condition in [Condition::Configuration, Condition::Sources, Condition::State] {
         registry.health.met(condition);
     }
     let ready = get(addr, "/readyz").await;
-    assert!(
-        ready.starts_with("HTTP/1.1 200"),
-        "a held peer is no reason: {ready}"
-    );
+    assert!(ready.starts_with("HTTP/1.1 200"), "a held peer is no reason: {ready}");
 
     let status = get(addr, "/status").await;
     let (_, json) = status.split_once("\r\n\r\n").unwrap();
@@ -100,11 +87,7 @@ async fn the_pages_answer_and_nothing_else_does() {
     assert!(get(addr, "/status/").await.starts_with("HTTP/1.1 404"));
     let rebound = ask(addr, "GET /status HTTP/1.1\r\nHost: evil.example\r\n\r\n").await;
     assert!(rebound.starts_with("HTTP/1.1 421") && !rebound.contains("siem"));
-    assert!(
-        ask(addr, "GET /livez HTTP/1.1\r\n\r\n")
-            .await
-            .starts_with("HTTP/1.1 421")
-    );
+    assert!(ask(addr, "GET /livez HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 421"));
 
     stop.cancel();
     let closed = async {
@@ -112,9 +95,7 @@ async fn the_pages_answer_and_nothing_else_does() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), closed)
-        .await
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(10), closed).await.unwrap();
 }
 
 #[tokio::test]
@@ -129,10 +110,7 @@ async fn a_head_without_end_is_refused() {
     let ended = tokio::time::timeout(HEAD_TIMEOUT - Duration::from_secs(1), end).await;
     assert!(ended.is_ok(), "it waited for more");
     let answer = String::from_utf8_lossy(&answer);
-    assert!(
-        answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
-        "{answer}"
-    );
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
 }
 
 #[test]
@@ -186,61 +164,21 @@ fn every_metric_of_the_documentation_is_there_with_its_labels() {
     for (series, value) in [
         (format!("auditpost_events_read_total{{{app}}}"), 4.0),
         (format!("auditpost_bytes_read_total{{{app}}}"), 300.0),
-        (
-            format!(r#"auditpost_events_total{{{app},result="delivered"}}"#),
-            1.0,
-        ),
-        (
-            format!(r#"auditpost_events_total{{{app},result="filtered"}}"#),
-            0.0,
-        ),
-        (
-            format!(r#"auditpost_events_total{{{app},result="dead_lettered"}}"#),
-            0.0,
-        ),
-        (
-            format!(r#"auditpost_events_total{{{app},result="gap"}}"#),
-            1.0,
-        ),
+        (format!(r#"auditpost_events_total{{{app},result="delivered"}}"#), 1.0),
+        (format!(r#"auditpost_events_total{{{app},result="filtered"}}"#), 0.0),
+        (format!(r#"auditpost_events_total{{{app},result="dead_lettered"}}"#), 0.0),
+        (format!(r#"auditpost_events_total{{{app},result="gap"}}"#), 1.0),
         (format!("auditpost_events_in_flight{{{app}}}"), 2.0),
         (format!("auditpost_backlog_bytes{{{app}}}"), 512.0),
-        (
-            format!("auditpost_oldest_unsettled_age_seconds{{{app}}}"),
-            0.0,
-        ),
-        (
-            r#"auditpost_last_success_timestamp_seconds{forwarder="siem"}"#.into(),
-            1_700_000_000.5,
-        ),
-        (
-            r#"auditpost_forwarder_state{forwarder="siem",state="open"}"#.into(),
-            1.0,
-        ),
-        (
-            r#"auditpost_forwarder_state{forwarder="siem",state="ready"}"#.into(),
-            0.0,
-        ),
-        (
-            r#"auditpost_requests_total{forwarder="siem",code="200"}"#.into(),
-            1.0,
-        ),
-        (
-            r#"auditpost_request_duration_seconds_bucket{le="0.025",forwarder="siem",code="200"}"#
-                .into(),
-            1.0,
-        ),
-        (
-            r#"auditpost_batch_events_sum{forwarder="siem"}"#.into(),
-            3.0,
-        ),
-        (
-            r#"auditpost_batch_bytes_sum{forwarder="siem",kind="raw"}"#.into(),
-            3000.0,
-        ),
-        (
-            r#"auditpost_batch_bytes_sum{forwarder="siem",kind="wire"}"#.into(),
-            400.0,
-        ),
+        (format!("auditpost_oldest_unsettled_age_seconds{{{app}}}"), 0.0),
+        (r#"auditpost_last_success_timestamp_seconds{forwarder="siem"}"#.into(), 1_700_000_000.5),
+        (r#"auditpost_forwarder_state{forwarder="siem",state="open"}"#.into(), 1.0),
+        (r#"auditpost_forwarder_state{forwarder="siem",state="ready"}"#.into(), 0.0),
+        (r#"auditpost_requests_total{forwarder="siem",code="200"}"#.into(), 1.0),
+        (r#"auditpost_request_duration_seconds_bucket{le="0.025",forwarder="siem",code="200"}"#.into(), 1.0),
+        (r#"auditpost_batch_events_sum{forwarder="siem"}"#.into(), 3.0),
+        (r#"auditpost_batch_bytes_sum{forwarder="siem",kind="raw"}"#.into(), 3000.0),
+        (r#"auditpost_batch_bytes_sum{forwarder="siem",kind="wire"}"#.into(), 400.0),
         (r#"auditpost_files_open{source="app"}"#.into(), 0.0),
         (r#"auditpost_files_matched{source="app"}"#.into(), 0.0),
         (r#"auditpost_truncations_total{source="app"}"#.into(), 0.0),
@@ -295,9 +233,7 @@ fn the_books_balance_in_every_scrape_while_events_move() {
             let in_flight = samples[&format!("auditpost_events_in_flight{{{labels}}}")];
             let settled: f64 = ["delivered", "filtered", "dead_lettered", "gap"]
                 .iter()
-                .map(|result| {
-                    samples[&format!(r#"auditpost_events_total{{{labels},result="{result}"}}"#)]
-                })
+                .map(|result| samples[&format!(r#"auditpost_events_total{{{labels},result="{result}"}}"#)])
                 .sum();
             assert_eq!(read, settled + in_flight, "{source}: {samples:#?}");
             let before = last_read.insert(source, read).unwrap_or(0.0);

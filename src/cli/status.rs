@@ -90,11 +90,7 @@ fn root_cause(error: reqwest::Error) -> anyhow::Error {
 
 /// The whole text. Rates are of the time between the two looks.
 fn render(before: &Status, now: &Status) -> String {
-    let mut text = format!(
-        "auditpost {}, running for {}\n",
-        now.version,
-        human::seconds(now.uptime_seconds)
-    );
+    let mut text = format!("auditpost {}, running for {}\n", now.version, human::seconds(now.uptime_seconds));
     text += "\n";
     text += &forwarders(before, now);
     text += "\n";
@@ -133,17 +129,9 @@ fn forwarders(before: &Status, now: &Status) -> String {
     ]);
     for forwarder in &now.forwarders {
         let delivered = |forwarder: &Forwarder| forwarder.sum(|source| source.delivered);
-        let earlier = before
-            .forwarders
-            .iter()
-            .find(|earlier| earlier.name == forwarder.name)
-            .map_or(0, delivered);
-        let trouble = forwarder
-            .last_error
-            .as_ref()
-            .map_or(String::new(), |error| {
-                format!("{} {}", error.at, error.text)
-            });
+        let earlier = before.forwarders.iter().find(|earlier| earlier.name == forwarder.name).map_or(0, delivered);
+        let trouble =
+            forwarder.last_error.as_ref().map_or(String::new(), |error| format!("{} {}", error.at, error.text));
         table.row([
             forwarder.name.clone(),
             forwarder.state.clone(),
@@ -183,8 +171,7 @@ impl<const N: usize> Table<N> {
     }
 
     fn row(&mut self, cells: [String; N]) {
-        self.0
-            .push(cells.map(|cell| terminal::escape(&cell).into_owned()));
+        self.0.push(cells.map(|cell| terminal::escape(&cell).into_owned()));
     }
 
     fn render(&self) -> String {
@@ -197,9 +184,7 @@ impl<const N: usize> Table<N> {
         let mut text = String::new();
         for row in &self.0 {
             let cells = widths.iter().zip(row);
-            let line: String = cells
-                .map(|(width, cell)| format!("{cell:<width$}  "))
-                .collect();
+            let line: String = cells.map(|(width, cell)| format!("{cell:<width$}  ")).collect();
             text += line.trim_end();
             text.push('\n');
         }
@@ -244,9 +229,7 @@ mod tests {
         siem.set_backlog("app", 1_500_000, Some(start));
         siem.set_state(State::Held, None, now);
         siem.failed("401 \x1b[2J", now);
-        registry
-            .alarms
-            .raise("forwarder siem", Kind::Held, "401", now);
+        registry.alarms.raise("forwarder siem", Kind::Held, "401", now);
         let text = render(&before, &Status::of(&registry, now));
         let row = text.lines().find(|line| line.starts_with("siem")).unwrap();
         let cells: Vec<&str> = row.split("  ").filter(|cell| !cell.is_empty()).collect();
@@ -274,9 +257,7 @@ mod tests {
     #[tokio::test]
     async fn it_asks_a_running_server_and_says_when_there_is_none() {
         let registry = Arc::new(Registry::new(Timestamp::now()));
-        let admin = config::Admin {
-            listen: "127.0.0.1:0".parse().unwrap(),
-        };
+        let admin = config::Admin { listen: "127.0.0.1:0".parse().unwrap() };
         let server = Server::bind(&admin, registry).await.unwrap();
         let url: Url = format!("http://{}/status", server.addr()).parse().unwrap();
         let stop = CancellationToken::new();

@@ -28,8 +28,7 @@ pub(super) fn complain(command: &str, text: &str) {
 /// they can neither steer the terminal nor hide anything.
 pub(super) fn escape(text: &str) -> Cow<'_, str> {
     let harmful = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     if !text.contains(harmful) {
         return Cow::Borrowed(text);

@@ -28,10 +28,7 @@ pub(super) struct Interpolated {
 
 /// Replaces the variables of a scalar. A variable that is set to nothing counts as set, but gives way to a default,
 /// as in a shell.
-pub(super) fn interpolate(
-    written: &str,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Interpolated, Vec<Fault>> {
+pub(super) fn interpolate(written: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Interpolated, Vec<Fault>> {
     let mut text = String::with_capacity(written.len());
     let mut changed = false;
     let mut faults = Vec::new();
@@ -59,19 +56,12 @@ pub(super) fn interpolate(
         }
     }
     text.push_str(rest);
-    if faults.is_empty() {
-        Ok(Interpolated { text, changed })
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(Interpolated { text, changed }) } else { Err(faults) }
 }
 
 /// Whether the text is one `${NAME}` and nothing else, so that it can be shown even where its value is secret.
 pub(super) fn is_reference(written: &str) -> bool {
-    written
-        .strip_prefix("${")
-        .and_then(|rest| rest.strip_suffix('}'))
-        .is_some_and(is_name)
+    written.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(is_name)
 }
 
 fn value(reference: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, Fault> {
@@ -157,14 +147,7 @@ mod tests {
     #[test]
     fn only_a_bare_reference_may_be_shown_for_a_secret() {
         assert!(is_reference("${SIEM_TOKEN}"));
-        for written in [
-            "${SIEM_TOKEN:-s3cret}",
-            "s3cret",
-            "Bearer ${T}",
-            "${T}s3cret",
-            "${}",
-            "${A}${B}",
-        ] {
+        for written in ["${SIEM_TOKEN:-s3cret}", "s3cret", "Bearer ${T}", "${T}s3cret", "${}", "${A}${B}"] {
             assert!(!is_reference(written), "{written}");
         }
     }

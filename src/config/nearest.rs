@@ -30,10 +30,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 }
 
 fn folded(word: &str) -> Vec<char> {
-    word.chars()
-        .filter(|c| !matches!(c, '_' | '-'))
-        .flat_map(char::to_lowercase)
-        .collect()
+    word.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
 }
 
 /// How many letters must be inserted, removed, replaced or swapped with their neighbour (optimal string alignment).
@@ -86,11 +83,7 @@ mod tests {
         assert_eq!(nearest("url", ["uri"]), Some("uri"));
         assert_eq!(nearest("linger", words), None);
         assert_eq!(nearest("warning", ["error", "warn", "info"]), Some("warn"));
-        assert_eq!(
-            nearest("max", words),
-            Some("maxAge"),
-            "of those that begin so, the nearest"
-        );
+        assert_eq!(nearest("max", words), Some("maxAge"), "of those that begin so, the nearest");
         assert_eq!(nearest("ma", words), None);
         assert_eq!(nearest("x", ["y"]), None);
         assert_eq!(nearest(&"a".repeat(10_000), words), None);

@@ -12,10 +12,7 @@ pub(super) struct Path(String);
 impl Path {
     pub(super) fn key(&self, key: &str) -> Self {
         let mut path = self.0.clone();
-        let plain = !key.is_empty()
-            && key
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
         let shown: String = key.chars().take(SHOWN_KEY).collect();
         if !plain {
             path.push_str(&format!("[{shown:?}]"));
@@ -59,14 +56,8 @@ mod tests {
     #[test]
     fn a_path_reads_as_the_operator_would_say_it() {
         let forwarder = Path::default().key("forwarders").index(2);
-        assert_eq!(
-            forwarder.key("batch").key("maxAge").to_string(),
-            "forwarders[2].batch.maxAge"
-        );
-        assert_eq!(
-            forwarder.key("headers").key("X A").to_string(),
-            "forwarders[2].headers[\"X A\"]"
-        );
+        assert_eq!(forwarder.key("batch").key("maxAge").to_string(), "forwarders[2].batch.maxAge");
+        assert_eq!(forwarder.key("headers").key("X A").to_string(), "forwarders[2].headers[\"X A\"]");
     }
 
     #[test]

@@ -34,11 +34,7 @@ impl Problems {
     pub(super) fn new(file: &str, mut problems: Vec<Problem>) -> Self {
         let more = problems.len().saturating_sub(Self::PRINTED);
         problems.truncate(Self::PRINTED);
-        Self {
-            file: file.to_owned(),
-            printed: problems,
-            more,
-        }
+        Self { file: file.to_owned(), printed: problems, more }
     }
 
     /// Each problem, up to the first hundred.
@@ -65,14 +61,7 @@ impl fmt::Display for Problem {
         if let (Some(quote), Some(place)) = (&self.quote, self.place) {
             let number = place.line.to_string();
             write!(f, "\n  {number} | {}", quote.line)?;
-            write!(
-                f,
-                "\n  {:width$} | {:caret$}^",
-                "",
-                "",
-                width = number.len(),
-                caret = quote.caret
-            )?;
+            write!(f, "\n  {:width$} | {:caret$}^", "", "", width = number.len(), caret = quote.caret)?;
         }
         match (&self.near, &self.quote) {
             (Some(near), Some(_)) => write!(f, " did you mean {near:?}?"),

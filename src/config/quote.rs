@@ -43,11 +43,7 @@ impl Visible<'_> {
             let in_scalar = scalars.iter().any(|range| range.contains(&at));
             let comment = c == '#' && before.is_whitespace() && !in_scalar;
             before = c;
-            let shown = if in_scalar {
-                open.iter().any(|range| range.contains(&at))
-            } else {
-                is_structure(c)
-            };
+            let shown = if in_scalar { open.iter().any(|range| range.contains(&at)) } else { is_structure(c) };
             (!comment).then_some(shown)
         });
         Some(masked(line, shown, column))
@@ -56,11 +52,7 @@ impl Visible<'_> {
 
 /// The line of a file that cannot be parsed: `key: value` is shown where `safe` knows the key to hold nothing secret
 /// and the value is too simple to hold another key; else the key only.
-pub(super) fn quote_unparsed(
-    text: &str,
-    place: Place,
-    safe: &dyn Fn(&str) -> bool,
-) -> Option<Quote> {
+pub(super) fn quote_unparsed(text: &str, place: Place, safe: &dyn Fn(&str) -> bool) -> Option<Quote> {
     let (_, line) = nth_line(text, place.line)?;
     let body = line.trim_start_matches([' ', '\t', '-']);
     let indent = line.len() - body.len();
@@ -68,19 +60,13 @@ pub(super) fn quote_unparsed(
         Some((key, value)) if !key.is_empty() && key.chars().all(|c| c.is_ascii_alphabetic()) => {
             let simple = |c: char| c.is_ascii_alphanumeric() || " _./*,[]-\"'".contains(c);
             let whole = safe(key) && value.chars().all(simple);
-            if whole {
-                line.len()
-            } else {
-                indent + key.len() + 1
-            }
+            if whole { line.len() } else { indent + key.len() + 1 }
         }
         _ => indent,
     };
     let gap = usize::from(line[shown_bytes..].starts_with(' '));
     let (cut, line, column) = around(line, place.column);
-    let shown = line
-        .char_indices()
-        .map(|(offset, _)| cut + offset < shown_bytes + gap);
+    let shown = line.char_indices().map(|(offset, _)| cut + offset < shown_bytes + gap);
     Some(masked(line, shown, column))
 }
 
@@ -89,15 +75,8 @@ pub(super) fn quote_unparsed(
 fn around(line: &str, column: usize) -> (usize, &str, usize) {
     let skip = column.saturating_sub(4 * WIDTH);
     let mut offsets = line.char_indices().map(|(offset, _)| offset);
-    let from = if skip == 0 {
-        0
-    } else {
-        offsets.nth(skip).unwrap_or(line.len())
-    };
-    let to = line[from..]
-        .char_indices()
-        .nth(8 * WIDTH)
-        .map_or(line.len(), |(offset, _)| from + offset);
+    let from = if skip == 0 { 0 } else { offsets.nth(skip).unwrap_or(line.len()) };
+    let to = line[from..].char_indices().nth(8 * WIDTH).map_or(line.len(), |(offset, _)| from + offset);
     (from, &line[from..to], column - skip)
 }
 
@@ -124,11 +103,7 @@ fn masked(line: &str, shown: impl Iterator<Item = bool>, column: usize) -> Quote
     for (index, (c, shown)) in line.chars().zip(shown).enumerate() {
         if index + 1 == column {
             // A caret inside a mask stands at the mask's start.
-            caret = Some(if hidden && !shown {
-                cells.len() - MASK.len()
-            } else {
-                cells.len()
-            });
+            caret = Some(if hidden && !shown { cells.len() - MASK.len() } else { cells.len() });
         }
         if shown {
             cells.push(if c.is_control() { ' ' } else { c });
@@ -138,11 +113,7 @@ fn masked(line: &str, shown: impl Iterator<Item = bool>, column: usize) -> Quote
         hidden = !shown;
     }
     let caret = caret.unwrap_or(cells.len());
-    let from = if cells.len() <= WIDTH {
-        0
-    } else {
-        caret.saturating_sub(WIDTH / 2)
-    };
+    let from = if cells.len() <= WIDTH { 0 } else { caret.saturating_sub(WIDTH / 2) };
     let to = cells.len().min(from + WIDTH);
     let mut line: String = cells[from..to].iter().collect();
     let mut caret = caret - from;
@@ -170,63 +141,31 @@ mod tests {
     fn only_opened_scalars_and_signs_are_shown() {
         let text = "x: 1\n- {token: \"s3-cr:et\", uri: here} # was s3cret\n";
         let scalars = [8..13, 15..25, 27..30, 32..36];
-        let visible = Visible {
-            text,
-            scalars: &scalars,
-            open: &[8..13, 27..30, 32..36],
-        };
+        let visible = Visible { text, scalars: &scalars, open: &[8..13, 27..30, 32..36] };
         assert_eq!(
             visible.quote(at(2, 15)).unwrap(),
-            Quote {
-                line: "- {token: ***, uri: here}".to_owned(),
-                caret: 10
-            },
+            Quote { line: "- {token: ***, uri: here}".to_owned(), caret: 10 },
             "a caret inside the secret stands at its mask"
         );
         let after = visible.quote(at(2, 23)).unwrap();
-        assert_eq!(
-            &after.line[after.caret..after.caret + 3],
-            "uri",
-            "columns after a mask are moved with it"
-        );
+        assert_eq!(&after.line[after.caret..after.caret + 3], "uri", "columns after a mask are moved with it");
     }
 
     #[test]
     fn anchors_tags_and_comments_are_hidden() {
         let text = "token: &s3cret\n";
-        let visible = Visible {
-            text,
-            scalars: &[0..5, 14..14],
-            open: std::slice::from_ref(&(0..5)),
-        };
-        assert_eq!(
-            visible.quote(at(1, 8)).unwrap(),
-            Quote {
-                line: "token: ***".to_owned(),
-                caret: 7
-            }
-        );
+        let visible = Visible { text, scalars: &[0..5, 14..14], open: std::slice::from_ref(&(0..5)) };
+        assert_eq!(visible.quote(at(1, 8)).unwrap(), Quote { line: "token: ***".to_owned(), caret: 7 });
     }
 
     #[test]
     fn a_long_line_is_cut_around_the_column() {
         let text = format!("{}X{}", "a".repeat(500), "b".repeat(500));
         let whole = 0..text.len();
-        let visible = Visible {
-            text: &text,
-            scalars: &[],
-            open: std::slice::from_ref(&whole),
-        };
-        assert_eq!(
-            visible.quote(at(1, 501)).unwrap().line.chars().count(),
-            3,
-            "no scalar: one mask"
-        );
-        let visible = Visible {
-            text: &text,
-            scalars: std::slice::from_ref(&whole),
-            open: std::slice::from_ref(&whole),
-        };
+        let visible = Visible { text: &text, scalars: &[], open: std::slice::from_ref(&whole) };
+        assert_eq!(visible.quote(at(1, 501)).unwrap().line.chars().count(), 3, "no scalar: one mask");
+        let visible =
+            Visible { text: &text, scalars: std::slice::from_ref(&whole), open: std::slice::from_ref(&whole) };
         let quote = visible.quote(at(1, 501)).unwrap();
         assert_eq!(quote.line.chars().nth(quote.caret), Some('X'));
         assert_eq!(quote.line.chars().count(), WIDTH + 2);
@@ -235,11 +174,7 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         let text = "a: \u{1b}[31mred";
-        let visible = Visible {
-            text,
-            scalars: &[0..1, 3..11],
-            open: &[0..1, 3..11],
-        };
+        let visible = Visible { text, scalars: &[0..1, 3..11], open: &[0..1, 3..11] };
         assert_eq!(visible.quote(at(1, 1)).unwrap().line, "a:  [31mred");
     }
 

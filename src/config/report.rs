@@ -45,12 +45,7 @@ impl Report {
     }
 
     /// The same, with the word that was probably meant.
-    pub(super) fn problem_near(
-        &mut self,
-        path: &Path,
-        what: impl Into<String>,
-        near: Option<&str>,
-    ) {
+    pub(super) fn problem_near(&mut self, path: &Path, what: impl Into<String>, near: Option<&str>) {
         if !self.is_blamed(path) {
             self.at(self.place(path), path, what, near);
             self.blamed.insert(path.clone());
@@ -60,31 +55,16 @@ impl Report {
     /// The same with the key of that value.
     pub(super) fn problem_with_key(&mut self, path: &Path, what: impl Into<String>) {
         if !self.is_blamed(path) {
-            let place = self
-                .keys
-                .get(path)
-                .copied()
-                .unwrap_or_else(|| self.place(path));
+            let place = self.keys.get(path).copied().unwrap_or_else(|| self.place(path));
             self.at(place, path, what, None);
             self.blamed.insert(path.clone());
         }
     }
 
     /// A problem at a place of its own, such as a key's. It does not keep others at its path away.
-    pub(super) fn at(
-        &mut self,
-        place: Place,
-        path: &Path,
-        what: impl Into<String>,
-        near: Option<&str>,
-    ) {
+    pub(super) fn at(&mut self, place: Place, path: &Path, what: impl Into<String>, near: Option<&str>) {
         let near = near.map(str::to_owned);
-        self.findings.push(Finding {
-            place,
-            path: path.clone(),
-            what: what.into(),
-            near,
-        });
+        self.findings.push(Finding { place, path: path.clone(), what: what.into(), near });
     }
 
     /// Keeps later problems at this path away.
@@ -124,10 +104,7 @@ impl Report {
 
     /// The value as it is written, in quotes; what was brought in by a variable is not shown.
     pub(super) fn written(&self, path: &Path) -> String {
-        let written = self
-            .origins
-            .get(path)
-            .and_then(|origin| origin.written.as_deref());
+        let written = self.origins.get(path).and_then(|origin| origin.written.as_deref());
         written.map_or_else(|| "the value".to_owned(), shown)
     }
 
@@ -149,27 +126,16 @@ impl Report {
             return None;
         }
         self.findings.sort_by_key(|finding| finding.place);
-        let visible = Visible {
-            text,
-            scalars,
-            open: &self.open,
-        };
+        let visible = Visible { text, scalars, open: &self.open };
         let placed = |(index, finding): (usize, Finding)| Problem {
             file: file.to_owned(),
             place: Some(finding.place),
             path: finding.path,
             what: finding.what,
             near: finding.near,
-            quote: if index < Problems::PRINTED {
-                visible.quote(finding.place)
-            } else {
-                None
-            },
+            quote: if index < Problems::PRINTED { visible.quote(finding.place) } else { None },
         };
-        Some(Problems::new(
-            file,
-            self.findings.into_iter().enumerate().map(placed).collect(),
-        ))
+        Some(Problems::new(file, self.findings.into_iter().enumerate().map(placed).collect()))
     }
 }
 

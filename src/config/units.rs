@@ -20,9 +20,7 @@ pub enum UnitError {
     NoUnit,
     #[error("is longer than 365d")]
     TooLong,
-    #[error(
-        "is no size: write 64KiB, 1MB, 1.5MiB (B, kB, MB, GB, KiB, MiB, GiB) or a number of bytes"
-    )]
+    #[error("is no size: write 64KiB, 1MB, 1.5MiB (B, kB, MB, GB, KiB, MiB, GiB) or a number of bytes")]
     NoSize,
     #[error("is larger than can be counted")]
     TooLarge,
@@ -44,9 +42,7 @@ pub fn duration(text: &str) -> Result<Duration, UnitError> {
     if total > LONGEST.as_nanos() {
         return Err(UnitError::TooLong);
     }
-    u64::try_from(total)
-        .map(Duration::from_nanos)
-        .map_err(|_| UnitError::TooLong)
+    u64::try_from(total).map(Duration::from_nanos).map_err(|_| UnitError::TooLong)
 }
 
 /// A number of bytes; `1MB` is a million, `1MiB` is 2^20. What is less than a byte is cut off.
@@ -69,13 +65,9 @@ pub fn size(text: &str) -> Result<u64, UnitError> {
 
 /// `1.5MiB` → `1.5` and `MiB`; `None` where it does not begin with a digit.
 fn split(text: &str) -> Option<(&str, &str)> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    number
-        .starts_with(|c: char| c.is_ascii_digit())
-        .then_some((number, unit))
+    number.starts_with(|c: char| c.is_ascii_digit()).then_some((number, unit))
 }
 
 /// A decimal number times a unit. What is too large to be counted becomes the largest number there is.
@@ -90,11 +82,7 @@ fn times(number: &str, unit: u128) -> Option<u128> {
     }
     let whole = whole.parse::<u128>().unwrap_or(u128::MAX);
     let fraction = format!("{decimals:0<DECIMALS$}").parse::<u128>().ok()?;
-    Some(
-        whole
-            .saturating_mul(unit)
-            .saturating_add(fraction * unit / SCALE),
-    )
+    Some(whole.saturating_mul(unit).saturating_add(fraction * unit / SCALE))
 }
 
 #[cfg(test)]
@@ -103,19 +91,10 @@ mod tests {
 
     #[test]
     fn durations_are_numbers_with_a_unit() {
-        for (text, milliseconds) in [
-            ("500ms", 500),
-            ("5s", 5_000),
-            ("1.5s", 1_500),
-            ("2m", 120_000),
-            ("1h", 3_600_000),
-            ("1d", 86_400_000),
-        ] {
-            assert_eq!(
-                duration(text),
-                Ok(Duration::from_millis(milliseconds)),
-                "{text}"
-            );
+        for (text, milliseconds) in
+            [("500ms", 500), ("5s", 5_000), ("1.5s", 1_500), ("2m", 120_000), ("1h", 3_600_000), ("1d", 86_400_000)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
         assert_eq!(duration("0s"), Ok(Duration::ZERO));
         assert_eq!(duration("0.25m"), Ok(Duration::from_secs(15)));
@@ -124,21 +103,9 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused() {
-        for text in [
-            "",
-            "s",
-            "-1s",
-            "+1s",
-            "1 s",
-            "1S",
-            "1m30s",
-            "1.s",
-            ".5s",
-            "1.2.3s",
-            "1e3s",
-            "five",
-            "1.0000000001s",
-        ] {
+        for text in
+            ["", "s", "-1s", "+1s", "1 s", "1S", "1m30s", "1.s", ".5s", "1.2.3s", "1e3s", "five", "1.0000000001s"]
+        {
             assert_eq!(duration(text), Err(UnitError::NoDuration), "{text}");
         }
         assert_eq!(duration("5"), Err(UnitError::NoUnit));
@@ -167,9 +134,7 @@ mod tests {
 
     #[test]
     fn what_is_no_size_is_refused() {
-        for text in [
-            "", "MB", "1mb", "1Mb", "1M", "-1", "1.5", "1.5B", "1 MB", "0x10",
-        ] {
+        for text in ["", "MB", "1mb", "1Mb", "1M", "-1", "1.5", "1.5B", "1 MB", "0x10"] {
             assert_eq!(size(text), Err(UnitError::NoSize), "{text}");
         }
         assert_eq!(size("99999999999999999999GiB"), Err(UnitError::TooLarge));

@@ -105,10 +105,7 @@ impl Member {
 impl Place {
     fn value<'a>(&self, text: &'a str) -> Value<'a> {
         let quote = usize::from(matches!(self.kind, Kind::String { .. }));
-        Value {
-            raw: &text[self.start + quote..self.end - quote],
-            kind: self.kind,
-        }
+        Value { raw: &text[self.start + quote..self.end - quote], kind: self.kind }
     }
 }
 
@@ -118,10 +115,7 @@ impl Fields {
         Fields {
             slots: vec![None; paths.len()],
             paths,
-            members: Members {
-                wanted: members,
-                ..Members::default()
-            },
+            members: Members { wanted: members, ..Members::default() },
             repeated: 0,
             depth: 0,
             node: 0,
@@ -173,10 +167,7 @@ impl Sink for Fields {
         let raw = &line[start..end];
         self.next = if escaped {
             self.scratch.clear();
-            unescape(
-                std::str::from_utf8(raw).unwrap_or_default(),
-                &mut self.scratch,
-            );
+            unescape(std::str::from_utf8(raw).unwrap_or_default(), &mut self.scratch);
             self.paths.child(self.node, self.scratch.as_bytes())
         } else {
             self.paths.child(self.node, raw)
@@ -209,11 +200,7 @@ impl Sink for Fields {
 
     #[inline]
     fn open(&mut self, depth: usize, start: usize, kind: Kind) {
-        let place = Place {
-            start,
-            end: start,
-            kind,
-        };
+        let place = Place { start, end: start, kind };
         if depth == 1 {
             self.members.value(place);
         }
@@ -243,59 +230,32 @@ impl Sink for Fields {
 
 impl Members {
     /// Begins a member; true where one of this name was there before.
-    fn name(
-        &mut self,
-        line: &[u8],
-        start: usize,
-        end: usize,
-        escaped: bool,
-        node: Option<NodeId>,
-    ) -> bool {
+    fn name(&mut self, line: &[u8], start: usize, end: usize, escaped: bool, node: Option<NodeId>) -> bool {
         if self.overflow || self.list.len() == MAX_MEMBERS {
             self.overflow = true;
             return false;
         }
         let raw = &line[start..end];
-        let sort = 1
-            << (raw
-                .first()
-                .map_or(0, |&first| usize::from(first) + 7 * raw.len())
-                % 64);
+        let sort = 1 << (raw.first().map_or(0, |&first| usize::from(first) + 7 * raw.len()) % 64);
         // An escaped name may be any other in disguise, so it and all after it are compared.
         let again = (self.met & sort != 0 || escaped) && self.supersede(line, raw, escaped);
         self.met |= if escaped { u64::MAX } else { sort };
-        let place = Place {
-            start: end,
-            end,
-            kind: Kind::Null,
-        };
-        self.list.push(Member {
-            name: (start, end),
-            name_escaped: escaped,
-            place,
-            node,
-            counts: true,
-        });
+        let place = Place { start: end, end, kind: Kind::Null };
+        self.list.push(Member { name: (start, end), name_escaped: escaped, place, node, counts: true });
         again
     }
 
     /// Strikes out the earlier member of this name.
     fn supersede(&mut self, line: &[u8], raw: &[u8], escaped: bool) -> bool {
         self.scratch.clear();
-        unescape(
-            std::str::from_utf8(raw).unwrap_or_default(),
-            &mut self.scratch,
-        );
+        unescape(std::str::from_utf8(raw).unwrap_or_default(), &mut self.scratch);
         let mut other = String::new();
         let text = |member: &Member| &line[member.name.0..member.name.1];
         let same = self.list.iter_mut().find(|member| {
             member.counts
                 && if escaped || member.name_escaped {
                     other.clear();
-                    unescape(
-                        std::str::from_utf8(text(member)).unwrap_or_default(),
-                        &mut other,
-                    );
+                    unescape(std::str::from_utf8(text(member)).unwrap_or_default(), &mut other);
                     other == self.scratch
                 } else {
                     text(member) == raw

@@ -30,28 +30,16 @@ impl Paths {
     /// Compiles JSON pointers. One given twice is found twice, at its own index each.
     pub fn new(pointers: &[&str]) -> Paths {
         let names: Vec<Vec<String>> = pointers.iter().map(|pointer| split(pointer)).collect();
-        let mut paths = Paths {
-            nodes: Vec::new(),
-            pointers: vec![0; pointers.len()],
-        };
+        let mut paths = Paths { nodes: Vec::new(), pointers: vec![0; pointers.len()] };
         let all: Vec<usize> = (0..pointers.len()).collect();
         paths.grow(0, 0, &names, &all);
         paths
     }
 
     /// Adds the node that the pointers `these` share down to `depth`, and all below it.
-    fn grow(
-        &mut self,
-        parent: NodeId,
-        depth: usize,
-        names: &[Vec<String>],
-        these: &[usize],
-    ) -> NodeId {
+    fn grow(&mut self, parent: NodeId, depth: usize, names: &[Vec<String>], these: &[usize]) -> NodeId {
         let id = self.nodes.len();
-        self.nodes.push(Node {
-            parent,
-            ..Node::default()
-        });
+        self.nodes.push(Node { parent, ..Node::default() });
         let mut children: Vec<(&str, Vec<usize>)> = Vec::new();
         for &pointer in these {
             match names[pointer].get(depth) {
@@ -64,14 +52,11 @@ impl Paths {
         }
         children.sort_by_key(|(name, _)| name.len());
         let longest = children.last().map_or(0, |(name, _)| name.len());
-        let by_length = (0..=longest + 1)
-            .map(|length| children.partition_point(|(name, _)| name.len() < length));
+        let by_length = (0..=longest + 1).map(|length| children.partition_point(|(name, _)| name.len() < length));
         self.nodes[id].by_length = by_length.collect();
         for (name, below) in children {
             let child = self.grow(id, depth + 1, names, &below);
-            self.nodes[id]
-                .children
-                .push((name.as_bytes().into(), child));
+            self.nodes[id].children.push((name.as_bytes().into(), child));
         }
         self.nodes[id].end = self.nodes.len();
         id
@@ -89,16 +74,10 @@ impl Paths {
     #[inline]
     pub(super) fn child(&self, of: NodeId, name: &[u8]) -> Option<NodeId> {
         let node = &self.nodes[of];
-        let (&start, &end) = (
-            node.by_length.get(name.len())?,
-            node.by_length.get(name.len() + 1)?,
-        );
+        let (&start, &end) = (node.by_length.get(name.len())?, node.by_length.get(name.len() + 1)?);
         // Names of one length mostly differ in their first byte, which spares a call.
         let same = |known: &[u8]| known.first() == name.first() && known == name;
-        node.children[start..end]
-            .iter()
-            .find(|(known, _)| same(known))
-            .map(|&(_, child)| child)
+        node.children[start..end].iter().find(|(known, _)| same(known)).map(|&(_, child)| child)
     }
 
     pub(super) fn parent(&self, of: NodeId) -> NodeId {
@@ -112,11 +91,7 @@ impl Paths {
 }
 
 fn split(pointer: &str) -> Vec<String> {
-    pointer
-        .split('/')
-        .skip(1)
-        .map(|name| name.replace("~1", "/").replace("~0", "~"))
-        .collect()
+    pointer.split('/').skip(1).map(|name| name.replace("~1", "/").replace("~0", "~")).collect()
 }
 
 #[cfg(test)]
@@ -133,21 +108,10 @@ mod tests {
         assert_eq!(paths.child(0, b"time"), Some(paths.node(4)));
         assert_eq!(paths.child(0, b"a/b~c"), Some(paths.node(3)));
         assert_eq!(paths.node(5), 0);
-        for name in [
-            "",
-            "typ",
-            "typf",
-            "types",
-            "id",
-            "actors",
-            "a-name-longer-than-all-of-the-others",
-        ] {
+        for name in ["", "typ", "typf", "types", "id", "actors", "a-name-longer-than-all-of-the-others"] {
             assert_eq!(paths.child(0, name.as_bytes()), None, "{name}");
         }
-        assert_eq!(
-            paths.with_below(actor).collect::<Vec<_>>(),
-            [actor, paths.node(0)]
-        );
+        assert_eq!(paths.with_below(actor).collect::<Vec<_>>(), [actor, paths.node(0)]);
         assert_eq!(paths.parent(paths.node(0)), actor);
     }
 }

@@ -81,15 +81,8 @@ impl Sink for Nothing {
 /// Returns the line as text. After an error the sink holds whatever it was told up to there.
 pub fn scan<'a>(line: &'a [u8], sink: &mut impl Sink) -> Result<&'a str, Invalid> {
     // Strings can then be crossed byte by byte: no byte of a longer character is a quote or a backslash.
-    let text = std::str::from_utf8(line).map_err(|error| Invalid::Utf8 {
-        at: error.valid_up_to(),
-    })?;
-    let mut scanner = Scanner {
-        bytes: line,
-        at: 0,
-        depth: 0,
-        objects: 0,
-    };
+    let text = std::str::from_utf8(line).map_err(|error| Invalid::Utf8 { at: error.valid_up_to() })?;
+    let mut scanner = Scanner { bytes: line, at: 0, depth: 0, objects: 0 };
     scanner.document(sink)?;
     Ok(text)
 }
@@ -123,9 +116,7 @@ impl Scanner<'_> {
         self.skip_space();
         let start = self.at;
         let kind = match self.peek() {
-            Some(b'"') => Kind::String {
-                escaped: self.string()?,
-            },
+            Some(b'"') => Kind::String { escaped: self.string()? },
             Some(b'{') => return self.open(sink, Kind::Object),
             Some(b'[') => return self.open(sink, Kind::Array),
             Some(b'-' | b'0'..=b'9') => self.number()?,
@@ -215,9 +206,7 @@ impl Scanner<'_> {
         let mut escaped = false;
         self.at += 1;
         loop {
-            self.at = find(self.bytes, self.at, |word| {
-                equal(word, b'"') | equal(word, b'\\') | below(word, 0x20)
-            });
+            self.at = find(self.bytes, self.at, |word| equal(word, b'"') | equal(word, b'\\') | below(word, 0x20));
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -285,11 +274,7 @@ impl Scanner<'_> {
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
         }
-        if self.at == start {
-            self.fail("expected a digit")
-        } else {
-            Ok(())
-        }
+        if self.at == start { self.fail("expected a digit") } else { Ok(()) }
     }
 
     #[inline(always)]

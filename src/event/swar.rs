@@ -55,21 +55,11 @@ mod tests {
     fn the_first_match_is_found_wherever_it_stands() {
         for length in 0..40 {
             for place in 0..length {
-                for (byte, neighbour) in [
-                    (b'"', b'#'),
-                    (b'"', b'!'),
-                    (0, b'x'),
-                    (0x1f, 0x20),
-                    (0x80, 0x7f),
-                ] {
+                for (byte, neighbour) in [(b'"', b'#'), (b'"', b'!'), (0, b'x'), (0x1f, 0x20), (0x80, 0x7f)] {
                     let mut bytes = vec![neighbour; length];
                     bytes[place] = byte;
                     let mask = |word| equal(word, b'"') | below(word, 0x20) | from(word, 0x80);
-                    assert_eq!(
-                        find(&bytes, 0, mask),
-                        place,
-                        "{byte} among {neighbour} at {place} of {length}"
-                    );
+                    assert_eq!(find(&bytes, 0, mask), place, "{byte} among {neighbour} at {place} of {length}");
                     assert_eq!(find(&bytes, place + 1, mask), length);
                 }
             }

@@ -32,9 +32,7 @@ const POINTERS: [&str; 9] = [
 /// What serde_json says of a line.
 fn theirs(line: &[u8]) -> Result<(), &'static str> {
     let text = std::str::from_utf8(line).map_err(|_| "invalid_utf8")?;
-    serde_json::from_str::<IgnoredAny>(text)
-        .map(|_| ())
-        .map_err(|_| "invalid_json")
+    serde_json::from_str::<IgnoredAny>(text).map(|_| ()).map_err(|_| "invalid_json")
 }
 
 /// How deep a line goes, strings left out; of a line that is valid up to there.
@@ -57,11 +55,7 @@ fn depth(line: &[u8]) -> usize {
 fn agree(line: &[u8], context: &str) -> bool {
     let mut fields = Fields::new(Paths::new(&POINTERS), true);
     let ours = scan(line, &mut Nothing);
-    assert_eq!(
-        scan(line, &mut fields),
-        ours,
-        "{context}: a sink may not change the judgement"
-    );
+    assert_eq!(scan(line, &mut fields), ours, "{context}: a sink may not change the judgement");
     let shown = String::from_utf8_lossy(line);
     match (ours, theirs(line)) {
         (Ok(text), Ok(())) => {
@@ -84,11 +78,7 @@ fn same_values(text: &str, fields: &Fields, context: &str) {
     for (index, pointer) in POINTERS.iter().enumerate() {
         let theirs = through_objects(&tree, pointer);
         let ours = fields.get(index, text);
-        assert_eq!(
-            ours.map(|value| as_tree(&value)).as_ref(),
-            theirs,
-            "{context}: {pointer} of {text}"
-        );
+        assert_eq!(ours.map(|value| as_tree(&value)).as_ref(), theirs, "{context}: {pointer} of {text}");
     }
     let Some(members) = fields.members() else {
         return;
@@ -100,19 +90,12 @@ fn same_values(text: &str, fields: &Fields, context: &str) {
     assert_eq!(counting.len(), theirs.len(), "{context}: {text}");
     for member in counting {
         let name = member.name(text, &mut String::new()).to_owned();
-        assert_eq!(
-            as_tree(&member.value(text)),
-            theirs[&name],
-            "{context}: {name} of {text}"
-        );
+        assert_eq!(as_tree(&member.value(text)), theirs[&name], "{context}: {name} of {text}");
     }
 }
 
 fn through_objects<'t>(tree: &'t Tree, pointer: &str) -> Option<&'t Tree> {
-    pointer
-        .split('/')
-        .skip(1)
-        .try_fold(tree, |tree, name| tree.as_object()?.get(name))
+    pointer.split('/').skip(1).try_fold(tree, |tree, name| tree.as_object()?.get(name))
 }
 
 fn as_tree(value: &Value<'_>) -> Tree {
@@ -189,10 +172,7 @@ fn mutated_samples_are_judged_and_read_as_serde_json_does() {
         mutate(&mut line, &mut random);
         valid += usize::from(agree(&line, &format!("seed {seed} case {case}")));
     }
-    assert!(
-        valid > cases / 20 && valid < cases * 19 / 20,
-        "seed {seed}: {valid} of {cases} were valid"
-    );
+    assert!(valid > cases / 20 && valid < cases * 19 / 20, "seed {seed}: {valid} of {cases} were valid");
 }
 
 proptest! {
@@ -317,13 +297,7 @@ fn the_well_known_traps_are_judged_as_serde_json_does() {
     ] {
         agree(line.as_bytes(), "trap");
     }
-    for line in [
-        &b"\"\xff\""[..],
-        b"\xc3",
-        b"\"\xed\xa0\x80\"",
-        b"{\"a\":\"\xf0\x9f\x98\"}",
-        b"\"\xc0\x80\"",
-    ] {
+    for line in [&b"\"\xff\""[..], b"\xc3", b"\"\xed\xa0\x80\"", b"{\"a\":\"\xf0\x9f\x98\"}", b"\"\xc0\x80\""] {
         assert!(!agree(line, "trap"));
     }
 }
@@ -346,23 +320,11 @@ fn a_line_is_taken_down_to_the_depth_limit_and_no_further() {
 #[test]
 fn an_error_says_where_and_what() {
     let error = |line: &[u8]| scan(line, &mut Nothing).unwrap_err().to_string();
-    assert_eq!(
-        error(b"{\"a\":1,}"),
-        "not valid JSON at byte 7: expected a member's name in quotes"
-    );
+    assert_eq!(error(b"{\"a\":1,}"), "not valid JSON at byte 7: expected a member's name in quotes");
     assert_eq!(error(b"\"ab\xff\""), "not UTF-8 at byte 3");
-    assert_eq!(
-        error(b"{\"a\":\"x\ty\"}"),
-        "not valid JSON at byte 7: a control character in a string"
-    );
-    assert_eq!(
-        error(b"{} x"),
-        "not valid JSON at byte 3: more after the end of the value"
-    );
-    assert_eq!(
-        error("[".repeat(200).as_bytes()),
-        "nested deeper than 128 levels at byte 128"
-    );
+    assert_eq!(error(b"{\"a\":\"x\ty\"}"), "not valid JSON at byte 7: a control character in a string");
+    assert_eq!(error(b"{} x"), "not valid JSON at byte 3: more after the end of the value");
+    assert_eq!(error("[".repeat(200).as_bytes()), "nested deeper than 128 levels at byte 128");
 }
 
 #[test]
@@ -374,10 +336,7 @@ fn repeated_names_are_counted_and_the_last_one_counts() {
         (of(0), of(3), of(4), of(8), fields.repeated())
     };
     let some = |text: &str| Some(text.to_owned());
-    assert_eq!(
-        find(r#"{"type":"x","type":"y"}"#),
-        (some("y"), None, None, None, 1)
-    );
+    assert_eq!(find(r#"{"type":"x","type":"y"}"#), (some("y"), None, None, None, 1));
     assert_eq!(
         find(r#"{"creator":{"identifier":"x"},"creator":5}"#),
         (None, some("5"), None, None, 1),
@@ -385,24 +344,14 @@ fn repeated_names_are_counted_and_the_last_one_counts() {
     );
     assert_eq!(find(r#"{"a":{"b":1},"a":{"b":2,"b":3}}"#).3, some("3"));
     assert_eq!(find(r#"{"a":{"b":1},"a":{"b":2,"b":3}}"#).4, 2);
-    assert_eq!(
-        find(r#"{"a":[{"b":1}],"b":2}"#),
-        (None, None, None, None, 0),
-        "no path leads through an array"
-    );
-    assert_eq!(
-        find(r#"{"x":{"type":1,"type":2}}"#).4,
-        0,
-        "nobody asked for these"
-    );
+    assert_eq!(find(r#"{"a":[{"b":1}],"b":2}"#), (None, None, None, None, 0), "no path leads through an array");
+    assert_eq!(find(r#"{"x":{"type":1,"type":2}}"#).4, 0, "nobody asked for these");
 }
 
 #[test]
 fn an_object_with_too_many_members_is_not_listed() {
     let line = |count: usize| {
-        let members: Vec<String> = (0..count)
-            .map(|n| format!("\"m{n}\":{{\"n\":{n}}}"))
-            .collect();
+        let members: Vec<String> = (0..count).map(|n| format!("\"m{n}\":{{\"n\":{n}}}")).collect();
         format!("{{{}}}", members.join(","))
     };
     let listed = |count| {

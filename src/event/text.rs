@@ -24,22 +24,13 @@ fn escape(text: &str) -> (char, usize) {
         b't' => ('\t', 2),
         b'u' => {
             let first = unit(text);
-            let second = text
-                .get(6..)
-                .filter(|next| next.starts_with("\\u"))
-                .map(unit);
+            let second = text.get(6..).filter(|next| next.starts_with("\\u")).map(unit);
             match (first, second) {
                 (0xD800..=0xDBFF, Some(low @ 0xDC00..=0xDFFF)) => {
                     let code = 0x1_0000 + ((first - 0xD800) << 10) + (low - 0xDC00);
-                    (
-                        char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
-                        12,
-                    )
+                    (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 12)
                 }
-                _ => (
-                    char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
-                    6,
-                ),
+                _ => (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6),
             }
         }
         other => (char::from(other), 2),
@@ -48,9 +39,7 @@ fn escape(text: &str) -> (char, usize) {
 
 /// The UTF-16 unit of the `\uXXXX` at the beginning of `text`.
 fn unit(text: &str) -> u32 {
-    text.as_bytes()[2..6].iter().fold(0, |unit, &digit| {
-        unit << 4 | char::from(digit).to_digit(16).unwrap_or(0)
-    })
+    text.as_bytes()[2..6].iter().fold(0, |unit, &digit| unit << 4 | char::from(digit).to_digit(16).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -20,10 +20,7 @@ impl Fit {
     /// `learned` is what the receiver was seen to take, where that is less than what is configured.
     pub fn new(limits: &BatchLimits, learned: Option<usize>) -> Fit {
         let max_bytes = learned.map_or(limits.max_bytes, |learned| learned.min(limits.max_bytes));
-        Fit {
-            max_events: limits.max_events,
-            max_bytes,
-        }
+        Fit { max_events: limits.max_events, max_bytes }
     }
 }
 
@@ -58,12 +55,7 @@ pub struct Body {
 
 impl Body {
     pub fn new(framing: Framing) -> Body {
-        Body {
-            framing,
-            bytes: Vec::new(),
-            events: Vec::new(),
-            finished: false,
-        }
+        Body { framing, bytes: Vec::new(), events: Vec::new(), finished: false }
     }
 
     /// Empties the body and keeps its memory.
@@ -93,24 +85,14 @@ impl Body {
 
     /// Whether no further event can fit, so that there is nothing to wait for.
     pub fn is_full(&self, fit: &Fit) -> bool {
-        let most = if self.framing == Framing::Single {
-            1
-        } else {
-            fit.max_events.max(1)
-        };
+        let most = if self.framing == Framing::Single { 1 } else { fit.max_events.max(1) };
         self.events.len() >= most || self.len() >= fit.max_bytes && !self.is_empty()
     }
 
     /// Appends the event that `encode` writes, which may append to what it is given and change nothing else.
     ///
     /// An empty body takes every event, however long. After [`Pushed::Full`] the body is as it was before.
-    pub fn push(
-        &mut self,
-        fit: &Fit,
-        range: Range,
-        stub: bool,
-        encode: impl FnOnce(&mut Vec<u8>),
-    ) -> Pushed {
+    pub fn push(&mut self, fit: &Fit, range: Range, stub: bool, encode: impl FnOnce(&mut Vec<u8>)) -> Pushed {
         debug_assert!(!self.finished, "an event for a finished body");
         if self.is_full(fit) {
             return Pushed::Full;
@@ -121,11 +103,7 @@ impl Body {
             Framing::Lines | Framing::Single => {}
         }
         encode(&mut self.bytes);
-        self.events.push(EventAt {
-            range,
-            end: self.bytes.len(),
-            stub,
-        });
+        self.events.push(EventAt { range, end: self.bytes.len(), stub });
         if self.framing == Framing::Lines {
             self.bytes.push(b'\n');
         }
@@ -166,15 +144,10 @@ impl Body {
     /// A finished body of some of the events, framed as if only these had been pushed.
     pub fn subset(&self, events: std::ops::Range<usize>) -> Body {
         let mut part = Body::new(self.framing);
-        let whole = Fit {
-            max_events: usize::MAX,
-            max_bytes: usize::MAX,
-        };
+        let whole = Fit { max_events: usize::MAX, max_bytes: usize::MAX };
         for index in events {
             let EventAt { range, stub, .. } = self.events[index];
-            let pushed = part.push(&whole, range, stub, |out| {
-                out.extend_from_slice(self.event_bytes(index))
-            });
+            let pushed = part.push(&whole, range, stub, |out| out.extend_from_slice(self.event_bytes(index)));
             debug_assert_eq!(pushed, Pushed::In, "what was one body fits into one");
         }
         part.finish();
@@ -187,25 +160,16 @@ mod tests {
     use super::*;
     use crate::log::SegmentId;
 
-    const NO_LIMIT: Fit = Fit {
-        max_events: usize::MAX,
-        max_bytes: usize::MAX,
-    };
+    const NO_LIMIT: Fit = Fit { max_events: usize::MAX, max_bytes: usize::MAX };
 
     fn range(index: usize) -> Range {
         let start = 100 * index as u64;
-        Range {
-            segment: SegmentId(1),
-            start,
-            end: start + 100,
-        }
+        Range { segment: SegmentId(1), start, end: start + 100 }
     }
 
     fn push(body: &mut Body, fit: &Fit, text: &str) -> Pushed {
         let range = range(body.events().len());
-        body.push(fit, range, false, |out| {
-            out.extend_from_slice(text.as_bytes())
-        })
+        body.push(fit, range, false, |out| out.extend_from_slice(text.as_bytes()))
     }
 
     fn body(framing: Framing, events: &[&str]) -> Body {
@@ -218,14 +182,8 @@ mod tests {
 
     #[test]
     fn each_framing_frames_as_it_promises() {
-        assert_eq!(
-            body(Framing::Lines, &["1", "{}", "3"]).finish(),
-            b"1\n{}\n3\n"
-        );
-        assert_eq!(
-            body(Framing::Array, &["1", "{}", "3"]).finish(),
-            b"[1,{},3]"
-        );
+        assert_eq!(body(Framing::Lines, &["1", "{}", "3"]).finish(), b"1\n{}\n3\n");
+        assert_eq!(body(Framing::Array, &["1", "{}", "3"]).finish(), b"[1,{},3]");
         assert_eq!(body(Framing::Array, &["1"]).finish(), b"[1]");
         assert_eq!(body(Framing::Single, &["{\"a\":1}"]).finish(), b"{\"a\":1}");
     }
@@ -236,11 +194,7 @@ mod tests {
             let mut body = body(framing, &["12345"]);
             let before = body.len();
             assert_eq!((before, body.len()), (body.finish().len(), before));
-            assert_eq!(
-                body.finish().len(),
-                before,
-                "finishing twice is finishing once"
-            );
+            assert_eq!(body.finish().len(), before, "finishing twice is finishing once");
         }
         assert_eq!(Body::new(Framing::Array).len(), 0);
     }
@@ -257,41 +211,25 @@ mod tests {
 
     #[test]
     fn a_body_grows_to_its_limit_in_bytes_to_the_byte() {
-        for (framing, exact) in [
-            (Framing::Lines, "12345\n67890\n"),
-            (Framing::Array, "[12345,67890]"),
-        ] {
-            let fit = Fit {
-                max_bytes: exact.len(),
-                ..NO_LIMIT
-            };
+        for (framing, exact) in [(Framing::Lines, "12345\n67890\n"), (Framing::Array, "[12345,67890]")] {
+            let fit = Fit { max_bytes: exact.len(), ..NO_LIMIT };
             let mut grown = body(framing, &["12345"]);
             assert!(!grown.is_full(&fit));
             assert_eq!(push(&mut grown, &fit, "67890"), Pushed::In);
             assert!(grown.is_full(&fit));
             assert_eq!(grown.finish(), exact.as_bytes());
 
-            let tighter = Fit {
-                max_bytes: exact.len() - 1,
-                ..NO_LIMIT
-            };
+            let tighter = Fit { max_bytes: exact.len() - 1, ..NO_LIMIT };
             let mut refused = body(framing, &["12345"]);
             assert_eq!(push(&mut refused, &tighter, "67890"), Pushed::Full);
             assert_eq!(refused.events().len(), 1);
-            assert_eq!(
-                refused.finish(),
-                body(framing, &["12345"]).finish(),
-                "a refused event leaves no trace"
-            );
+            assert_eq!(refused.finish(), body(framing, &["12345"]).finish(), "a refused event leaves no trace");
         }
     }
 
     #[test]
     fn the_limit_in_events_holds() {
-        let fit = Fit {
-            max_events: 2,
-            ..NO_LIMIT
-        };
+        let fit = Fit { max_events: 2, ..NO_LIMIT };
         let mut body = body(Framing::Lines, &["1", "2"]);
         assert!(body.is_full(&fit));
         assert_eq!(push(&mut body, &fit, "3"), Pushed::Full);
@@ -300,10 +238,7 @@ mod tests {
 
     #[test]
     fn an_event_above_the_limit_goes_alone() {
-        let fit = Fit {
-            max_events: 10,
-            max_bytes: 4,
-        };
+        let fit = Fit { max_events: 10, max_bytes: 4 };
         for framing in [Framing::Lines, Framing::Array, Framing::Single] {
             let mut body = Body::new(framing);
             assert_eq!(push(&mut body, &fit, "123456789"), Pushed::In);
@@ -314,18 +249,8 @@ mod tests {
 
     #[test]
     fn the_lower_of_the_configured_and_the_learned_ceiling_holds() {
-        let limits = BatchLimits {
-            max_events: 7,
-            max_bytes: 1000,
-            max_age: std::time::Duration::from_secs(1),
-        };
-        assert_eq!(
-            Fit::new(&limits, None),
-            Fit {
-                max_events: 7,
-                max_bytes: 1000
-            }
-        );
+        let limits = BatchLimits { max_events: 7, max_bytes: 1000, max_age: std::time::Duration::from_secs(1) };
+        assert_eq!(Fit::new(&limits, None), Fit { max_events: 7, max_bytes: 1000 });
         assert_eq!(Fit::new(&limits, Some(300)).max_bytes, 300);
         assert_eq!(Fit::new(&limits, Some(3000)).max_bytes, 1000);
     }
@@ -357,10 +282,7 @@ mod tests {
         body.clear();
         assert!(body.is_empty() && body.finish().is_empty());
         body.clear();
-        assert_eq!(
-            body.push(&NO_LIMIT, range(0), true, |out| out.push(b'9')),
-            Pushed::In
-        );
+        assert_eq!(body.push(&NO_LIMIT, range(0), true, |out| out.push(b'9')), Pushed::In);
         assert!(body.events()[0].stub);
         assert_eq!(body.finish(), b"[9]");
     }

@@ -33,10 +33,7 @@ pub struct Digest {
 
 impl Digest {
     pub fn of(body: &[u8]) -> Digest {
-        Digest {
-            crc32: crc32fast::hash(body),
-            len: body.len() as u64,
-        }
+        Digest { crc32: crc32fast::hash(body), len: body.len() as u64 }
     }
 }
 
@@ -80,19 +77,14 @@ impl Compressor {
         };
         match gzip.compress(body) {
             Ok(compressed) => Ok(Bytes::copy_from_slice(compressed)),
-            Err(what) => Err(CompressError {
-                bytes: body.len(),
-                what,
-            }),
+            Err(what) => Err(CompressError { bytes: body.len(), what }),
         }
     }
 }
 
 impl std::fmt::Debug for Compressor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Compressor")
-            .field("gzip", &self.gzip.is_some())
-            .finish()
+        f.debug_struct("Compressor").field("gzip", &self.gzip.is_some()).finish()
     }
 }
 
@@ -109,27 +101,15 @@ mod tests {
         let mut decoder = flate2::bufread::GzDecoder::new(wire);
         let mut body = Vec::new();
         decoder.read_to_end(&mut body).unwrap();
-        assert!(
-            decoder.into_inner().is_empty(),
-            "nothing stands behind the one member"
-        );
+        assert!(decoder.into_inner().is_empty(), "nothing stands behind the one member");
         body
     }
 
     fn bodies() -> Vec<Vec<u8>> {
         let mut random = fastrand::Rng::with_seed(7);
-        let noise = std::iter::repeat_with(|| random.u8(..))
-            .take(300_000)
-            .collect();
+        let noise = std::iter::repeat_with(|| random.u8(..)).take(300_000).collect();
         let events = include_bytes!("../../tests/samples/connect.ndjson").repeat(40);
-        vec![
-            Vec::new(),
-            b"x".to_vec(),
-            vec![b'a'; 1_000_000],
-            noise,
-            events,
-            b"last".to_vec(),
-        ]
+        vec![Vec::new(), b"x".to_vec(), vec![b'a'; 1_000_000], noise, events, b"last".to_vec()]
     }
 
     #[test]
@@ -137,11 +117,7 @@ mod tests {
         for number in LEVELS {
             let mut compressor = Compressor::new(Gzip(Level::Number(number)));
             for body in bodies() {
-                assert_eq!(
-                    decoded(&compressor.compress(&body).unwrap()),
-                    body,
-                    "level {number}"
-                );
+                assert_eq!(decoded(&compressor.compress(&body).unwrap()), body, "level {number}");
             }
         }
     }
@@ -160,14 +136,8 @@ mod tests {
 
     #[test]
     fn the_header_tells_no_time_and_no_system() {
-        let wire = Compressor::new(Gzip(Level::Default))
-            .compress(b"body")
-            .unwrap();
-        assert_eq!(
-            wire[..8],
-            [0x1f, 0x8b, 8, 0, 0, 0, 0, 0],
-            "magic, deflate, no flags, time 0"
-        );
+        let wire = Compressor::new(Gzip(Level::Default)).compress(b"body").unwrap();
+        assert_eq!(wire[..8], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0], "magic, deflate, no flags, time 0");
         assert_eq!(wire[9], 255, "unknown system");
     }
 
@@ -183,10 +153,7 @@ mod tests {
 
     #[test]
     fn without_compression_the_body_is_sent_as_it_is() {
-        assert_eq!(
-            Compressor::new(None).compress(b"body").unwrap(),
-            &b"body"[..]
-        );
+        assert_eq!(Compressor::new(None).compress(b"body").unwrap(), &b"body"[..]);
     }
 
     #[test]
@@ -194,9 +161,7 @@ mod tests {
         let digest = Digest::of(b"body");
         assert_ne!(digest, Digest::of(b"bodz"));
         assert_ne!(Digest::of(b""), Digest::of(b"\0"));
-        let wire = Compressor::new(Gzip(Level::Default))
-            .compress(b"body")
-            .unwrap();
+        let wire = Compressor::new(Gzip(Level::Default)).compress(b"body").unwrap();
         let trailer = &wire[wire.len() - 8..];
         assert_eq!(trailer[..4], digest.crc32.to_le_bytes());
         assert_eq!(trailer[4..], (digest.len as u32).to_le_bytes());

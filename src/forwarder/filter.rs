@@ -35,10 +35,7 @@ pub enum Rule {
 
 impl Filter {
     pub fn new(filter: &config::Filter) -> Filter {
-        Filter {
-            enabled: Types::new(&filter.enabled),
-            disabled: Types::new(&filter.disabled),
-        }
+        Filter { enabled: Types::new(&filter.enabled), disabled: Types::new(&filter.disabled) }
     }
 
     pub fn verdict(&self, event_type: Option<&str>) -> Verdict {
@@ -86,10 +83,7 @@ impl Types {
         let EventTypes::These(names) = types else {
             return Types::All;
         };
-        let mut names: Vec<String> = names
-            .iter()
-            .map(|name| short(name).map(char::from).collect())
-            .collect();
+        let mut names: Vec<String> = names.iter().map(|name| short(name).map(char::from).collect()).collect();
         names.sort_unstable();
         Types::These(names)
     }
@@ -98,25 +92,17 @@ impl Types {
         match (self, event_type) {
             (Types::All, _) => true,
             (Types::These(_), None) => false,
-            (Types::These(names), Some(name)) => names
-                .binary_search_by(|known| known.bytes().cmp(short(name)))
-                .is_ok(),
+            (Types::These(names), Some(name)) => {
+                names.binary_search_by(|known| known.bytes().cmp(short(name))).is_ok()
+            }
         }
     }
 }
 
 /// The bytes of a type's short spelling.
 fn short(name: &str) -> impl Iterator<Item = u8> {
-    let (rest, long) = name
-        .strip_prefix(PREFIX)
-        .map_or((name, false), |rest| (rest, true));
-    rest.bytes().map(move |byte| {
-        if long {
-            byte.to_ascii_lowercase()
-        } else {
-            byte
-        }
-    })
+    let (rest, long) = name.strip_prefix(PREFIX).map_or((name, false), |rest| (rest, true));
+    rest.bytes().map(move |byte| if long { byte.to_ascii_lowercase() } else { byte })
 }
 
 #[cfg(test)]
@@ -128,10 +114,7 @@ mod tests {
     }
 
     fn filter(enabled: EventTypes, disabled: &[&str]) -> Filter {
-        Filter::new(&config::Filter {
-            enabled,
-            disabled: types(disabled),
-        })
+        Filter::new(&config::Filter { enabled, disabled: types(disabled) })
     }
 
     #[test]
@@ -150,11 +133,7 @@ mod tests {
         assert_eq!(filter.verdict(Some("login")), Verdict::Pass);
         assert_eq!(filter.verdict(Some("logout")), Verdict::Pass);
         for other in ["Login", "logi", "logins", "", "LOGIN"] {
-            assert_eq!(
-                filter.verdict(Some(other)),
-                Verdict::Dropped(Rule::NotEnabled),
-                "{other}"
-            );
+            assert_eq!(filter.verdict(Some(other)), Verdict::Dropped(Rule::NotEnabled), "{other}");
         }
         assert_eq!(filter.verdict(None), Verdict::Dropped(Rule::NoType));
     }
@@ -164,10 +143,7 @@ mod tests {
         for enabled in [EventTypes::All, types(&["login", "node_attestation"])] {
             let filter = filter(enabled, &["node_attestation"]);
             assert!(filter.needs_type());
-            assert_eq!(
-                filter.verdict(Some("node_attestation")),
-                Verdict::Dropped(Rule::Disabled)
-            );
+            assert_eq!(filter.verdict(Some("node_attestation")), Verdict::Dropped(Rule::Disabled));
             assert_eq!(filter.verdict(Some("login")), Verdict::Pass);
         }
         assert_eq!(filter(EventTypes::All, &["x"]).verdict(None), Verdict::Pass);
@@ -178,22 +154,10 @@ mod tests {
         for rule in ["EVENT_TYPE_NODE_ATTESTATION", "node_attestation"] {
             let filter = filter(types(&[rule, "other"]), &[]);
             for event_type in ["EVENT_TYPE_NODE_ATTESTATION", "node_attestation"] {
-                assert_eq!(
-                    filter.verdict(Some(event_type)),
-                    Verdict::Pass,
-                    "{rule} {event_type}"
-                );
+                assert_eq!(filter.verdict(Some(event_type)), Verdict::Pass, "{rule} {event_type}");
             }
-            for other in [
-                "NODE_ATTESTATION",
-                "EVENT_TYPE_NODE",
-                "event_type_node_attestation",
-            ] {
-                assert_eq!(
-                    filter.verdict(Some(other)),
-                    Verdict::Dropped(Rule::NotEnabled),
-                    "{rule} {other}"
-                );
+            for other in ["NODE_ATTESTATION", "EVENT_TYPE_NODE", "event_type_node_attestation"] {
+                assert_eq!(filter.verdict(Some(other)), Verdict::Dropped(Rule::NotEnabled), "{rule} {other}");
             }
         }
     }
@@ -201,17 +165,8 @@ mod tests {
     #[test]
     fn all_disabled_and_none_enabled_are_fixed_verdicts() {
         let none = filter(types(&[]), &[]);
-        assert_eq!(
-            (none.verdict(Some("x")), none.needs_type()),
-            (Verdict::Dropped(Rule::NotEnabled), false)
-        );
-        let nothing = Filter::new(&config::Filter {
-            enabled: EventTypes::All,
-            disabled: EventTypes::All,
-        });
-        assert_eq!(
-            (nothing.verdict(None), nothing.needs_type()),
-            (Verdict::Dropped(Rule::Disabled), false)
-        );
+        assert_eq!((none.verdict(Some("x")), none.needs_type()), (Verdict::Dropped(Rule::NotEnabled), false));
+        let nothing = Filter::new(&config::Filter { enabled: EventTypes::All, disabled: EventTypes::All });
+        assert_eq!((nothing.verdict(None), nothing.needs_type()), (Verdict::Dropped(Rule::Disabled), false));
     }
 }

@@ -51,9 +51,7 @@ impl Span {
             return;
         }
         match self.0.last_mut() {
-            Some(last) if last.segment == range.segment && last.end == range.start => {
-                last.end = range.end
-            }
+            Some(last) if last.segment == range.segment && last.end == range.start => last.end = range.end,
             _ => self.0.push(range),
         }
     }

@@ -5,14 +5,7 @@
 use crate::event::{Fields, NodeId, Paths, Value};
 
 /// The members that may hold the event's type; the first that is a string does.
-pub const TYPES: [&str; 6] = [
-    "/type",
-    "/event_type",
-    "/eventType",
-    "/action",
-    "/event",
-    "/name",
-];
+pub const TYPES: [&str; 6] = ["/type", "/event_type", "/eventType", "/action", "/event", "/name"];
 
 /// What else a member's name may tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,26 +78,18 @@ pub fn types() -> Paths {
 
 /// The places of the type and of all other known fields.
 pub fn all() -> Paths {
-    let pointers: Vec<&str> = TYPES
-        .into_iter()
-        .chain(NAMES.into_iter().map(|(_, pointer)| pointer))
-        .collect();
+    let pointers: Vec<&str> = TYPES.into_iter().chain(NAMES.into_iter().map(|(_, pointer)| pointer)).collect();
     Paths::new(&pointers)
 }
 
 /// The value that is the event's type, and the node it was found at.
 pub fn event_type<'a>(fields: &Fields, text: &'a str) -> Option<(NodeId, Value<'a>)> {
-    let mut found = (0..TYPES.len())
-        .filter_map(|pointer| Some((fields.node(pointer), fields.get(pointer, text)?)));
+    let mut found = (0..TYPES.len()).filter_map(|pointer| Some((fields.node(pointer), fields.get(pointer, text)?)));
     found.find(|(_, value)| value.is_string())
 }
 
 /// The values that may be `field`, most preferred first. Only of fields that were found by [`all`].
-pub fn candidates<'a>(
-    field: Field,
-    fields: &Fields,
-    text: &'a str,
-) -> impl Iterator<Item = (NodeId, Value<'a>)> {
+pub fn candidates<'a>(field: Field, fields: &Fields, text: &'a str) -> impl Iterator<Item = (NodeId, Value<'a>)> {
     let (start, end) = RUNS[field as usize];
     (TYPES.len() + start..TYPES.len() + end)
         .filter_map(move |pointer| Some((fields.node(pointer), fields.get(pointer, text)?)))
@@ -119,10 +104,7 @@ const RUNS: [(usize, usize); 10] = {
         if runs[field].1 == 0 {
             runs[field].0 = index;
         }
-        assert!(
-            runs[field].1 == 0 || runs[field].1 == index,
-            "a field's names stand together"
-        );
+        assert!(runs[field].1 == 0 || runs[field].1 == index, "a field's names stand together");
         runs[field].1 = index + 1;
         index += 1;
     }

@@ -46,41 +46,22 @@ impl Checker {
             (Auto | Generic, Needs::Type) => Plan::Generic(Fields::new(generic::types(), false)),
             (Auto | Generic, Needs::Members) => Plan::Generic(Fields::new(generic::all(), true)),
         };
-        Checker {
-            plan,
-            scratch: String::new(),
-        }
+        Checker { plan, scratch: String::new() }
     }
 
     /// Judges one line, without its line end. A line of [`config::Schema::Raw`] is always an event.
     pub fn check<'a>(&'a mut self, line: &'a [u8]) -> Result<Event<'a>, Invalid> {
         match &mut self.plan {
-            Plan::Raw => Ok(Event {
-                line,
-                event_type: None,
-                form: Form::Raw,
-            }),
+            Plan::Raw => Ok(Event { line, event_type: None, form: Form::Raw }),
             Plan::Validity => {
                 let text = scan(line, &mut Nothing)?;
-                Ok(Event {
-                    line,
-                    event_type: None,
-                    form: Form::Json(Json { text, fields: None }),
-                })
+                Ok(Event { line, event_type: None, form: Form::Json(Json { text, fields: None }) })
             }
             Plan::Generic(fields) => {
                 fields.clear();
                 let text = scan(line, fields)?;
-                let event_type = generic::event_type(fields, text)
-                    .map(|(_, value)| value.text(&mut self.scratch));
-                Ok(Event {
-                    line,
-                    event_type,
-                    form: Form::Json(Json {
-                        text,
-                        fields: Some(fields),
-                    }),
-                })
+                let event_type = generic::event_type(fields, text).map(|(_, value)| value.text(&mut self.scratch));
+                Ok(Event { line, event_type, form: Form::Json(Json { text, fields: Some(fields) }) })
             }
         }
     }
@@ -96,61 +77,35 @@ mod tests {
     fn type_of(line: &str) -> Option<String> {
         let mut types = Checker::new(Generic, Needs::Type);
         let mut members = Checker::new(Auto, Needs::Members);
-        let event_type = types
-            .check(line.as_bytes())
-            .unwrap()
-            .event_type
-            .map(str::to_owned);
-        assert_eq!(
-            members.check(line.as_bytes()).unwrap().event_type,
-            event_type.as_deref(),
-            "{line}"
-        );
+        let event_type = types.check(line.as_bytes()).unwrap().event_type.map(str::to_owned);
+        assert_eq!(members.check(line.as_bytes()).unwrap().event_type, event_type.as_deref(), "{line}");
         event_type
     }
 
     #[test]
     fn the_event_type_is_the_first_by_preference_that_is_a_string() {
-        assert_eq!(type_of(r#"{"name":"f","event":"e","action":"d","eventType":"c","event_type":"b","type":"a"}"#).unwrap(), "a");
         assert_eq!(
-            type_of(
-                r#"{"name":"f","event":"e","action":"d","eventType":"c","event_type":"b","type":1}"#
-            )
-            .unwrap(),
+            type_of(r#"{"name":"f","event":"e","action":"d","eventType":"c","event_type":"b","type":"a"}"#).unwrap(),
+            "a"
+        );
+        assert_eq!(
+            type_of(r#"{"name":"f","event":"e","action":"d","eventType":"c","event_type":"b","type":1}"#).unwrap(),
             "b"
         );
         assert_eq!(
-            type_of(r#"{"name":"f","event":"e","action":"d","eventType":"c","event_type":null}"#)
-                .unwrap(),
+            type_of(r#"{"name":"f","event":"e","action":"d","eventType":"c","event_type":null}"#).unwrap(),
             "c"
         );
-        assert_eq!(
-            type_of(r#"{"name":"f","event":"e","action":"d","eventType":["x"]}"#).unwrap(),
-            "d"
-        );
-        assert_eq!(
-            type_of(r#"{"name":"f","event":"e","action":{"type":"x"}}"#).unwrap(),
-            "e"
-        );
+        assert_eq!(type_of(r#"{"name":"f","event":"e","action":"d","eventType":["x"]}"#).unwrap(), "d");
+        assert_eq!(type_of(r#"{"name":"f","event":"e","action":{"type":"x"}}"#).unwrap(), "e");
         assert_eq!(type_of(r#"{"name":"f","event":true}"#).unwrap(), "f");
         assert_eq!(type_of(r#"{"Type":"x","kind":"y"}"#), None);
     }
 
     #[test]
     fn only_the_outermost_object_has_the_type_and_other_values_have_none() {
-        assert_eq!(
-            type_of(
-                r#"{"actor":{"type":"user"},"list":[{"type":"x"}],"text":"\"type\":\"fake\""}"#
-            ),
-            None
-        );
-        for line in [
-            "42",
-            "\"type\"",
-            "null",
-            r#"[{"type":"x"}]"#,
-            r#"[["type","x"]]"#,
-        ] {
+        assert_eq!(type_of(r#"{"actor":{"type":"user"},"list":[{"type":"x"}],"text":"\"type\":\"fake\""}"#), None);
+        for line in ["42", "\"type\"", "null", r#"[{"type":"x"}]"#, r#"[["type","x"]]"#] {
             assert_eq!(type_of(line), None, "{line}");
         }
     }
@@ -159,27 +114,15 @@ mod tests {
     fn disguised_and_repeated_names_are_seen_as_serde_json_sees_them() {
         assert_eq!(type_of(r#"{"t\u0079pe":"login"}"#).unwrap(), "login");
         assert_eq!(type_of(r#"{"type":"log\u0069n\n"}"#).unwrap(), "login\n");
-        assert_eq!(
-            type_of(r#"{"type":"first","type":"last"}"#).unwrap(),
-            "last"
-        );
-        assert_eq!(
-            type_of(r#"{"type":"first","t\u0079pe":"last"}"#).unwrap(),
-            "last"
-        );
-        assert_eq!(
-            type_of(r#"{"type":"first","name":"n","type":7}"#).unwrap(),
-            "n"
-        );
+        assert_eq!(type_of(r#"{"type":"first","type":"last"}"#).unwrap(), "last");
+        assert_eq!(type_of(r#"{"type":"first","t\u0079pe":"last"}"#).unwrap(), "last");
+        assert_eq!(type_of(r#"{"type":"first","name":"n","type":7}"#).unwrap(), "n");
     }
 
     #[test]
     fn many_members_hide_no_type() {
         let many: Vec<String> = (0..1000).map(|n| format!("\"m{n}\":{n}")).collect();
-        assert_eq!(
-            type_of(&format!("{{{},\"type\":\"last\"}}", many.join(","))).unwrap(),
-            "last"
-        );
+        assert_eq!(type_of(&format!("{{{},\"type\":\"last\"}}", many.join(","))).unwrap(), "last");
     }
 
     #[test]
@@ -188,10 +131,7 @@ mod tests {
         let mut raw = Checker::new(Raw, Needs::Members);
         assert_eq!(raw.check(line).unwrap().line, line);
         for needs in [Needs::Validity, Needs::Type, Needs::Members] {
-            assert_eq!(
-                Checker::new(Auto, needs).check(line).unwrap_err(),
-                Invalid::Utf8 { at: 9 }
-            );
+            assert_eq!(Checker::new(Auto, needs).check(line).unwrap_err(), Invalid::Utf8 { at: 9 });
             let cut = Checker::new(Auto, needs).check(b"{\"a\":1").unwrap_err();
             assert_eq!(cut.reason(), "invalid_json");
         }
@@ -200,23 +140,11 @@ mod tests {
     #[test]
     fn a_checker_remembers_nothing_of_the_line_before() {
         let mut checker = Checker::new(Generic, Needs::Members);
-        assert_eq!(
-            checker
-                .check(br#"{"type":"x","a":1,"a":2}"#)
-                .unwrap()
-                .event_type,
-            Some("x")
-        );
+        assert_eq!(checker.check(br#"{"type":"x","a":1,"a":2}"#).unwrap().event_type, Some("x"));
         checker.check(br#"{"type":"y","#).unwrap_err();
         let event = checker.check(br#"{"b":1}"#).unwrap();
         assert_eq!(event.event_type, None);
-        let Form::Json(Json {
-            fields: Some(fields),
-            ..
-        }) = event.form
-        else {
-            panic!("checked with members")
-        };
+        let Form::Json(Json { fields: Some(fields), .. }) = event.form else { panic!("checked with members") };
         assert_eq!((fields.members().unwrap().len(), fields.repeated()), (1, 0));
     }
 }

@@ -2,5 +2,5 @@
 
 pub mod file;
 pub mod paths;
-pub mod watch;
 pub mod stats;
+pub mod watch;

@@ -36,9 +36,7 @@ pub fn numbers<S: AsRef<str>>(lines: &[S]) -> Vec<u64> {
 fn number(line: &str) -> u64 {
     let value: serde_json::Value =
         serde_json::from_str(line).unwrap_or_else(|error| panic!("not JSON ({error}): {line:?}"));
-    let n = value["n"]
-        .as_u64()
-        .unwrap_or_else(|| panic!("no number in {line:?}"));
+    let n = value["n"].as_u64().unwrap_or_else(|| panic!("no number in {line:?}"));
     let kind = value["type"].as_str().unwrap_or_default();
     assert_eq!(line, typed_event(n, kind), "the event's bytes were changed");
     n
@@ -47,8 +45,5 @@ fn number(line: &str) -> u64 {
 #[test]
 fn an_event_has_about_300_bytes_and_gives_its_number_back() {
     assert!((250..350).contains(&event(7).len()), "{}", event(7).len());
-    assert_eq!(
-        numbers(&[event(7), event(8), typed_event(9, "x")]),
-        [7, 8, 9]
-    );
+    assert_eq!(numbers(&[event(7), event(8), typed_event(9, "x")]), [7, 8, 9]);
 }

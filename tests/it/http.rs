@@ -37,33 +37,21 @@ impl Head {
             if line.is_empty() {
                 return Ok(Some(head));
             }
-            let (name, value) = line
-                .split_once(':')
-                .ok_or_else(|| io::Error::other("no header"))?;
-            head.headers
-                .push((name.to_ascii_lowercase(), value.trim().to_owned()));
+            let (name, value) = line.split_once(':').ok_or_else(|| io::Error::other("no header"))?;
+            head.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
         let name = name.to_ascii_lowercase();
-        self.headers
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
     }
 
     pub fn length(&self) -> Length {
-        if self
-            .get("transfer-encoding")
-            .is_some_and(|v| v.eq_ignore_ascii_case("chunked"))
-        {
+        if self.get("transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case("chunked")) {
             return Length::Chunked;
         }
-        match self
-            .get("content-length")
-            .and_then(|value| value.parse().ok())
-        {
+        match self.get("content-length").and_then(|value| value.parse().ok()) {
             Some(bytes) => Length::Exact(bytes),
             None => Length::Unannounced,
         }
@@ -89,10 +77,7 @@ pub fn read_line(stream: &mut impl BufRead, line: &mut String) -> io::Result<usi
 pub fn get(addr: SocketAddr, path: &str) -> io::Result<(u16, Head, String)> {
     let mut stream = TcpStream::connect(addr)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n"
-    )?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n")?;
     read_answer(&mut io::BufReader::new(stream))
 }
 
@@ -113,13 +98,8 @@ pub fn post(addr: SocketAddr, path: &str, body: &[u8]) -> io::Result<u16> {
 /// Reads one answer and its whole body.
 pub fn read_answer(stream: &mut impl BufRead) -> io::Result<(u16, Head, String)> {
     let head = Head::read(stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-    let status = head
-        .first_line
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse().ok());
-    let status =
-        status.ok_or_else(|| io::Error::other(format!("not an answer: {:?}", head.first_line)))?;
+    let status = head.first_line.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let status = status.ok_or_else(|| io::Error::other(format!("not an answer: {:?}", head.first_line)))?;
     let mut body = Vec::new();
     match head.length() {
         Length::Exact(bytes) => {

@@ -10,16 +10,9 @@ impl Metrics {
     /// Reads the Prometheus text format. Panics on a line that is none, and on a series that is there twice.
     pub fn parse(text: &str) -> Self {
         let mut metrics = Self::default();
-        for line in text
-            .lines()
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        {
-            let (series, value) = line
-                .rsplit_once(' ')
-                .unwrap_or_else(|| panic!("not a sample: {line:?}"));
-            let value = value
-                .parse()
-                .unwrap_or_else(|_| panic!("not a number: {line:?}"));
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("not a sample: {line:?}"));
+            let value = value.parse().unwrap_or_else(|_| panic!("not a number: {line:?}"));
             let previous = metrics.0.insert(parse_series(series), value);
             assert!(previous.is_none(), "a series is there twice: {series}");
         }
@@ -34,24 +27,13 @@ impl Metrics {
     /// The sum of all series of this name that have at least these labels.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let wanted = owned(labels);
-        let has = |have: &BTreeMap<String, String>| {
-            wanted
-                .iter()
-                .all(|(key, value)| have.get(key) == Some(value))
-        };
-        self.0
-            .iter()
-            .filter(|((n, have), _)| n == name && has(have))
-            .map(|(_, value)| value)
-            .sum()
+        let has = |have: &BTreeMap<String, String>| wanted.iter().all(|(key, value)| have.get(key) == Some(value));
+        self.0.iter().filter(|((n, have), _)| n == name && has(have)).map(|(_, value)| value).sum()
     }
 
     /// What became of the events: `result` is `delivered`, `filtered`, `dead_lettered` or `gap`.
     pub fn events(&self, forwarder: &str, result: &str) -> u64 {
-        self.sum(
-            "auditpost_events_total",
-            &[("forwarder", forwarder), ("result", result)],
-        ) as u64
+        self.sum("auditpost_events_total", &[("forwarder", forwarder), ("result", result)]) as u64
     }
 
     /// The name of the forwarder's state: `ready`, `open`, `held`, …
@@ -74,27 +56,17 @@ impl Metrics {
             .collect();
         assert!(!pairs.is_empty(), "no books in this scrape: {self:#?}");
         for (forwarder, source) in pairs {
-            let of = [
-                ("forwarder", forwarder.as_str()),
-                ("source", source.as_str()),
-            ];
+            let of = [("forwarder", forwarder.as_str()), ("source", source.as_str())];
             let read = self.sum("auditpost_events_read_total", &of);
             let settled = self.sum("auditpost_events_total", &of);
             let in_flight = self.sum("auditpost_events_in_flight", &of);
-            assert_eq!(
-                read,
-                settled + in_flight,
-                "the books of {of:?} do not balance: {self:#?}"
-            );
+            assert_eq!(read, settled + in_flight, "the books of {of:?} do not balance: {self:#?}");
         }
     }
 }
 
 fn owned(labels: &[(&str, &str)]) -> BTreeMap<String, String> {
-    labels
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect()
+    labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 /// `name{key="value",…}`. Names and states hold no quotes or commas, so neither do the labels.
@@ -103,9 +75,7 @@ fn parse_series(series: &str) -> (String, BTreeMap<String, String>) {
         return (series.to_owned(), BTreeMap::new());
     };
     let labels = labels.trim_end_matches('}').split(',').map(|label| {
-        let (key, value) = label
-            .split_once('=')
-            .unwrap_or_else(|| panic!("not a label: {series:?}"));
+        let (key, value) = label.split_once('=').unwrap_or_else(|| panic!("not a label: {series:?}"));
         (key.to_owned(), value.trim_matches('"').to_owned())
     });
     (name.to_owned(), labels.collect())
@@ -122,8 +92,6 @@ fn a_scrape_is_read_and_books_that_do_not_balance_are_found() {
     assert_eq!(metrics.events("a", "delivered"), 3);
     assert_eq!(metrics.state("a"), Some("held"));
     assert!(std::panic::catch_unwind(|| metrics.assert_books_balance()).is_err());
-    Metrics::parse(&format!(
-        "{text}auditpost_events_in_flight{{forwarder=\"a\",source=\"s\"}} 1\n"
-    ))
-    .assert_books_balance();
+    Metrics::parse(&format!("{text}auditpost_events_in_flight{{forwarder=\"a\",source=\"s\"}} 1\n"))
+        .assert_books_balance();
 }

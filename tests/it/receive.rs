@@ -32,11 +32,7 @@ impl Receive {
             .and_then(|rest| rest.split('/').next())
             .unwrap_or_else(|| panic!("no address in {line:?}"))
             .to_owned();
-        Self {
-            child,
-            stdout: Some(stdout),
-            addr,
-        }
+        Self { child, stdout: Some(stdout), addr }
     }
 
     fn post(&self, body: &str) -> u16 {
@@ -68,10 +64,7 @@ fn it_shows_events_and_sums_up_when_it_is_interrupted() {
     assert_eq!(receive.post(&events::lines(6..9)), 400);
     let (status, shown) = receive.interrupt();
     assert_eq!(status, 0);
-    assert!(
-        shown.contains(&format!("login {}", events::event(0))),
-        "{shown}"
-    );
+    assert!(shown.contains(&format!("login {}", events::event(0))), "{shown}");
     assert!(!shown.contains('\x1b'), "colours without a terminal");
     let summary = "3 requests, 2 events accepted, 0 duplicate batches, 2 requests not accepted";
     assert!(shown.ends_with(&format!("{summary}\n")), "{shown}");
@@ -92,10 +85,7 @@ fn a_port_in_use_is_named() {
     let addr = taken.local_addr().unwrap();
     let (status, _, stderr) = Sidecar::new().command(&["receive", "--listen", &addr.to_string()]);
     assert_eq!(status, 73);
-    assert!(
-        stderr.contains(&format!("port {}", addr.port())),
-        "{stderr}"
-    );
+    assert!(stderr.contains(&format!("port {}", addr.port())), "{stderr}");
 }
 
 #[test]
@@ -112,8 +102,5 @@ fn status_says_when_nothing_listens() {
     drop(free);
     let (status, stdout, stderr) = Sidecar::new().command(&["status", "--admin", &url]);
     assert_eq!((status, stdout.as_str()), (74, ""));
-    assert!(
-        stderr.contains(&url) && stderr.contains("refused"),
-        "{stderr}"
-    );
+    assert!(stderr.contains(&url) && stderr.contains("refused"), "{stderr}");
 }

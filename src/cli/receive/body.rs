@@ -28,10 +28,7 @@ pub(super) fn decode(encoding: Option<&str>, wire: Bytes) -> Result<Bytes, Decod
     if wire.len() > MAX_BYTES {
         return Err(DecodeError::TooLarge);
     }
-    let announced = encoding
-        .map(str::trim)
-        .map(str::to_ascii_lowercase)
-        .unwrap_or_default();
+    let announced = encoding.map(str::trim).map(str::to_ascii_lowercase).unwrap_or_default();
     let gzip = wire.starts_with(&GZIP_MAGIC);
     match announced.as_str() {
         "" | "identity" if !gzip => Ok(wire),
@@ -60,10 +57,7 @@ pub(super) fn events(body: &Bytes) -> Vec<Bytes> {
     if body.trim_ascii_start().starts_with(b"[")
         && let Ok(values) = serde_json::from_slice::<Vec<&RawValue>>(body)
     {
-        return values
-            .iter()
-            .map(|value| body.slice_ref(value.get().as_bytes()))
-            .collect();
+        return values.iter().map(|value| body.slice_ref(value.get().as_bytes())).collect();
     }
     if let Ok(value) = serde_json::from_slice::<&RawValue>(body) {
         return vec![body.slice_ref(value.get().as_bytes())];
@@ -91,22 +85,13 @@ mod tests {
 
     #[test]
     fn gzip_is_undone_whichever_way_it_is_announced() {
-        for announced in [
-            None,
-            Some("identity"),
-            Some("gzip"),
-            Some("application/gzip"),
-            Some(" X-GZIP"),
-        ] {
+        for announced in [None, Some("identity"), Some("gzip"), Some("application/gzip"), Some(" X-GZIP")] {
             let decoded = decode(announced, gzip(b"one\n"));
             assert_eq!(decoded, Ok(Bytes::from_static(b"one\n")), "{announced:?}");
         }
         let plain = Bytes::from_static(b"one\n");
         assert_eq!(decode(None, plain.clone()), Ok(plain.clone()));
-        assert_eq!(
-            decode(Some("gzip"), plain.clone()),
-            Err(DecodeError::NotGzip)
-        );
+        assert_eq!(decode(Some("gzip"), plain.clone()), Err(DecodeError::NotGzip));
         assert_eq!(decode(Some("br"), plain), Err(DecodeError::Unknown));
         let whole = gzip(b"one two three\n");
         let cut = whole.slice(..whole.len() - 3);
@@ -128,10 +113,7 @@ mod tests {
             let text = |event: &Bytes| String::from_utf8(event.to_vec()).unwrap();
             events.iter().map(text).collect::<Vec<_>>()
         };
-        assert_eq!(
-            parts("{\"a\":1}\n\n{\"a\":2}\r\n"),
-            ["{\"a\":1}", "{\"a\":2}"]
-        );
+        assert_eq!(parts("{\"a\":1}\n\n{\"a\":2}\r\n"), ["{\"a\":1}", "{\"a\":2}"]);
         assert_eq!(parts("{\"a\":1}\n"), ["{\"a\":1}"]);
         assert_eq!(parts(" [{\"a\":1}, [2]]\n"), ["{\"a\":1}", "[2]"]);
         assert_eq!(parts("{\n \"a\": 1\n}"), ["{\n \"a\": 1\n}"]);

@@ -95,19 +95,11 @@ impl Behaviour {
 
 impl Answer {
     pub fn ok() -> Self {
-        Self::Status {
-            status: StatusCode::OK,
-            retry_after: None,
-            why: None,
-        }
+        Self::Status { status: StatusCode::OK, retry_after: None, why: None }
     }
 
     pub(super) fn refusal(status: StatusCode, why: impl Into<String>) -> Self {
-        Self::Status {
-            status,
-            retry_after: None,
-            why: Some(why.into()),
-        }
+        Self::Status { status, retry_after: None, why: Some(why.into()) }
     }
 
     /// Whether the sender may forget the batch.
@@ -140,11 +132,7 @@ impl FromStr for Fault {
         };
         match parts.next() {
             Some(_) => Err("there are three parts at most, as in 429:1:retry-after=2".to_owned()),
-            None => Ok(Self {
-                status,
-                requests,
-                retry_after,
-            }),
+            None => Ok(Self { status, requests, retry_after }),
         }
     }
 }
@@ -159,9 +147,7 @@ pub(super) fn parse_delay(text: &str) -> Result<Duration, String> {
         "m" => 60_000,
         _ => return Err("a time is written 500ms, 2s or 1m".to_owned()),
     };
-    let number: u32 = number
-        .parse()
-        .map_err(|_| "a time is written 500ms, 2s or 1m".to_owned())?;
+    let number: u32 = number.parse().map_err(|_| "a time is written 500ms, 2s or 1m".to_owned())?;
     Ok(Duration::from_millis(u64::from(number) * millis))
 }
 
@@ -185,11 +171,7 @@ mod tests {
     fn faults_are_used_up_in_their_order_and_a_wrong_token_uses_none() {
         let mut behaviour = Behaviour {
             token: Some(Secret::new("t")),
-            faults: vec![
-                "503:2".parse().unwrap(),
-                "200:0".parse().unwrap(),
-                "429:1:retry-after=2".parse().unwrap(),
-            ],
+            faults: vec!["503:2".parse().unwrap(), "200:0".parse().unwrap(), "429:1:retry-after=2".parse().unwrap()],
             reject_line: Some("bad".to_owned()),
             ..Behaviour::default()
         };
@@ -208,16 +190,7 @@ mod tests {
         let fault: Fault = "429:1:retry-after=2".parse().unwrap();
         assert_eq!((fault.status.as_u16(), fault.requests), (429, 1));
         assert_eq!(fault.retry_after, Some(2));
-        for wrong in [
-            "503",
-            "abc:1",
-            "99:1",
-            "600:1",
-            "503:x",
-            "429:1:after=2",
-            "429:1:retry-after=2:3",
-            "",
-        ] {
+        for wrong in ["503", "abc:1", "99:1", "600:1", "503:x", "429:1:after=2", "429:1:retry-after=2:3", ""] {
             assert!(wrong.parse::<Fault>().is_err(), "{wrong}");
         }
     }

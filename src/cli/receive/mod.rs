@@ -63,18 +63,12 @@ pub struct Args {
 
 /// Receives until Ctrl-C, SIGTERM, or until nobody reads standard output any more.
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
-    let style = Style {
-        colours: terminal::colours(),
-        quiet: args.quiet,
-    };
+    let style = Style { colours: terminal::colours(), quiet: args.quiet };
     let archive = match args.out.as_deref().map(Archive::open).transpose() {
         Ok(archive) => archive,
         Err(error) => {
             let dir = args.out.unwrap_or_default();
-            terminal::complain(
-                "receive",
-                &format!("cannot keep bodies in {}: {error}", dir.display()),
-            );
+            terminal::complain("receive", &format!("cannot keep bodies in {}: {error}", dir.display()));
             return Ok(Exit::CannotCreate);
         }
     };
@@ -83,10 +77,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Err(error) => {
             terminal::complain(
                 "receive",
-                &format!(
-                    "{error}; end what uses port {}, or choose another with --listen",
-                    args.listen.port()
-                ),
+                &format!("{error}; end what uses port {}, or choose another with --listen", args.listen.port()),
             );
             return Ok(Exit::CannotCreate);
         }

@@ -23,10 +23,7 @@ pub(super) struct Archive {
 impl Archive {
     /// Creates the directory where it is missing.
     pub(super) fn open(dir: &Path) -> io::Result<Self> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let mut last = 0;
         for entry in fs::read_dir(dir)? {
             let name = entry?.file_name();
@@ -34,10 +31,7 @@ impl Archive {
             let number = number.and_then(|(number, _)| number.parse::<u64>().ok());
             last = last.max(number.unwrap_or(0));
         }
-        Ok(Self {
-            dir: dir.to_owned(),
-            next: last + 1,
-        })
+        Ok(Self { dir: dir.to_owned(), next: last + 1 })
     }
 
     pub(super) fn save(&mut self, delivery: &Delivery) -> io::Result<()> {
@@ -45,16 +39,11 @@ impl Archive {
         let stem = format!("{:06}-{}", self.next, file_name(id.as_deref()));
         self.next += 1;
         self.create(&stem, "ndjson")?.write_all(&delivery.body)?;
-        self.create(&stem, "headers")?
-            .write_all(head(delivery).as_bytes())
+        self.create(&stem, "headers")?.write_all(head(delivery).as_bytes())
     }
 
     fn create(&self, stem: &str, extension: &str) -> io::Result<File> {
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(self.dir.join(format!("{stem}.{extension}")))
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.dir.join(format!("{stem}.{extension}")))
     }
 }
 

@@ -118,10 +118,7 @@ impl Receiver {
             let addr = listener.local_addr()?;
             Ok((listener, addr))
         };
-        let (listener, addr) = bound.await.map_err(|source| BindError {
-            addr: listen,
-            source,
-        })?;
+        let (listener, addr) = bound.await.map_err(|source| BindError { addr: listen, source })?;
         let (watcher, deliveries) = mpsc::channel(WAITING);
         let shared = Arc::new(Shared {
             behaviour: Mutex::new(behaviour),
@@ -129,11 +126,7 @@ impl Receiver {
             counts: Arc::default(),
             watcher,
         });
-        let receiver = Self {
-            listener,
-            addr,
-            shared,
-        };
+        let receiver = Self { listener, addr, shared };
         Ok((receiver, deliveries))
     }
 
@@ -204,11 +197,7 @@ async fn answer(
     let delay = shared.behaviour().delay;
     time::sleep(delay).await;
     match answer {
-        Answer::Status {
-            status,
-            retry_after,
-            why,
-        } => Ok(response(status, retry_after, why)),
+        Answer::Status { status, retry_after, why } => Ok(response(status, retry_after, why)),
         Answer::Hang => std::future::pending().await,
         Answer::Reset => {
             rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
@@ -217,19 +206,12 @@ async fn answer(
     }
 }
 
-fn response(
-    status: StatusCode,
-    retry_after: Option<u32>,
-    why: Option<String>,
-) -> Response<Full<Bytes>> {
+fn response(status: StatusCode, retry_after: Option<u32>, why: Option<String>) -> Response<Full<Bytes>> {
     let why = why.map(|why| why + "\n").unwrap_or_default();
     let mut response = Response::new(Full::new(Bytes::from(why)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     if let Some(seconds) = retry_after {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }
@@ -238,18 +220,10 @@ fn response(
 
 impl Shared {
     /// Decodes, decides and counts.
-    fn receive(
-        &self,
-        method: Method,
-        uri: Uri,
-        headers: HeaderMap,
-        wire: Result<Bytes, DecodeError>,
-    ) -> Delivery {
+    fn receive(&self, method: Method, uri: Uri, headers: HeaderMap, wire: Result<Bytes, DecodeError>) -> Delivery {
         let encoding = headers.get(header::CONTENT_ENCODING).map(text);
         let wire_bytes = wire.as_ref().map_or(0, Bytes::len);
-        let decoded = wire
-            .clone()
-            .and_then(|wire| body::decode(encoding.as_deref(), wire));
+        let decoded = wire.clone().and_then(|wire| body::decode(encoding.as_deref(), wire));
         let (body, events, refused) = match decoded {
             Ok(body) => {
                 let events = body::events(&body);
@@ -258,32 +232,19 @@ impl Shared {
             Err(error) => (wire.unwrap_or_default(), Vec::new(), Some(error)),
         };
         let answer = match (refused, &method) {
-            (_, &(Method::GET | Method::HEAD)) => Answer::refusal(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "send events with POST, PUT or PATCH",
-            ),
+            (_, &(Method::GET | Method::HEAD)) => {
+                Answer::refusal(StatusCode::METHOD_NOT_ALLOWED, "send events with POST, PUT or PATCH")
+            }
             (Some(error), _) => Answer::refusal(error.status(), error.to_string()),
             (None, _) => {
                 let bearer = headers.get(header::AUTHORIZATION).map(text);
-                let bearer = bearer
-                    .as_deref()
-                    .and_then(|value| value.strip_prefix("Bearer "));
+                let bearer = bearer.as_deref().and_then(|value| value.strip_prefix("Bearer "));
                 self.behaviour().answer(bearer, &events)
             }
         };
         let duplicate = self.is_duplicate(headers.get("webhook-id"), answer.accepts());
         self.count(&answer, events.len(), duplicate);
-        Delivery {
-            at: Timestamp::now(),
-            method,
-            uri,
-            headers,
-            wire_bytes,
-            body,
-            events,
-            duplicate,
-            answer,
-        }
+        Delivery { at: Timestamp::now(), method, uri, headers, wire_bytes, body, events, duplicate, answer }
     }
 
     /// Whether the id was accepted before; remembers it where it is accepted now.
@@ -311,18 +272,14 @@ impl Shared {
         self.counts.requests.fetch_add(1, Relaxed);
         if answer.accepts() {
             self.counts.events.fetch_add(events as u64, Relaxed);
-            self.counts
-                .duplicates
-                .fetch_add(u64::from(duplicate), Relaxed);
+            self.counts.duplicates.fetch_add(u64::from(duplicate), Relaxed);
         } else {
             self.counts.rejected.fetch_add(1, Relaxed);
         }
     }
 
     fn behaviour(&self) -> MutexGuard<'_, Behaviour> {
-        self.behaviour
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.behaviour.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

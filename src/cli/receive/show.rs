@@ -24,25 +24,9 @@ const YELLOW: &str = "33";
 const CYAN: &str = "36";
 
 /// Where systems write an event's time.
-const TIMES: [&str; 7] = [
-    "time",
-    "timestamp",
-    "Timestamp",
-    "occurredAt",
-    "createdAt",
-    "event_ts",
-    "eventTime",
-];
+const TIMES: [&str; 7] = ["time", "timestamp", "Timestamp", "occurredAt", "createdAt", "event_ts", "eventTime"];
 /// Where systems write an event's type.
-const TYPES: [&str; 7] = [
-    "type",
-    "event_type",
-    "eventType",
-    "action",
-    "event",
-    "name",
-    "EventType",
-];
+const TYPES: [&str; 7] = ["type", "event_type", "eventType", "action", "event", "name", "EventType"];
 
 impl Style {
     /// The text of a delivery, with its last line end.
@@ -73,11 +57,7 @@ impl Style {
         }
         match header("webhook-id") {
             Some(id) => word(escape(&id).into_owned()),
-            None => word(format!(
-                "{} {}",
-                delivery.method,
-                escape(&delivery.uri.to_string())
-            )),
+            None => word(format!("{} {}", delivery.method, escape(&delivery.uri.to_string()))),
         }
         if let Some(attempt) = header("auditpost-attempt") {
             word(format!("attempt {}", escape(&attempt)));
@@ -135,11 +115,7 @@ impl Style {
     }
 
     fn paint(self, colour: &str, text: &str) -> String {
-        if self.colours {
-            format!("\x1b[{colour}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
+        if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
 
@@ -151,10 +127,7 @@ fn sizes(delivery: &Delivery) -> String {
         return wire_text;
     }
     let ratio = decoded as f64 / wire as f64;
-    format!(
-        "{wire_text} → {} ({ratio:.1}×)",
-        human::bytes(decoded as u64)
-    )
+    format!("{wire_text} → {} ({ratio:.1}×)", human::bytes(decoded as u64))
 }
 
 #[cfg(test)]
@@ -194,45 +167,26 @@ mod tests {
 
     #[test]
     fn a_delivery_is_a_header_line_and_a_line_for_each_event() {
-        let style = Style {
-            colours: false,
-            quiet: false,
-        };
+        let style = Style { colours: false, quiet: false };
         let shown = style.delivery(&delivery(r#"{"type":"login","time":"T1","n":  1 }"#));
         assert_eq!(
             shown,
             "22:13:20.123 siem batch 3 msg_1 attempt 2 1 event 18 B → 37 B (2.1×) duplicate → 200\n  \
              T1 login {\"type\":\"login\",\"time\":\"T1\",\"n\":  1 }\n"
         );
-        let quiet = Style {
-            quiet: true,
-            ..style
-        };
+        let quiet = Style { quiet: true, ..style };
         assert_eq!(quiet.delivery(&delivery("x")).lines().count(), 1);
         assert!(!shown.contains("hunter2"));
     }
 
     #[test]
     fn what_a_peer_sent_cannot_steer_the_terminal() {
-        let style = Style {
-            colours: false,
-            quiet: false,
-        };
+        let style = Style { colours: false, quiet: false };
         let shown = style.delivery(&delivery("CEF \x1b[2J\u{9b}1m\u{202e}\u{7f} über"));
-        assert!(
-            shown.ends_with("CEF \\u{1b}[2J\\u{9b}1m\\u{202e}\\u{7f} über\n"),
-            "{shown}"
-        );
+        assert!(shown.ends_with("CEF \\u{1b}[2J\\u{9b}1m\\u{202e}\\u{7f} über\n"), "{shown}");
         let decoded = style.delivery(&delivery(r#"{"type":"\u001b[31m"}"#));
         assert!(!decoded.contains('\x1b'), "{decoded}");
-        let coloured = Style {
-            colours: true,
-            ..style
-        };
-        assert!(
-            coloured
-                .delivery(&delivery("x"))
-                .contains("\x1b[32m200\x1b[0m")
-        );
+        let coloured = Style { colours: true, ..style };
+        assert!(coloured.delivery(&delivery("x")).contains("\x1b[32m200\x1b[0m"));
     }
 }

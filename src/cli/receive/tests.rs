@@ -30,12 +30,7 @@ async fn start(behaviour: Behaviour) -> Running {
     let listen = "127.0.0.1:0".parse().unwrap();
     let (receiver, deliveries) = Receiver::bind(listen, behaviour).await.unwrap();
     let stop = CancellationToken::new();
-    let running = Running {
-        addr: receiver.addr(),
-        deliveries,
-        counts: receiver.counts(),
-        stop: stop.clone(),
-    };
+    let running = Running { addr: receiver.addr(), deliveries, counts: receiver.counts(), stop: stop.clone() };
     tokio::spawn(receiver.run(stop));
     running
 }
@@ -69,20 +64,15 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn what_is_answered_was_reported_decoded_and_counted() {
-    let mut receiver = start(Behaviour {
-        faults: vec!["429:1:retry-after=2".parse().unwrap()],
-        ..Behaviour::default()
-    })
-    .await;
+    let mut receiver =
+        start(Behaviour { faults: vec!["429:1:retry-after=2".parse().unwrap()], ..Behaviour::default() }).await;
     let body = gzip(b"{\"n\":1}\n{\"n\":2}\n");
     let encoding = "Content-Encoding: application/gzip\r\n";
     let answers = [
         receiver.post("a", encoding, &body).await,
         receiver.post("a", encoding, &body).await,
         receiver.post("a", encoding, &body).await,
-        receiver
-            .post("b", "Content-Encoding: gzip\r\n", b"no gzip")
-            .await,
+        receiver.post("b", "Content-Encoding: gzip\r\n", b"no gzip").await,
     ];
     assert!(answers[0].starts_with("HTTP/1.1 429") && answers[0].contains("retry-after: 2"));
     assert!(answers[1].starts_with("HTTP/1.1 200") && answers[2].starts_with("HTTP/1.1 200"));
@@ -97,11 +87,7 @@ async fn what_is_answered_was_reported_decoded_and_counted() {
             assert_eq!(delivery.wire_bytes, body.len());
         }
     }
-    assert_eq!(
-        duplicates,
-        [false, false, true, false],
-        "a retry is no duplicate"
-    );
+    assert_eq!(duplicates, [false, false, true, false], "a retry is no duplicate");
     let counts = &receiver.counts;
     assert_eq!(counts.requests.load(Relaxed), 4);
     assert_eq!(counts.events.load(Relaxed), 4);
@@ -111,33 +97,19 @@ async fn what_is_answered_was_reported_decoded_and_counted() {
 
 #[tokio::test]
 async fn a_reset_is_a_reset_and_a_hang_ends_with_the_receiver() {
-    let receiver = start(Behaviour {
-        then: Then::Reset,
-        ..Behaviour::default()
-    })
-    .await;
+    let receiver = start(Behaviour { then: Then::Reset, ..Behaviour::default() }).await;
     let mut stream = receiver.send("a", "", b"x").await;
     let error = stream.read(&mut [0; 8]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
 
-    let mut receiver = start(Behaviour {
-        then: Then::Hang,
-        ..Behaviour::default()
-    })
-    .await;
+    let mut receiver = start(Behaviour { then: Then::Hang, ..Behaviour::default() }).await;
     let mut stream = receiver.send("a", "", b"x").await;
     receiver.deliveries.recv().await.unwrap();
     receiver.stop.cancel();
     let mut bytes = [0; 8];
     let end = timeout(Duration::from_secs(10), stream.read(&mut bytes));
-    assert!(
-        matches!(end.await.unwrap(), Ok(0) | Err(_)),
-        "there was an answer"
-    );
-    assert!(
-        receiver.deliveries.recv().await.is_none(),
-        "the channel ends"
-    );
+    assert!(matches!(end.await.unwrap(), Ok(0) | Err(_)), "there was an answer");
+    assert!(receiver.deliveries.recv().await.is_none(), "the channel ends");
 }
 
 #[tokio::test]
@@ -156,10 +128,7 @@ async fn bodies_are_kept_without_the_token_and_never_written_over() {
         let file = |extension| dir.path().join(format!("{number}-___a.{extension}"));
         assert_eq!(fs::read(file("ndjson")).unwrap(), b"one\n");
         let head = fs::read_to_string(file("headers")).unwrap();
-        assert!(
-            head.starts_with("POST /x\n") && head.contains("webhook-id: ../a\n"),
-            "{head}"
-        );
+        assert!(head.starts_with("POST /x\n") && head.contains("webhook-id: ../a\n"), "{head}");
         assert!(head.contains("authorization: [redacted]") && !head.contains("hunter2"));
     }
 }

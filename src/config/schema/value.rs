@@ -38,9 +38,7 @@ pub(in crate::config) struct Duration(pub(in crate::config) std::time::Duration)
 
 impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        units::duration(&String::deserialize(deserializer)?)
-            .map(Self)
-            .map_err(D::Error::custom)
+        units::duration(&String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -65,9 +63,7 @@ pub(in crate::config) struct Size(pub(in crate::config) u64);
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        units::size(&String::deserialize(deserializer)?)
-            .map(Self)
-            .map_err(D::Error::custom)
+        units::size(&String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
     }
 }
 

@@ -6,8 +6,8 @@ use reqwest::Method;
 
 use super::*;
 use crate::config::{
-    BatchLimits, Compression, EventTypes, Filter, Format, Framing, Level, Retry, Schema, Secret,
-    Source, SourceKind, StartAt, Tls, Token, Verdict,
+    BatchLimits, Compression, EventTypes, Filter, Format, Framing, Level, Retry, Schema, Secret, Source, SourceKind,
+    StartAt, Tls, Token, Verdict,
 };
 
 #[test]
@@ -17,25 +17,11 @@ fn defaults_are_those_of_the_readme() {
     assert_eq!(config.drain_timeout, Duration::from_secs(20));
     assert_eq!(config.admin, None);
     assert_eq!(config.diagnostics.level, tracing::Level::INFO);
-    let [
-        Source {
-            name,
-            kind: SourceKind::File(file),
-            schema,
-            max_event_bytes,
-        },
-    ] = config.sources.as_slice()
-    else {
+    let [Source { name, kind: SourceKind::File(file), schema, max_event_bytes }] = config.sources.as_slice() else {
         panic!("one source");
     };
-    assert_eq!(
-        (name.as_str(), *schema, *max_event_bytes),
-        ("a", Schema::Auto, 1 << 20)
-    );
-    assert_eq!(
-        (file.start_at, file.scan_interval),
-        (StartAt::Beginning, Duration::from_secs(1))
-    );
+    assert_eq!((name.as_str(), *schema, *max_event_bytes), ("a", Schema::Auto, 1 << 20));
+    assert_eq!((file.start_at, file.scan_interval), (StartAt::Beginning, Duration::from_secs(1)));
     assert_eq!(file.seal_after, Duration::from_secs(30));
     let version = crate::VERSION;
     let expected = Forwarder {
@@ -45,10 +31,7 @@ fn defaults_are_those_of_the_readme() {
         token: None,
         headers: Vec::new(),
         sources: vec!["a".to_owned()],
-        filter: Filter {
-            enabled: EventTypes::All,
-            disabled: EventTypes::These([].into()),
-        },
+        filter: Filter { enabled: EventTypes::All, disabled: EventTypes::These([].into()) },
         format: Format::Json,
         framing: Framing::Lines,
         compression: Compression::Gzip(Level::Default),
@@ -56,15 +39,8 @@ fn defaults_are_those_of_the_readme() {
         content_encoding: "gzip".to_owned(),
         user_agent: format!("auditpost/{version}"),
         timeout: Duration::from_secs(5),
-        batch: BatchLimits {
-            max_events: 1_000,
-            max_bytes: 1_000_000,
-            max_age: Duration::from_secs(1),
-        },
-        retry: Retry {
-            initial: Duration::from_secs(1),
-            max: Duration::from_secs(60),
-        },
+        batch: BatchLimits { max_events: 1_000, max_bytes: 1_000_000, max_age: Duration::from_secs(1) },
+        retry: Retry { initial: Duration::from_secs(1), max: Duration::from_secs(60) },
         in_flight: 1,
         tls: Tls::default(),
         responses: Vec::new(),
@@ -78,86 +54,16 @@ fn profiles_set_what_the_readme_tabulates() {
     let gzip = Compression::Gzip(Level::Default);
     let chainloop = "Chainloop-Audit-Logger/1.0";
     for (more, content_type, compression, encoding, agent, framing) in [
-        (
-            "framing: array",
-            "application/json",
-            gzip,
-            "gzip",
-            ours.as_str(),
-            Framing::Array,
-        ),
-        (
-            "framing: single",
-            "application/json",
-            gzip,
-            "gzip",
-            &ours,
-            Framing::Single,
-        ),
-        (
-            "format: cef",
-            "text/plain; charset=utf-8",
-            gzip,
-            "gzip",
-            &ours,
-            Framing::Lines,
-        ),
-        (
-            "format: cef\nframing: single",
-            "text/plain; charset=utf-8",
-            gzip,
-            "gzip",
-            &ours,
-            Framing::Single,
-        ),
-        (
-            "profile: none",
-            "application/x-ndjson",
-            gzip,
-            "gzip",
-            &ours,
-            Framing::Lines,
-        ),
-        (
-            "profile: konnect",
-            "application/text",
-            gzip,
-            "application/gzip",
-            &ours,
-            Framing::Lines,
-        ),
-        (
-            "profile: chainloop",
-            "application/json",
-            Compression::None,
-            "gzip",
-            chainloop,
-            Framing::Single,
-        ),
-        (
-            "profile: konnect\nframing: array",
-            "application/text",
-            gzip,
-            "application/gzip",
-            &ours,
-            Framing::Array,
-        ),
-        (
-            "profile: konnect\ncontentEncoding: gzip",
-            "application/text",
-            gzip,
-            "gzip",
-            &ours,
-            Framing::Lines,
-        ),
-        (
-            "profile: chainloop\ncompression: gzip",
-            "application/json",
-            gzip,
-            "gzip",
-            chainloop,
-            Framing::Single,
-        ),
+        ("framing: array", "application/json", gzip, "gzip", ours.as_str(), Framing::Array),
+        ("framing: single", "application/json", gzip, "gzip", &ours, Framing::Single),
+        ("format: cef", "text/plain; charset=utf-8", gzip, "gzip", &ours, Framing::Lines),
+        ("format: cef\nframing: single", "text/plain; charset=utf-8", gzip, "gzip", &ours, Framing::Single),
+        ("profile: none", "application/x-ndjson", gzip, "gzip", &ours, Framing::Lines),
+        ("profile: konnect", "application/text", gzip, "application/gzip", &ours, Framing::Lines),
+        ("profile: chainloop", "application/json", Compression::None, "gzip", chainloop, Framing::Single),
+        ("profile: konnect\nframing: array", "application/text", gzip, "application/gzip", &ours, Framing::Array),
+        ("profile: konnect\ncontentEncoding: gzip", "application/text", gzip, "gzip", &ours, Framing::Lines),
+        ("profile: chainloop\ncompression: gzip", "application/json", gzip, "gzip", chainloop, Framing::Single),
         (
             "profile: chainloop\ncontentType: a/b\nuserAgent: me",
             "a/b",
@@ -169,31 +75,18 @@ fn profiles_set_what_the_readme_tabulates() {
     ] {
         let forwarder = only(&forwarder(more));
         assert_eq!(
-            (
-                forwarder.content_type.as_str(),
-                forwarder.compression,
-                forwarder.content_encoding.as_str()
-            ),
+            (forwarder.content_type.as_str(), forwarder.compression, forwarder.content_encoding.as_str()),
             (content_type, compression, encoding),
             "{more}"
         );
-        assert_eq!(
-            (forwarder.user_agent.as_str(), forwarder.framing),
-            (agent, framing),
-            "{more}"
-        );
+        assert_eq!((forwarder.user_agent.as_str(), forwarder.framing), (agent, framing), "{more}");
     }
 }
 
 #[test]
 fn one_event_a_request_is_a_batch_of_one() {
     assert_eq!(only(&forwarder("framing: single")).batch.max_events, 1);
-    assert_eq!(
-        only(&forwarder("framing: single\nbatch: {maxEvents: 1}"))
-            .batch
-            .max_events,
-        1
-    );
+    assert_eq!(only(&forwarder("framing: single\nbatch: {maxEvents: 1}")).batch.max_events, 1);
 }
 
 #[test]
@@ -205,56 +98,19 @@ fn every_key_of_a_forwarder_arrives() {
          inFlight: ${COUNT}\nresponses: {404: retry, \"500\": hold}\n\
          tls: {caFile: /ca, certFile: /cert, keyFile: /key, insecureSkipVerify: \"${TRUE}\"}",
     ));
-    assert_eq!(
-        (forwarder.name.as_str(), &forwarder.method),
-        ("siem", &Method::PATCH)
-    );
-    assert_eq!(
-        forwarder.token,
-        Some(Token::Inline(Secret::new("tok-s3cret")))
-    );
-    let headers: Vec<_> = forwarder
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.expose()))
-        .collect();
+    assert_eq!((forwarder.name.as_str(), &forwarder.method), ("siem", &Method::PATCH));
+    assert_eq!(forwarder.token, Some(Token::Inline(Secret::new("tok-s3cret"))));
+    let headers: Vec<_> = forwarder.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
     assert_eq!(headers, [("x-a", "a"), ("x-b", "s3cret")]);
-    let these =
-        |types: &[&str]| EventTypes::These(types.iter().map(|event| (*event).to_owned()).collect());
-    assert_eq!(
-        forwarder.filter,
-        Filter {
-            enabled: these(&["login", "logout"]),
-            disabled: these(&["ping"])
-        }
-    );
+    let these = |types: &[&str]| EventTypes::These(types.iter().map(|event| (*event).to_owned()).collect());
+    assert_eq!(forwarder.filter, Filter { enabled: these(&["login", "logout"]), disabled: these(&["ping"]) });
     assert_eq!(forwarder.compression, Compression::Gzip(Level::Number(9)));
     assert_eq!(forwarder.timeout, Duration::from_millis(1_500));
-    assert_eq!(
-        forwarder.batch,
-        BatchLimits {
-            max_events: 1,
-            max_bytes: 65_536,
-            max_age: Duration::ZERO
-        }
-    );
-    assert_eq!(
-        forwarder.retry,
-        Retry {
-            initial: Duration::from_millis(5),
-            max: Duration::from_secs(120)
-        }
-    );
+    assert_eq!(forwarder.batch, BatchLimits { max_events: 1, max_bytes: 65_536, max_age: Duration::ZERO });
+    assert_eq!(forwarder.retry, Retry { initial: Duration::from_millis(5), max: Duration::from_secs(120) });
     assert_eq!(forwarder.in_flight, 7);
-    assert_eq!(
-        forwarder.responses,
-        [(404, Verdict::Retry), (500, Verdict::Hold)]
-    );
-    assert!(
-        forwarder.tls.insecure_skip_verify
-            && forwarder.tls.ca_file.is_some()
-            && forwarder.tls.client.is_some()
-    );
+    assert_eq!(forwarder.responses, [(404, Verdict::Retry), (500, Verdict::Hold)]);
+    assert!(forwarder.tls.insecure_skip_verify && forwarder.tls.ca_file.is_some() && forwarder.tls.client.is_some());
 }
 
 #[test]
@@ -264,14 +120,8 @@ fn compression_has_a_short_and_a_long_form() {
         ("compression: gzip", Compression::Gzip(Level::Default)),
         ("compression: {algorithm: none}", Compression::None),
         ("compression: {level: fast}", Compression::Gzip(Level::Fast)),
-        (
-            "compression: {algorithm: gzip, level: best}",
-            Compression::Gzip(Level::Best),
-        ),
-        (
-            "compression: {level: 0}",
-            Compression::Gzip(Level::Number(0)),
-        ),
+        ("compression: {algorithm: gzip, level: best}", Compression::Gzip(Level::Best)),
+        ("compression: {level: 0}", Compression::Gzip(Level::Number(0))),
     ] {
         assert_eq!(only(&forwarder(more)).compression, compression, "{more}");
     }
@@ -279,14 +129,8 @@ fn compression_has_a_short_and_a_long_form() {
 
 #[test]
 fn a_token_may_come_from_a_file_and_lose_its_line_end() {
-    assert_eq!(
-        only(&forwarder("tokenFile: /run/token")).token,
-        Some(Token::File("/run/token".into()))
-    );
-    assert_eq!(
-        only(&forwarder("token: |\n  abc")).token,
-        Some(Token::Inline(Secret::new("abc")))
-    );
+    assert_eq!(only(&forwarder("tokenFile: /run/token")).token, Some(Token::File("/run/token".into())));
+    assert_eq!(only(&forwarder("token: |\n  abc")).token, Some(Token::Inline(Secret::new("abc"))));
 }
 
 #[test]
@@ -303,10 +147,7 @@ fn forwarders_have_another_name_and_paths_say_it() {
         )
     };
     assert_eq!(only(&text("5s")).name, "s-test");
-    assert_eq!(
-        complaints(&text("0s")),
-        ["2:55: auditLogForwarders[0].timeout: must be more than zero"]
-    );
+    assert_eq!(complaints(&text("0s")), ["2:55: auditLogForwarders[0].timeout: must be more than zero"]);
 }
 
 #[test]
@@ -318,26 +159,17 @@ fn a_forwarder_follows_sources_in_the_configurations_order() {
 
 #[test]
 fn plain_http_is_taken_to_this_machine_and_where_it_is_allowed() {
-    for uri in [
-        "http://127.0.0.1:8088/x",
-        "http://localhost/x",
-        "\"http://[::1]/\"",
-        "http://siem.test\n  allowHttp: true",
-    ] {
-        only(&format!(
-            "sources: [{{name: a, include: [/x]}}]\nforwarders:\n- uri: {uri}\n"
-        ));
+    for uri in
+        ["http://127.0.0.1:8088/x", "http://localhost/x", "\"http://[::1]/\"", "http://siem.test\n  allowHttp: true"]
+    {
+        only(&format!("sources: [{{name: a, include: [/x]}}]\nforwarders:\n- uri: {uri}\n"));
     }
 }
 
 #[test]
 fn configurations_can_be_compared_so_that_a_reload_knows_what_changed() {
-    let [old, new] =
-        ["token: a", "token: b"].map(|more| load(&forwarder(more)).expect("it is good"));
+    let [old, new] = ["token: a", "token: b"].map(|more| load(&forwarder(more)).expect("it is good"));
     assert_eq!(old.sources, new.sources);
     assert_ne!(old.forwarders, new.forwarders);
-    assert_eq!(
-        old,
-        load(&forwarder("token: a # the same")).expect("it is good")
-    );
+    assert_eq!(old, load(&forwarder("token: a # the same")).expect("it is good"));
 }

@@ -31,34 +31,26 @@ fn load(text: &str) -> Result<Config, Problems> {
 
 /// A configuration whose line 3 on is `more`.
 fn top(more: &str) -> String {
-    format!(
-        "sources: [{{name: a, include: [/log/a]}}]\nforwarders: [{{uri: \"https://siem.test/x\"}}]\n{more}\n"
-    )
+    format!("sources: [{{name: a, include: [/log/a]}}]\nforwarders: [{{uri: \"https://siem.test/x\"}}]\n{more}\n")
 }
 
 /// A configuration whose one source has `more`, from line 5 on.
 fn source(more: &str) -> String {
     let more = more.replace('\n', "\n  ");
-    format!(
-        "forwarders: [{{uri: \"https://siem.test/x\"}}]\nsources:\n- name: a\n  include: [/log/a]\n  {more}\n"
-    )
+    format!("forwarders: [{{uri: \"https://siem.test/x\"}}]\nsources:\n- name: a\n  include: [/log/a]\n  {more}\n")
 }
 
 /// A configuration whose one forwarder has `more`, from line 4 on.
 fn forwarder(more: &str) -> String {
     let more = more.replace('\n', "\n  ");
-    format!(
-        "sources: [{{name: a, include: [/log/a]}}]\nforwarders:\n- uri: https://siem.test/x\n  {more}\n"
-    )
+    format!("sources: [{{name: a, include: [/log/a]}}]\nforwarders:\n- uri: https://siem.test/x\n  {more}\n")
 }
 
 /// The only forwarder of a good configuration.
 #[track_caller]
 fn only(text: &str) -> Forwarder {
     let config = load(text).unwrap_or_else(|problems| panic!("{text}\n{problems}"));
-    let [forwarder] = config.forwarders.as_slice() else {
-        panic!("not one forwarder")
-    };
+    let [forwarder] = config.forwarders.as_slice() else { panic!("not one forwarder") };
     forwarder.clone()
 }
 
@@ -71,11 +63,7 @@ fn complaints(text: &str) -> Vec<String> {
         .map(|problem| {
             let mut problem = problem.clone();
             problem.quote = None;
-            problem
-                .to_string()
-                .trim_start_matches(NAME)
-                .trim_start_matches(':')
-                .to_owned()
+            problem.to_string().trim_start_matches(NAME).trim_start_matches(':').to_owned()
         })
         .collect()
 }

@@ -83,50 +83,31 @@ fn no_part_of_a_uri_that_may_be_secret_is_printed() {
         "\"http://${SECRET}/\"",
         "https://siem.test:s3cret@x:99999/",
     ] {
-        let text = format!(
-            "sources: [{{name: a, include: [/x]}}]\nforwarders: [{{uri: {uri}, timeout: 1}}]"
-        );
+        let text = format!("sources: [{{name: a, include: [/x]}}]\nforwarders: [{{uri: {uri}, timeout: 1}}]");
         let printed = load(&text).expect_err(uri).to_string();
         assert!(!printed.contains("s3cr"), "{uri}\n{printed}");
-        assert!(
-            printed.contains("forwarders[0].timeout"),
-            "{uri} is masked, not a syntax error\n{printed}"
-        );
+        assert!(printed.contains("forwarders[0].timeout"), "{uri} is masked, not a syntax error\n{printed}");
     }
 }
 
 #[test]
 fn neighbours_on_a_line_are_masked_too() {
-    let text = forwarder("x: 1").replace(
-        "  x: 1",
-        "  batch: {maxEvnts: s3cret, maxAge: 1}\n  token: abc # s3cret",
-    );
+    let text = forwarder("x: 1").replace("  x: 1", "  batch: {maxEvnts: s3cret, maxAge: 1}\n  token: abc # s3cret");
     let printed = load(&text).expect_err("it is bad").to_string();
-    assert!(
-        printed.contains("batch: {maxEvnts: ***, maxAge: 1}"),
-        "{printed}"
-    );
+    assert!(printed.contains("batch: {maxEvnts: ***, maxAge: 1}"), "{printed}");
     assert!(!printed.contains("s3cret"), "{printed}");
 }
 
 #[test]
 fn a_bare_reference_is_shown_for_it_is_no_secret() {
-    let printed = load(&forwarder("token: ${GONE}"))
-        .expect_err("it is bad")
-        .to_string();
+    let printed = load(&forwarder("token: ${GONE}")).expect_err("it is bad").to_string();
     assert!(printed.contains("token: ${GONE}\n"), "{printed}");
-    assert!(
-        printed.contains("the variable GONE is not set"),
-        "{printed}"
-    );
+    assert!(printed.contains("the variable GONE is not set"), "{printed}");
 }
 
 #[test]
 fn a_good_configuration_does_not_print_its_secrets() {
     let text = forwarder("token: ${SECRET}\nheaders: {X-Key: s3cret}");
     let printed = format!("{:?}", load(&text).expect("it is good"));
-    assert!(
-        !printed.contains("s3cret") && printed.contains("[redacted]"),
-        "{printed}"
-    );
+    assert!(!printed.contains("s3cret") && printed.contains("[redacted]"), "{printed}");
 }

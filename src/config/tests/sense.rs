@@ -7,9 +7,7 @@ fn uri(uri: &str) -> String {
 }
 
 fn include(include: &str) -> String {
-    format!(
-        "forwarders: [{{uri: \"https://siem.test\"}}]\nstateDir: /srv/state\nsources:\n- name: a\n  {include}\n"
-    )
+    format!("forwarders: [{{uri: \"https://siem.test\"}}]\nstateDir: /srv/state\nsources:\n- name: a\n  {include}\n")
 }
 
 #[test]
@@ -17,26 +15,11 @@ fn uris_are_http_and_hold_no_secret() {
     each_has_one_problem(
         uri,
         &[
-            (
-                "siem.test/x",
-                "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)",
-            ),
-            (
-                "ftp://siem.test",
-                "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)",
-            ),
-            (
-                "https:siem.test",
-                "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)",
-            ),
-            (
-                "https://",
-                "3:8: forwarders[0].uri: is no valid uri: empty host",
-            ),
-            (
-                "https://siem.test:99999/",
-                "3:8: forwarders[0].uri: is no valid uri: invalid port number",
-            ),
+            ("siem.test/x", "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)"),
+            ("ftp://siem.test", "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)"),
+            ("https:siem.test", "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)"),
+            ("https://", "3:8: forwarders[0].uri: is no valid uri: empty host"),
+            ("https://siem.test:99999/", "3:8: forwarders[0].uri: is no valid uri: invalid port number"),
             (
                 "https://sie m.test/",
                 "3:8: forwarders[0].uri: has a space or a control character in it; write %20 for a space",
@@ -69,10 +52,7 @@ fn uris_are_http_and_hold_no_secret() {
                 "http://siem.test/x\n  allowHttp: false",
                 "3:8: forwarders[0].uri: plain http to another host shows events and token to the network: use https, or set allowHttp: true",
             ),
-            (
-                "\"\"",
-                "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)",
-            ),
+            ("\"\"", "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)"),
         ],
     );
 }
@@ -97,7 +77,12 @@ fn names_are_checked_and_unique() {
         ],
     );
     let long = "a".repeat(64);
-    assert_eq!(complaints(&forwarder(&format!("name: {long}"))), ["4:9: forwarders[0].name: \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…\" must be 1 to 63 of a-z, 0-9 and `-`: it names a directory and a metric"]);
+    assert_eq!(
+        complaints(&forwarder(&format!("name: {long}"))),
+        [
+            "4:9: forwarders[0].name: \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…\" must be 1 to 63 of a-z, 0-9 and `-`: it names a directory and a metric"
+        ]
+    );
     assert_eq!(
         complaints(
             "sources: [{name: a, include: [/x]}, {name: a, include: [/y]}]\nforwarders: [{uri: \"https://s.test\"}]"
@@ -133,22 +118,43 @@ fn forwarders_follow_sources_that_there_are() {
              forwarders: [{{uri: \"https://s.test\", sources: {named}}}]"
         )
     };
-    assert_eq!(complaints(&two("[conect]")), ["2:48: forwarders[0].sources[0]: no source is called \"conect\"; did you mean \"connect\"?"]);
-    assert_eq!(complaints(&two("[connect, other]")), ["2:57: forwarders[0].sources[1]: no source is called \"other\""]);
-    assert_eq!(complaints(&two("[]")), ["2:47: forwarders[0].sources: is empty: nothing would ever be sent; leave it out for every source"]);
+    assert_eq!(
+        complaints(&two("[conect]")),
+        ["2:48: forwarders[0].sources[0]: no source is called \"conect\"; did you mean \"connect\"?"]
+    );
+    assert_eq!(
+        complaints(&two("[connect, other]")),
+        ["2:57: forwarders[0].sources[1]: no source is called \"other\""]
+    );
+    assert_eq!(
+        complaints(&two("[]")),
+        ["2:47: forwarders[0].sources: is empty: nothing would ever be sent; leave it out for every source"]
+    );
 }
 
 #[test]
 fn empty_lists_say_what_would_not_happen() {
-    assert_eq!(complaints("sources: []\nforwarders: []\n"), ["1:10: sources: is empty: nothing would be read", "2:13: forwarders: is empty: nothing would be sent"]);
-    assert_eq!(complaints("sources: [{name: a, include: [/x]}]\n"), ["1:1: forwarders: is missing: nothing would be sent"]);
+    assert_eq!(
+        complaints("sources: []\nforwarders: []\n"),
+        ["1:10: sources: is empty: nothing would be read", "2:13: forwarders: is empty: nothing would be sent"]
+    );
+    assert_eq!(
+        complaints("sources: [{name: a, include: [/x]}]\n"),
+        ["1:1: forwarders: is missing: nothing would be sent"]
+    );
     assert_eq!(
         complaints("forwarders: [{uri: \"https://s.test\"}]\n"),
         ["1:1: sources: is missing: nothing would be read"]
     );
     each_has_one_problem(
         forwarder,
-        &[("enabledEvents: []", "4:18: forwarders[0].enabledEvents: is empty: nothing would ever be sent; leave it out for all"), ("enabledEvents: [\"\"]", "4:19: forwarders[0].enabledEvents[0]: is empty: it must be an event type")],
+        &[
+            (
+                "enabledEvents: []",
+                "4:18: forwarders[0].enabledEvents: is empty: nothing would ever be sent; leave it out for all",
+            ),
+            ("enabledEvents: [\"\"]", "4:19: forwarders[0].enabledEvents[0]: is empty: it must be an event type"),
+        ],
     );
 }
 
@@ -172,10 +178,7 @@ fn events_are_enabled_or_disabled_not_both() {
                 "enabledEvents: [a, b]\ndisabledEvents: [c, b]",
                 "5:23: forwarders[0].disabledEvents[1]: \"b\" is in enabledEvents too: leave it out of one",
             ),
-            (
-                "disabledEvents: [all]",
-                "4:20: forwarders[0].disabledEvents[0]: \"all\" would leave nothing to send",
-            ),
+            ("disabledEvents: [all]", "4:20: forwarders[0].disabledEvents[0]: \"all\" would leave nothing to send"),
         ],
     );
 }
@@ -202,10 +205,7 @@ fn tokens_are_one_and_can_be_sent() {
                 "token: s3crét",
                 "4:10: forwarders[0].token: has a space, a line break or another character in it that no bearer token has",
             ),
-            (
-                "tokenFile: \"\"",
-                "4:14: forwarders[0].tokenFile: is empty: it must name a file",
-            ),
+            ("tokenFile: \"\"", "4:14: forwarders[0].tokenFile: is empty: it must name a file"),
         ],
     );
 }
@@ -295,10 +295,7 @@ fn headers_are_valid_and_not_auditposts_own() {
                 "contentType: \"a\\nb\"",
                 "4:16: forwarders[0].contentType: has a line break, a control character or a letter beyond ASCII in it, which no header may",
             ),
-            (
-                "userAgent: \"\"",
-                "4:14: forwarders[0].userAgent: is empty: leave the key out to take the default",
-            ),
+            ("userAgent: \"\"", "4:14: forwarders[0].userAgent: is empty: leave the key out to take the default"),
             (
                 "contentEncoding: é",
                 "4:20: forwarders[0].contentEncoding: has a line break, a control character or a letter beyond ASCII in it, which no header may",
@@ -336,10 +333,7 @@ fn what_has_no_effect_is_refused() {
                 "tls: {keyFile: /k.pem}",
                 "4:18: forwarders[0].tls.keyFile: needs certFile: a client certificate is both",
             ),
-            (
-                "tls: {caFile: \"\"}",
-                "4:17: forwarders[0].tls.caFile: is empty: it must name a file",
-            ),
+            ("tls: {caFile: \"\"}", "4:17: forwarders[0].tls.caFile: is empty: it must name a file"),
         ],
     );
 }
@@ -353,18 +347,9 @@ fn what_contradicts_itself_is_refused() {
                 "format: cef\nframing: array",
                 "5:12: forwarders[0].framing: cannot be array with format cef: CEF is no JSON; use lines or single",
             ),
-            (
-                "retry: {initial: 2m, max: 1m}",
-                "4:20: forwarders[0].retry.initial: is longer than retry.max",
-            ),
-            (
-                "retry: {initial: 2m}",
-                "4:20: forwarders[0].retry.initial: is longer than retry.max (60s by default)",
-            ),
-            (
-                "retry: {max: 500ms}",
-                "4:16: forwarders[0].retry.max: is shorter than retry.initial (1s by default)",
-            ),
+            ("retry: {initial: 2m, max: 1m}", "4:20: forwarders[0].retry.initial: is longer than retry.max"),
+            ("retry: {initial: 2m}", "4:20: forwarders[0].retry.initial: is longer than retry.max (60s by default)"),
+            ("retry: {max: 500ms}", "4:16: forwarders[0].retry.max: is shorter than retry.initial (1s by default)"),
         ],
     );
 }
@@ -374,22 +359,10 @@ fn responses_are_of_statuses() {
     each_has_one_problem(
         forwarder,
         &[
-            (
-                "responses: {99: retry}",
-                "4:15: forwarders[0].responses.99: is no status: 100 to 599 are",
-            ),
-            (
-                "responses: {600: retry}",
-                "4:15: forwarders[0].responses.600: is no status: 100 to 599 are",
-            ),
-            (
-                "responses: {5xx: retry}",
-                "4:15: forwarders[0].responses.5xx: is no status: 100 to 599 are",
-            ),
-            (
-                "responses: {0503: retry}",
-                "4:15: forwarders[0].responses.0503: is no status: 100 to 599 are",
-            ),
+            ("responses: {99: retry}", "4:15: forwarders[0].responses.99: is no status: 100 to 599 are"),
+            ("responses: {600: retry}", "4:15: forwarders[0].responses.600: is no status: 100 to 599 are"),
+            ("responses: {5xx: retry}", "4:15: forwarders[0].responses.5xx: is no status: 100 to 599 are"),
+            ("responses: {0503: retry}", "4:15: forwarders[0].responses.0503: is no status: 100 to 599 are"),
         ],
     );
 }
@@ -397,22 +370,14 @@ fn responses_are_of_statuses() {
 #[test]
 fn what_is_not_built_is_refused_by_name() {
     for kind in ["stdin", "unix", "tcp", "udp", "http"] {
-        let text = format!(
-            "forwarders: [{{uri: \"https://s.test\"}}]\nsources: [{{name: a, kind: {kind}}}]\n"
-        );
+        let text = format!("forwarders: [{{uri: \"https://s.test\"}}]\nsources: [{{name: a, kind: {kind}}}]\n");
         let version = crate::VERSION;
         let what = format!("\"{kind}\" is not built yet in this version ({version}); \"file\" is");
-        assert_eq!(
-            complaints(&text),
-            [format!("2:27: sources[0].kind: {what}")]
-        );
+        assert_eq!(complaints(&text), [format!("2:27: sources[0].kind: {what}")]);
     }
     for schema in ["connect", "infrakitchen", "konnect", "chainloop"] {
-        let [complaint] = complaints(&source(&format!("schema: {schema}")))
-            .try_into()
-            .expect("one problem");
-        let what =
-            format!("5:11: sources[0].schema: \"{schema}\" is not built yet in this version");
+        let [complaint] = complaints(&source(&format!("schema: {schema}"))).try_into().expect("one problem");
+        let what = format!("5:11: sources[0].schema: \"{schema}\" is not built yet in this version");
         assert!(complaint.starts_with(&what), "{complaint}");
     }
 }
@@ -452,10 +417,13 @@ fn a_source_cannot_follow_what_auditpost_writes() {
     ] {
         assert!(load(&include(fine)).is_ok(), "{fine}");
     }
-    let relative = "forwarders: [{uri: \"https://s.test\"}]\nsources: [{name: a, include: [auditpost-state/spool/x]}]\n";
+    let relative =
+        "forwarders: [{uri: \"https://s.test\"}]\nsources: [{name: a, include: [auditpost-state/spool/x]}]\n";
     assert_eq!(
         complaints(relative),
-        ["2:31: sources[0].include[0]: \"auditpost-state/spool/x\" would follow files in stateDir, which auditpost itself writes: name other files, or exclude these"],
+        [
+            "2:31: sources[0].include[0]: \"auditpost-state/spool/x\" would follow files in stateDir, which auditpost itself writes: name other files, or exclude these"
+        ],
         "the default directory counts too"
     );
 }
@@ -465,26 +433,14 @@ fn globs_and_paths_are_checked() {
     each_has_one_problem(
         include,
         &[
-            (
-                "include: []",
-                "5:12: sources[0].include: is empty: no file would be followed",
-            ),
-            (
-                "include: [\"\"]",
-                "5:13: sources[0].include[0]: is empty: it must be a path or a glob",
-            ),
-            (
-                "include: [\"/x/[\"]",
-                "5:13: sources[0].include[0]: \"/x/[\" is no valid glob: invalid range pattern",
-            ),
+            ("include: []", "5:12: sources[0].include: is empty: no file would be followed"),
+            ("include: [\"\"]", "5:13: sources[0].include[0]: is empty: it must be a path or a glob"),
+            ("include: [\"/x/[\"]", "5:13: sources[0].include[0]: \"/x/[\" is no valid glob: invalid range pattern"),
             (
                 "exclude: [\"***\"]\n  include: [/x]",
                 "5:13: sources[0].exclude[0]: \"***\" is no valid glob: wildcards are either regular `*` or recursive `**`",
             ),
-            (
-                "exclude: []",
-                "4:3: sources[0].include: is missing: the paths or globs of the files to follow",
-            ),
+            ("exclude: []", "4:3: sources[0].include: is missing: the paths or globs of the files to follow"),
         ],
     );
 }

@@ -7,22 +7,13 @@ fn keys_that_are_not_known_are_named_with_the_nearest() {
     each_has_one_problem(
         forwarder,
         &[
-            (
-                "batch: {maxAeg: 1s}",
-                "4:11: forwarders[0].batch.maxAeg: unknown key; did you mean \"maxAge\"?",
-            ),
+            ("batch: {maxAeg: 1s}", "4:11: forwarders[0].batch.maxAeg: unknown key; did you mean \"maxAge\"?"),
             (
                 "batch: {max_events: 1}",
                 "4:11: forwarders[0].batch.max_events: unknown key; did you mean \"maxEvents\"?",
             ),
-            (
-                "tokne: s3cret",
-                "4:3: forwarders[0].tokne: unknown key; did you mean \"token\"?",
-            ),
-            (
-                "enableEvents: [all]",
-                "4:3: forwarders[0].enableEvents: unknown key; did you mean \"enabledEvents\"?",
-            ),
+            ("tokne: s3cret", "4:3: forwarders[0].tokne: unknown key; did you mean \"token\"?"),
+            ("enableEvents: [all]", "4:3: forwarders[0].enableEvents: unknown key; did you mean \"enabledEvents\"?"),
             (
                 "batch: {linger: 1s}",
                 "4:11: forwarders[0].batch.linger: unknown key; known here are maxAge, maxBytes, maxEvents",
@@ -36,31 +27,19 @@ fn keys_that_are_not_known_are_named_with_the_nearest() {
     each_has_one_problem(
         top,
         &[
-            (
-                "statedir: /x",
-                "3:1: statedir: unknown key; did you mean \"stateDir\"?",
-            ),
-            (
-                "Admin: {listen: \"127.0.0.1:1\"}",
-                "3:1: Admin: unknown key; did you mean \"admin\"?",
-            ),
+            ("statedir: /x", "3:1: statedir: unknown key; did you mean \"stateDir\"?"),
+            ("Admin: {listen: \"127.0.0.1:1\"}", "3:1: Admin: unknown key; did you mean \"admin\"?"),
             (
                 "x-shared: 1",
                 "3:1: x-shared: unknown key; known here are admin, auditLogForwarders, drainTimeout, forwarders, log, sources, stateDir",
             ),
-            (
-                "log: {lvl: info}",
-                "3:7: log.lvl: unknown key; known here are format, level",
-            ),
+            ("log: {lvl: info}", "3:7: log.lvl: unknown key; known here are format, level"),
         ],
     );
     each_has_one_problem(
         source,
         &[
-            (
-                "scaninterval: 1s",
-                "5:3: sources[0].scaninterval: unknown key; did you mean \"scanInterval\"?",
-            ),
+            ("scaninterval: 1s", "5:3: sources[0].scaninterval: unknown key; did you mean \"scanInterval\"?"),
             (
                 "path: /x",
                 "5:3: sources[0].path: unknown key; known here are exclude, include, kind, maxEventBytes, name, scanInterval, schema, sealAfter, startAt",
@@ -72,16 +51,19 @@ fn keys_that_are_not_known_are_named_with_the_nearest() {
 #[test]
 fn a_misspelt_key_is_not_missing_as_well() {
     assert_eq!(
-        complaints(
-            "sorces: [{name: a, include: [/x]}]\nforwarder: [{ur: \"https://siem.test\"}]\n"
-        ),
-        ["1:1: sorces: unknown key; did you mean \"sources\"?", "2:1: forwarder: unknown key; did you mean \"forwarders\"?"]
+        complaints("sorces: [{name: a, include: [/x]}]\nforwarder: [{ur: \"https://siem.test\"}]\n"),
+        [
+            "1:1: sorces: unknown key; did you mean \"sources\"?",
+            "2:1: forwarder: unknown key; did you mean \"forwarders\"?"
+        ]
     );
     assert_eq!(
-        complaints(
-            "sources: [{nmae: a, includ: [/x]}]\nauditLogForwarder: [{uri: \"https://siem.test\"}]\n"
-        ),
-        ["1:12: sources[0].nmae: unknown key; did you mean \"name\"?", "1:21: sources[0].includ: unknown key; did you mean \"include\"?", "2:1: auditLogForwarder: unknown key; did you mean \"auditLogForwarders\"?"]
+        complaints("sources: [{nmae: a, includ: [/x]}]\nauditLogForwarder: [{uri: \"https://siem.test\"}]\n"),
+        [
+            "1:12: sources[0].nmae: unknown key; did you mean \"name\"?",
+            "1:21: sources[0].includ: unknown key; did you mean \"include\"?",
+            "2:1: auditLogForwarder: unknown key; did you mean \"auditLogForwarders\"?"
+        ]
     );
 }
 
@@ -90,14 +72,8 @@ fn keys_that_stand_twice_are_refused_where_the_second_stands() {
     each_has_one_problem(
         forwarder,
         &[
-            (
-                "timeout: 5s\ntimeout: 6s",
-                "5:3: forwarders[0].timeout: key repeated; it is on line 4 already",
-            ),
-            (
-                "headers: {A: x, A: y}",
-                "4:19: forwarders[0].headers.A: key repeated; it is on line 4 already",
-            ),
+            ("timeout: 5s\ntimeout: 6s", "5:3: forwarders[0].timeout: key repeated; it is on line 4 already"),
+            ("headers: {A: x, A: y}", "4:19: forwarders[0].headers.A: key repeated; it is on line 4 already"),
             (
                 "responses: {503: retry, \"503\": hold}",
                 "4:27: forwarders[0].responses.503: key repeated; it is on line 4 already",
@@ -107,22 +83,26 @@ fn keys_that_stand_twice_are_refused_where_the_second_stands() {
     each_has_one_problem(
         top,
         &[
-            (
-                "sources: []",
-                "3:1: sources: key repeated; it is on line 1 already",
-            ),
-            (
-                "log: {level: info}\nlog: {level: info}",
-                "4:1: log: key repeated; it is on line 3 already",
-            ),
+            ("sources: []", "3:1: sources: key repeated; it is on line 1 already"),
+            ("log: {level: info}\nlog: {level: info}", "4:1: log: key repeated; it is on line 3 already"),
         ],
     );
 }
 
 #[test]
 fn keys_that_must_be_there_are_missed() {
-    assert_eq!(complaints("stateDir: /x"), ["1:1: sources: is missing: nothing would be read", "1:1: forwarders: is missing: nothing would be sent"]);
-    assert_eq!(complaints("sources: [{}]\nforwarders: [{}]"), ["1:11: sources[0].name: is missing", "1:11: sources[0].include: is missing: the paths or globs of the files to follow", "2:14: forwarders[0].uri: is missing"]);
+    assert_eq!(
+        complaints("stateDir: /x"),
+        ["1:1: sources: is missing: nothing would be read", "1:1: forwarders: is missing: nothing would be sent"]
+    );
+    assert_eq!(
+        complaints("sources: [{}]\nforwarders: [{}]"),
+        [
+            "1:11: sources[0].name: is missing",
+            "1:11: sources[0].include: is missing: the paths or globs of the files to follow",
+            "2:14: forwarders[0].uri: is missing"
+        ]
+    );
     each_has_one_problem(top, &[("admin: {}", "3:8: admin.listen: is missing")]);
 }
 
@@ -131,78 +111,30 @@ fn types_are_checked() {
     each_has_one_problem(
         forwarder,
         &[
-            (
-                "inFlight: many",
-                "4:13: forwarders[0].inFlight: \"many\" is not a whole number",
-            ),
+            ("inFlight: many", "4:13: forwarders[0].inFlight: \"many\" is not a whole number"),
             (
                 "inFlight: \"2\"",
                 "4:13: forwarders[0].inFlight: \"2\" is a text, expected a whole number: leave the quotes out",
             ),
-            (
-                "inFlight: 1.5",
-                "4:13: forwarders[0].inFlight: \"1.5\" is not a whole number",
-            ),
-            (
-                "inFlight: -1",
-                "4:13: forwarders[0].inFlight: \"-1\" is not a whole number",
-            ),
-            (
-                "inFlight: [1]",
-                "4:13: forwarders[0].inFlight: expected a whole number, found a list",
-            ),
-            (
-                "allowHttp: yes",
-                "4:14: forwarders[0].allowHttp: \"yes\" is not true or false; did you mean \"true\"?",
-            ),
-            (
-                "allowHttp: no",
-                "4:14: forwarders[0].allowHttp: \"no\" is not true or false; did you mean \"false\"?",
-            ),
+            ("inFlight: 1.5", "4:13: forwarders[0].inFlight: \"1.5\" is not a whole number"),
+            ("inFlight: -1", "4:13: forwarders[0].inFlight: \"-1\" is not a whole number"),
+            ("inFlight: [1]", "4:13: forwarders[0].inFlight: expected a whole number, found a list"),
+            ("allowHttp: yes", "4:14: forwarders[0].allowHttp: \"yes\" is not true or false; did you mean \"true\"?"),
+            ("allowHttp: no", "4:14: forwarders[0].allowHttp: \"no\" is not true or false; did you mean \"false\"?"),
             (
                 "allowHttp: \"true\"",
                 "4:14: forwarders[0].allowHttp: \"true\" is a text, expected true or false: leave the quotes out",
             ),
-            (
-                "allowHttp: 1",
-                "4:14: forwarders[0].allowHttp: \"1\" is not true or false",
-            ),
-            (
-                "headers: [X-A]",
-                "4:12: forwarders[0].headers: expected a mapping (key: value), found a list",
-            ),
-            (
-                "headers: X-A",
-                "4:12: forwarders[0].headers: expected a mapping (key: value), found a single value",
-            ),
-            (
-                "headers: {X-A: [1]}",
-                "4:18: forwarders[0].headers.X-A: expected a text, found a list",
-            ),
-            (
-                "token: [a]",
-                "4:10: forwarders[0].token: expected a text, found a list",
-            ),
-            (
-                "batch: 1000",
-                "4:10: forwarders[0].batch: expected a mapping (key: value), found a single value",
-            ),
-            (
-                "batch: [1000]",
-                "4:10: forwarders[0].batch: expected a mapping (key: value), found a list",
-            ),
-            (
-                "enabledEvents: all",
-                "4:18: forwarders[0].enabledEvents: expected a list, found a single value",
-            ),
-            (
-                "enabledEvents: {all: true}",
-                "4:18: forwarders[0].enabledEvents: expected a list, found a mapping",
-            ),
-            (
-                "enabledEvents: [[all]]",
-                "4:19: forwarders[0].enabledEvents[0]: expected a text, found a list",
-            ),
+            ("allowHttp: 1", "4:14: forwarders[0].allowHttp: \"1\" is not true or false"),
+            ("headers: [X-A]", "4:12: forwarders[0].headers: expected a mapping (key: value), found a list"),
+            ("headers: X-A", "4:12: forwarders[0].headers: expected a mapping (key: value), found a single value"),
+            ("headers: {X-A: [1]}", "4:18: forwarders[0].headers.X-A: expected a text, found a list"),
+            ("token: [a]", "4:10: forwarders[0].token: expected a text, found a list"),
+            ("batch: 1000", "4:10: forwarders[0].batch: expected a mapping (key: value), found a single value"),
+            ("batch: [1000]", "4:10: forwarders[0].batch: expected a mapping (key: value), found a list"),
+            ("enabledEvents: all", "4:18: forwarders[0].enabledEvents: expected a list, found a single value"),
+            ("enabledEvents: {all: true}", "4:18: forwarders[0].enabledEvents: expected a list, found a mapping"),
+            ("enabledEvents: [[all]]", "4:19: forwarders[0].enabledEvents[0]: expected a text, found a list"),
             (
                 "compression: [gzip]",
                 "4:16: forwarders[0].compression: expected one of gzip, none, or a mapping (key: value), found a list",
@@ -217,7 +149,10 @@ fn types_are_checked() {
     assert_eq!(complaints("just a text"), ["1:1: expected a mapping (key: value), found a single value"]);
     assert_eq!(
         complaints("sources: [a]\nforwarders: {uri: \"https://siem.test\"}"),
-        ["1:11: sources[0]: expected a mapping (key: value), found a single value", "2:13: forwarders: expected a list, found a mapping"]
+        [
+            "1:11: sources[0]: expected a mapping (key: value), found a single value",
+            "2:13: forwarders: expected a list, found a mapping"
+        ]
     );
 }
 
@@ -242,23 +177,14 @@ fn a_key_without_a_value_is_no_wish_for_the_default() {
                 "token: ~",
                 "4:10: forwarders[0].token: has no value: give it one, or leave the key out to take the default",
             ),
-            (
-                "enabledEvents:",
-                "4:16: forwarders[0].enabledEvents: expected a list, found nothing",
-            ),
-            (
-                "batch:",
-                "4:8: forwarders[0].batch: expected a mapping (key: value), found nothing",
-            ),
+            ("enabledEvents:", "4:16: forwarders[0].enabledEvents: expected a list, found nothing"),
+            ("batch:", "4:8: forwarders[0].batch: expected a mapping (key: value), found nothing"),
         ],
     );
     each_has_one_problem(
         top,
         &[
-            (
-                "admin:",
-                "3:6: admin: expected a mapping (key: value), found nothing",
-            ),
+            ("admin:", "3:6: admin: expected a mapping (key: value), found nothing"),
             (
                 "log: {level: }",
                 "3:12: log.level: has no value: give it one, or leave the key out to take the default",
@@ -272,22 +198,13 @@ fn words_are_checked_and_the_nearest_is_named() {
     each_has_one_problem(
         forwarder,
         &[
-            (
-                "kind: webhok",
-                "4:9: forwarders[0].kind: \"webhok\" is not webhook; did you mean \"webhook\"?",
-            ),
+            ("kind: webhok", "4:9: forwarders[0].kind: \"webhok\" is not webhook; did you mean \"webhook\"?"),
             (
                 "method: post",
                 "4:11: forwarders[0].method: \"post\" is not one of POST, PUT, PATCH; did you mean \"POST\"?",
             ),
-            (
-                "method: GET",
-                "4:11: forwarders[0].method: \"GET\" is not one of POST, PUT, PATCH",
-            ),
-            (
-                "format: jsn",
-                "4:11: forwarders[0].format: \"jsn\" is not one of json, cef; did you mean \"json\"?",
-            ),
+            ("method: GET", "4:11: forwarders[0].method: \"GET\" is not one of POST, PUT, PATCH"),
+            ("format: jsn", "4:11: forwarders[0].format: \"jsn\" is not one of json, cef; did you mean \"json\"?"),
             (
                 "framing: line",
                 "4:12: forwarders[0].framing: \"line\" is not one of lines, array, single; did you mean \"lines\"?",
@@ -329,10 +246,7 @@ fn words_are_checked_and_the_nearest_is_named() {
                 "log: {level: warning}",
                 "3:14: log.level: \"warning\" is not one of error, warn, info, debug, trace; did you mean \"warn\"?",
             ),
-            (
-                "log: {format: yaml}",
-                "3:15: log.format: \"yaml\" is not one of text, json",
-            ),
+            ("log: {format: yaml}", "3:15: log.format: \"yaml\" is not one of text, json"),
         ],
     );
     each_has_one_problem(
@@ -359,22 +273,13 @@ fn numbers_durations_and_sizes_have_their_bounds() {
     each_has_one_problem(
         forwarder,
         &[
-            (
-                "inFlight: 0",
-                "4:13: forwarders[0].inFlight: \"0\" is out of range: 1 to 64",
-            ),
-            (
-                "inFlight: 65",
-                "4:13: forwarders[0].inFlight: \"65\" is out of range: 1 to 64",
-            ),
+            ("inFlight: 0", "4:13: forwarders[0].inFlight: \"0\" is out of range: 1 to 64"),
+            ("inFlight: 65", "4:13: forwarders[0].inFlight: \"65\" is out of range: 1 to 64"),
             (
                 "inFlight: 99999999999999999999999",
                 "4:13: forwarders[0].inFlight: \"99999999999999999999999\" is out of range: 1 to 64",
             ),
-            (
-                "batch: {maxEvents: 0}",
-                "4:22: forwarders[0].batch.maxEvents: \"0\" is out of range: 1 to 1000000",
-            ),
+            ("batch: {maxEvents: 0}", "4:22: forwarders[0].batch.maxEvents: \"0\" is out of range: 1 to 1000000"),
             (
                 "batch: {maxBytes: 1023}",
                 "4:21: forwarders[0].batch.maxBytes: \"1023\" is out of range: 1KiB to 64MiB",
@@ -387,51 +292,24 @@ fn numbers_durations_and_sizes_have_their_bounds() {
                 "batch: {maxBytes: 1mb}",
                 "4:21: forwarders[0].batch.maxBytes: \"1mb\" is no size: write 64KiB, 1MB, 1.5MiB (B, kB, MB, GB, KiB, MiB, GiB) or a number of bytes",
             ),
-            (
-                "timeout: 5",
-                "4:12: forwarders[0].timeout: \"5\" has no unit: write 500ms, 5s, 2m, 1h or 1d",
-            ),
+            ("timeout: 5", "4:12: forwarders[0].timeout: \"5\" has no unit: write 500ms, 5s, 2m, 1h or 1d"),
             (
                 "timeout: 5 s",
                 "4:12: forwarders[0].timeout: \"5 s\" is no duration: write a number and its unit, such as 500ms, 5s, 1.5s, 2m, 1h or 1d",
             ),
-            (
-                "timeout: 0s",
-                "4:12: forwarders[0].timeout: must be more than zero",
-            ),
-            (
-                "timeout: 400d",
-                "4:12: forwarders[0].timeout: \"400d\" is longer than 365d",
-            ),
-            (
-                "retry: {initial: 0ms}",
-                "4:20: forwarders[0].retry.initial: must be more than zero",
-            ),
-            (
-                "compression: {level: 13}",
-                "4:24: forwarders[0].compression.level: \"13\" is out of range: 0 to 12",
-            ),
+            ("timeout: 0s", "4:12: forwarders[0].timeout: must be more than zero"),
+            ("timeout: 400d", "4:12: forwarders[0].timeout: \"400d\" is longer than 365d"),
+            ("retry: {initial: 0ms}", "4:20: forwarders[0].retry.initial: must be more than zero"),
+            ("compression: {level: 13}", "4:24: forwarders[0].compression.level: \"13\" is out of range: 0 to 12"),
         ],
     );
     each_has_one_problem(
         source,
         &[
-            (
-                "maxEventBytes: 0",
-                "5:18: sources[0].maxEventBytes: \"0\" is out of range: 1KiB to 64MiB",
-            ),
-            (
-                "maxEventBytes: 1GiB",
-                "5:18: sources[0].maxEventBytes: \"1GiB\" is out of range: 1KiB to 64MiB",
-            ),
-            (
-                "scanInterval: 1ms",
-                "5:17: sources[0].scanInterval: \"1ms\" is too short: 10ms is the least",
-            ),
-            (
-                "sealAfter: 0s",
-                "5:14: sources[0].sealAfter: must be more than zero",
-            ),
+            ("maxEventBytes: 0", "5:18: sources[0].maxEventBytes: \"0\" is out of range: 1KiB to 64MiB"),
+            ("maxEventBytes: 1GiB", "5:18: sources[0].maxEventBytes: \"1GiB\" is out of range: 1KiB to 64MiB"),
+            ("scanInterval: 1ms", "5:17: sources[0].scanInterval: \"1ms\" is too short: 10ms is the least"),
+            ("sealAfter: 0s", "5:14: sources[0].sealAfter: must be more than zero"),
         ],
     );
 }
@@ -457,30 +335,18 @@ fn variables_are_replaced_in_values_and_faults_name_no_value() {
                 "token: ${GO-NE}",
                 "4:10: forwarders[0].token: only ${NAME} and ${NAME:-default} are known, NAME being letters, digits and `_`",
             ),
-            (
-                "inFlight: ${WORDS}",
-                "4:13: forwarders[0].inFlight: \"${WORDS}\" is not a whole number",
-            ),
+            ("inFlight: ${WORDS}", "4:13: forwarders[0].inFlight: \"${WORDS}\" is not a whole number"),
             (
                 "timeout: ${WORDS}",
                 "4:12: forwarders[0].timeout: \"${WORDS}\" is no duration: write a number and its unit, such as 500ms, 5s, 1.5s, 2m, 1h or 1d",
             ),
-            (
-                "method: ${WORDS}",
-                "4:11: forwarders[0].method: \"${WORDS}\" is not one of POST, PUT, PATCH",
-            ),
+            ("method: ${WORDS}", "4:11: forwarders[0].method: \"${WORDS}\" is not one of POST, PUT, PATCH"),
             (
                 "name: ${WORDS}",
                 "4:9: forwarders[0].name: \"${WORDS}\" must be 1 to 63 of a-z, 0-9 and `-`: it names a directory and a metric",
             ),
-            (
-                "sources: [\"${WORDS}\"]",
-                "4:13: forwarders[0].sources[0]: no source is called \"${WORDS}\"",
-            ),
-            (
-                "inFlight: ${EMPTY}",
-                "4:13: forwarders[0].inFlight: \"${EMPTY}\" is not a whole number",
-            ),
+            ("sources: [\"${WORDS}\"]", "4:13: forwarders[0].sources[0]: no source is called \"${WORDS}\""),
+            ("inFlight: ${EMPTY}", "4:13: forwarders[0].inFlight: \"${EMPTY}\" is not a whole number"),
             (
                 "contentType: ${EMPTY}",
                 "4:16: forwarders[0].contentType: is empty: leave the key out to take the default",
@@ -492,11 +358,7 @@ fn variables_are_replaced_in_values_and_faults_name_no_value() {
             ),
         ],
     );
-    assert_eq!(
-        complaints(&forwarder("name: ${GONE}${AWAY}")).len(),
-        2,
-        "each missing variable is named"
-    );
+    assert_eq!(complaints(&forwarder("name: ${GONE}${AWAY}")).len(), 2, "each missing variable is named");
 }
 
 #[test]
@@ -516,5 +378,23 @@ forwarders:
   - {token: x, tokenFile: y}
 log: {level: loud}
 ";
-    assert_eq!(complaints(text), ["1:11: stateDir: is empty: it must name a directory", "3:11: sources[0].name: \"A\" must be 1 to 63 of a-z, 0-9 and `-`: it names a directory and a metric; did you mean \"a\"?", "4:11: sources[0].kind: \"tcp\" is not built yet in this version (0.1.0); \"file\" is", "5:5: sources[0].includ: unknown key; did you mean \"include\"?", "6:24: sources[1].include: is empty: no file would be followed", "6:43: sources[1].maxEventBytes: \"lots\" is no size: write 64KiB, 1MB, 1.5MiB (B, kB, MB, GB, KiB, MiB, GiB) or a number of bytes", "8:10: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)", "9:14: forwarders[0].timeout: \"soon\" is no duration: write a number and its unit, such as 500ms, 5s, 1.5s, 2m, 1h or 1d", "10:15: forwarders[0].sources[0]: no source is called \"c\"", "11:24: forwarders[0].batch.maxEvents: \"0\" is out of range: 1 to 1000000", "11:35: forwarders[0].batch.maxAge: \"1\" has no unit: write 500ms, 5s, 2m, 1h or 1d", "12:5: forwarders[1].uri: is missing", "12:27: forwarders[1].tokenFile: stands beside token: only one of them can be used", "13:14: log.level: \"loud\" is not one of error, warn, info, debug, trace"]);
+    assert_eq!(
+        complaints(text),
+        [
+            "1:11: stateDir: is empty: it must name a directory",
+            "3:11: sources[0].name: \"A\" must be 1 to 63 of a-z, 0-9 and `-`: it names a directory and a metric; did you mean \"a\"?",
+            "4:11: sources[0].kind: \"tcp\" is not built yet in this version (0.1.0); \"file\" is",
+            "5:5: sources[0].includ: unknown key; did you mean \"include\"?",
+            "6:24: sources[1].include: is empty: no file would be followed",
+            "6:43: sources[1].maxEventBytes: \"lots\" is no size: write 64KiB, 1MB, 1.5MiB (B, kB, MB, GB, KiB, MiB, GiB) or a number of bytes",
+            "8:10: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)",
+            "9:14: forwarders[0].timeout: \"soon\" is no duration: write a number and its unit, such as 500ms, 5s, 1.5s, 2m, 1h or 1d",
+            "10:15: forwarders[0].sources[0]: no source is called \"c\"",
+            "11:24: forwarders[0].batch.maxEvents: \"0\" is out of range: 1 to 1000000",
+            "11:35: forwarders[0].batch.maxAge: \"1\" has no unit: write 500ms, 5s, 2m, 1h or 1d",
+            "12:5: forwarders[1].uri: is missing",
+            "12:27: forwarders[1].tokenFile: stands beside token: only one of them can be used",
+            "13:14: log.level: \"loud\" is not one of error, warn, info, debug, trace"
+        ]
+    );
 }

@@ -18,28 +18,16 @@ const MAX_AGE: Duration = Duration::from_secs(1);
 const RETRY_INITIAL: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
-pub(super) fn batch(
-    written: &schema::Forwarder,
-    framing: Framing,
-    path: &Path,
-    report: &mut Report,
-) -> BatchLimits {
+pub(super) fn batch(written: &schema::Forwarder, framing: Framing, path: &Path, report: &mut Report) -> BatchLimits {
     let path = path.key("batch");
     let none = schema::Batch::default();
     let batch = written.batch.as_ref().unwrap_or(&none);
     let single = framing == Framing::Single;
     if single && batch.max_events.is_some_and(|events| events > 1) {
-        report.problem(
-            &path.key("maxEvents"),
-            "has no effect: with framing single a request is one event",
-        );
+        report.problem(&path.key("maxEvents"), "has no effect: with framing single a request is one event");
     }
     BatchLimits {
-        max_events: if single {
-            1
-        } else {
-            batch.max_events.unwrap_or(MAX_EVENTS)
-        },
+        max_events: if single { 1 } else { batch.max_events.unwrap_or(MAX_EVENTS) },
         max_bytes: bounded(batch.max_bytes, MAX_BYTES, &path.key("maxBytes"), report),
         max_age: batch.max_age.map_or(MAX_AGE, |written| written.0),
     }
@@ -49,21 +37,12 @@ pub(super) fn retry(written: Option<&schema::Retry>, path: &Path, report: &mut R
     let path = path.key("retry");
     let (initial, max) = (path.key("initial"), path.key("max"));
     let retry = Retry {
-        initial: positive(
-            written.and_then(|retry| retry.initial),
-            RETRY_INITIAL,
-            &initial,
-            report,
-        ),
+        initial: positive(written.and_then(|retry| retry.initial), RETRY_INITIAL, &initial, report),
         max: positive(written.and_then(|retry| retry.max), RETRY_MAX, &max, report),
     };
     if retry.initial > retry.max && !report.is_blamed(&initial) && !report.is_blamed(&max) {
         if report.is_written(&initial) {
-            let default = if report.is_written(&max) {
-                ""
-            } else {
-                " (60s by default)"
-            };
+            let default = if report.is_written(&max) { "" } else { " (60s by default)" };
             report.problem(&initial, format!("is longer than retry.max{default}"));
         } else {
             report.problem(&max, "is shorter than retry.initial (1s by default)");
@@ -72,16 +51,9 @@ pub(super) fn retry(written: Option<&schema::Retry>, path: &Path, report: &mut R
     retry
 }
 
-pub(super) fn compression(
-    written: schema::Compression,
-    path: &Path,
-    report: &mut Report,
-) -> Compression {
+pub(super) fn compression(written: schema::Compression, path: &Path, report: &mut Report) -> Compression {
     let form = match written {
-        schema::Compression::Short(algorithm) => CompressionForm {
-            algorithm: Some(algorithm),
-            level: None,
-        },
+        schema::Compression::Short(algorithm) => CompressionForm { algorithm: Some(algorithm), level: None },
         schema::Compression::Long(form) => form,
     };
     let at = path.key("compression").key("level");
@@ -111,23 +83,17 @@ pub(super) fn tls(written: Option<&schema::Tls>, path: &Path, report: &mut Repor
     let Some(written) = written else {
         return Tls::default();
     };
-    for (key, file) in [
-        ("caFile", &written.ca_file),
-        ("certFile", &written.cert_file),
-        ("keyFile", &written.key_file),
-    ] {
-        if file
-            .as_ref()
-            .is_some_and(|file| file.as_os_str().is_empty())
-        {
+    for (key, file) in
+        [("caFile", &written.ca_file), ("certFile", &written.cert_file), ("keyFile", &written.key_file)]
+    {
+        if file.as_ref().is_some_and(|file| file.as_os_str().is_empty()) {
             report.problem(&path.key(key), "is empty: it must name a file");
         }
     }
     let client = match (&written.cert_file, &written.key_file) {
-        (Some(cert_file), Some(key_file)) => Some(ClientCertificate {
-            cert_file: cert_file.clone(),
-            key_file: key_file.clone(),
-        }),
+        (Some(cert_file), Some(key_file)) => {
+            Some(ClientCertificate { cert_file: cert_file.clone(), key_file: key_file.clone() })
+        }
         (Some(_), None) => {
             missing_half(&path, "certFile", "keyFile", report);
             None
@@ -139,35 +105,22 @@ pub(super) fn tls(written: Option<&schema::Tls>, path: &Path, report: &mut Repor
         (None, None) => None,
     };
     let insecure_skip_verify = written.insecure_skip_verify.unwrap_or(false);
-    Tls {
-        ca_file: written.ca_file.clone(),
-        client,
-        insecure_skip_verify,
-    }
+    Tls { ca_file: written.ca_file.clone(), client, insecure_skip_verify }
 }
 
 fn missing_half(tls: &Path, there: &str, missing: &str, report: &mut Report) {
     // One that is there but wrong has been complained of.
     if !report.is_blamed(&tls.key(missing)) {
-        report.problem(
-            &tls.key(there),
-            format!("needs {missing}: a client certificate is both"),
-        );
+        report.problem(&tls.key(there), format!("needs {missing}: a client certificate is both"));
     }
 }
 
-pub(super) fn responses(
-    written: &schema::Forwarder,
-    path: &Path,
-    report: &mut Report,
-) -> Vec<(u16, Verdict)> {
+pub(super) fn responses(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Vec<(u16, Verdict)> {
     let path = path.key("responses");
     let mut verdicts = Vec::new();
     for (status, verdict) in written.responses.iter().flatten() {
         match status.parse::<u16>() {
-            Ok(code @ 100..=599) if status.len() == 3 => {
-                verdicts.push((code, self::verdict(*verdict)))
-            }
+            Ok(code @ 100..=599) if status.len() == 3 => verdicts.push((code, self::verdict(*verdict))),
             _ => report.problem_with_key(&path.key(status), "is no status: 100 to 599 are"),
         }
     }

@@ -16,20 +16,12 @@ pub(super) fn check(dir: &FilePath, file: &ConfigFile, root: &Path, report: &mut
         let excludes = |file: &FilePath| exclude.iter().any(|glob| is_excluded(glob, file));
         for (index, include) in source.include.iter().flatten().enumerate() {
             let glob = absolute(FilePath::new(include));
-            let finds_ours = || {
-                ours.iter()
-                    .any(|file| matches(&glob, file) && !excludes(file))
-            };
+            let finds_ours = || ours.iter().any(|file| matches(&glob, file) && !excludes(file));
             if !include.is_empty() && (fixed_part(&glob).starts_with(&dir) || finds_ours()) {
                 let path = path.index(index);
                 let what = "would follow files in stateDir, which auditpost itself writes";
-                report.problem(
-                    &path,
-                    format!(
-                        "{} {what}: name other files, or exclude these",
-                        report.written(&path)
-                    ),
-                );
+                report
+                    .problem(&path, format!("{} {what}: name other files, or exclude these", report.written(&path)));
             }
         }
     }
@@ -40,49 +32,25 @@ fn files(dir: &FilePath, file: &ConfigFile) -> Vec<PathBuf> {
     const SEGMENT: &str = "00000000000000000001.ndjson";
     let of_sources = file.sources.iter().flatten().flat_map(|source| {
         let name = source.name.as_deref().unwrap_or("source");
-        [
-            dir.join("sources").join(name).join("catalog"),
-            dir.join("spool").join(name).join(SEGMENT),
-        ]
+        [dir.join("sources").join(name).join("catalog"), dir.join("spool").join(name).join(SEGMENT)]
     });
-    let forwarders = file
-        .forwarders
-        .iter()
-        .chain(&file.audit_log_forwarders)
-        .flatten();
+    let forwarders = file.forwarders.iter().chain(&file.audit_log_forwarders).flatten();
     let of_forwarders = forwarders.flat_map(|forwarder| {
         let name = forwarder.name.as_deref().unwrap_or("forwarder");
-        [
-            dir.join("forwarders").join(name).join("journal"),
-            dir.join("dead-letters").join(name).join(SEGMENT),
-        ]
+        [dir.join("forwarders").join(name).join("journal"), dir.join("dead-letters").join(name).join(SEGMENT)]
     });
-    of_sources
-        .chain(of_forwarders)
-        .chain([dir.join("lock")])
-        .collect()
+    of_sources.chain(of_forwarders).chain([dir.join("lock")]).collect()
 }
 
 /// What stands before the first component with a wildcard.
 fn fixed_part(glob: &FilePath) -> PathBuf {
-    let is_wild = |component: &Component<'_>| {
-        component
-            .as_os_str()
-            .to_string_lossy()
-            .contains(['*', '?', '['])
-    };
-    glob.components()
-        .take_while(|component| !is_wild(component))
-        .collect()
+    let is_wild = |component: &Component<'_>| component.as_os_str().to_string_lossy().contains(['*', '?', '[']);
+    glob.components().take_while(|component| !is_wild(component)).collect()
 }
 
 fn matches(glob: &FilePath, file: &FilePath) -> bool {
-    let options = MatchOptions {
-        require_literal_separator: true,
-        ..MatchOptions::new()
-    };
-    Pattern::new(&glob.to_string_lossy())
-        .is_ok_and(|pattern| pattern.matches_path_with(file, options))
+    let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
+    Pattern::new(&glob.to_string_lossy()).is_ok_and(|pattern| pattern.matches_path_with(file, options))
 }
 
 /// A glob without a `/` is matched against the file name, else against the whole path.
@@ -114,22 +82,13 @@ mod tests {
 
     #[test]
     fn the_fixed_part_of_a_glob_ends_before_its_first_wildcard() {
-        assert_eq!(
-            fixed_part(FilePath::new("/var/log/*/x.log")),
-            FilePath::new("/var/log")
-        );
-        assert_eq!(
-            fixed_part(FilePath::new("/var/log/x.log")),
-            FilePath::new("/var/log/x.log")
-        );
+        assert_eq!(fixed_part(FilePath::new("/var/log/*/x.log")), FilePath::new("/var/log"));
+        assert_eq!(fixed_part(FilePath::new("/var/log/x.log")), FilePath::new("/var/log/x.log"));
     }
 
     #[test]
     fn paths_are_compared_without_detours() {
-        assert_eq!(
-            absolute(FilePath::new("/a/./b/../c")),
-            FilePath::new("/a/c")
-        );
+        assert_eq!(absolute(FilePath::new("/a/./b/../c")), FilePath::new("/a/c"));
         assert!(absolute(FilePath::new("state")).is_absolute());
     }
 

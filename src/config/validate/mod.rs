@@ -28,16 +28,11 @@ pub(super) fn validate(file: &ConfigFile, report: &mut Report) -> Option<Config>
     let state_dir = state_dir(file, &root, report);
     let sources = source::sources(file.sources.as_deref(), &root.key("sources"), report);
     let forwarders = forwarder::forwarders(file, &root, report);
-    let admin = file
-        .admin
-        .as_ref()
-        .map(|admin| self::admin(admin, &root.key("admin"), report));
+    let admin = file.admin.as_ref().map(|admin| self::admin(admin, &root.key("admin"), report));
     feedback::check(&state_dir, file, &root, report);
     Some(Config {
         state_dir,
-        drain_timeout: file
-            .drain_timeout
-            .map_or(DRAIN_TIMEOUT, |written| written.0),
+        drain_timeout: file.drain_timeout.map_or(DRAIN_TIMEOUT, |written| written.0),
         sources: sources?,
         forwarders: forwarders?,
         admin: match admin {
@@ -49,16 +44,10 @@ pub(super) fn validate(file: &ConfigFile, report: &mut Report) -> Option<Config>
 }
 
 fn state_dir(file: &ConfigFile, root: &Path, report: &mut Report) -> PathBuf {
-    if file
-        .state_dir
-        .as_ref()
-        .is_some_and(|path| path.as_os_str().is_empty())
-    {
+    if file.state_dir.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
         report.problem(&root.key("stateDir"), "is empty: it must name a directory");
     }
-    file.state_dir
-        .clone()
-        .unwrap_or_else(|| PathBuf::from("./auditpost-state"))
+    file.state_dir.clone().unwrap_or_else(|| PathBuf::from("./auditpost-state"))
 }
 
 fn admin(admin: &schema::Admin, path: &Path, report: &mut Report) -> Option<Admin> {
@@ -95,12 +84,7 @@ fn refuse_empty<T>(list: Option<&[T]>, path: &Path, what: &str, report: &mut Rep
 }
 
 /// A duration that must not be zero.
-fn positive(
-    written: Option<schema::Duration>,
-    default: Duration,
-    path: &Path,
-    report: &mut Report,
-) -> Duration {
+fn positive(written: Option<schema::Duration>, default: Duration, path: &Path, report: &mut Report) -> Duration {
     let value = written.map_or(default, |written| written.0);
     if value.is_zero() {
         report.problem(path, "must be more than zero");
@@ -109,12 +93,7 @@ fn positive(
 }
 
 /// A size within bounds, which are named as they are to be written.
-fn bounded(
-    written: Option<schema::Size>,
-    default: usize,
-    path: &Path,
-    report: &mut Report,
-) -> usize {
+fn bounded(written: Option<schema::Size>, default: usize, path: &Path, report: &mut Report) -> usize {
     const LEAST: usize = 1 << 10;
     const MOST: usize = 64 << 20;
     let Some(written) = written else {
@@ -122,10 +101,7 @@ fn bounded(
     };
     let value = usize::try_from(written.0).unwrap_or(usize::MAX);
     if !(LEAST..=MOST).contains(&value) {
-        report.problem(
-            path,
-            format!("{} is out of range: 1KiB to 64MiB", report.written(path)),
-        );
+        report.problem(path, format!("{} is out of range: 1KiB to 64MiB", report.written(path)));
     }
     value
 }

@@ -32,11 +32,9 @@ pub(super) fn defaults(profile: Profile, format: Format, framing: Framing) -> De
     };
     match profile {
         Profile::None => ours,
-        Profile::Konnect => Defaults {
-            content_type: "application/text",
-            content_encoding: "application/gzip",
-            ..ours
-        },
+        Profile::Konnect => {
+            Defaults { content_type: "application/text", content_encoding: "application/gzip", ..ours }
+        }
         Profile::Chainloop => Defaults {
             content_type: "application/json",
             compression: Compression::None,

@@ -16,10 +16,7 @@ pub(super) struct Gzip {
 impl Gzip {
     pub(super) fn new(level: u8) -> Gzip {
         let level = CompressionLvl::new(i32::from(level)).unwrap_or_default();
-        Gzip {
-            compressor: Compressor::new(level),
-            buffer: Vec::new(),
-        }
+        Gzip { compressor: Compressor::new(level), buffer: Vec::new() }
     }
 
     pub(super) fn compress(&mut self, body: &[u8]) -> Result<&[u8], String> {
@@ -27,10 +24,7 @@ impl Gzip {
         if self.buffer.len() < bound {
             self.buffer.resize(bound, 0);
         }
-        let written = self
-            .compressor
-            .gzip_compress(body, &mut self.buffer)
-            .map_err(|error| error.to_string())?;
+        let written = self.compressor.gzip_compress(body, &mut self.buffer).map_err(|error| error.to_string())?;
         Ok(&self.buffer[..written])
     }
 }

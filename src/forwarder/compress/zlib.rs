@@ -20,10 +20,7 @@ pub(super) struct Gzip {
 impl Gzip {
     pub(super) fn new(level: u8) -> Gzip {
         let compress = Compress::new(Compression::new(u32::from(level)), false);
-        Gzip {
-            compress,
-            buffer: Vec::new(),
-        }
+        Gzip { compress, buffer: Vec::new() }
     }
 
     pub(super) fn compress(&mut self, body: &[u8]) -> Result<&[u8], String> {
@@ -31,25 +28,19 @@ impl Gzip {
         self.buffer.clear();
         self.buffer.extend_from_slice(&HEADER);
         loop {
-            let read =
-                usize::try_from(self.compress.total_in()).map_err(|error| error.to_string())?;
+            let read = usize::try_from(self.compress.total_in()).map_err(|error| error.to_string())?;
             // Events shrink to a fifth; what does not goes round again.
             self.buffer.reserve((body.len() - read) / 4 + 1024);
             let finish = FlushCompress::Finish;
-            match self
-                .compress
-                .compress_vec(&body[read..], &mut self.buffer, finish)
-            {
+            match self.compress.compress_vec(&body[read..], &mut self.buffer, finish) {
                 Ok(Status::StreamEnd) => break,
                 Ok(Status::Ok | Status::BufError) => {}
                 Err(error) => return Err(error.to_string()),
             }
         }
-        self.buffer
-            .extend_from_slice(&crc32fast::hash(body).to_le_bytes());
+        self.buffer.extend_from_slice(&crc32fast::hash(body).to_le_bytes());
         // The length modulo 2^32 is what the format has room for.
-        self.buffer
-            .extend_from_slice(&(body.len() as u32).to_le_bytes());
+        self.buffer.extend_from_slice(&(body.len() as u32).to_le_bytes());
         Ok(&self.buffer)
     }
 }

@@ -100,17 +100,9 @@ impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed { text, .. } => f.write_str(text),
-            Self::Status {
-                code,
-                excerpt,
-                premature,
-                ..
-            } => {
+            Self::Status { code, excerpt, premature, .. } => {
                 write!(f, "answered {code}")?;
-                if let Some(reason) = StatusCode::from_u16(*code)
-                    .ok()
-                    .and_then(|code| code.canonical_reason())
-                {
+                if let Some(reason) = StatusCode::from_u16(*code).ok().and_then(|code| code.canonical_reason()) {
                     write!(f, " {reason}")?;
                 }
                 if *premature {
@@ -141,17 +133,11 @@ pub fn judge(answer: &Answer, overrides: &[(u16, Verdict)]) -> Verdict {
             | FailureKind::TlsHandshake
             | FailureKind::Protocol => Verdict::Retry,
         },
-        Answer::Status {
-            code, premature, ..
-        } => {
+        Answer::Status { code, premature, .. } => {
             let changed = overrides.iter().rev().find(|(status, _)| status == code);
             let verdict = changed.map_or_else(|| by_status(*code), |(_, verdict)| *verdict);
             let success = (200..300).contains(code);
-            if success && *premature && verdict == Verdict::Delivered {
-                Verdict::Retry
-            } else {
-                verdict
-            }
+            if success && *premature && verdict == Verdict::Delivered { Verdict::Retry } else { verdict }
         }
     }
 }
@@ -176,19 +162,11 @@ mod tests {
     use super::*;
 
     fn status(code: u16) -> Answer {
-        Answer::Status {
-            code,
-            retry_after: None,
-            excerpt: String::new(),
-            premature: false,
-        }
+        Answer::Status { code, retry_after: None, excerpt: String::new(), premature: false }
     }
 
     fn failed(kind: FailureKind) -> Answer {
-        Answer::Failed {
-            kind,
-            text: String::new(),
-        }
+        Answer::Failed { kind, text: String::new() }
     }
 
     #[test]
@@ -218,15 +196,7 @@ mod tests {
     #[test]
     fn a_failure_without_a_status_is_tried_again_unless_waiting_cannot_mend_it() {
         use FailureKind::*;
-        for kind in [
-            Dns,
-            Connect,
-            Reset { sending: true },
-            Closed,
-            Timeout,
-            TlsHandshake,
-            Protocol,
-        ] {
+        for kind in [Dns, Connect, Reset { sending: true }, Closed, Timeout, TlsHandshake, Protocol] {
             assert_eq!(judge(&failed(kind), &[]), Verdict::Retry, "{kind:?}");
         }
         assert_eq!(judge(&failed(TlsCertificate), &[]), Verdict::Hold);
@@ -242,41 +212,19 @@ mod tests {
 
     #[test]
     fn a_premature_success_is_no_success() {
-        let early = |code| Answer::Status {
-            code,
-            retry_after: None,
-            excerpt: String::new(),
-            premature: true,
-        };
+        let early = |code| Answer::Status { code, retry_after: None, excerpt: String::new(), premature: true };
         assert_eq!(judge(&early(200), &[]), Verdict::Retry);
-        assert_eq!(
-            judge(&early(202), &[(202, Verdict::Delivered)]),
-            Verdict::Retry
-        );
+        assert_eq!(judge(&early(202), &[(202, Verdict::Delivered)]), Verdict::Retry);
         assert_eq!(judge(&early(413), &[]), Verdict::Halve);
-        assert_eq!(
-            judge(&early(409), &[(409, Verdict::Delivered)]),
-            Verdict::Delivered,
-            "it has it already"
-        );
+        assert_eq!(judge(&early(409), &[(409, Verdict::Delivered)]), Verdict::Delivered, "it has it already");
     }
 
     #[test]
     fn an_answer_reads_as_a_line() {
-        let answer = Answer::Status {
-            code: 503,
-            retry_after: None,
-            excerpt: "try later".to_owned(),
-            premature: false,
-        };
-        assert_eq!(
-            answer.to_string(),
-            "answered 503 Service Unavailable: try later"
-        );
+        let answer =
+            Answer::Status { code: 503, retry_after: None, excerpt: "try later".to_owned(), premature: false };
+        assert_eq!(answer.to_string(), "answered 503 Service Unavailable: try later");
         assert_eq!(answer.label(), "503");
-        assert_eq!(
-            failed(FailureKind::Reset { sending: true }).label(),
-            "reset"
-        );
+        assert_eq!(failed(FailureKind::Reset { sending: true }).label(), "reset");
     }
 }

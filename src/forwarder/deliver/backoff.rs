@@ -16,10 +16,7 @@ pub struct Backoff {
 
 impl Backoff {
     pub fn new(retry: Retry) -> Self {
-        Self {
-            initial: retry.initial,
-            max: retry.max,
-        }
+        Self { initial: retry.initial, max: retry.max }
     }
 
     /// The wait after `failures` failed attempts in a row (0 counts as 1).
@@ -31,9 +28,7 @@ impl Backoff {
         let ceiling = self.initial.saturating_mul(1 << doublings).min(self.max);
         let floor = (self.initial / 10).min(ceiling);
         let own = between(floor, ceiling, rng);
-        let asked = retry_after.map_or(Duration::ZERO, |least| {
-            between(least, least + least / 10, rng)
-        });
+        let asked = retry_after.map_or(Duration::ZERO, |least| between(least, least + least / 10, rng));
         own.max(asked)
     }
 }
@@ -55,10 +50,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn backoff() -> Backoff {
-        Backoff::new(Retry {
-            initial: SECOND,
-            max: 60 * SECOND,
-        })
+        Backoff::new(Retry { initial: SECOND, max: 60 * SECOND })
     }
 
     proptest! {
@@ -79,9 +71,7 @@ mod tests {
 
     #[test]
     fn a_short_retry_after_does_not_shorten_our_own_wait() {
-        let least = (0..1000)
-            .map(|seed| backoff().delay(9, Some(Duration::ZERO), &mut Rng::with_seed(seed)))
-            .min();
+        let least = (0..1000).map(|seed| backoff().delay(9, Some(Duration::ZERO), &mut Rng::with_seed(seed))).min();
         assert!(least >= Some(SECOND / 10));
     }
 
@@ -93,24 +83,15 @@ mod tests {
             let delay = backoff().delay(7, None, &mut rng);
             tenths[(delay.as_secs_f64() / 6.0).min(9.0) as usize] += 1;
         }
-        assert!(
-            tenths.iter().all(|&count| (800..1200).contains(&count)),
-            "{tenths:?}"
-        );
+        assert!(tenths.iter().all(|&count| (800..1200).contains(&count)), "{tenths:?}");
     }
 
     #[test]
     fn no_setting_overflows_or_panics() {
-        for (initial, max) in [
-            (Duration::MAX, Duration::MAX),
-            (Duration::ZERO, Duration::ZERO),
-            (60 * SECOND, SECOND),
-        ] {
-            let delay = Backoff::new(Retry { initial, max }).delay(
-                10_000,
-                Some(SECOND),
-                &mut Rng::with_seed(1),
-            );
+        for (initial, max) in
+            [(Duration::MAX, Duration::MAX), (Duration::ZERO, Duration::ZERO), (60 * SECOND, SECOND)]
+        {
+            let delay = Backoff::new(Retry { initial, max }).delay(10_000, Some(SECOND), &mut Rng::with_seed(1));
             assert!(delay >= SECOND);
         }
     }

@@ -35,17 +35,8 @@ pub(super) struct Progress {
 
 impl Frames {
     pub(super) fn new(body: Bytes) -> (Self, Arc<Progress>) {
-        let progress = Arc::new(Progress {
-            total: body.len() as u64,
-            taken: AtomicU64::new(0),
-        });
-        (
-            Self {
-                rest: body,
-                progress: Arc::clone(&progress),
-            },
-            progress,
-        )
+        let progress = Arc::new(Progress { total: body.len() as u64, taken: AtomicU64::new(0) });
+        (Self { rest: body, progress: Arc::clone(&progress) }, progress)
     }
 }
 
@@ -75,18 +66,13 @@ impl http_body::Body for Frames {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
         let length = self.rest.len().min(FRAME);
         let frame = self.rest.split_to(length);
-        self.progress
-            .taken
-            .fetch_add(length as u64, Ordering::Relaxed);
+        self.progress.taken.fetch_add(length as u64, Ordering::Relaxed);
         Poll::Ready(Some(Ok(Frame::data(frame))))
     }
 
@@ -112,10 +98,7 @@ mod tests {
         let (mut frames, progress) = Frames::new(whole.clone());
         assert_eq!(http_body::Body::size_hint(&frames).exact(), Some(40_000));
         let first = frames.frame().await.unwrap().unwrap().into_data().unwrap();
-        assert_eq!(
-            (first.len() as u64, progress.is_whole()),
-            (progress.taken(), false)
-        );
+        assert_eq!((first.len() as u64, progress.is_whole()), (progress.taken(), false));
         let rest = frames.collect().await.unwrap().to_bytes();
         assert_eq!([first, rest].concat(), whole);
         assert!(progress.is_whole() && !progress.may_be_unread());
@@ -127,10 +110,7 @@ mod tests {
         small.taken.store(65_536, Ordering::Relaxed);
         let (_, large) = Frames::new(Bytes::from(vec![0; 65_537]));
         large.taken.store(65_537, Ordering::Relaxed);
-        assert_eq!(
-            (small.may_be_unread(), large.may_be_unread()),
-            (false, true)
-        );
+        assert_eq!((small.may_be_unread(), large.may_be_unread()), (false, true));
     }
 
     #[test]

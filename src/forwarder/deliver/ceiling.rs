@@ -28,16 +28,11 @@ struct Learned {
 
 impl Ceiling {
     pub fn new(configured: usize) -> Self {
-        Self {
-            configured,
-            learned: None,
-        }
+        Self { configured, learned: None }
     }
 
     pub fn max_bytes(&self) -> usize {
-        self.learned
-            .as_ref()
-            .map_or(self.configured, |learned| learned.bytes)
+        self.learned.as_ref().map_or(self.configured, |learned| learned.bytes)
     }
 
     /// The receiver refused a body of `bytes` for its size: never build one of more than half of it.
@@ -45,30 +40,16 @@ impl Ceiling {
     /// Where the ceiling had only been tried higher it goes back to where it was, and waits twice as long.
     pub fn refused(&mut self, bytes: usize) {
         let patience = match &self.learned {
-            Some(Learned {
-                proven: Some(proven),
-                patience,
-                ..
-            }) if bytes > *proven => {
+            Some(Learned { proven: Some(proven), patience, .. }) if bytes > *proven => {
                 let patience = (patience * 2).min(MOST_PATIENCE);
-                self.learned = Some(Learned {
-                    bytes: *proven,
-                    proven: None,
-                    near: 0,
-                    patience,
-                });
+                self.learned = Some(Learned { bytes: *proven, proven: None, near: 0, patience });
                 return;
             }
             Some(learned) => learned.patience,
             None => PATIENCE,
         };
         let bytes = (bytes / 2).max(1).min(self.max_bytes());
-        self.learned = Some(Learned {
-            bytes,
-            proven: None,
-            near: 0,
-            patience,
-        });
+        self.learned = Some(Learned { bytes, proven: None, near: 0, patience });
     }
 
     /// The receiver took a body of `bytes`. After enough of them near the ceiling it rises by a tenth.
@@ -88,12 +69,7 @@ impl Ceiling {
         if higher >= self.configured {
             self.learned = None;
         } else {
-            *learned = Learned {
-                bytes: higher,
-                proven: Some(learned.bytes),
-                near: 0,
-                patience: learned.patience,
-            };
+            *learned = Learned { bytes: higher, proven: Some(learned.bytes), near: 0, patience: learned.patience };
         }
     }
 }
@@ -121,20 +97,13 @@ mod tests {
 
     #[test]
     fn it_converges_whether_the_receiver_measures_before_or_after_compression() {
-        for (name, fits) in [
-            ("raw", (|bytes| bytes <= 100_000) as fn(usize) -> bool),
-            ("compressed", |bytes| bytes / 6 <= 100_000),
-        ] {
+        for (name, fits) in
+            [("raw", (|bytes| bytes <= 100_000) as fn(usize) -> bool), ("compressed", |bytes| bytes / 6 <= 100_000)]
+        {
             let mut ceiling = Ceiling::new(MB);
             let refused = play(&mut ceiling, 20, fits);
-            assert!(
-                refused <= 4 && fits(ceiling.max_bytes()),
-                "{name}: {refused} refused, {ceiling:?}"
-            );
-            assert!(
-                !fits(ceiling.max_bytes() * 2),
-                "{name}: not smaller than need be, {ceiling:?}"
-            );
+            assert!(refused <= 4 && fits(ceiling.max_bytes()), "{name}: {refused} refused, {ceiling:?}");
+            assert!(!fits(ceiling.max_bytes() * 2), "{name}: not smaller than need be, {ceiling:?}");
         }
     }
 
@@ -152,11 +121,7 @@ mod tests {
         ceiling.refused(MB);
         assert_eq!(ceiling.max_bytes(), MB / 2);
         assert_eq!(play(&mut ceiling, 99, |_| true), 0);
-        assert_eq!(
-            ceiling.max_bytes(),
-            MB / 2,
-            "not before a hundred deliveries"
-        );
+        assert_eq!(ceiling.max_bytes(), MB / 2, "not before a hundred deliveries");
         play(&mut ceiling, 1, |_| true);
         assert_eq!(ceiling.max_bytes(), MB / 2 + MB / 20);
         play(&mut ceiling, 1000, |_| true);

@@ -58,10 +58,7 @@ impl Credentials {
             bearer: None,
             looked: None,
         };
-        Self {
-            files: Arc::new(Mutex::new(files)),
-            refused: AtomicBool::new(false),
-        }
+        Self { files: Arc::new(Mutex::new(files)), refused: AtomicBool::new(false) }
     }
 
     /// What to send with now. A changed file is noticed at most a second later, a refused token at once.
@@ -111,17 +108,11 @@ impl Files {
         if self.token.is_some() && self.bearer.is_none() {
             return None;
         }
-        Some(Ready {
-            client: self.client.clone()?,
-            bearer: self.bearer.clone(),
-        })
+        Some(Ready { client: self.client.clone()?, bearer: self.bearer.clone() })
     }
 
     fn is_due(&self) -> bool {
-        self.all().next().is_some()
-            && self
-                .looked
-                .is_none_or(|looked| looked.elapsed() >= LOOK_EVERY)
+        self.all().next().is_some() && self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY)
     }
 
     fn all(&self) -> impl Iterator<Item = &Watched> {
@@ -132,19 +123,13 @@ impl Files {
     /// Reads what changed. What cannot be used is forgotten, so that nothing is sent with what was taken away from us.
     fn refresh(&mut self, token_was_refused: bool) -> Result<(), LocalError> {
         if let Some(token) = &mut self.token {
-            let changed = token
-                .file()
-                .is_some_and(|file| token_was_refused || file.has_changed());
+            let changed = token.file().is_some_and(|file| token_was_refused || file.has_changed());
             if changed || self.bearer.is_none() {
                 self.bearer = None;
                 self.bearer = Some(token.read()?);
             }
         }
-        let changed = self
-            .tls
-            .iter()
-            .flat_map(TlsFiles::files)
-            .any(Watched::has_changed);
+        let changed = self.tls.iter().flat_map(TlsFiles::files).any(Watched::has_changed);
         if changed || self.client.is_none() {
             self.client = None;
             self.client = Some(self.build()?);

@@ -14,10 +14,7 @@ const TELLING: usize = 4;
 /// The beginning of `raw` as one line of at most [`QUOTED`] bytes, each of `secrets` replaced.
 pub(super) fn excerpt<'a>(raw: &[u8], secrets: impl Iterator<Item = &'a str>) -> String {
     let mut raw = std::borrow::Cow::Borrowed(raw);
-    for secret in secrets
-        .map(str::as_bytes)
-        .filter(|secret| !secret.is_empty())
-    {
+    for secret in secrets.map(str::as_bytes).filter(|secret| !secret.is_empty()) {
         if let Some(clean) = without(&raw, secret) {
             raw = clean.into();
         }
@@ -69,9 +66,7 @@ fn without(raw: &[u8], secret: &[u8]) -> Option<Vec<u8>> {
     }
     // Reading may have stopped in the middle of it.
     let tail = &raw[rest..];
-    let begun = (TELLING..secret.len())
-        .rev()
-        .find(|&length| tail.ends_with(&secret[..length]));
+    let begun = (TELLING..secret.len()).rev().find(|&length| tail.ends_with(&secret[..length]));
     if rest == 0 && begun.is_none() {
         return None;
     }
@@ -94,14 +89,8 @@ mod tests {
 
     #[test]
     fn control_characters_and_escape_sequences_are_spelled_out() {
-        assert_eq!(
-            plain(b"\x1b[31mred\x07\nnext\r\0"),
-            "\\u{1b}[31mred\\u{7}\\nnext\\r\\u{0}"
-        );
-        assert_eq!(
-            plain("a\u{202e}b\u{2028}c\u{85}d".as_bytes()),
-            "a\\u{202e}b\\u{2028}c\\u{85}d"
-        );
+        assert_eq!(plain(b"\x1b[31mred\x07\nnext\r\0"), "\\u{1b}[31mred\\u{7}\\nnext\\r\\u{0}");
+        assert_eq!(plain("a\u{202e}b\u{2028}c\u{85}d".as_bytes()), "a\\u{202e}b\\u{2028}c\\u{85}d");
         assert_eq!(plain(b"  caf\xc3\xa9 \xff\t! \n"), "café \u{fffd} !");
     }
 
@@ -113,16 +102,8 @@ mod tests {
             clean(b"bad token tok-123456 (tok-123456), other"),
             "bad token [redacted] ([redacted]), [redacted]"
         );
-        assert_eq!(
-            clean(b"bad token tok-123"),
-            "bad token [redacted]",
-            "cut off while it was read"
-        );
-        assert_eq!(
-            clean(b"bad token tok"),
-            "bad token tok",
-            "too little to tell"
-        );
+        assert_eq!(clean(b"bad token tok-123"), "bad token [redacted]", "cut off while it was read");
+        assert_eq!(clean(b"bad token tok"), "bad token tok", "too little to tell");
         assert_eq!(excerpt(b"text", [""].into_iter()), "text");
     }
 

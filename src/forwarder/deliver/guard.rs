@@ -51,11 +51,7 @@ impl Guard {
             let half = self.window.len() == WINDOW && self.refused >= WINDOW / 2;
             self.holding = self.in_a_row >= IN_A_ROW || half;
         }
-        if self.holding {
-            Ruling::Hold
-        } else {
-            Ruling::DeadLetter
-        }
+        if self.holding { Ruling::Hold } else { Ruling::DeadLetter }
     }
 
     fn push(&mut self, refused: bool) {
@@ -74,16 +70,10 @@ mod tests {
     #[test]
     fn a_stream_that_is_refused_throughout_loses_fewer_than_twenty_events() {
         let mut guard = Guard::default();
-        let dead = (0..1000)
-            .filter(|_| guard.refused() == Ruling::DeadLetter)
-            .count();
+        let dead = (0..1000).filter(|_| guard.refused() == Ruling::DeadLetter).count();
         assert_eq!(dead, 19);
         guard.delivered(1);
-        assert_eq!(
-            guard.refused(),
-            Ruling::DeadLetter,
-            "one delivery ends the hold"
-        );
+        assert_eq!(guard.refused(), Ruling::DeadLetter, "one delivery ends the hold");
     }
 
     #[test]
@@ -104,17 +94,13 @@ mod tests {
     fn a_bad_event_in_each_batch_never_trips_it() {
         let mut guard = Guard::default();
         for _ in 0..10_000 {
-            [500, 250, 249]
-                .into_iter()
-                .for_each(|part| guard.delivered(part));
+            [500, 250, 249].into_iter().for_each(|part| guard.delivered(part));
             assert_eq!(guard.refused(), Ruling::DeadLetter);
         }
         // Narrowing asks about one good single event for each bad one; the larger parts count as what they are.
         let mut guard = Guard::default();
         for _ in 0..10_000 {
-            [1, 4, 2, 1]
-                .into_iter()
-                .for_each(|part| guard.delivered(part));
+            [1, 4, 2, 1].into_iter().for_each(|part| guard.delivered(part));
             assert_eq!(guard.refused(), Ruling::DeadLetter);
         }
     }

@@ -44,10 +44,7 @@ pub struct ProbeIntervals {
 
 impl Default for ProbeIntervals {
     fn default() -> Self {
-        Self {
-            hold: Duration::from_secs(5 * 60),
-            gone: Duration::from_secs(3600),
-        }
+        Self { hold: Duration::from_secs(5 * 60), gone: Duration::from_secs(3600) }
     }
 }
 
@@ -152,9 +149,7 @@ impl Health {
     pub fn may_send(&self, now: Instant) -> SendAllowance {
         match self.phase {
             Phase::Ready => SendAllowance::Yes,
-            Phase::BackingOff { until } | Phase::Open { until } | Phase::Held { until, .. }
-                if now < until =>
-            {
+            Phase::BackingOff { until } | Phase::Open { until } | Phase::Held { until, .. } if now < until => {
                 SendAllowance::NotBefore(until)
             }
             Phase::BackingOff { .. } => SendAllowance::Yes,
@@ -237,11 +232,7 @@ impl Health {
 
     /// Why the state is not Ready, in words; empty where it is.
     pub fn cause(&self) -> &str {
-        if self.phase == Phase::Ready {
-            ""
-        } else {
-            &self.cause
-        }
+        if self.phase == Phase::Ready { "" } else { &self.cause }
     }
 
     pub fn hold_reason(&self) -> Option<HoldReason> {
@@ -271,28 +262,14 @@ impl Health {
         self.last_failure = Some(now);
         self.failures = self.failures.saturating_add(1);
         let failing_since = *self.failing_since.get_or_insert(now);
-        self.garbled = if is_garbled(answer) {
-            self.garbled.saturating_add(1)
-        } else {
-            0
-        };
+        self.garbled = if is_garbled(answer) { self.garbled.saturating_add(1) } else { 0 };
         if self.garbled >= GARBLED {
             return self.hold_for(HoldReason::Protocol, None, now);
         }
-        let until = now
-            + self
-                .backoff
-                .delay(self.failures, answer.retry_after(), &mut self.rng);
+        let until = now + self.backoff.delay(self.failures, answer.retry_after(), &mut self.rng);
         let failing = now.saturating_duration_since(failing_since);
         let open = self.failures >= OPEN_AFTER || failing >= OPEN_AFTER_TIME;
-        self.enter(
-            if open {
-                Phase::Open { until }
-            } else {
-                Phase::BackingOff { until }
-            },
-            now,
-        );
+        self.enter(if open { Phase::Open { until } } else { Phase::BackingOff { until } }, now);
         Act::Keep
     }
 
@@ -312,11 +289,7 @@ impl Health {
     }
 
     fn hold_for(&mut self, why: HoldReason, retry_after: Option<Duration>, now: Instant) -> Act {
-        let interval = if why == HoldReason::Gone {
-            self.probes.gone
-        } else {
-            self.probes.hold
-        };
+        let interval = if why == HoldReason::Gone { self.probes.gone } else { self.probes.hold };
         let until = now + retry_after.map_or(interval, |asked| asked.max(interval));
         if why != HoldReason::Protocol {
             self.clear_failures();
@@ -347,41 +320,23 @@ fn reason(answer: &Answer) -> HoldReason {
     match answer {
         Answer::Status { code: 410, .. } => HoldReason::Gone,
         Answer::Status { .. } => HoldReason::Refused,
-        Answer::Failed {
-            kind: FailureKind::Local,
-            ..
-        } => HoldReason::Local,
-        Answer::Failed {
-            kind: FailureKind::TlsCertificate,
-            ..
-        } => HoldReason::Certificate,
+        Answer::Failed { kind: FailureKind::Local, .. } => HoldReason::Local,
+        Answer::Failed { kind: FailureKind::TlsCertificate, .. } => HoldReason::Certificate,
         Answer::Failed { .. } => HoldReason::Protocol,
     }
 }
 
 /// What a connection looks like that the receiver closed while it was idle.
 fn is_broken_connection(answer: &Answer) -> bool {
-    matches!(
-        answer.failure(),
-        Some(FailureKind::Reset { .. } | FailureKind::Closed)
-    )
+    matches!(answer.failure(), Some(FailureKind::Reset { .. } | FailureKind::Closed))
 }
 
 fn is_garbled(answer: &Answer) -> bool {
-    matches!(
-        answer.failure(),
-        Some(FailureKind::Protocol | FailureKind::TlsHandshake)
-    )
+    matches!(answer.failure(), Some(FailureKind::Protocol | FailureKind::TlsHandshake))
 }
 
 impl State {
-    pub const ALL: [Self; 5] = [
-        Self::Ready,
-        Self::BackingOff,
-        Self::Open,
-        Self::Held,
-        Self::Narrowing,
-    ];
+    pub const ALL: [Self; 5] = [Self::Ready, Self::BackingOff, Self::Open, Self::Held, Self::Narrowing];
 
     pub fn label(self) -> &'static str {
         match self {

@@ -16,26 +16,14 @@ use rustix::fs::OFlags;
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
     #[error("{what} {} cannot be read: {cause}", path.display())]
-    Unreadable {
-        what: &'static str,
-        path: PathBuf,
-        cause: io::Error,
-    },
+    Unreadable { what: &'static str, path: PathBuf, cause: io::Error },
     #[error("{what} {} cannot be used: {problem}", path.display())]
-    Unusable {
-        what: &'static str,
-        path: PathBuf,
-        problem: String,
-    },
-    #[error(
-        "this machine has no CA certificates to trust: install its package ca-certificates or set tls.caFile"
-    )]
+    Unusable { what: &'static str, path: PathBuf, problem: String },
+    #[error("this machine has no CA certificates to trust: install its package ca-certificates or set tls.caFile")]
     NoRoots,
     #[error("the HTTP client cannot be built: {0}")]
     Client(String),
-    #[error(
-        "the token and certificate files could not be read in time: is their file system hanging?"
-    )]
+    #[error("the token and certificate files could not be read in time: is their file system hanging?")]
     Slow,
 }
 
@@ -60,12 +48,7 @@ struct Stamp {
 impl Watched {
     /// `what` names the file in errors (`token file`); one above `limit` bytes is refused.
     pub(super) fn new(what: &'static str, path: &Path, limit: u64) -> Self {
-        Self {
-            what,
-            path: path.to_owned(),
-            limit,
-            seen: None,
-        }
+        Self { what, path: path.to_owned(), limit, seen: None }
     }
 
     /// It is another file, or has another content, than when it was last read; or it is there, and never was read.
@@ -83,11 +66,7 @@ impl Watched {
     }
 
     pub(super) fn unusable(&self, problem: impl Into<String>) -> LocalError {
-        LocalError::Unusable {
-            what: self.what,
-            path: self.path.clone(),
-            problem: problem.into(),
-        }
+        LocalError::Unusable { what: self.what, path: self.path.clone(), problem: problem.into() }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -95,26 +74,18 @@ impl Watched {
     }
 
     fn stamp(&self) -> Option<Stamp> {
-        std::fs::metadata(&self.path)
-            .ok()
-            .map(|metadata| Stamp::of(&metadata))
+        std::fs::metadata(&self.path).ok().map(|metadata| Stamp::of(&metadata))
     }
 
     fn content(&self) -> Result<(Vec<u8>, Metadata), LocalError> {
-        let unreadable = |cause| LocalError::Unreadable {
-            what: self.what,
-            path: self.path.clone(),
-            cause,
-        };
+        let unreadable = |cause| LocalError::Unreadable { what: self.what, path: self.path.clone(), cause };
         let file = open(&self.path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
             return Err(self.unusable("it is not a regular file"));
         }
         let mut content = Vec::new();
-        file.take(self.limit + 1)
-            .read_to_end(&mut content)
-            .map_err(unreadable)?;
+        file.take(self.limit + 1).read_to_end(&mut content).map_err(unreadable)?;
         if content.len() as u64 > self.limit {
             return Err(self.unusable(format!("it is larger than {} KiB", self.limit / 1024)));
         }
@@ -164,12 +135,7 @@ mod tests {
 
         fs::remove_file(&path).unwrap();
         assert!(file.has_changed());
-        assert!(
-            file.read()
-                .unwrap_err()
-                .to_string()
-                .starts_with("token file /")
-        );
+        assert!(file.read().unwrap_err().to_string().starts_with("token file /"));
         assert!(!file.has_changed(), "still not there");
     }
 
@@ -196,20 +162,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
         fs::write(&path, [b'x'; 101]).unwrap();
-        assert!(matches!(
-            Watched::new("t", &path, 100).read(),
-            Err(LocalError::Unusable { .. })
-        ));
+        assert!(matches!(Watched::new("t", &path, 100).read(), Err(LocalError::Unusable { .. })));
         assert!(Watched::new("t", &path, 101).read().is_ok());
-        assert!(matches!(
-            Watched::new("t", dir.path(), 100).read(),
-            Err(LocalError::Unusable { .. })
-        ));
+        assert!(matches!(Watched::new("t", dir.path(), 100).read(), Err(LocalError::Unusable { .. })));
         let fifo = dir.path().join("fifo");
         rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
-        assert!(matches!(
-            Watched::new("t", &fifo, 100).read(),
-            Err(LocalError::Unusable { .. })
-        ));
+        assert!(matches!(Watched::new("t", &fifo, 100).read(), Err(LocalError::Unusable { .. })));
     }
 }

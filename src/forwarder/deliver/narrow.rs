@@ -99,10 +99,7 @@ mod tests {
     fn a_batch_that_is_bad_throughout_takes_at_most_two_requests_an_event() {
         let all = (0..1024).collect();
         let (delivered, dead, requests) = play(1024, &all);
-        assert_eq!(
-            (delivered.len(), dead.len(), requests),
-            (0, 1024, 2 * 1024 - 2)
-        );
+        assert_eq!((delivered.len(), dead.len(), requests), (0, 1024, 2 * 1024 - 2));
     }
 
     #[test]

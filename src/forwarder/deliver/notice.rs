@@ -26,24 +26,10 @@ pub enum HoldReason {
 /// A change of a forwarder's state, told once. The caller adds the forwarder's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    Failing {
-        cause: String,
-        retry_in: Duration,
-    },
-    Open {
-        cause: String,
-        failures: u32,
-        failing_for: Duration,
-        retry_in: Duration,
-    },
-    Held {
-        why: HoldReason,
-        cause: String,
-        probe_in: Duration,
-    },
-    Recovered {
-        after: Duration,
-    },
+    Failing { cause: String, retry_in: Duration },
+    Open { cause: String, failures: u32, failing_for: Duration, retry_in: Duration },
+    Held { why: HoldReason, cause: String, probe_in: Duration },
+    Recovered { after: Duration },
 }
 
 impl HoldReason {
@@ -61,18 +47,12 @@ impl HoldReason {
 
     fn advice(self) -> &'static str {
         match self {
-            Self::Unauthorized => {
-                "check the token (a new tokenFile is tried at once) and what it may do"
-            }
+            Self::Unauthorized => "check the token (a new tokenFile is tried at once) and what it may do",
             Self::Gone => {
                 "the receiver says that this address is closed for good: change uri or remove the forwarder"
             }
-            Self::Refused => {
-                "check uri, method, format and headers against what the receiver expects"
-            }
-            Self::Certificate => {
-                "renew the certificate or correct tls, and check this machine's clock"
-            }
+            Self::Refused => "check uri, method, format and headers against what the receiver expects",
+            Self::Certificate => "renew the certificate or correct tls, and check this machine's clock",
             Self::Protocol => "check scheme and port of uri",
             Self::Local => "mend the file; it is tried as soon as it changes",
             Self::Systemic => {
@@ -97,29 +77,16 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failing { cause, retry_in } => {
-                write!(
-                    f,
-                    "delivery failed: {cause}; nothing is lost, next attempt in {}",
-                    Rounded(*retry_in)
-                )
+                write!(f, "delivery failed: {cause}; nothing is lost, next attempt in {}", Rounded(*retry_in))
             }
-            Self::Open {
-                cause,
-                failures,
-                failing_for,
-                retry_in,
-            } => write!(
+            Self::Open { cause, failures, failing_for, retry_in } => write!(
                 f,
                 "receiver keeps failing, {failures} times in {}: {cause}; events are kept, one request at a time \
                  tries it, the next in {}",
                 Rounded(*failing_for),
                 Rounded(*retry_in)
             ),
-            Self::Held {
-                why,
-                cause,
-                probe_in,
-            } => write!(
+            Self::Held { why, cause, probe_in } => write!(
                 f,
                 "deliveries are held ({}): {cause}; events are kept, next probe in {}; {}",
                 why.label(),
@@ -142,12 +109,7 @@ impl fmt::Display for Rounded {
             0 => write!(f, "{} ms", self.0.as_millis()),
             1..60 => write!(f, "{:.1} s", self.0.as_secs_f64()),
             60..3600 => write!(f, "{} min", self.0.as_secs() / 60),
-            _ => write!(
-                f,
-                "{} h {} min",
-                self.0.as_secs() / 3600,
-                self.0.as_secs() / 60 % 60
-            ),
+            _ => write!(f, "{} h {} min", self.0.as_secs() / 3600, self.0.as_secs() / 60 % 60),
         }
     }
 }
@@ -159,11 +121,7 @@ mod tests {
     #[test]
     fn a_line_says_what_happened_what_it_costs_and_what_to_do() {
         let cause = "answered 401 Unauthorized".to_owned();
-        let notice = Notice::Held {
-            why: HoldReason::Unauthorized,
-            cause,
-            probe_in: Duration::from_secs(300),
-        };
+        let notice = Notice::Held { why: HoldReason::Unauthorized, cause, probe_in: Duration::from_secs(300) };
         assert_eq!(
             notice.to_string(),
             "deliveries are held (unauthorized): answered 401 Unauthorized; events are kept, next probe in 5 min; \
@@ -174,12 +132,7 @@ mod tests {
 
     #[test]
     fn durations_are_rounded_for_people() {
-        for (millis, text) in [
-            (7, "7 ms"),
-            (1540, "1.5 s"),
-            (150_000, "2 min"),
-            (3_660_000, "1 h 1 min"),
-        ] {
+        for (millis, text) in [(7, "7 ms"), (1540, "1.5 s"), (150_000, "2 min"), (3_660_000, "1 h 1 min")] {
             assert_eq!(Rounded(Duration::from_millis(millis)).to_string(), text);
         }
     }

@@ -26,30 +26,15 @@ pub(super) async fn read(
 ) -> Answer {
     let status = response.status();
     let retry_after = wait(response.headers(), SystemTime::now());
-    let patience = if status.is_success() {
-        AFTER_SUCCESS
-    } else {
-        AFTER_REFUSAL
-    };
+    let patience = if status.is_success() { AFTER_SUCCESS } else { AFTER_REFUSAL };
     let mut body = Vec::new();
     // Running out of time leaves what was read until then.
-    let _ = timeout_at(
-        deadline.min(Instant::now() + patience),
-        read_body(&mut response, &mut body),
-    )
-    .await;
+    let _ = timeout_at(deadline.min(Instant::now() + patience), read_body(&mut response, &mut body)).await;
     let excerpt = match response.headers().get(CONTENT_ENCODING) {
-        Some(coding) if !body.is_empty() && coding != "identity" => {
-            "(a compressed body)".to_owned()
-        }
+        Some(coding) if !body.is_empty() && coding != "identity" => "(a compressed body)".to_owned(),
         _ => excerpt(&body, secrets),
     };
-    Answer::Status {
-        code: status.as_u16(),
-        retry_after,
-        excerpt,
-        premature,
-    }
+    Answer::Status { code: status.as_u16(), retry_after, excerpt, premature }
 }
 
 async fn read_body(response: &mut Response, body: &mut Vec<u8>) {
@@ -63,9 +48,6 @@ async fn read_body(response: &mut Response, body: &mut Vec<u8>) {
 }
 
 fn wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let values = headers
-        .get_all(RETRY_AFTER)
-        .iter()
-        .map(|value| value.as_bytes());
+    let values = headers.get_all(RETRY_AFTER).iter().map(|value| value.as_bytes());
     retry_after::parse(values, headers.get(DATE).map(|date| date.as_bytes()), now)
 }

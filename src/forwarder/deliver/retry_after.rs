@@ -17,14 +17,8 @@ pub(super) fn parse<'a>(
     now: SystemTime,
 ) -> Option<Duration> {
     let now = Timestamp::try_from(now).ok()?;
-    let base = date
-        .and_then(text)
-        .and_then(|date| http_date(date, now))
-        .unwrap_or(now);
-    values
-        .filter_map(text)
-        .filter_map(|value| one(value, base))
-        .max()
+    let base = date.and_then(text).and_then(|date| http_date(date, now)).unwrap_or(now);
+    values.filter_map(text).filter_map(|value| one(value, base)).max()
 }
 
 fn text(value: &[u8]) -> Option<&str> {
@@ -34,14 +28,9 @@ fn text(value: &[u8]) -> Option<&str> {
 fn one(value: &str, base: Timestamp) -> Option<Duration> {
     if value.starts_with(|first: char| first.is_ascii_digit()) {
         // Two lines may have been folded into one by a proxy: `5, 10`.
-        return value
-            .split(',')
-            .filter_map(|part| seconds(part.trim()))
-            .max();
+        return value.split(',').filter_map(|part| seconds(part.trim())).max();
     }
-    let wait = http_date(value, base)?
-        .as_second()
-        .saturating_sub(base.as_second());
+    let wait = http_date(value, base)?.as_second().saturating_sub(base.as_second());
     Some(Duration::from_secs(u64::try_from(wait).unwrap_or(0)).min(LONGEST))
 }
 
@@ -50,55 +39,29 @@ fn seconds(digits: &str) -> Option<Duration> {
         return None;
     }
     // More digits than a number holds is still only a long wait.
-    Some(
-        digits
-            .parse()
-            .map_or(LONGEST, Duration::from_secs)
-            .min(LONGEST),
-    )
+    Some(digits.parse().map_or(LONGEST, Duration::from_secs).min(LONGEST))
 }
 
 /// One of the three forms: `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT`,
 /// `Sun Nov  6 08:49:37 1994`. The name of the day is not checked.
 fn http_date(text: &str, now: Timestamp) -> Option<Timestamp> {
-    let words: Vec<&str> = text
-        .split([' ', ',', '-'])
-        .filter(|word| !word.is_empty())
-        .collect();
+    let words: Vec<&str> = text.split([' ', ',', '-']).filter(|word| !word.is_empty()).collect();
     let (day, month, year, time) = match words[..] {
         [_, day, month, year, time, "GMT" | "UTC"] => (day, month, year, time),
         [_, month, day, time, year] => (day, month, year, time),
         _ => return None,
     };
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let month = 1 + MONTHS.iter().position(|name| *name == month)?;
-    let date = civil::Date::new(
-        full_year(year, now)?,
-        i8::try_from(month).ok()?,
-        day.parse().ok()?,
-    )
-    .ok()?;
+    let date = civil::Date::new(full_year(year, now)?, i8::try_from(month).ok()?, day.parse().ok()?).ok()?;
     let mut parts = time.split(':').map(|part| part.parse::<i8>().ok());
     let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
     // A leap second is the second before it.
-    let time = civil::Time::new(
-        hour,
-        minute,
-        second.min(if second == 60 { 59 } else { second }),
-        0,
-    )
-    .ok()?;
+    let time = civil::Time::new(hour, minute, second.min(if second == 60 { 59 } else { second }), 0).ok()?;
     if parts.next().is_some() {
         return None;
     }
-    Some(
-        date.to_datetime(time)
-            .to_zoned(TimeZone::UTC)
-            .ok()?
-            .timestamp(),
-    )
+    Some(date.to_datetime(time).to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 /// RFC 9110, section 5.6.7: a year of two digits that seems more than 50 years ahead is in the past.
@@ -126,12 +89,7 @@ mod tests {
     }
 
     fn wait(values: &[&str], date: Option<&str>) -> Option<u64> {
-        parse(
-            values.iter().map(|value| value.as_bytes()),
-            date.map(str::as_bytes),
-            now(),
-        )
-        .map(|wait| wait.as_secs())
+        parse(values.iter().map(|value| value.as_bytes()), date.map(str::as_bytes), now()).map(|wait| wait.as_secs())
     }
 
     #[test]
@@ -177,10 +135,7 @@ mod tests {
         let date = Some("Sat, 21 Nov 2026 11:00:00 GMT");
         assert_eq!(wait(&["Sat, 21 Nov 2026 11:00:07 GMT"], date), Some(7));
         assert_eq!(wait(&["7"], date), Some(7));
-        assert_eq!(
-            wait(&["Sat, 21 Nov 2026 12:00:07 GMT"], Some("garbage")),
-            Some(7)
-        );
+        assert_eq!(wait(&["Sat, 21 Nov 2026 12:00:07 GMT"], Some("garbage")), Some(7));
     }
 
     proptest! {

@@ -14,9 +14,7 @@ use bytes::Bytes;
 use reqwest::Method;
 
 use super::{Answer, FailureKind, Request, Webhook};
-use crate::config::{
-    BatchLimits, Compression, EventTypes, Filter, Format, Forwarder, Framing, Retry, Tls, Verdict,
-};
+use crate::config::{BatchLimits, Compression, EventTypes, Filter, Format, Forwarder, Framing, Retry, Tls, Verdict};
 
 /// A forwarder to `uri` as the configuration would give it, without a token.
 fn forwarder(uri: &str) -> Forwarder {
@@ -27,10 +25,7 @@ fn forwarder(uri: &str) -> Forwarder {
         token: None,
         headers: Vec::new(),
         sources: vec!["app".to_owned()],
-        filter: Filter {
-            enabled: EventTypes::All,
-            disabled: EventTypes::These(Default::default()),
-        },
+        filter: Filter { enabled: EventTypes::All, disabled: EventTypes::These(Default::default()) },
         format: Format::Json,
         framing: Framing::Lines,
         compression: Compression::None,
@@ -38,15 +33,8 @@ fn forwarder(uri: &str) -> Forwarder {
         content_encoding: "gzip".to_owned(),
         user_agent: "auditpost/test".to_owned(),
         timeout: Duration::from_secs(5),
-        batch: BatchLimits {
-            max_events: 1000,
-            max_bytes: 1_000_000,
-            max_age: Duration::from_secs(1),
-        },
-        retry: Retry {
-            initial: Duration::from_secs(1),
-            max: Duration::from_secs(60),
-        },
+        batch: BatchLimits { max_events: 1000, max_bytes: 1_000_000, max_age: Duration::from_secs(1) },
+        retry: Retry { initial: Duration::from_secs(1), max: Duration::from_secs(60) },
         in_flight: 1,
         tls: Tls::default(),
         responses: Vec::new(),
@@ -59,22 +47,11 @@ fn webhook(uri: &str) -> Webhook {
 
 /// A client that gives up early, for servers that never answer.
 fn hasty(uri: &str) -> Webhook {
-    Webhook::new(&Forwarder {
-        timeout: Duration::from_millis(400),
-        ..forwarder(uri)
-    })
-    .unwrap()
+    Webhook::new(&Forwarder { timeout: Duration::from_millis(400), ..forwarder(uri) }).unwrap()
 }
 
 fn batch(body: impl Into<Bytes>) -> Request<'static> {
-    Request {
-        batch_id: "b-1",
-        number: 7,
-        events: 2,
-        attempt: 3,
-        body: body.into(),
-        compressed: false,
-    }
+    Request { batch_id: "b-1", number: 7, events: 2, attempt: 3, body: body.into(), compressed: false }
 }
 
 async fn send(webhook: &Webhook) -> Answer {
@@ -82,9 +59,7 @@ async fn send(webhook: &Webhook) -> Answer {
 }
 
 fn kind(answer: &Answer) -> FailureKind {
-    answer
-        .failure()
-        .unwrap_or_else(|| panic!("an answer: {answer:?}"))
+    answer.failure().unwrap_or_else(|| panic!("an answer: {answer:?}"))
 }
 
 fn text(answer: &Answer) -> String {

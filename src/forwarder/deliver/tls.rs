@@ -37,16 +37,9 @@ struct ClientFiles {
 impl TlsFiles {
     pub(super) fn new(tls: &config::Tls) -> Self {
         Self {
-            ca: tls
-                .ca_file
-                .as_ref()
-                .map(|path| Watched::new("CA file", path, CERTIFICATES)),
+            ca: tls.ca_file.as_ref().map(|path| Watched::new("CA file", path, CERTIFICATES)),
             client: tls.client.as_ref().map(|client| ClientFiles {
-                certificate: Watched::new(
-                    "client certificate file",
-                    &client.cert_file,
-                    CERTIFICATES,
-                ),
+                certificate: Watched::new("client certificate file", &client.cert_file, CERTIFICATES),
                 key: Watched::new("client key file", &client.key_file, KEY),
                 warned: false,
             }),
@@ -55,10 +48,7 @@ impl TlsFiles {
     }
 
     pub(super) fn files(&self) -> impl Iterator<Item = &Watched> {
-        let client = self
-            .client
-            .iter()
-            .flat_map(|client| [&client.certificate, &client.key]);
+        let client = self.client.iter().flat_map(|client| [&client.certificate, &client.key]);
         self.ca.iter().chain(client)
     }
 
@@ -73,19 +63,14 @@ impl TlsFiles {
             };
             builder.with_root_certificates(roots)
         } else {
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Unverified(provider)))
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider)))
         };
         match &mut self.client {
             None => Ok(builder.with_no_client_auth()),
             Some(files) => {
                 let (chain, key) = files.read()?;
                 builder.with_client_auth_cert(chain, key).map_err(|error| {
-                    files.key.unusable(format!(
-                        "it does not go with {}: {error}",
-                        files.certificate.path().display()
-                    ))
+                    files.key.unusable(format!("it does not go with {}: {error}", files.certificate.path().display()))
                 })
             }
         }
@@ -95,9 +80,7 @@ impl TlsFiles {
 /// For plain http: the client insists on a configuration, and nothing of the platform's is to be loaded for it.
 pub(super) fn unused() -> Result<ClientConfig, LocalError> {
     let builder = with_versions(Arc::new(ring::default_provider()))?;
-    Ok(builder
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth())
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
 type Builder = rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>;
@@ -111,19 +94,13 @@ fn with_versions(provider: Arc<CryptoProvider>) -> Result<Builder, LocalError> {
 fn platform_roots() -> Result<RootCertStore, LocalError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        Err(LocalError::NoRoots)
-    } else {
-        Ok(roots)
-    }
+    if roots.is_empty() { Err(LocalError::NoRoots) } else { Ok(roots) }
 }
 
 fn file_roots(file: &mut Watched) -> Result<RootCertStore, LocalError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(file)? {
-        roots
-            .add(certificate)
-            .map_err(|error| file.unusable(format!("a certificate in it is no CA: {error}")))?;
+        roots.add(certificate).map_err(|error| file.unusable(format!("a certificate in it is no CA: {error}")))?;
     }
     Ok(roots)
 }
@@ -139,9 +116,7 @@ fn certificates(file: &mut Watched) -> Result<Vec<CertificateDer<'static>>, Loca
 }
 
 impl ClientFiles {
-    fn read(
-        &mut self,
-    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), LocalError> {
+    fn read(&mut self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), LocalError> {
         let chain = certificates(&mut self.certificate)?;
         let (content, metadata) = self.key.read()?;
         let content = zeroize::Zeroizing::new(content);
@@ -181,12 +156,7 @@ impl ServerCertVerifier for Unverified {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -195,12 +165,7 @@ impl ServerCertVerifier for Unverified {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -221,10 +186,7 @@ mod tests {
     }
 
     fn with_ca(path: &Path) -> Tls {
-        Tls {
-            ca_file: Some(path.to_owned()),
-            ..Tls::default()
-        }
+        Tls { ca_file: Some(path.to_owned()), ..Tls::default() }
     }
 
     #[test]
@@ -235,14 +197,8 @@ mod tests {
         for (content, expected) in [
             ("", "there is no certificate"),
             ("not pem", "there is no certificate"),
-            (
-                "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
-                "it is not PEM",
-            ),
-            (
-                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-                "is no CA",
-            ),
+            ("-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n", "it is not PEM"),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "is no CA"),
         ] {
             fs::write(&path, content).unwrap();
             let problem = problem(&with_ca(&path));
@@ -259,34 +215,19 @@ mod tests {
         fs::write(at("ca"), one.cert.pem()).unwrap();
         fs::write(at("cert"), one.cert.pem()).unwrap();
         let tls = Tls {
-            client: Some(ClientCertificate {
-                cert_file: at("cert"),
-                key_file: at("key"),
-            }),
+            client: Some(ClientCertificate { cert_file: at("cert"), key_file: at("key") }),
             ..with_ca(&at("ca"))
         };
         for (key, expected) in [
             (other.signing_key.serialize_pem(), "does not go with"),
             (one.cert.pem(), "no unencrypted private key"),
-            (
-                "-----BEGIN PRIVATE KEY-----\ncanary!\n-----END PRIVATE KEY-----\n".to_owned(),
-                "it is not PEM",
-            ),
+            ("-----BEGIN PRIVATE KEY-----\ncanary!\n-----END PRIVATE KEY-----\n".to_owned(), "it is not PEM"),
         ] {
             fs::write(at("key"), key).unwrap();
             let problem = problem(&tls);
-            assert!(
-                problem.contains(expected) && !problem.contains("canary"),
-                "{problem}"
-            );
+            assert!(problem.contains(expected) && !problem.contains("canary"), "{problem}");
         }
         fs::write(at("key"), one.signing_key.serialize_pem()).unwrap();
-        assert!(
-            TlsFiles::new(&tls)
-                .read()
-                .unwrap()
-                .client_auth_cert_resolver
-                .has_certs()
-        );
+        assert!(TlsFiles::new(&tls).read().unwrap().client_auth_cert_resolver.has_certs());
     }
 }

@@ -28,10 +28,7 @@ impl TokenSource {
     pub(super) fn new(token: &config::Token) -> Self {
         match token {
             config::Token::Inline(secret) => Self::Inline(secret.clone()),
-            config::Token::File(path) => Self::File {
-                file: Watched::new("token file", path, LIMIT),
-                warned: false,
-            },
+            config::Token::File(path) => Self::File { file: Watched::new("token file", path, LIMIT), warned: false },
         }
     }
 
@@ -45,17 +42,13 @@ impl TokenSource {
     /// The token as it is now. Reads the file; blocks for as long as that takes.
     pub(super) fn read(&mut self) -> Result<Bearer, LocalError> {
         match self {
-            Self::Inline(secret) => {
-                bearer(secret.clone()).map_err(|problem| LocalError::Client(problem.to_owned()))
-            }
+            Self::Inline(secret) => bearer(secret.clone()).map_err(|problem| LocalError::Client(problem.to_owned())),
             Self::File { file, warned } => {
                 let (content, metadata) = file.read()?;
                 if metadata.mode() & 0o004 != 0 && !std::mem::replace(warned, true) {
                     warn!(path = %file.path().display(), "token file can be read by every user of this machine");
                 }
-                secret(content)
-                    .and_then(bearer)
-                    .map_err(|problem| file.unusable(problem))
+                secret(content).and_then(bearer).map_err(|problem| file.unusable(problem))
             }
         }
     }
@@ -69,12 +62,10 @@ fn secret(mut content: Vec<u8>) -> Result<Secret, &'static str> {
             content.pop();
         }
     }
-    String::from_utf8(content)
-        .map(Secret::new)
-        .map_err(|error| {
-            zeroize::Zeroize::zeroize(&mut error.into_bytes());
-            "it is not text"
-        })
+    String::from_utf8(content).map(Secret::new).map_err(|error| {
+        zeroize::Zeroize::zeroize(&mut error.into_bytes());
+        "it is not text"
+    })
 }
 
 fn bearer(secret: Secret) -> Result<Bearer, &'static str> {
@@ -91,10 +82,7 @@ fn bearer(secret: Secret) -> Result<Bearer, &'static str> {
     let text = zeroize::Zeroizing::new(format!("Bearer {token}"));
     let mut header = HeaderValue::from_str(&text).map_err(|_| "a header cannot carry it")?;
     header.set_sensitive(true);
-    Ok(Bearer {
-        header,
-        secret: Arc::new(secret),
-    })
+    Ok(Bearer { header, secret: Arc::new(secret) })
 }
 
 #[cfg(test)]
@@ -107,8 +95,7 @@ mod tests {
         let path = dir.path().join("token");
         std::fs::write(&path, content).unwrap();
         let read = TokenSource::new(&config::Token::File(path)).read();
-        read.map(|bearer| bearer.header.to_str().unwrap().to_owned())
-            .map_err(|error| error.to_string())
+        read.map(|bearer| bearer.header.to_str().unwrap().to_owned()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -132,10 +119,7 @@ mod tests {
             "canaré".as_bytes(),
         ] {
             let error = of_file(content).unwrap_err();
-            assert!(
-                error.contains("token file /") && !error.contains("cana"),
-                "{error}"
-            );
+            assert!(error.contains("token file /") && !error.contains("cana"), "{error}");
         }
         assert!(of_file(&[b'x'; 65 * 1024]).unwrap_err().contains("64 KiB"));
         assert!(of_file(&[b'x'; 64 * 1024]).is_ok());
@@ -143,9 +127,7 @@ mod tests {
 
     #[test]
     fn a_token_is_in_no_debug_output() {
-        let bearer = TokenSource::new(&config::Token::Inline(Secret::new("canary")))
-            .read()
-            .unwrap();
+        let bearer = TokenSource::new(&config::Token::Inline(Secret::new("canary"))).read().unwrap();
         assert_eq!(bearer.header, "Bearer canary");
         assert!(!format!("{bearer:?}").contains("canary"));
     }

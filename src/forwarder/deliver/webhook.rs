@@ -8,10 +8,7 @@ use std::{
 use bytes::Bytes;
 use reqwest::{
     Method, Url,
-    header::{
-        AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-        USER_AGENT,
-    },
+    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT},
 };
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
@@ -53,9 +50,7 @@ pub struct Request<'a> {
 /// Why there can be no client for a forwarder's configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
-    #[error(
-        "a uri must be http or https and must not carry a user name or password: use token or headers"
-    )]
+    #[error("a uri must be http or https and must not carry a user name or password: use token or headers")]
     Uri,
     #[error("{0} cannot be sent: a header's value must be one line of text")]
     Header(String),
@@ -90,16 +85,8 @@ impl Webhook {
                  remove tls.insecureSkipVerify"
             );
         }
-        let query = uri
-            .query()
-            .filter(|query| !query.is_empty())
-            .map(Secret::new);
-        let secrets = config
-            .headers
-            .iter()
-            .map(|(_, value)| value.clone())
-            .chain(query)
-            .collect();
+        let query = uri.query().filter(|query| !query.is_empty()).map(Secret::new);
+        let secrets = config.headers.iter().map(|(_, value)| value.clone()).chain(query).collect();
         Ok(Self {
             peer,
             method: config.method.clone(),
@@ -132,10 +119,7 @@ impl Webhook {
     /// Sends `request` once. Takes at most the configured timeout; safe to drop.
     pub async fn send(&self, request: Request<'_>) -> Answer {
         let deadline = Instant::now() + self.timeout;
-        let ready = match timeout_at(deadline, self.credentials.ready())
-            .await
-            .unwrap_or(Err(LocalError::Slow))
-        {
+        let ready = match timeout_at(deadline, self.credentials.ready()).await.unwrap_or(Err(LocalError::Slow)) {
             Ok(ready) => ready,
             Err(error) => return failed(FailureKind::Local, &self.peer, &error.to_string()),
         };
@@ -164,18 +148,11 @@ impl Webhook {
             self.credentials.token_was_refused();
         }
         let token = ready.bearer.as_ref().map(|bearer| bearer.secret.expose());
-        let secrets = token
-            .into_iter()
-            .chain(self.secrets.iter().map(Secret::expose));
+        let secrets = token.into_iter().chain(self.secrets.iter().map(Secret::expose));
         response::read(response, premature, deadline, secrets).await
     }
 
-    fn request(
-        &self,
-        request: &Request<'_>,
-        body: Frames,
-        ready: &Ready,
-    ) -> Result<reqwest::Request, WebhookError> {
+    fn request(&self, request: &Request<'_>, body: Frames, ready: &Ready) -> Result<reqwest::Request, WebhookError> {
         let mut built = reqwest::Request::new(self.method.clone(), self.uri.clone());
         *built.body_mut() = Some(reqwest::Body::wrap(body));
         let headers = built.headers_mut();
@@ -186,14 +163,9 @@ impl Webhook {
         if request.compressed {
             headers.insert(CONTENT_ENCODING, self.content_encoding.clone());
         }
-        let seconds = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         headers.insert(WEBHOOK_ID, value(&WEBHOOK_ID, request.batch_id)?);
-        headers.insert(
-            IDEMPOTENCY_KEY,
-            value(&IDEMPOTENCY_KEY, &format!("\"{}\"", request.batch_id))?,
-        );
+        headers.insert(IDEMPOTENCY_KEY, value(&IDEMPOTENCY_KEY, &format!("\"{}\"", request.batch_id))?);
         headers.insert(WEBHOOK_TIMESTAMP, seconds.into());
         headers.insert(BATCH, request.number.into());
         headers.insert(EVENTS, request.events.into());
@@ -225,9 +197,5 @@ fn value(name: &HeaderName, text: &str) -> Result<HeaderValue, WebhookError> {
 
 fn peer(uri: &Url) -> Option<String> {
     let scheme = Some(uri.scheme()).filter(|scheme| matches!(*scheme, "http" | "https"))?;
-    Some(format!(
-        "{scheme}://{}:{}",
-        uri.host_str()?,
-        uri.port_or_known_default()?
-    ))
+    Some(format!("{scheme}://{}:{}", uri.host_str()?, uri.port_or_known_default()?))
 }

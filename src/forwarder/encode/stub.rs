@@ -35,29 +35,14 @@ struct Body<'a> {
 impl Stub<'_> {
     /// `{"auditpost":{"stub":"line_too_long","event_id":…,"bytes":…,"sha256":…}}`
     pub(super) fn json(&self, out: &mut Vec<u8>) {
-        let Stub {
-            event_id,
-            bytes,
-            sha256,
-        } = *self;
-        let envelope = Envelope {
-            auditpost: Body {
-                stub: "line_too_long",
-                event_id,
-                bytes,
-                sha256,
-            },
-        };
-        serde_json::to_writer(out, &envelope)
-            .expect("a Vec takes every write and the stub is strings and a number");
+        let Stub { event_id, bytes, sha256 } = *self;
+        let envelope = Envelope { auditpost: Body { stub: "line_too_long", event_id, bytes, sha256 } };
+        serde_json::to_writer(out, &envelope).expect("a Vec takes every write and the stub is strings and a number");
     }
 
     /// The class id is `line_too_long`; the id is the `externalId` where it has room there.
     pub(super) fn cef(&self, product: &str, out: &mut Vec<u8>) {
-        let mut cef = CefWriter::begin(
-            out,
-            &header(product, "line_too_long", "Line too long", SEVERITY),
-        );
+        let mut cef = CefWriter::begin(out, &header(product, "line_too_long", "Line too long", SEVERITY));
         if !cef.pair_within("externalId", self.event_id, EXTERNAL_ID) {
             cef.pair("ad_event_id", self.event_id);
         }

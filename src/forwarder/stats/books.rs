@@ -97,10 +97,7 @@ impl Books {
         self.gap += tally.gaps;
         self.gap_bytes += tally.gap_bytes;
 
-        debug_assert!(
-            self.settled() <= self.read,
-            "more events settled than read: {self:?}"
-        );
+        debug_assert!(self.settled() <= self.read, "more events settled than read: {self:?}");
         self.read = self.read.max(self.settled());
     }
 
@@ -162,10 +159,7 @@ mod tests {
             (0..10).for_each(|_| tally.read_event(100));
             tally.filtered(1);
         });
-        assert_eq!(
-            (books.read(), books.bytes_read(), books.in_flight()),
-            (10, 1000, 9)
-        );
+        assert_eq!((books.read(), books.bytes_read(), books.in_flight()), (10, 1000, 9));
         enter(&mut books, |tally| {
             tally.delivered(5);
             tally.dead_lettered(2);
@@ -192,10 +186,7 @@ mod tests {
         });
         assert_eq!((books.read(), books.in_flight()), (10, 6));
         enter(&mut books, |tally| tally.read(8, 800));
-        assert_eq!(
-            (books.read(), books.bytes_read(), books.in_flight()),
-            (12, 1200, 8)
-        );
+        assert_eq!((books.read(), books.bytes_read(), books.in_flight()), (12, 1200, 8));
         enter(&mut books, |tally| tally.read(1, 100));
         assert_eq!((books.read(), books.bytes_read()), (13, 1300));
     }
@@ -208,10 +199,7 @@ mod tests {
             enter(&mut books, |tally| tally.returned(3, 30));
             enter(&mut books, |tally| tally.read(3, 30));
         }
-        assert_eq!(
-            (books.read(), books.bytes_read(), books.in_flight()),
-            (3, 30, 3)
-        );
+        assert_eq!((books.read(), books.bytes_read(), books.in_flight()), (3, 30, 3));
     }
 
     #[test]

@@ -10,17 +10,11 @@ pub struct Histogram {
 }
 
 /// Seconds, around the default timeout of 5 s.
-const SECONDS: &[f64] = &[
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-];
+const SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 /// Events, up to the default of `batch.maxEvents` and beyond.
-const EVENTS: &[f64] = &[
-    1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 10_000.0,
-];
+const EVENTS: &[f64] = &[1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 10_000.0];
 /// Bytes, up to the default of `batch.maxBytes` and beyond.
-const BYTES: &[f64] = &[
-    1e3, 4e3, 16e3, 64e3, 128e3, 256e3, 512e3, 1e6, 2e6, 4e6, 16e6,
-];
+const BYTES: &[f64] = &[1e3, 4e3, 16e3, 64e3, 128e3, 256e3, 512e3, 1e6, 2e6, 4e6, 16e6];
 
 impl Histogram {
     pub fn of_seconds() -> Self {
@@ -36,11 +30,7 @@ impl Histogram {
     }
 
     fn new(bounds: &'static [f64]) -> Self {
-        Self {
-            bounds,
-            counts: vec![0; bounds.len() + 1],
-            sum: 0.0,
-        }
+        Self { bounds, counts: vec![0; bounds.len() + 1], sum: 0.0 }
     }
 
     pub fn observe(&mut self, value: f64) {

@@ -97,10 +97,7 @@ impl ForwarderStats {
                 batch_events: Histogram::of_events(),
                 batch_raw_bytes: Histogram::of_bytes(),
                 batch_wire_bytes: Histogram::of_bytes(),
-                sources: sources
-                    .into_iter()
-                    .map(|name| SourceSnapshot::new(name.into()))
-                    .collect(),
+                sources: sources.into_iter().map(|name| SourceSnapshot::new(name.into())).collect(),
             }),
         }
     }
@@ -137,9 +134,7 @@ impl ForwarderStats {
     pub fn request(&self, code: &str, took: Duration) {
         let mut inner = self.lock();
         if !inner.requests.contains_key(code) {
-            inner
-                .requests
-                .insert(code.to_owned(), Histogram::of_seconds());
+            inner.requests.insert(code.to_owned(), Histogram::of_seconds());
         }
         if let Some(requests) = inner.requests.get_mut(code) {
             requests.observe(took.as_secs_f64());
@@ -177,14 +172,8 @@ impl ForwarderStats {
 }
 
 impl State {
-    pub const ALL: [Self; 6] = [
-        Self::Ready,
-        Self::BackingOff,
-        Self::Open,
-        Self::Held,
-        Self::Narrowing,
-        Self::Stopped,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Ready, Self::BackingOff, Self::Open, Self::Held, Self::Narrowing, Self::Stopped];
 
     /// As in metrics and on pages.
     pub fn name(self) -> &'static str {
@@ -215,12 +204,7 @@ impl Snapshot {
 
 impl SourceSnapshot {
     fn new(source: String) -> Self {
-        Self {
-            source,
-            books: Books::default(),
-            backlog_bytes: 0,
-            oldest_unsettled: None,
-        }
+        Self { source, books: Books::default(), backlog_bytes: 0, oldest_unsettled: None }
     }
 }
 
@@ -251,20 +235,9 @@ mod tests {
         tally.read_event(10);
         stats.enter("b", &tally);
         stats.enter("late", &tally);
-        let read: Vec<(String, u64)> = stats
-            .snapshot()
-            .sources
-            .into_iter()
-            .map(|entry| (entry.source, entry.books.read()))
-            .collect();
-        assert_eq!(
-            read,
-            [
-                ("a".to_owned(), 0),
-                ("b".to_owned(), 1),
-                ("late".to_owned(), 1)
-            ]
-        );
+        let read: Vec<(String, u64)> =
+            stats.snapshot().sources.into_iter().map(|entry| (entry.source, entry.books.read())).collect();
+        assert_eq!(read, [("a".to_owned(), 0), ("b".to_owned(), 1), ("late".to_owned(), 1)]);
     }
 
     #[test]
@@ -274,10 +247,7 @@ mod tests {
         stats.request("timeout", Duration::from_secs(5));
         stats.request("200", Duration::from_millis(50));
         let requests = stats.snapshot().requests;
-        assert_eq!(
-            (requests["200"].count(), requests["timeout"].count()),
-            (2, 1)
-        );
+        assert_eq!((requests["200"].count(), requests["timeout"].count()), (2, 1));
         assert!((requests["200"].sum() - 0.08).abs() < 1e-9);
     }
 }

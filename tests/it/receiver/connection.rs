@@ -7,9 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustls::{
-    RootCertStore, ServerConfig, ServerConnection, StreamOwned, server::WebPkiClientVerifier,
-};
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned, server::WebPkiClientVerifier};
 
 use super::{Delivery, Reply, Shared, reply::Act};
 use crate::{
@@ -47,11 +45,7 @@ impl<'a> Connection<'a> {
                 .ok()
                 .map(|tls| Stream::Tls(Box::new(StreamOwned::new(tls, stream)))),
         };
-        Self {
-            number,
-            stream: stream.map(BufReader::new),
-            shared,
-        }
+        Self { number, stream: stream.map(BufReader::new), shared }
     }
 
     /// Serves requests until either side ends the connection.
@@ -69,10 +63,7 @@ impl<'a> Connection<'a> {
         // The other handle goes first: a reset takes place when the last one is closed.
         self.shared.state.lock().unwrap().open.remove(&self.number);
         if matches!(next, Next::Reset) {
-            let _ = rustix::net::sockopt::set_socket_linger(
-                stream.get_ref().tcp(),
-                Some(Duration::ZERO),
-            );
+            let _ = rustix::net::sockopt::set_socket_linger(stream.get_ref().tcp(), Some(Duration::ZERO));
         } else {
             stream.get_mut().say_goodbye();
         }
@@ -180,9 +171,7 @@ impl<'a> Connection<'a> {
         let mut state = self.shared.state.lock().unwrap();
         let place = index.checked_sub(state.cleared);
         let mut forgotten = Delivery::new(self.number, Head::default());
-        let delivery = place
-            .and_then(|place| state.deliveries.get_mut(place))
-            .unwrap_or(&mut forgotten);
+        let delivery = place.and_then(|place| state.deliveries.get_mut(place)).unwrap_or(&mut forgotten);
         change(delivery);
         let delivery = delivery.clone();
         drop(state);
@@ -207,12 +196,7 @@ impl<'a> Connection<'a> {
 }
 
 /// Reads on until the body ends or `wire` has `limit` bytes.
-fn read_body(
-    stream: &mut BufReader<Stream>,
-    body: &mut Body,
-    wire: &mut Vec<u8>,
-    limit: usize,
-) -> io::Result<()> {
+fn read_body(stream: &mut BufReader<Stream>, body: &mut Body, wire: &mut Vec<u8>, limit: usize) -> io::Result<()> {
     while wire.len() < limit {
         match body {
             Body::Done | Body::Left(0) => break,
@@ -239,12 +223,7 @@ fn read_body(
     Ok(())
 }
 
-fn read_some(
-    stream: &mut BufReader<Stream>,
-    wire: &mut Vec<u8>,
-    limit: usize,
-    left: usize,
-) -> io::Result<usize> {
+fn read_some(stream: &mut BufReader<Stream>, wire: &mut Vec<u8>, limit: usize, left: usize) -> io::Result<usize> {
     let available = stream.fill_buf()?;
     let bytes = available.len().min(left).min(limit - wire.len());
     if bytes == 0 {
@@ -304,9 +283,8 @@ impl Write for Stream {
 
 pub(super) fn tls_config(identity: &Identity, clients: Option<&Authority>) -> Arc<ServerConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .unwrap();
+    let builder =
+        ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
     let builder = match clients {
         None => builder.with_no_client_auth(),
         Some(authority) => {
@@ -316,9 +294,5 @@ pub(super) fn tls_config(identity: &Identity, clients: Option<&Authority>) -> Ar
             builder.with_client_cert_verifier(verifier.build().unwrap())
         }
     };
-    Arc::new(
-        builder
-            .with_single_cert(identity.chain(), identity.key())
-            .unwrap(),
-    )
+    Arc::new(builder.with_single_cert(identity.chain(), identity.key()).unwrap())
 }

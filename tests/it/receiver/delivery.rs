@@ -75,9 +75,7 @@ impl Delivery {
 
     /// `Auditpost-Attempt`; 0 where there is none.
     pub fn attempt(&self) -> u64 {
-        self.header("auditpost-attempt")
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(0)
+        self.header("auditpost-attempt").and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 
     pub fn text(&self) -> String {

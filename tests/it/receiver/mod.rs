@@ -104,12 +104,7 @@ impl Receiver {
             next_connection: AtomicUsize::new(1),
         });
         let (addr, accepting) = accept_on(port, &shared);
-        Self {
-            shared,
-            addr,
-            scheme,
-            accepting: Some(accepting),
-        }
+        Self { shared, addr, scheme, accepting: Some(accepting) }
     }
 
     /// The webhook's address, by number.
@@ -157,25 +152,17 @@ impl Receiver {
 
     /// The lines of the deliveries that were answered 2xx, in order: what the receiver has.
     pub fn accepted_lines(&self) -> Vec<String> {
-        accepted(&self.state().deliveries)
-            .flat_map(Delivery::lines)
-            .collect()
+        accepted(&self.state().deliveries).flat_map(Delivery::lines).collect()
     }
 
     /// The batch ids of the deliveries that were answered 2xx, in order.
     pub fn accepted_ids(&self) -> Vec<String> {
-        accepted(&self.state().deliveries)
-            .map(|delivery| delivery.id().to_owned())
-            .collect()
+        accepted(&self.state().deliveries).map(|delivery| delivery.id().to_owned()).collect()
     }
 
     /// The batch ids of all requests, retries too.
     pub fn ids(&self) -> Vec<String> {
-        self.state()
-            .deliveries
-            .iter()
-            .map(|delivery| delivery.id().to_owned())
-            .collect()
+        self.state().deliveries.iter().map(|delivery| delivery.id().to_owned()).collect()
     }
 
     /// Forgets the requests so far.
@@ -200,21 +187,13 @@ impl Receiver {
     /// Waits until `n` lines were answered 2xx, and gives all accepted lines.
     pub fn wait_for_lines(&self, n: usize) -> Vec<String> {
         let deliveries = self.wait_until(&format!("{n} accepted lines"), PATIENCE, |deliveries| {
-            accepted(deliveries)
-                .map(Delivery::line_count)
-                .sum::<usize>()
-                >= n
+            accepted(deliveries).map(Delivery::line_count).sum::<usize>() >= n
         });
         accepted(&deliveries).flat_map(Delivery::lines).collect()
     }
 
     /// Waits until the requests are as the predicate wants them. Panics, and says what there is, after `limit`.
-    pub fn wait_until(
-        &self,
-        what: &str,
-        limit: Duration,
-        holds: impl Fn(&[Delivery]) -> bool,
-    ) -> Vec<Delivery> {
+    pub fn wait_until(&self, what: &str, limit: Duration, holds: impl Fn(&[Delivery]) -> bool) -> Vec<Delivery> {
         let end = Instant::now() + limit;
         let mut state = self.state();
         loop {

@@ -98,13 +98,7 @@ impl Reply {
     }
 
     fn act(act: Act) -> Self {
-        Self {
-            act,
-            delay: Duration::ZERO,
-            headers: Vec::new(),
-            body: Vec::new(),
-            close: None,
-        }
+        Self { act, delay: Duration::ZERO, headers: Vec::new(), body: Vec::new(), close: None }
     }
 
     /// The status that the sender will see, if it will see one.
@@ -125,9 +119,7 @@ impl Reply {
     /// How many bytes of the body to read before acting; `None` for all.
     pub(super) fn acts_after(&self) -> Option<usize> {
         match self.act {
-            Act::ResetMidBody(bytes) | Act::StallMidBody(bytes) | Act::Early(_, bytes) => {
-                Some(bytes)
-            }
+            Act::ResetMidBody(bytes) | Act::StallMidBody(bytes) | Act::Early(_, bytes) => Some(bytes),
             _ => None,
         }
     }

@@ -14,27 +14,19 @@ use crate::{
 
 fn connect(receiver: &Receiver) -> BufReader<TcpStream> {
     let stream = TcpStream::connect(receiver.addr()).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     BufReader::new(stream)
 }
 
 fn send(stream: &mut BufReader<impl Read + Write>, id: &str, body: &[u8]) -> io::Result<()> {
-    let head = format!(
-        "POST /ingest HTTP/1.1\r\nHost: x\r\nWebhook-Id: {id}\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
+    let head =
+        format!("POST /ingest HTTP/1.1\r\nHost: x\r\nWebhook-Id: {id}\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.get_mut().write_all(head.as_bytes())?;
     stream.get_mut().write_all(body)?;
     stream.get_mut().flush()
 }
 
-fn post(
-    stream: &mut BufReader<impl Read + Write>,
-    id: &str,
-    body: &[u8],
-) -> io::Result<(u16, Head, String)> {
+fn post(stream: &mut BufReader<impl Read + Write>, id: &str, body: &[u8]) -> io::Result<(u16, Head, String)> {
     send(stream, id, body)?;
     read_answer(stream)
 }
@@ -49,13 +41,7 @@ fn gzip(text: &str) -> Vec<u8> {
 fn it_follows_the_script_then_the_rule_and_records_decoded_bodies() {
     let receiver = Receiver::start();
     receiver.script([Reply::status(503).header("retry-after", "2")]);
-    receiver.rule(|delivery| {
-        Reply::status(if delivery.text().contains("bad") {
-            400
-        } else {
-            202
-        })
-    });
+    receiver.rule(|delivery| Reply::status(if delivery.text().contains("bad") { 400 } else { 202 }));
     let mut stream = connect(&receiver);
     let (status, head, _) = post(&mut stream, "a", &gzip("one\ntwo\n")).unwrap();
     assert_eq!((status, head.get("Retry-After")), (503, Some("2")));
@@ -67,10 +53,7 @@ fn it_follows_the_script_then_the_rule_and_records_decoded_bodies() {
     assert_eq!(receiver.accepted_ids(), ["a"]);
     assert_eq!(receiver.accepted_lines(), ["one", "two"]);
     assert_eq!(receiver.wait_for_lines(2).len(), 2);
-    assert_eq!(
-        (receiver.connections(), deliveries[2].answer),
-        (1, Some(400))
-    );
+    assert_eq!((receiver.connections(), deliveries[2].answer), (1, Some(400)));
     assert!(deliveries[0].wire.starts_with(&[0x1f, 0x8b]) && deliveries[0].complete);
 }
 
@@ -82,26 +65,14 @@ fn a_chunked_body_is_read_whole() {
     stream.get_mut().write_all(request.as_bytes()).unwrap();
     assert_eq!(read_answer(&mut stream).unwrap().0, 200);
     assert_eq!(receiver.accepted_lines(), ["one", "two"]);
-    assert_eq!(
-        post(&mut stream, "x", b"").unwrap().0,
-        200,
-        "the connection goes on"
-    );
+    assert_eq!(post(&mut stream, "x", b"").unwrap().0, 200, "the connection goes on");
 }
 
 #[test]
 fn a_reset_is_a_reset_and_not_an_end() {
     let receiver = Receiver::start();
-    receiver.script([
-        Reply::reset_mid_body(3),
-        Reply::reset_after_body(),
-        Reply::close_without_answer(),
-    ]);
-    for expected in [
-        Some(ErrorKind::ConnectionReset),
-        Some(ErrorKind::ConnectionReset),
-        None,
-    ] {
+    receiver.script([Reply::reset_mid_body(3), Reply::reset_after_body(), Reply::close_without_answer()]);
+    for expected in [Some(ErrorKind::ConnectionReset), Some(ErrorKind::ConnectionReset), None] {
         let mut stream = connect(&receiver);
         send(&mut stream, "x", b"123456").unwrap();
         let read = stream.read(&mut [0; 8]);
@@ -111,10 +82,7 @@ fn a_reset_is_a_reset_and_not_an_end() {
         }
     }
     let deliveries = receiver.wait_for_requests(3);
-    assert_eq!(
-        deliveries.iter().map(|d| d.complete).collect::<Vec<_>>(),
-        [false, true, true]
-    );
+    assert_eq!(deliveries.iter().map(|d| d.complete).collect::<Vec<_>>(), [false, true, true]);
     assert_eq!(deliveries[0].wire.len(), 3);
     assert!(deliveries.iter().all(|delivery| delivery.answer.is_none()));
 }
@@ -129,11 +97,7 @@ fn it_can_answer_before_the_body_has_come() {
     assert_eq!(read_answer(&mut stream).unwrap().0, 413);
     assert!(!receiver.deliveries()[0].finished);
     stream.get_mut().write_all(b"345").unwrap();
-    assert_eq!(
-        post(&mut stream, "next", b"x").unwrap().0,
-        200,
-        "the rest was read"
-    );
+    assert_eq!(post(&mut stream, "next", b"x").unwrap().0, 200, "the rest was read");
     assert_eq!(receiver.deliveries()[0].text(), "12345");
 }
 
@@ -145,11 +109,7 @@ fn it_stops_and_starts_on_the_same_port_and_keeps_the_record() {
     send(&mut stream, "x", b"1\n").unwrap();
     receiver.wait_for_requests(1);
     receiver.stop();
-    assert_eq!(
-        stream.read(&mut [0; 8]).unwrap(),
-        0,
-        "a hanging connection ends too"
-    );
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), 0, "a hanging connection ends too");
     let refused = TcpStream::connect(receiver.addr()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
 
@@ -173,10 +133,7 @@ fn it_can_delay_drip_and_close_late() {
     assert_eq!(post(&mut stream, "x", b"1").unwrap().0, 200);
     assert!(begin.elapsed() >= tenth);
     send(&mut stream, "x", b"1").unwrap();
-    assert_eq!(
-        Head::read(&mut stream).unwrap().unwrap().first_line,
-        "HTTP/1.1 204 Scripted"
-    );
+    assert_eq!(Head::read(&mut stream).unwrap().unwrap().first_line, "HTTP/1.1 204 Scripted");
     send(&mut stream, "x", b"1").unwrap();
     let hints = Head::read(&mut stream).unwrap().unwrap();
     assert!(hints.first_line.contains("103"));
@@ -218,11 +175,7 @@ fn it_speaks_tls_with_a_certificate_of_our_own_authority() {
     let mut stream = BufReader::new(rustls::StreamOwned::new(tls, tcp));
     assert_eq!(post(&mut stream, "x", b"1\n").unwrap().0, 200);
     assert_eq!(receiver.accepted_lines(), ["1"]);
-    assert!(
-        receiver
-            .url_at("localhost")
-            .starts_with("https://localhost:")
-    );
+    assert!(receiver.url_at("localhost").starts_with("https://localhost:"));
 }
 
 #[test]

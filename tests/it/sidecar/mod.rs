@@ -72,10 +72,7 @@ impl Sidecar {
 
     /// The same with further keys: lines of YAML at their own level.
     pub fn file_source_with(mut self, name: &str, include: &str, extra: &str) -> Self {
-        let item = format!(
-            "- name: {name}\n  kind: file\n  include: [\"{{dir}}/{include}\"]\n{}",
-            indent(extra)
-        );
+        let item = format!("- name: {name}\n  kind: file\n  include: [\"{{dir}}/{include}\"]\n{}", indent(extra));
         self.part(|sources, _, _| sources.push_str(&item));
         self
     }
@@ -133,13 +130,9 @@ impl Sidecar {
     pub fn yaml(&self) -> String {
         let text = match &self.config {
             Config::Text(text) => text.clone(),
-            Config::Parts {
-                sources,
-                forwarders,
-                top,
-            } => format!(
-                "stateDir: \"{{dir}}/state\"\n{top}sources:\n{sources}forwarders:\n{forwarders}"
-            ),
+            Config::Parts { sources, forwarders, top } => {
+                format!("stateDir: \"{{dir}}/state\"\n{top}sources:\n{sources}forwarders:\n{forwarders}")
+            }
         };
         text.replace("{dir}", &self.dir.path().display().to_string())
     }
@@ -159,11 +152,7 @@ impl Sidecar {
 
     fn part(&mut self, change: impl FnOnce(&mut String, &mut String, &mut String)) {
         match &mut self.config {
-            Config::Parts {
-                sources,
-                forwarders,
-                top,
-            } => change(sources, forwarders, top),
+            Config::Parts { sources, forwarders, top } => change(sources, forwarders, top),
             Config::Text(_) => panic!("the configuration was given whole"),
         }
     }

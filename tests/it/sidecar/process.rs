@@ -35,23 +35,14 @@ struct Output {
 
 impl Process {
     pub(super) fn start(dir: &Path, env: &[(String, String)], args: &[&OsStr]) -> Self {
-        let mut child = command(dir, env)
-            .args(args)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command(dir, env).args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let output = Arc::new(Output::default());
         let stderr = child.stderr.take().unwrap();
         let reader = {
             let output = output.clone();
             thread::spawn(move || output.collect(BufReader::new(stderr)))
         };
-        Self {
-            child,
-            output,
-            reader: Some(reader),
-        }
+        Self { child, output, reader: Some(reader) }
     }
 
     fn signal(&self, signal: Signal) {
@@ -77,9 +68,7 @@ impl Process {
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();
         }
-        status
-            .code()
-            .unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+        status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
     }
 }
 
@@ -94,11 +83,7 @@ impl Output {
     fn collect(&self, mut stderr: impl BufRead) {
         let mut line = Vec::new();
         while stderr.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-            self.text
-                .lock()
-                .unwrap()
-                .0
-                .push_str(&String::from_utf8_lossy(&line));
+            self.text.lock().unwrap().0.push_str(&String::from_utf8_lossy(&line));
             self.more.notify_all();
             line.clear();
         }
@@ -179,26 +164,22 @@ impl Sidecar {
     pub fn wait_for_log(&self, text: &str) {
         self.running()
             .output
-            .wait_for(&format!("{text:?} in the diagnostics"), |said| {
-                said.contains(text).then_some(())
-            });
+            .wait_for(&format!("{text:?} in the diagnostics"), |said| said.contains(text).then_some(()));
     }
 
     /// Where the admin pages are; waits until it listens.
     pub fn admin(&self) -> SocketAddr {
         self.running().output.wait_for("the admin address", |said| {
             let line = said.lines().find(|line| line.contains("admin listening"))?;
-            let (_, addr) = line
-                .split_once("addr=")
-                .or_else(|| line.split_once("\"addr\":\""))?;
+            let (_, addr) = line.split_once("addr=").or_else(|| line.split_once("\"addr\":\""))?;
             addr.split(['"', ' ', ',', '}']).next()?.parse().ok()
         })
     }
 
     /// `GET path` of the admin pages: the status and the body.
     pub fn get(&self, path: &str) -> (u16, String) {
-        let (status, _, body) = http::get(self.admin(), path)
-            .unwrap_or_else(|error| self.fail(&format!("{path}: {error}")));
+        let (status, _, body) =
+            http::get(self.admin(), path).unwrap_or_else(|error| self.fail(&format!("{path}: {error}")));
         (status, body)
     }
 
@@ -265,17 +246,8 @@ impl Sidecar {
 }
 
 /// Runs the binary to its end; kills it after the time limit.
-pub(super) fn run_to_end(
-    dir: &Path,
-    env: &[(String, String)],
-    args: &[&str],
-) -> (i32, String, String) {
-    let mut child = command(dir, env)
-        .args(args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+pub(super) fn run_to_end(dir: &Path, env: &[(String, String)], args: &[&str]) -> (i32, String, String) {
+    let mut child = command(dir, env).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let stdout = child.stdout.take().unwrap();
     let stdout = thread::spawn(move || std::io::read_to_string(stdout).unwrap());
     let stderr = child.stderr.take().unwrap();
@@ -284,11 +256,7 @@ pub(super) fn run_to_end(
         let output = output.clone();
         thread::spawn(move || output.collect(BufReader::new(stderr)))
     };
-    let mut process = Process {
-        child,
-        output,
-        reader: Some(reader),
-    };
+    let mut process = Process { child, output, reader: Some(reader) };
     let status = process.wait();
     (status, stdout.join().unwrap(), process.said())
 }

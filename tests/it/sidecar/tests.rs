@@ -13,11 +13,7 @@ fn it_runs_the_real_binary() {
 fn the_parts_make_one_configuration() {
     let sidecar = Sidecar::new()
         .file_source_with("app", "logs/*.ndjson", "scanInterval: 50ms")
-        .forwarder(
-            "siem",
-            "http://127.0.0.1:1/",
-            "timeout: 1s\nbatch: {maxAge: 50ms}",
-        )
+        .forwarder("siem", "http://127.0.0.1:1/", "timeout: 1s\nbatch: {maxAge: 50ms}")
         .top("drainTimeout: 1s");
     let dir = sidecar.path("").display().to_string();
     let dir = dir.trim_end_matches('/');

@@ -20,25 +20,14 @@ struct Story {
 impl Story {
     fn new() -> Self {
         let now = Instant::now();
-        let retry = Retry {
-            initial: SECOND,
-            max: MINUTE,
-        };
-        Self {
-            health: Health::new(retry, ProbeIntervals::default(), Rng::with_seed(3), now),
-            now,
-            batch: 1,
-        }
+        let retry = Retry { initial: SECOND, max: MINUTE };
+        Self { health: Health::new(retry, ProbeIntervals::default(), Rng::with_seed(3), now), now, batch: 1 }
     }
 
     fn get(&mut self, answer: &Answer) -> (Act, Option<Notice>) {
-        let attempt = Attempt {
-            batch: self.batch,
-            begun: self.now,
-        };
+        let attempt = Attempt { batch: self.batch, begun: self.now };
         self.now += SECOND / 10;
-        self.health
-            .on_answer(attempt, judge(answer, &[]), answer, self.now)
+        self.health.on_answer(attempt, judge(answer, &[]), answer, self.now)
     }
 
     fn act(&mut self, answer: &Answer) -> Act {
@@ -68,28 +57,15 @@ impl Story {
 }
 
 fn status(code: u16) -> Answer {
-    Answer::Status {
-        code,
-        retry_after: None,
-        excerpt: String::new(),
-        premature: false,
-    }
+    Answer::Status { code, retry_after: None, excerpt: String::new(), premature: false }
 }
 
 fn asks(code: u16, wait: Duration) -> Answer {
-    Answer::Status {
-        code,
-        retry_after: Some(wait),
-        excerpt: String::new(),
-        premature: false,
-    }
+    Answer::Status { code, retry_after: Some(wait), excerpt: String::new(), premature: false }
 }
 
 fn failed(kind: FailureKind) -> Answer {
-    Answer::Failed {
-        kind,
-        text: kind.label().to_owned(),
-    }
+    Answer::Failed { kind, text: kind.label().to_owned() }
 }
 
 #[test]
@@ -102,10 +78,7 @@ fn a_transient_failure_backs_off_and_a_success_ends_it() {
     story.wait_out();
     assert_eq!(story.health.may_send(story.now), SendAllowance::Yes);
     let (act, notice) = story.get(&status(200));
-    assert_eq!(
-        (act, story.state(), story.health.failures()),
-        (Act::Settle, State::Ready, 0)
-    );
+    assert_eq!((act, story.state(), story.health.failures()), (Act::Settle, State::Ready, 0));
     assert!(matches!(notice, Some(Notice::Recovered { .. })));
     assert_eq!(story.health.cause(), "");
 }
@@ -115,10 +88,7 @@ fn five_failures_in_a_row_leave_one_request_at_a_time() {
     let mut story = Story::new();
     for failure in 1..5 {
         story.wait_out().get(&status(500));
-        assert_eq!(
-            (story.state(), story.health.failures()),
-            (State::BackingOff, failure)
-        );
+        assert_eq!((story.state(), story.health.failures()), (State::BackingOff, failure));
     }
     let (_, notice) = story.wait_out().get(&status(500));
     assert_eq!(story.state(), State::Open);
@@ -157,11 +127,7 @@ fn there_is_no_last_attempt_and_no_wait_beyond_the_cap() {
 fn sporadic_failures_never_open_it() {
     let mut story = Story::new();
     for round in 0..1000 {
-        let answer = if round % 5 == 4 {
-            status(200)
-        } else {
-            status(503)
-        };
+        let answer = if round % 5 == 4 { status(200) } else { status(503) };
         story.wait_out().get(&answer);
         assert_ne!(story.state(), State::Open);
     }
@@ -194,49 +160,26 @@ fn requests_that_were_on_their_way_together_fail_as_one() {
     for batch in 0..8 {
         story.after(SECOND / 100);
         let answer = status(503);
-        story
-            .health
-            .on_answer(Attempt { batch, begun }, Verdict::Retry, &answer, story.now);
+        story.health.on_answer(Attempt { batch, begun }, Verdict::Retry, &answer, story.now);
     }
-    assert_eq!(
-        (story.health.failures(), story.state()),
-        (1, State::BackingOff)
-    );
+    assert_eq!((story.health.failures(), story.state()), (1, State::BackingOff));
 }
 
 #[test]
 fn a_connection_closed_while_idle_is_replaced_once_without_counting() {
     let mut story = Story::new();
-    assert_eq!(
-        story.act(&failed(FailureKind::Closed)),
-        Act::Keep,
-        "there was no connection to be closed"
-    );
+    assert_eq!(story.act(&failed(FailureKind::Closed)), Act::Keep, "there was no connection to be closed");
     story.wait_out().get(&status(200));
     for _ in 0..1000 {
-        assert_eq!(
-            story.get(&failed(FailureKind::Closed)),
-            (Act::AgainAtOnce, None)
-        );
+        assert_eq!(story.get(&failed(FailureKind::Closed)), (Act::AgainAtOnce, None));
         assert_eq!((story.state(), story.health.failures()), (State::Ready, 0));
         assert_eq!(story.act(&status(200)), Act::Settle);
     }
-    assert_eq!(
-        story.act(&failed(FailureKind::Reset { sending: false })),
-        Act::AgainAtOnce
-    );
-    assert_eq!(
-        story.act(&failed(FailureKind::Closed)),
-        Act::Keep,
-        "the new connection failed as well"
-    );
+    assert_eq!(story.act(&failed(FailureKind::Reset { sending: false })), Act::AgainAtOnce);
+    assert_eq!(story.act(&failed(FailureKind::Closed)), Act::Keep, "the new connection failed as well");
     assert_eq!(story.state(), State::BackingOff);
     assert_eq!(story.wait_out().act(&status(200)), Act::Settle);
-    assert_eq!(
-        story.act(&failed(FailureKind::Timeout)),
-        Act::Keep,
-        "that is no closed connection"
-    );
+    assert_eq!(story.act(&failed(FailureKind::Timeout)), Act::Keep, "that is no closed connection");
 }
 
 #[test]
@@ -249,11 +192,7 @@ fn three_resets_of_one_batch_while_it_was_sent_make_it_suspect() {
     assert_eq!(story.wait_out().act(&reset), Act::Keep, "another batch");
     story.batch = 1;
     assert_eq!(story.wait_out().act(&reset), Act::Halve { said: false });
-    assert_ne!(
-        story.wait(),
-        Duration::ZERO,
-        "its halves wait like any other"
-    );
+    assert_ne!(story.wait(), Duration::ZERO, "its halves wait like any other");
     assert_eq!(story.wait_out().act(&reset), Act::Keep, "counted anew");
 }
 
@@ -261,12 +200,7 @@ fn three_resets_of_one_batch_while_it_was_sent_make_it_suspect() {
 fn resets_after_the_body_or_with_a_status_between_make_nothing_suspect() {
     let mut story = Story::new();
     for _ in 0..9 {
-        assert_eq!(
-            story
-                .wait_out()
-                .act(&failed(FailureKind::Reset { sending: false })),
-            Act::Keep
-        );
+        assert_eq!(story.wait_out().act(&failed(FailureKind::Reset { sending: false })), Act::Keep);
     }
     let reset = failed(FailureKind::Reset { sending: true });
     for answer in [&reset, &reset, &status(503)] {

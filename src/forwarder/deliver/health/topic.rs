@@ -32,9 +32,7 @@ impl Health {
     /// a later answer if it is still true then.
     pub(super) fn tell(&mut self, now: Instant) -> Option<Notice> {
         let topic = Topic::of(self.phase);
-        self.told
-            .lately
-            .retain(|(_, when)| now.saturating_duration_since(*when) < AT_MOST_EVERY);
+        self.told.lately.retain(|(_, when)| now.saturating_duration_since(*when) < AT_MOST_EVERY);
         if topic == self.told.last || self.told.lately.iter().any(|(told, _)| *told == topic) {
             return None;
         }
@@ -47,24 +45,15 @@ impl Health {
         let cause = self.cause.clone();
         let left = |until: Instant| until.saturating_duration_since(now);
         Some(match self.phase {
-            Phase::Ready => Notice::Recovered {
-                after: now.saturating_duration_since(troubled_since.unwrap_or(now)),
-            },
-            Phase::BackingOff { until } => Notice::Failing {
-                cause,
-                retry_in: left(until),
-            },
+            Phase::Ready => Notice::Recovered { after: now.saturating_duration_since(troubled_since.unwrap_or(now)) },
+            Phase::BackingOff { until } => Notice::Failing { cause, retry_in: left(until) },
             Phase::Open { until } => Notice::Open {
                 cause,
                 failures: self.failures,
                 failing_for: now.saturating_duration_since(self.failing_since.unwrap_or(now)),
                 retry_in: left(until),
             },
-            Phase::Held { why, until } => Notice::Held {
-                why,
-                cause,
-                probe_in: left(until),
-            },
+            Phase::Held { why, until } => Notice::Held { why, cause, probe_in: left(until) },
         })
     }
 }

@@ -17,21 +17,14 @@ async fn knowing(token: &'static str) -> Peer {
         while let Some(request) = read_request(&mut stream).await {
             let known = request.header("authorization") == Some(&format!("Bearer {token}"));
             let refusal = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
-            stream
-                .write_all(if known { OK } else { refusal }.as_bytes())
-                .await
-                .unwrap();
+            stream.write_all(if known { OK } else { refusal }.as_bytes()).await.unwrap();
         }
     })
     .await
 }
 
 fn with_token_file(uri: &str, path: &std::path::Path) -> Webhook {
-    Webhook::new(&Forwarder {
-        token: Some(Token::File(path.to_owned())),
-        ..forwarder(uri)
-    })
-    .unwrap()
+    Webhook::new(&Forwarder { token: Some(Token::File(path.to_owned())), ..forwarder(uri) }).unwrap()
 }
 
 /// Sends until the answer is `wanted`; a change of a file may take a second to be noticed.
@@ -70,11 +63,7 @@ async fn a_token_that_is_replaced_before_it_is_refused_is_noticed() {
     assert!(!webhook.files_have_changed().await);
     fs::write(&path, "next").unwrap();
     assert!(webhook.files_have_changed().await);
-    assert_eq!(
-        send(&webhook).await.code(),
-        Some(401),
-        "seen, so read at once"
-    );
+    assert_eq!(send(&webhook).await.code(), Some(401), "seen, so read at once");
 }
 
 #[tokio::test]
@@ -83,45 +72,22 @@ async fn a_token_file_that_is_away_holds_without_a_request_and_mends_itself() {
     let path = dir.path().join("token");
     let peer = knowing("new").await;
     let webhook = with_token_file(&peer.uri(), &path);
-    assert!(
-        webhook
-            .check()
-            .await
-            .unwrap_err()
-            .to_string()
-            .contains("token file")
-    );
+    assert!(webhook.check().await.unwrap_err().to_string().contains("token file"));
     for content in [None, Some(""), Some("two\nlines")] {
-        content
-            .iter()
-            .for_each(|content| fs::write(&path, content).unwrap());
+        content.iter().for_each(|content| fs::write(&path, content).unwrap());
         let answer = send(&webhook).await;
-        assert_eq!(
-            (kind(&answer), verdict(&answer)),
-            (FailureKind::Local, Verdict::Hold),
-            "{answer:?}"
-        );
+        assert_eq!((kind(&answer), verdict(&answer)), (FailureKind::Local, Verdict::Hold), "{answer:?}");
         assert!(text(&answer).contains("token file /"), "{answer:?}");
-        assert!(
-            !webhook.files_have_changed().await,
-            "nothing to try again for"
-        );
+        assert!(!webhook.files_have_changed().await, "nothing to try again for");
     }
     assert_eq!(peer.connections(), 0);
     fs::write(&path, "new").unwrap();
     assert!(webhook.files_have_changed().await);
     assert_eq!(send(&webhook).await.code(), Some(200));
     fs::remove_file(&path).unwrap();
-    until(&webhook, |answer| {
-        answer.failure() == Some(FailureKind::Local)
-    })
-    .await;
+    until(&webhook, |answer| answer.failure() == Some(FailureKind::Local)).await;
     let answer = send(&webhook).await;
-    assert_eq!(
-        kind(&answer),
-        FailureKind::Local,
-        "the token that was taken away is not used again"
-    );
+    assert_eq!(kind(&answer), FailureKind::Local, "the token that was taken away is not used again");
 }
 
 #[tokio::test]
@@ -133,10 +99,7 @@ async fn a_ca_file_that_is_replaced_is_trusted_without_a_restart() {
     let webhook = Webhook::new(&config).unwrap();
     assert_eq!(kind(&send(&webhook).await), FailureKind::TlsCertificate);
     fs::write(old.file(), "half of a fi").unwrap();
-    until(&webhook, |answer| {
-        answer.failure() == Some(FailureKind::Local)
-    })
-    .await;
+    until(&webhook, |answer| answer.failure() == Some(FailureKind::Local)).await;
     fs::write(old.file(), new.pem()).unwrap();
     assert_eq!(send(&webhook).await.code(), Some(200));
 }

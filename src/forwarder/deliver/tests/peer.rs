@@ -40,11 +40,7 @@ impl Peer {
                 tokio::spawn(script(stream));
             }
         });
-        Self {
-            address,
-            connections,
-            task,
-        }
+        Self { address, connections, task }
     }
 
     /// Reads each request and answers with the same bytes.
@@ -87,10 +83,7 @@ pub(super) struct Received {
 
 impl Received {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        let line = self
-            .head
-            .lines()
-            .find(|line| line.to_lowercase().starts_with(&format!("{name}:")))?;
+        let line = self.head.lines().find(|line| line.to_lowercase().starts_with(&format!("{name}:")))?;
         Some(line[name.len() + 1..].trim())
     }
 }
@@ -101,10 +94,7 @@ pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Optio
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
     }
-    let mut received = Received {
-        head: String::from_utf8(head).unwrap(),
-        body: Vec::new(),
-    };
+    let mut received = Received { head: String::from_utf8(head).unwrap(), body: Vec::new() };
     let length = received.header("content-length")?.parse().unwrap();
     received.body.resize(length, 0);
     stream.read_exact(&mut received.body).await.ok()?;
@@ -123,11 +113,7 @@ pub(super) fn reset(stream: TcpStream) {
 }
 
 /// Writes for as long as the other side takes it.
-pub(super) async fn flood(
-    stream: &mut (impl AsyncWrite + Unpin),
-    chunk: &[u8],
-    times: usize,
-) -> usize {
+pub(super) async fn flood(stream: &mut (impl AsyncWrite + Unpin), chunk: &[u8], times: usize) -> usize {
     for sent in 0..times {
         if stream.write_all(chunk).await.is_err() {
             return sent;

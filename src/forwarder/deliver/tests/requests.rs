@@ -33,38 +33,16 @@ async fn a_request_has_exactly_the_headers_that_are_promised() {
     let mut config = forwarder(&peer.uri());
     config.token = Some(Token::Inline(Secret::new("s3cret")));
     config.headers = vec![(HeaderName::from_static("x-tenant"), Secret::new("acme"))];
-    let before = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
-    let request = Request {
-        compressed: true,
-        ..batch("not really gzip")
-    };
+    let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let request = Request { compressed: true, ..batch("not really gzip") };
     let answer = Webhook::new(&config).unwrap().send(request).await;
-    assert_eq!(
-        answer,
-        Answer::Status {
-            code: 200,
-            retry_after: None,
-            excerpt: String::new(),
-            premature: false
-        }
-    );
+    assert_eq!(answer, Answer::Status { code: 200, retry_after: None, excerpt: String::new(), premature: false });
 
     let request = received.recv().await.unwrap();
     assert_eq!(request.body, b"not really gzip");
-    let timestamp: u64 = request
-        .header("webhook-timestamp")
-        .unwrap()
-        .parse()
-        .unwrap();
+    let timestamp: u64 = request.header("webhook-timestamp").unwrap().parse().unwrap();
     assert!((before..before + 5).contains(&timestamp));
-    let mut lines: Vec<_> = request
-        .head
-        .lines()
-        .filter(|line| !line.is_empty())
-        .collect();
+    let mut lines: Vec<_> = request.head.lines().filter(|line| !line.is_empty()).collect();
     assert_eq!(lines.remove(0), "POST /ingest?key=canary-query HTTP/1.1");
     lines.sort_unstable();
     let timestamp = format!("webhook-timestamp: {timestamp}");
@@ -95,14 +73,9 @@ async fn configured_headers_win_over_defaults_and_no_coding_is_named_without_com
     let (peer, mut received) = recording().await;
     let mut config = forwarder(&peer.uri());
     config.method = Method::PUT;
-    config.headers = [
-        ("content-type", "text/x"),
-        ("authorization", "Splunk abc"),
-        ("x-many", "1"),
-        ("x-many", "2"),
-    ]
-    .map(|(name, value)| (HeaderName::from_static(name), Secret::new(value)))
-    .into();
+    config.headers = [("content-type", "text/x"), ("authorization", "Splunk abc"), ("x-many", "1"), ("x-many", "2")]
+        .map(|(name, value)| (HeaderName::from_static(name), Secret::new(value)))
+        .into();
     send(&Webhook::new(&config).unwrap()).await;
     let request = received.recv().await.unwrap();
     assert!(request.head.starts_with("PUT /ingest"));
@@ -115,35 +88,19 @@ async fn configured_headers_win_over_defaults_and_no_coding_is_named_without_com
 
 #[test]
 fn a_uri_with_a_password_and_a_header_of_two_lines_are_refused() {
-    for uri in [
-        "http://user:pass@localhost/",
-        "http://user@localhost/",
-        "ftp://localhost/",
-    ] {
-        assert!(
-            matches!(Webhook::new(&forwarder(uri)), Err(WebhookError::Uri)),
-            "{uri}"
-        );
+    for uri in ["http://user:pass@localhost/", "http://user@localhost/", "ftp://localhost/"] {
+        assert!(matches!(Webhook::new(&forwarder(uri)), Err(WebhookError::Uri)), "{uri}");
     }
     let mut config = forwarder("http://localhost/");
-    config.headers = vec![(
-        HeaderName::from_static("x-a"),
-        Secret::new("canary\r\nx-b: 2"),
-    )];
+    config.headers = vec![(HeaderName::from_static("x-a"), Secret::new("canary\r\nx-b: 2"))];
     let error = Webhook::new(&config).err().unwrap().to_string();
-    assert!(
-        error.contains("x-a") && !error.contains("canary"),
-        "{error}"
-    );
+    assert!(error.contains("x-a") && !error.contains("canary"), "{error}");
 }
 
 #[tokio::test]
 async fn a_connection_is_used_again_whatever_the_size_of_the_answer_within_bounds() {
     let body = "x".repeat(40_000);
-    let peer = Peer::answering(format!(
-        "HTTP/1.1 200 OK\r\ncontent-length: 40000\r\n\r\n{body}"
-    ))
-    .await;
+    let peer = Peer::answering(format!("HTTP/1.1 200 OK\r\ncontent-length: 40000\r\n\r\n{body}")).await;
     let webhook = webhook(&peer.uri());
     for _ in 0..5 {
         assert_eq!(send(&webhook).await.code(), Some(200));
@@ -163,45 +120,29 @@ async fn a_redirect_is_never_followed_and_the_token_goes_nowhere_else() {
         let mut config = forwarder(&peer.uri());
         config.token = Some(Token::Inline(Secret::new("canary")));
         let answer = send(&Webhook::new(&config).unwrap()).await;
-        assert_eq!(
-            (answer.code(), verdict(&answer)),
-            (Some(code), Verdict::Hold)
-        );
+        assert_eq!((answer.code(), verdict(&answer)), (Some(code), Verdict::Hold));
         assert_eq!(peer.connections(), 1);
     }
     assert_eq!(elsewhere.connections(), 0);
     let upgrade = "HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n";
     let answer = send(&webhook(&Peer::answering(upgrade).await.uri())).await;
-    assert_eq!(
-        (answer.code(), verdict(&answer)),
-        (Some(101), Verdict::Hold)
-    );
+    assert_eq!((answer.code(), verdict(&answer)), (Some(101), Verdict::Hold));
 }
 
 #[tokio::test]
 async fn a_secret_that_is_echoed_is_not_repeated() {
     let peer = Peer::start(|mut stream| async move {
         let request = read_request(&mut stream).await.unwrap();
-        let head = format!(
-            "HTTP/1.1 500 Oops\r\ncontent-length: {}\r\n\r\n{}",
-            request.head.len(),
-            request.head
-        );
+        let head = format!("HTTP/1.1 500 Oops\r\ncontent-length: {}\r\n\r\n{}", request.head.len(), request.head);
         stream.write_all(head.as_bytes()).await.unwrap();
     })
     .await;
     let mut config = forwarder(&peer.uri());
     config.token = Some(Token::Inline(Secret::new("canary-token")));
-    config.headers = vec![(
-        HeaderName::from_static("x-key"),
-        Secret::new("canary-header"),
-    )];
+    config.headers = vec![(HeaderName::from_static("x-key"), Secret::new("canary-header"))];
     let answer = send(&Webhook::new(&config).unwrap()).await;
     let said = format!("{answer} {answer:?}");
-    assert!(
-        said.contains("POST /ingest?[redacted]") && said.contains("Bearer [redacted]"),
-        "{said}"
-    );
+    assert!(said.contains("POST /ingest?[redacted]") && said.contains("Bearer [redacted]"), "{said}");
     assert!(!said.contains("canary"), "{said}");
 }
 
@@ -235,8 +176,5 @@ async fn retry_after_is_read_with_the_answers_own_date() {
     )
     .await;
     let answer = send(&webhook(&peer.uri())).await;
-    assert_eq!(
-        (answer.retry_after(), verdict(&answer)),
-        (Some(Duration::from_secs(7)), Verdict::Retry)
-    );
+    assert_eq!((answer.retry_after(), verdict(&answer)), (Some(Duration::from_secs(7)), Verdict::Retry));
 }

@@ -3,8 +3,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    date_time_ymd,
 };
 use rustls::{
     RootCertStore, ServerConfig,
@@ -64,10 +64,7 @@ impl Authority {
         change(&mut params);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        Issued {
-            chain: certificate.pem(),
-            key: key.serialize_pem(),
-        }
+        Issued { chain: certificate.pem(), key: key.serialize_pem() }
     }
 
     /// A client certificate in files.
@@ -79,39 +76,27 @@ impl Authority {
         let at = |name: &str| self.dir.path().join(name);
         std::fs::write(at("client.pem"), issued.chain).unwrap();
         std::fs::write(at("client.key"), issued.key).unwrap();
-        ClientCertificate {
-            cert_file: at("client.pem"),
-            key_file: at("client.key"),
-        }
+        ClientCertificate { cert_file: at("client.pem"), key_file: at("client.key") }
     }
 }
 
 impl Issued {
     pub(super) fn server(&self, clients: Option<&Authority>) -> ServerConfig {
         let provider = Arc::new(ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions();
+        let builder =
+            ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
         let builder = match clients {
             None => builder.unwrap().with_no_client_auth(),
             Some(authority) => {
                 let mut roots = RootCertStore::empty();
                 roots.add(authority.issuer.der().clone()).unwrap();
                 let verifier =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                        .build()
-                        .unwrap();
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
                 builder.unwrap().with_client_cert_verifier(verifier)
             }
         };
-        let chain = CertificateDer::pem_slice_iter(self.chain.as_bytes())
-            .map(Result::unwrap)
-            .collect();
-        builder
-            .with_single_cert(
-                chain,
-                PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap(),
-            )
-            .unwrap()
+        let chain = CertificateDer::pem_slice_iter(self.chain.as_bytes()).map(Result::unwrap).collect();
+        builder.with_single_cert(chain, PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap()).unwrap()
     }
 }
 
@@ -142,10 +127,7 @@ async fn serve(acceptor: TlsAcceptor, stream: TcpStream) {
 }
 
 fn trusting(peer: &Peer, host: &str, authority: &Authority) -> Forwarder {
-    let mut config = forwarder(&format!(
-        "https://{host}:{}/secret?key=canary",
-        peer.address.port()
-    ));
+    let mut config = forwarder(&format!("https://{host}:{}/secret?key=canary", peer.address.port()));
     config.tls.ca_file = Some(authority.file());
     config
 }
@@ -163,12 +145,7 @@ async fn a_certificate_of_the_given_ca_is_trusted_by_name_and_by_address() {
         assert_eq!(send(&webhook).await.code(), Some(200));
     }
     assert_eq!(peer.connections(), 1, "one handshake");
-    assert_eq!(
-        answer(&trusting(&peer, "localhost", &authority))
-            .await
-            .code(),
-        Some(200)
-    );
+    assert_eq!(answer(&trusting(&peer, "localhost", &authority)).await.code(), Some(200));
 }
 
 #[tokio::test]
@@ -179,47 +156,20 @@ async fn each_bad_certificate_holds_and_says_what_is_wrong() {
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2021, 2, 3);
     });
-    let future = authority.issue_with(&["127.0.0.1"], |params| {
-        params.not_before = date_time_ymd(2900, 1, 1)
-    });
+    let future = authority.issue_with(&["127.0.0.1"], |params| params.not_before = date_time_ymd(2900, 1, 1));
     for (issued, expected) in [
-        (
-            expired,
-            "expired at 2021-02-03T00:00:00Z; our clock says 20",
-        ),
-        (
-            future,
-            "valid only from 2900-01-01T00:00:00Z; our clock says 20",
-        ),
-        (
-            other.issue(&["127.0.0.1"]),
-            "a CA that we do not trust; if it is your own CA, name it in tls.caFile",
-        ),
-        (
-            namesake.issue(&["127.0.0.1"]),
-            "not signed by the CA that it names",
-        ),
-        (
-            authority.issue(&["siem.example.com"]),
-            "not for 127.0.0.1 but for",
-        ),
+        (expired, "expired at 2021-02-03T00:00:00Z; our clock says 20"),
+        (future, "valid only from 2900-01-01T00:00:00Z; our clock says 20"),
+        (other.issue(&["127.0.0.1"]), "a CA that we do not trust; if it is your own CA, name it in tls.caFile"),
+        (namesake.issue(&["127.0.0.1"]), "not signed by the CA that it names"),
+        (authority.issue(&["siem.example.com"]), "not for 127.0.0.1 but for"),
     ] {
         let peer = serving(issued.server(None)).await;
         let answer = answer(&trusting(&peer, "127.0.0.1", &authority)).await;
-        assert_eq!(
-            (kind(&answer), verdict(&answer)),
-            (FailureKind::TlsCertificate, Verdict::Hold),
-            "{answer:?}"
-        );
+        assert_eq!((kind(&answer), verdict(&answer)), (FailureKind::TlsCertificate, Verdict::Hold), "{answer:?}");
         let said = text(&answer);
-        assert!(
-            said.contains(expected) && !said.contains("canary") && !said.contains("secret"),
-            "{said}"
-        );
-        assert!(
-            said.starts_with(&format!("https://{}: ", peer.address)),
-            "{said}"
-        );
+        assert!(said.contains(expected) && !said.contains("canary") && !said.contains("secret"), "{said}");
+        assert!(said.starts_with(&format!("https://{}: ", peer.address)), "{said}");
     }
 }
 
@@ -239,24 +189,14 @@ async fn a_client_certificate_is_shown_where_it_is_wanted() {
     let peer = serving(authority.issue(&["127.0.0.1"]).server(Some(&authority))).await;
     let mut config = trusting(&peer, "127.0.0.1", &authority);
     let without = answer(&config).await;
-    assert_eq!(
-        (kind(&without), verdict(&without)),
-        (FailureKind::TlsCertificate, Verdict::Hold),
-        "{without:?}"
-    );
-    assert!(
-        text(&without).contains("wants a client certificate: set tls.certFile and tls.keyFile"),
-        "{without:?}"
-    );
+    assert_eq!((kind(&without), verdict(&without)), (FailureKind::TlsCertificate, Verdict::Hold), "{without:?}");
+    assert!(text(&without).contains("wants a client certificate: set tls.certFile and tls.keyFile"), "{without:?}");
 
     let stranger = Authority::named("stranger");
     config.tls.client = Some(stranger.client());
     let refused = answer(&config).await;
     assert_eq!(kind(&refused), FailureKind::TlsCertificate, "{refused:?}");
-    assert!(
-        text(&refused).contains("does not accept our client certificate"),
-        "{refused:?}"
-    );
+    assert!(text(&refused).contains("does not accept our client certificate"), "{refused:?}");
 
     config.tls.client = Some(authority.client());
     assert_eq!(answer(&config).await.code(), Some(200));
@@ -266,19 +206,12 @@ async fn a_client_certificate_is_shown_where_it_is_wanted() {
 async fn plain_http_on_a_tls_port_and_tls_on_a_plain_port_are_named() {
     let authority = Authority::new();
     let plain = Peer::start(|mut stream| async move {
-        stream
-            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
         drain(&mut stream).await;
     })
     .await;
     let answered = answer(&trusting(&plain, "127.0.0.1", &authority)).await;
-    assert_eq!(
-        (kind(&answered), verdict(&answered)),
-        (FailureKind::TlsHandshake, Verdict::Retry),
-        "{answered:?}"
-    );
+    assert_eq!((kind(&answered), verdict(&answered)), (FailureKind::TlsHandshake, Verdict::Retry), "{answered:?}");
     assert!(text(&answered).contains("not TLS"), "{answered:?}");
 
     let secure = serving(authority.issue(&["127.0.0.1"]).server(None)).await;
@@ -294,19 +227,13 @@ async fn a_handshake_that_hangs_breaks_off_or_is_reset_is_tried_again() {
     config.timeout = Duration::from_millis(400);
     let answered = answer(&config).await;
     assert_eq!(kind(&answered), FailureKind::Timeout, "{answered:?}");
-    assert!(
-        text(&answered).contains("no connection within 400ms"),
-        "{answered:?}"
-    );
+    assert!(text(&answered).contains("no connection within 400ms"), "{answered:?}");
 
     let breaking = Peer::start(|mut stream| async move {
         let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 4096]).await;
     })
     .await;
-    assert_eq!(
-        kind(&answer(&trusting(&breaking, "127.0.0.1", &authority)).await),
-        FailureKind::Closed
-    );
+    assert_eq!(kind(&answer(&trusting(&breaking, "127.0.0.1", &authority)).await), FailureKind::Closed);
 
     let resetting = Peer::start(|mut stream| async move {
         let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 16]).await;
@@ -314,10 +241,7 @@ async fn a_handshake_that_hangs_breaks_off_or_is_reset_is_tried_again() {
     })
     .await;
     let answered = answer(&trusting(&resetting, "127.0.0.1", &authority)).await;
-    assert_eq!(
-        (kind(&answered), verdict(&answered)),
-        (FailureKind::Reset { sending: false }, Verdict::Retry)
-    );
+    assert_eq!((kind(&answered), verdict(&answered)), (FailureKind::Reset { sending: false }, Verdict::Retry));
 }
 
 #[tokio::test]
@@ -329,19 +253,11 @@ async fn an_answer_counts_though_the_connection_is_cut_without_a_goodbye() {
         async move {
             let mut stream = acceptor.accept(stream).await.unwrap();
             read_request(&mut stream).await;
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
-                .await
-                .unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await.unwrap();
             stream.flush().await.unwrap();
             drop(stream.into_inner().0);
         }
     })
     .await;
-    assert_eq!(
-        answer(&trusting(&peer, "127.0.0.1", &authority))
-            .await
-            .code(),
-        Some(200)
-    );
+    assert_eq!(answer(&trusting(&peer, "127.0.0.1", &authority)).await.code(), Some(200));
 }

@@ -70,16 +70,8 @@ impl<'a> Object<'a> {
         }
     }
 
-    fn header<'o>(
-        &self,
-        taken: &mut Taken,
-        scratch: &mut String,
-        out: &'o mut Vec<u8>,
-    ) -> CefWriter<'o> {
-        let class_id = self
-            .event_type
-            .map(str::trim)
-            .filter(|text| !text.is_empty());
+    fn header<'o>(&self, taken: &mut Taken, scratch: &mut String, out: &'o mut Vec<u8>) -> CefWriter<'o> {
+        let class_id = self.event_type.map(str::trim).filter(|text| !text.is_empty());
         if class_id.is_some_and(Header::keeps_class_id)
             && let Some((node, _)) = generic::event_type(self.fields, self.text)
         {
@@ -88,19 +80,13 @@ impl<'a> Object<'a> {
         let class_id = class_id.unwrap_or(DEFAULT_CLASS);
         let mut severity = DEFAULT_SEVERITY;
         if let Some((node, value)) = self.scalars(Field::Severity).next()
-            && let Some(stated) = value
-                .text(scratch)
-                .parse()
-                .ok()
-                .filter(|severity| *severity <= 10)
+            && let Some(stated) = value.text(scratch).parse().ok().filter(|severity| *severity <= 10)
         {
             severity = stated;
             taken.add(node);
         }
         let mut name = class_id;
-        if let Some((node, value)) = self
-            .scalars(Field::Name)
-            .find(|(_, value)| value.is_string())
+        if let Some((node, value)) = self.scalars(Field::Name).find(|(_, value)| value.is_string())
             && let stated = value.text(scratch).trim()
             && !stated.is_empty()
         {
@@ -141,9 +127,7 @@ impl<'a> Object<'a> {
         taken: &mut Taken,
         scratch: &mut String,
     ) {
-        let written = self
-            .scalars(field)
-            .find(|(_, value)| cef.pair_within(key, value.text(scratch), max));
+        let written = self.scalars(field).find(|(_, value)| cef.pair_within(key, value.text(scratch), max));
         if let Some((node, _)) = written {
             taken.add(node);
         }
@@ -151,12 +135,7 @@ impl<'a> Object<'a> {
 
     /// A member under a key of ours.
     fn other(&self, index: usize, member: &Member, cef: &mut CefWriter<'_>, scratch: &mut Scratch) {
-        let Scratch {
-            value: unescaped,
-            name,
-            key,
-            changed,
-        } = scratch;
+        let Scratch { value: unescaped, name, key, changed } = scratch;
         let value = member.value(self.text);
         let shown = value.text(unescaped);
         if value.kind == Kind::Null || shown.trim().is_empty() {
@@ -175,26 +154,14 @@ impl<'a> Object<'a> {
     }
 
     /// Whether a changed key is another member's own, or one that was changed before it.
-    fn has_key(
-        &self,
-        key: &str,
-        scratch: &mut String,
-        changed: &[Range<usize>],
-        written: &[u8],
-    ) -> bool {
-        let own = self
-            .members
-            .iter()
-            .any(|member| key[PREFIX.len()..] == *member.name(self.text, scratch));
-        own || changed
-            .iter()
-            .any(|range| written[range.clone()] == *key.as_bytes())
+    fn has_key(&self, key: &str, scratch: &mut String, changed: &[Range<usize>], written: &[u8]) -> bool {
+        let own = self.members.iter().any(|member| key[PREFIX.len()..] == *member.name(self.text, scratch));
+        own || changed.iter().any(|range| written[range.clone()] == *key.as_bytes())
     }
 
     fn scalars(&self, field: Field) -> impl Iterator<Item = (NodeId, Value<'a>)> {
         let scalar = |kind| matches!(kind, Kind::String { .. } | Kind::Number | Kind::Bool);
-        generic::candidates(field, self.fields, self.text)
-            .filter(move |(_, value)| scalar(value.kind))
+        generic::candidates(field, self.fields, self.text).filter(move |(_, value)| scalar(value.kind))
     }
 }
 
@@ -227,16 +194,10 @@ impl Time {
                 13 => 1,
                 _ => return None,
             };
-            return Some(Time {
-                millis: text.parse::<i64>().ok()? * scale,
-                exact: true,
-            });
+            return Some(Time { millis: text.parse::<i64>().ok()? * scale, exact: true });
         }
         let time: jiff::Timestamp = text.parse().ok()?;
-        Some(Time {
-            millis: time.as_millisecond(),
-            exact: time.subsec_nanosecond() % 1_000_000 == 0,
-        })
+        Some(Time { millis: time.as_millisecond(), exact: time.subsec_nanosecond() % 1_000_000 == 0 })
     }
 }
 
@@ -248,10 +209,7 @@ fn ad_key(name: &str, key: &mut String) -> bool {
         key.push_str(name);
         return false;
     }
-    key.extend(
-        name.chars()
-            .map(|character| if portable(character) { character } else { '_' }),
-    );
+    key.extend(name.chars().map(|character| if portable(character) { character } else { '_' }));
     true
 }
 

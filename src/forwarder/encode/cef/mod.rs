@@ -32,10 +32,7 @@ pub struct Encoder {
 impl Encoder {
     /// `product` is the source's name.
     pub fn new(product: &str) -> Encoder {
-        Encoder {
-            product: product.to_owned(),
-            scratch: generic::Scratch::default(),
-        }
+        Encoder { product: product.to_owned(), scratch: generic::Scratch::default() }
     }
 
     pub fn product(&self) -> &str {
@@ -44,21 +41,11 @@ impl Encoder {
 
     pub fn encode(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         match event.form {
-            Form::Json(json) => match json
-                .fields
-                .and_then(|fields| Some((fields, fields.members()?)))
-            {
+            Form::Json(json) => match json.fields.and_then(|fields| Some((fields, fields.members()?))) {
                 Some((fields, members)) if json.is_object() => {
                     let Encoder { product, scratch } = self;
                     let event_type = event.event_type;
-                    generic::Object {
-                        product,
-                        event_type,
-                        text: json.text,
-                        fields,
-                        members,
-                    }
-                    .encode(scratch, out);
+                    generic::Object { product, event_type, text: json.text, fields, members }.encode(scratch, out);
                 }
                 _ => self.whole(event, json.text, out),
             },
@@ -68,10 +55,7 @@ impl Encoder {
 
     /// The event as one value: text, JSON that is no object, or an object with too many members to set apart.
     fn whole(&self, event: &Event<'_>, text: &str, out: &mut Vec<u8>) {
-        let class_id = event
-            .event_type
-            .filter(|text| !text.trim().is_empty())
-            .unwrap_or(DEFAULT_CLASS);
+        let class_id = event.event_type.filter(|text| !text.trim().is_empty()).unwrap_or(DEFAULT_CLASS);
         let header = header(&self.product, class_id, class_id, DEFAULT_SEVERITY);
         let mut cef = CefWriter::begin(out, &header);
         if !cef.pair_within("msg", text, MESSAGE) {
@@ -84,18 +68,6 @@ impl Encoder {
 const MESSAGE: usize = 1023;
 
 /// The header of a line of ours.
-pub(super) fn header<'a>(
-    product: &'a str,
-    class_id: &'a str,
-    name: &'a str,
-    severity: u8,
-) -> Header<'a> {
-    Header {
-        vendor: VENDOR,
-        product,
-        version: MAPPING_VERSION,
-        class_id,
-        name,
-        severity,
-    }
+pub(super) fn header<'a>(product: &'a str, class_id: &'a str, name: &'a str, severity: u8) -> Header<'a> {
+    Header { vendor: VENDOR, product, version: MAPPING_VERSION, class_id, name, severity }
 }

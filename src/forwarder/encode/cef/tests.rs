@@ -42,13 +42,8 @@ fn decode(line: &str) -> Decoded {
     let mut rest = line.strip_prefix("CEF:0|").expect("the version");
     let mut header = Vec::new();
     for _ in 0..6 {
-        let (field, behind) = until(rest, '|', |escaped| {
-            "\\|".contains(escaped).then_some(escaped)
-        });
-        assert!(
-            !field.trim().is_empty() && field.trim() == field,
-            "a blank or untrimmed header field: {line:?}"
-        );
+        let (field, behind) = until(rest, '|', |escaped| "\\|".contains(escaped).then_some(escaped));
+        assert!(!field.trim().is_empty() && field.trim() == field, "a blank or untrimmed header field: {line:?}");
         header.push(field);
         rest = behind.expect("seven pipes");
     }
@@ -72,22 +67,10 @@ fn decode(line: &str) -> Decoded {
             let (before, name) = value.rsplit_once(' ').expect("a space before a key");
             (value, next) = (before.to_owned(), name.to_owned());
         }
-        assert!(
-            !value.is_empty() && value.trim() == value,
-            "{key} is blank or untrimmed: {line:?}"
-        );
-        assert!(
-            key.starts_with(|c: char| c.is_ascii_alphabetic()),
-            "{key:?}: {line:?}"
-        );
-        assert!(
-            key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'),
-            "{key:?}: {line:?}"
-        );
-        assert!(
-            pairs.insert(key.clone(), value).is_none(),
-            "{key} twice: {line:?}"
-        );
+        assert!(!value.is_empty() && value.trim() == value, "{key} is blank or untrimmed: {line:?}");
+        assert!(key.starts_with(|c: char| c.is_ascii_alphabetic()), "{key:?}: {line:?}");
+        assert!(key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{key:?}: {line:?}");
+        assert!(pairs.insert(key.clone(), value).is_none(), "{key} twice: {line:?}");
         rest = behind.unwrap_or_default();
         key = next;
     }
@@ -139,16 +122,7 @@ fn millis(time: &str) -> String {
     }
 }
 
-const TAKEN_ELSEWHERE: [&str; 8] = [
-    "rt",
-    "externalId",
-    "src",
-    "suser",
-    "suid",
-    "act",
-    "outcome",
-    "msg",
-];
+const TAKEN_ELSEWHERE: [&str; 8] = ["rt", "externalId", "src", "suser", "suid", "act", "outcome", "msg"];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
@@ -270,40 +244,21 @@ fn common_names_go_under_the_dictionarys_keys() {
 fn what_a_dictionary_key_cannot_take_goes_whole_under_a_key_of_ours() {
     let id = "x".repeat(EXTERNAL_ID + 1);
     let pairs = decode(&cef(&json!({"id": id}).to_string())).pairs;
-    assert_eq!(
-        pairs.into_iter().collect::<Vec<_>>(),
-        [("ad_id".to_owned(), id)]
-    );
-    let pairs = |line: Tree| {
-        decode(&cef(&line.to_string()))
-            .pairs
-            .into_iter()
-            .collect::<Vec<_>>()
-    };
+    assert_eq!(pairs.into_iter().collect::<Vec<_>>(), [("ad_id".to_owned(), id)]);
+    let pairs = |line: Tree| decode(&cef(&line.to_string())).pairs.into_iter().collect::<Vec<_>>();
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    assert_eq!(
-        pairs(json!({"id": "é".repeat(EXTERNAL_ID)})),
-        [pair("externalId", &"é".repeat(EXTERNAL_ID))]
-    );
+    assert_eq!(pairs(json!({"id": "é".repeat(EXTERNAL_ID)})), [pair("externalId", &"é".repeat(EXTERNAL_ID))]);
     assert_eq!(
         pairs(json!({"src": "localhost", "ip": "10.0.0.1"})),
         [pair("ad_src", "localhost"), pair("src", "10.0.0.1")]
     );
     assert_eq!(pairs(json!({"severity": 11})), [pair("ad_severity", "11")]);
-    assert_eq!(
-        pairs(json!({"actor": {"id": 1}})),
-        [pair("ad_actor", r#"{"id":1}"#)]
-    );
+    assert_eq!(pairs(json!({"actor": {"id": 1}})), [pair("ad_actor", r#"{"id":1}"#)]);
 }
 
 #[test]
 fn a_time_is_milliseconds_and_keeps_its_text_where_that_says_more() {
-    let pairs = |time: &str| {
-        decode(&cef(&json!({"time": time}).to_string()))
-            .pairs
-            .into_iter()
-            .collect::<Vec<_>>()
-    };
+    let pairs = |time: &str| decode(&cef(&json!({"time": time}).to_string())).pairs.into_iter().collect::<Vec<_>>();
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     for (text, millis) in [
         ("2026-08-19T09:14:01Z", "1787130841000"),
@@ -314,10 +269,7 @@ fn a_time_is_milliseconds_and_keeps_its_text_where_that_says_more() {
         assert_eq!(pairs(text), [pair("rt", millis)]);
     }
     let fine = "2026-08-19T09:14:01.120934871Z";
-    assert_eq!(
-        pairs(fine),
-        [pair("ad_time", fine), pair("rt", "1787130841120")]
-    );
+    assert_eq!(pairs(fine), [pair("ad_time", fine), pair("rt", "1787130841120")]);
     for none in ["2026-08-19T09:14:01", "yesterday", "12"] {
         assert_eq!(pairs(none), [pair("ad_time", none)], "no instant, so no rt");
     }
@@ -330,30 +282,18 @@ fn names_that_become_one_key_get_a_number_each() {
         cef(line),
         "CEF:0|auditpost|portal|1.0|event|event|3|ad_a_b_0=1 ad_a_b_1_1=2 ad_a_b=3 ad_a_b_1=4 ad_a_b_4=5 ad_b=6"
     );
-    assert_eq!(
-        cef(r#"{"a":1,"b":2,"a":3}"#),
-        "CEF:0|auditpost|portal|1.0|event|event|3|ad_b=2 ad_a=3"
-    );
+    assert_eq!(cef(r#"{"a":1,"b":2,"a":3}"#), "CEF:0|auditpost|portal|1.0|event|event|3|ad_b=2 ad_a=3");
 }
 
 #[test]
 fn a_header_field_is_cut_at_its_limit_and_is_then_under_a_key_of_ours_as_a_whole() {
     let long = "é".repeat(2000);
     let decoded = decode(&cef(&json!({"type": long, "name": long}).to_string()));
-    assert_eq!(
-        decoded.header[3..5]
-            .iter()
-            .map(|field| field.chars().count())
-            .collect::<Vec<_>>(),
-        [1023, 512]
-    );
+    assert_eq!(decoded.header[3..5].iter().map(|field| field.chars().count()).collect::<Vec<_>>(), [1023, 512]);
     assert_eq!(decoded.pairs["ad_type"], long);
     assert_eq!(decoded.pairs["ad_name"], long);
     let broken = decode(&cef(&json!({"type": "a|b\\c\r\nd"}).to_string()));
-    assert_eq!(
-        (broken.header[3].as_str(), broken.pairs["ad_type"].as_str()),
-        ("a|b\\c d", "a|b\\c\nd")
-    );
+    assert_eq!((broken.header[3].as_str(), broken.pairs["ad_type"].as_str()), ("a|b\\c d", "a|b\\c\nd"));
     assert!(cef(&json!({"type": "a|b\\c"}).to_string()).ends_with(r"|a\|b\\c|a\|b\\c|3|"));
 }
 
@@ -362,20 +302,12 @@ fn what_is_no_object_or_has_too_many_members_is_one_value() {
     let start = "CEF:0|auditpost|portal|1.0|event|event|3|";
     assert_eq!(cef("{}"), start);
     assert_eq!(cef("[1,\"=\"]"), format!("{start}msg=[1,\"\\=\"]"));
-    assert_eq!(
-        encoded(Schema::Raw, b"free text \xff"),
-        format!("{start}msg=free text \u{fffd}")
-    );
-    let many: Map<String, Tree> = (0..300)
-        .map(|n| (format!("m{n}"), json!(n)))
-        .chain([("type".to_owned(), json!("big"))])
-        .collect();
+    assert_eq!(encoded(Schema::Raw, b"free text \xff"), format!("{start}msg=free text \u{fffd}"));
+    let many: Map<String, Tree> =
+        (0..300).map(|n| (format!("m{n}"), json!(n))).chain([("type".to_owned(), json!("big"))]).collect();
     let line = Tree::Object(many).to_string();
     let decoded = decode(&cef(&line));
-    assert_eq!(
-        (decoded.header[3].as_str(), &decoded.pairs["ad_event"]),
-        ("big", &line)
-    );
+    assert_eq!((decoded.header[3].as_str(), &decoded.pairs["ad_event"]), ("big", &line));
 }
 
 #[test]
@@ -384,19 +316,12 @@ fn an_event_that_was_checked_for_less_still_loses_nothing() {
     let mut out = Vec::new();
     let mut checker = Checker::new(Schema::Auto, crate::schema::Needs::Type);
     Encoder::new(Format::Cef, "portal").encode(&checker.check(line).unwrap(), &mut out);
-    assert_eq!(
-        String::from_utf8(out).unwrap(),
-        r#"CEF:0|auditpost|portal|1.0|x|x|3|msg={"type":"x","a":1}"#
-    );
+    assert_eq!(String::from_utf8(out).unwrap(), r#"CEF:0|auditpost|portal|1.0|x|x|3|msg={"type":"x","a":1}"#);
 }
 
 #[test]
 fn a_stub_says_what_is_missing_in_both_formats() {
-    let stub = Stub {
-        event_id: "portal/1/0-\"2\"",
-        bytes: 2_000_000,
-        sha256: "abc123",
-    };
+    let stub = Stub { event_id: "portal/1/0-\"2\"", bytes: 2_000_000, sha256: "abc123" };
     let mut json = Vec::new();
     Encoder::new(Format::Json, "portal").stub(&stub, &mut json);
     assert_eq!(
@@ -410,17 +335,8 @@ fn a_stub_says_what_is_missing_in_both_formats() {
         "CEF:0|auditpost|portal|1.0|line_too_long|Line too long|6|externalId=portal/1/0-\"2\" ad_bytes=2000000 ad_sha256=abc123"
     );
     let mut cef = Vec::new();
-    Encoder::new(Format::Cef, "portal").stub(
-        &Stub {
-            event_id: &"x".repeat(50),
-            ..stub
-        },
-        &mut cef,
-    );
-    assert_eq!(
-        decode(std::str::from_utf8(&cef).unwrap()).pairs["ad_event_id"],
-        "x".repeat(50)
-    );
+    Encoder::new(Format::Cef, "portal").stub(&Stub { event_id: &"x".repeat(50), ..stub }, &mut cef);
+    assert_eq!(decode(std::str::from_utf8(&cef).unwrap()).pairs["ad_event_id"], "x".repeat(50));
 }
 
 #[test]
@@ -428,11 +344,6 @@ fn json_is_the_line_byte_for_byte() {
     let line = "{ \"a\" : 1e999 ,\"a\":\"\\u0041\u{2028}\"}\r ".as_bytes();
     let mut encoder = Encoder::new(Format::Json, "portal");
     let mut out = b"before".to_vec();
-    encoder.encode(
-        &Checker::new(Schema::Auto, encoder.needs())
-            .check(line)
-            .unwrap(),
-        &mut out,
-    );
+    encoder.encode(&Checker::new(Schema::Auto, encoder.needs()).check(line).unwrap(), &mut out);
     assert_eq!(out, [b"before", line].concat());
 }

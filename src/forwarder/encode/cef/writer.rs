@@ -123,8 +123,7 @@ fn is_control(character: char) -> bool {
 }
 
 fn visible(out: &mut Vec<u8>, escaped_backslash: &str, character: char) {
-    write!(out, "{escaped_backslash}u{:04x}", u32::from(character))
-        .expect("a Vec takes every write");
+    write!(out, "{escaped_backslash}u{:04x}", u32::from(character)).expect("a Vec takes every write");
 }
 
 fn push(out: &mut Vec<u8>, character: char) {

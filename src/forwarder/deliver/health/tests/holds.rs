@@ -11,10 +11,7 @@ fn a_refusal_of_us_holds_probes_slowly_and_mends_itself() {
     ] {
         let mut story = Story::new();
         let (act, notice) = story.get(&status(code));
-        assert_eq!(
-            (act, story.state(), story.wait()),
-            (Act::Keep, State::Held, interval)
-        );
+        assert_eq!((act, story.state(), story.wait()), (Act::Keep, State::Held, interval));
         assert!(matches!(notice, Some(Notice::Held { why: told, .. }) if told == why));
         for _ in 0..10 {
             story.wait_out();
@@ -33,26 +30,15 @@ fn a_refused_token_is_read_again_once_before_it_holds() {
     assert_eq!(story.get(&status(401)), (Act::AgainAtOnce, None));
     assert_eq!(story.health.may_send(story.now), SendAllowance::Yes);
     let (act, _) = story.get(&status(403));
-    assert_eq!(
-        (act, story.health.hold_reason()),
-        (Act::Keep, Some(HoldReason::Unauthorized))
-    );
+    assert_eq!((act, story.health.hold_reason()), (Act::Keep, Some(HoldReason::Unauthorized)));
     story.wait_out();
-    assert_eq!(
-        story.act(&status(401)),
-        Act::Keep,
-        "no second immediate attempt with each probe"
-    );
+    assert_eq!(story.act(&status(401)), Act::Keep, "no second immediate attempt with each probe");
 
     let changed = story.after(SECOND).now;
     story.health.probe_now(changed);
     assert_eq!(story.health.may_send(changed), SendAllowance::OnlyOne);
     assert_eq!(story.act(&status(200)), Act::Settle);
-    assert_eq!(
-        story.act(&status(401)),
-        Act::AgainAtOnce,
-        "a later refusal begins anew"
-    );
+    assert_eq!(story.act(&status(401)), Act::AgainAtOnce, "a later refusal begins anew");
 }
 
 #[test]
@@ -61,12 +47,8 @@ fn a_request_sent_with_the_old_token_does_not_hold_the_new_one() {
     let begun = story.now;
     let answer = status(401);
     let mut get = |batch, begun, after| {
-        let (act, _) = story.health.on_answer(
-            Attempt { batch, begun },
-            Verdict::Unauthorized,
-            &answer,
-            begun + after,
-        );
+        let (act, _) =
+            story.health.on_answer(Attempt { batch, begun }, Verdict::Unauthorized, &answer, begun + after);
         (act, story.health.state())
     };
     assert_eq!(get(1, begun, SECOND), (Act::AgainAtOnce, State::Ready));
@@ -86,12 +68,7 @@ fn three_answers_that_are_not_http_hold_and_keep_holding() {
     assert_eq!((story.state(), story.wait()), (State::Held, 5 * MINUTE));
 
     let mut story = Story::new();
-    for kind in [
-        FailureKind::Protocol,
-        FailureKind::Protocol,
-        FailureKind::Connect,
-        FailureKind::Protocol,
-    ] {
+    for kind in [FailureKind::Protocol, FailureKind::Protocol, FailureKind::Connect, FailureKind::Protocol] {
         story.wait_out().get(&failed(kind));
     }
     assert_eq!(story.state(), State::BackingOff, "not three in a row");
@@ -104,17 +81,8 @@ fn three_answers_that_are_not_http_hold_and_keep_holding() {
 #[test]
 fn a_systemic_hold_ends_with_a_delivery_and_not_with_a_refusal() {
     let mut story = Story::new();
-    let notice = story.health.hold(
-        HoldReason::Systemic,
-        "20 events refused in a row".to_owned(),
-        story.now,
-    );
-    assert!(
-        notice
-            .unwrap()
-            .to_string()
-            .contains("20 events refused in a row")
-    );
+    let notice = story.health.hold(HoldReason::Systemic, "20 events refused in a row".to_owned(), story.now);
+    assert!(notice.unwrap().to_string().contains("20 events refused in a row"));
     for code in [400, 413, 422] {
         assert_eq!(story.wait_out().get(&status(code)), (Act::Keep, None));
         assert_eq!((story.state(), story.wait()), (State::Held, 5 * MINUTE));
@@ -128,19 +96,7 @@ fn another_reason_to_hold_is_told_at_once() {
     let mut story = Story::new();
     story.get(&status(404));
     let (_, notice) = story.get(&failed(FailureKind::TlsCertificate));
-    assert!(matches!(
-        notice,
-        Some(Notice::Held {
-            why: HoldReason::Certificate,
-            ..
-        })
-    ));
+    assert!(matches!(notice, Some(Notice::Held { why: HoldReason::Certificate, .. })));
     let (_, notice) = story.get(&failed(FailureKind::Local));
-    assert!(matches!(
-        notice,
-        Some(Notice::Held {
-            why: HoldReason::Local,
-            ..
-        })
-    ));
+    assert!(matches!(notice, Some(Notice::Held { why: HoldReason::Local, .. })));
 }
