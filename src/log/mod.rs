@@ -2,4 +2,4 @@
 
 pub mod position;
 
-pub use position::{Range, SegmentId, Span};
+pub use position::{Anchor, AnchoredRange, Mark, Range, SegmentId, Span};

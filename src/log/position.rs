@@ -63,3 +63,87 @@ impl Span {
         self.0.is_empty()
     }
 }
+
+/// What tells that an offset still stands where it stood: a hash of the up to 256 bytes just before it.
+///
+/// Written as `LEN:HASH`, the hash as 16 hex digits, so that no reader of JSON rounds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Anchor {
+    /// How many bytes were hashed.
+    pub len: u16,
+    pub hash: u64,
+}
+
+impl fmt::Display for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{:016x}", self.len, self.hash)
+    }
+}
+
+impl From<Anchor> for String {
+    fn from(anchor: Anchor) -> Self {
+        anchor.to_string()
+    }
+}
+
+impl TryFrom<String> for Anchor {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        const SHAPE: &str = "an anchor is LEN:HASH with 16 hex digits";
+        let (len, hash) = text.split_once(':').ok_or(SHAPE)?;
+        let len = len.parse().map_err(|_| SHAPE)?;
+        let hash = u64::from_str_radix(hash, 16).map_err(|_| SHAPE)?;
+        Ok(Self { len, hash })
+    }
+}
+
+/// An offset, and what stood before it where that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    pub offset: u64,
+    pub anchor: Option<Anchor>,
+}
+
+/// A range with the anchor of its end. Written as `[segment, start, end, anchor or null]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    into = "(SegmentId, u64, u64, Option<Anchor>)",
+    try_from = "(SegmentId, u64, u64, Option<Anchor>)"
+)]
+pub struct AnchoredRange {
+    pub range: Range,
+    pub anchor: Option<Anchor>,
+}
+
+impl AnchoredRange {
+    /// Where a reader stands after the range.
+    pub fn mark(&self) -> Mark {
+        Mark { offset: self.range.end, anchor: self.anchor }
+    }
+}
+
+impl From<Range> for AnchoredRange {
+    fn from(range: Range) -> Self {
+        Self { range, anchor: None }
+    }
+}
+
+impl From<AnchoredRange> for (SegmentId, u64, u64, Option<Anchor>) {
+    fn from(AnchoredRange { range, anchor }: AnchoredRange) -> Self {
+        (range.segment, range.start, range.end, anchor)
+    }
+}
+
+impl TryFrom<(SegmentId, u64, u64, Option<Anchor>)> for AnchoredRange {
+    type Error = &'static str;
+
+    fn try_from(parts: (SegmentId, u64, u64, Option<Anchor>)) -> Result<Self, Self::Error> {
+        let (segment, start, end, anchor) = parts;
+        if start > end {
+            return Err("a range ends before it starts");
+        }
+        Ok(Self { range: Range { segment, start, end }, anchor })
+    }
+}
