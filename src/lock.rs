@@ -41,7 +41,10 @@ impl Lock {
     /// [`LockError::Held`] with the holder's process id; [`LockError::Io`] where the file cannot be opened.
     pub fn acquire(state_dir: &Path) -> Result<Self, LockError> {
         let path = state_dir.join("lock");
-        let io = |source| LockError::Io { path: path.clone(), source };
+        let io = |source| LockError::Io {
+            path: path.clone(),
+            source,
+        };
         loop {
             let mut file = open(&path).map_err(io)?;
             match file.try_lock() {
@@ -54,7 +57,9 @@ impl Lock {
             }
             // The file may have been removed and made anew between the two calls: then ours is nobody's.
             if same_file(&file, &path) {
-                file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(io)?;
+                file.set_len(0)
+                    .and_then(|()| writeln!(file, "{}", std::process::id()))
+                    .map_err(io)?;
                 return Ok(Self { _file: file });
             }
         }
@@ -64,7 +69,14 @@ impl Lock {
 fn open(path: &Path) -> io::Result<File> {
     #[expect(clippy::cast_possible_wrap, reason = "open takes the flags as a C int")]
     let flags = (OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK).bits() as i32;
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path)
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(flags)
+        .open(path)
 }
 
 fn same_file(file: &File, path: &Path) -> bool {
@@ -81,7 +93,10 @@ fn written_pid(file: &mut File) -> Option<u32> {
 }
 
 fn holder(pid: Option<u32>) -> String {
-    pid.map_or_else(|| "process id unknown".into(), |pid| format!("process {pid}"))
+    pid.map_or_else(
+        || "process id unknown".into(),
+        |pid| format!("process {pid}"),
+    )
 }
 
 #[cfg(test)]
@@ -98,7 +113,10 @@ mod tests {
         let error = Lock::acquire(dir.path()).unwrap_err();
         assert!(matches!(error, LockError::Held { .. }), "{error:?}");
         let text = error.to_string();
-        assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
+        assert!(
+            text.contains(&format!("process {}", std::process::id())),
+            "{text}"
+        );
         drop(first);
         Lock::acquire(dir.path()).unwrap();
     }
@@ -106,7 +124,11 @@ mod tests {
     #[test]
     fn what_a_killed_holder_left_is_in_nobodys_way_and_is_overwritten() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("lock"), "4194304999\nlonger than any process id\n").unwrap();
+        fs::write(
+            dir.path().join("lock"),
+            "4194304999\nlonger than any process id\n",
+        )
+        .unwrap();
         let _lock = Lock::acquire(dir.path()).unwrap();
         let text = fs::read_to_string(dir.path().join("lock")).unwrap();
         assert_eq!(text, format!("{}\n", std::process::id()));
@@ -118,6 +140,9 @@ mod tests {
         let error = Lock::acquire(&dir.path().join("missing")).unwrap_err();
         assert!(matches!(error, LockError::Io { .. }), "{error:?}");
         std::os::unix::fs::symlink(dir.path().join("elsewhere"), dir.path().join("lock")).unwrap();
-        assert!(matches!(Lock::acquire(dir.path()), Err(LockError::Io { .. })));
+        assert!(matches!(
+            Lock::acquire(dir.path()),
+            Err(LockError::Io { .. })
+        ));
     }
 }

@@ -29,12 +29,17 @@ pub fn encode(out: &mut Vec<u8>, record: &impl Serialize) -> io::Result<()> {
     let start = out.len();
     out.extend_from_slice(&[b' '; PREFIX]);
     let body = start + PREFIX;
-    let result = serde_json::to_writer(&mut *out, record).map_err(io::Error::from).and_then(|()| {
-        if out.len() - start < MAX_LINE {
-            return Ok(());
-        }
-        Err(io::Error::new(io::ErrorKind::InvalidInput, format!("a record is longer than {MAX_LINE} bytes")))
-    });
+    let result = serde_json::to_writer(&mut *out, record)
+        .map_err(io::Error::from)
+        .and_then(|()| {
+            if out.len() - start < MAX_LINE {
+                return Ok(());
+            }
+            Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("a record is longer than {MAX_LINE} bytes"),
+            ))
+        });
     if let Err(e) = result {
         out.truncate(start);
         return Err(e);
@@ -68,7 +73,11 @@ pub struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     pub fn new(reader: R) -> Self {
-        Self { reader, line: Vec::new(), offset: 0 }
+        Self {
+            reader,
+            line: Vec::new(),
+            offset: 0,
+        }
     }
 
     /// The next line, or `None` at the end of the file.
@@ -88,7 +97,10 @@ impl<R: BufRead> Lines<R> {
         let whole = at.end - at.start == self.line.len() as u64;
         Ok(Some(match open(&self.line) {
             Some(json) if whole => Line::Whole { json, at },
-            _ => Line::Bad { bytes: &self.line, at },
+            _ => Line::Bad {
+                bytes: &self.line,
+                at,
+            },
         }))
     }
 
@@ -120,7 +132,11 @@ impl<R: BufRead> Lines<R> {
 /// The JSON of a line that has its line end, where the checksum is right.
 fn open(line: &[u8]) -> Option<&[u8]> {
     let json = line.get(PREFIX..)?.strip_suffix(b"\n")?;
-    if line[8] != b' ' || line[..8].iter().any(|b| !matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+    if line[8] != b' '
+        || line[..8]
+            .iter()
+            .any(|b| !matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    {
         return None;
     }
     let written = u32::from_str_radix(str::from_utf8(&line[..8]).ok()?, 16).ok()?;
@@ -170,8 +186,16 @@ mod tests {
             let found = read(&all[..cut]);
             let whole = ends.iter().filter(|end| **end <= cut).count();
             let torn = cut != 0 && !ends.contains(&cut);
-            assert_eq!(found.len(), whole + usize::from(torn), "cut at {cut}: {found:?}");
-            assert_eq!(found.last().is_some_and(|last| last.starts_with("torn")), torn, "cut at {cut}");
+            assert_eq!(
+                found.len(),
+                whole + usize::from(torn),
+                "cut at {cut}: {found:?}"
+            );
+            assert_eq!(
+                found.last().is_some_and(|last| last.starts_with("torn")),
+                torn,
+                "cut at {cut}"
+            );
         }
     }
 
@@ -184,7 +208,10 @@ mod tests {
             damaged[bit / 8] ^= 1 << (bit % 8);
             let found = read(&damaged);
             let whole: Vec<_> = found.iter().filter(|line| line.starts_with('"')).collect();
-            assert!(whole.iter().all(|line| originals.contains(line)), "bit {bit}: {found:?}");
+            assert!(
+                whole.iter().all(|line| originals.contains(line)),
+                "bit {bit}: {found:?}"
+            );
             assert!(whole.len() < 3 && !whole.is_empty(), "bit {bit}: {found:?}");
         }
     }

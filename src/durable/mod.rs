@@ -26,11 +26,14 @@ pub use private::{PrivateDirError, create_private_dir};
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = temporary(path)?;
     match fs::remove_file(&temporary) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(explain("cannot remove", &temporary, &e)),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            return Err(explain("cannot remove", &temporary, &e));
+        }
         _ => {}
     }
-    let written = fill(&temporary, bytes)
-        .and_then(|()| fs::rename(&temporary, path).map_err(|e| explain("cannot rename a new file to", path, &e)));
+    let written = fill(&temporary, bytes).and_then(|()| {
+        fs::rename(&temporary, path).map_err(|e| explain("cannot rename a new file to", path, &e))
+    });
     if let Err(e) = written {
         // What is left over is removed by the next replacement at the latest.
         let _ = fs::remove_file(&temporary);
@@ -99,14 +102,21 @@ fn fill(temporary: &Path, bytes: &[u8]) -> io::Result<()> {
         .custom_flags(no_follow())
         .open(temporary)
         .map_err(|e| explain("cannot create", temporary, &e))?;
-    file.write_all(bytes).map_err(|e| explain("cannot write", temporary, &e))?;
-    file.sync_all().map_err(|e| explain("cannot sync", temporary, &e))
+    file.write_all(bytes)
+        .map_err(|e| explain("cannot write", temporary, &e))?;
+    file.sync_all()
+        .map_err(|e| explain("cannot sync", temporary, &e))
 }
 
 fn temporary(path: &Path) -> io::Result<PathBuf> {
     let mut name = path
         .file_name()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("{} names no file", path.display())))?
+        .ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{} names no file", path.display()),
+            )
+        })?
         .to_owned();
     name.push(".tmp");
     Ok(path.with_file_name(name))
@@ -127,9 +137,13 @@ fn no_follow() -> i32 {
 /// Adds the step and the object; a full file system is said to lack inodes where that is what it lacks.
 fn explain(step: &str, path: &Path, error: &io::Error) -> io::Error {
     let no_inodes = error.kind() == io::ErrorKind::StorageFull
-        && rustix::fs::statvfs(parent(path)).is_ok_and(|system| system.f_files > 0 && system.f_favail == 0);
+        && rustix::fs::statvfs(parent(path))
+            .is_ok_and(|system| system.f_files > 0 && system.f_favail == 0);
     let inodes = if no_inodes { " (no free inodes)" } else { "" };
-    io::Error::new(error.kind(), format!("{step} {}: {error}{inodes}", path.display()))
+    io::Error::new(
+        error.kind(),
+        format!("{step} {}: {error}{inodes}", path.display()),
+    )
 }
 
 #[cfg(test)]
@@ -146,8 +160,15 @@ mod tests {
         replace(&path, b"one").unwrap();
         replace(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "nothing is left beside it"
+        );
     }
 
     #[test]

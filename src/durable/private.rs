@@ -32,7 +32,11 @@ pub enum PrivateDirError {
         "{} belongs to user {owner} and this process runs as user {user}; its owner could change the state, so nothing \
          is started: run as its owner, chown it, or set another stateDir", path.display()
     )]
-    Owner { path: PathBuf, owner: u32, user: u32 },
+    Owner {
+        path: PathBuf,
+        owner: u32,
+        user: u32,
+    },
     #[error(
         "{} has mode {mode:04o}: others may write to it and could change the state, so nothing is started: \
          chmod 700 it, or set stateDir to a directory of its own inside it", path.display()
@@ -45,37 +49,62 @@ pub enum PrivateDirError {
 /// # Errors
 /// Refuses a symbolic link, what is no directory, another owner, and one that the group or all may write to.
 pub fn create_private_dir(path: &Path) -> Result<(), PrivateDirError> {
-    let io = |source| PrivateDirError::Io { path: path.to_owned(), source };
+    let io = |source| PrivateDirError::Io {
+        path: path.to_owned(),
+        source,
+    };
     if let Err(e) = path.symlink_metadata() {
         if e.kind() != io::ErrorKind::NotFound {
             return Err(io(e));
         }
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(io)?;
         super::sync_directory(super::parent(path)).map_err(io)?;
     }
     inspect(path)
 }
 
 fn inspect(path: &Path) -> Result<(), PrivateDirError> {
-    let io = |source| PrivateDirError::Io { path: path.to_owned(), source };
+    let io = |source| PrivateDirError::Io {
+        path: path.to_owned(),
+        source,
+    };
     // The kind is asked first for a clear message; the opened descriptor is what counts.
     let kind = path.symlink_metadata().map_err(io)?.file_type();
     if kind.is_symlink() {
-        return Err(PrivateDirError::Symlink { path: path.to_owned() });
+        return Err(PrivateDirError::Symlink {
+            path: path.to_owned(),
+        });
     }
     if !kind.is_dir() {
-        return Err(PrivateDirError::NotADirectory { path: path.to_owned() });
+        return Err(PrivateDirError::NotADirectory {
+            path: path.to_owned(),
+        });
     }
     #[expect(clippy::cast_possible_wrap, reason = "open takes the flags as a C int")]
     let flags = (OFlags::DIRECTORY | OFlags::NOFOLLOW).bits() as i32;
-    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(io)?;
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)
+        .map_err(io)?;
     let metadata = opened.metadata().map_err(io)?;
     let user = rustix::process::geteuid().as_raw();
     if metadata.uid() != user {
-        return Err(PrivateDirError::Owner { path: path.to_owned(), owner: metadata.uid(), user });
+        return Err(PrivateDirError::Owner {
+            path: path.to_owned(),
+            owner: metadata.uid(),
+            user,
+        });
     }
     if metadata.mode() & 0o022 != 0 {
-        return Err(PrivateDirError::Writable { path: path.to_owned(), mode: metadata.mode() & 0o7777 });
+        return Err(PrivateDirError::Writable {
+            path: path.to_owned(),
+            mode: metadata.mode() & 0o7777,
+        });
     }
     Ok(())
 }
@@ -95,7 +124,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("var/lib/auditpost");
         create_private_dir(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
         create_private_dir(&path).unwrap();
     }
 
@@ -104,21 +136,36 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let link = dir.path().join("link");
         symlink(dir.path(), &link).unwrap();
-        assert!(matches!(create_private_dir(&link), Err(PrivateDirError::Symlink { .. })));
+        assert!(matches!(
+            create_private_dir(&link),
+            Err(PrivateDirError::Symlink { .. })
+        ));
         let dangling = dir.path().join("dangling");
         symlink(dir.path().join("nowhere"), &dangling).unwrap();
-        assert!(matches!(create_private_dir(&dangling), Err(PrivateDirError::Symlink { .. })));
+        assert!(matches!(
+            create_private_dir(&dangling),
+            Err(PrivateDirError::Symlink { .. })
+        ));
         let file = dir.path().join("file");
         fs::write(&file, b"").unwrap();
-        assert!(matches!(create_private_dir(&file), Err(PrivateDirError::NotADirectory { .. })));
+        assert!(matches!(
+            create_private_dir(&file),
+            Err(PrivateDirError::NotADirectory { .. })
+        ));
         for mode in [0o777, 0o720, 0o702] {
             let open = dir.path().join(format!("open{mode:o}"));
             fs::create_dir(&open).unwrap();
             fs::set_permissions(&open, Permissions::from_mode(mode)).unwrap();
             let error = create_private_dir(&open).unwrap_err();
-            assert!(matches!(error, PrivateDirError::Writable { .. }), "{mode:o}");
+            assert!(
+                matches!(error, PrivateDirError::Writable { .. }),
+                "{mode:o}"
+            );
             let text = error.to_string();
-            assert!(text.contains(&format!("{mode:04o}")) && text.contains("chmod 700"), "{text}");
+            assert!(
+                text.contains(&format!("{mode:04o}")) && text.contains("chmod 700"),
+                "{text}"
+            );
         }
     }
 
@@ -134,6 +181,9 @@ mod tests {
         } else {
             create_private_dir(Path::new("/"))
         };
-        assert!(matches!(refused, Err(PrivateDirError::Owner { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(PrivateDirError::Owner { .. })),
+            "{refused:?}"
+        );
     }
 }

@@ -50,7 +50,9 @@ impl Span {
             return;
         }
         match self.0.last_mut() {
-            Some(last) if last.segment == range.segment && last.end == range.start => last.end = range.end,
+            Some(last) if last.segment == range.segment && last.end == range.start => {
+                last.end = range.end
+            }
             _ => self.0.push(range),
         }
     }
@@ -120,13 +122,19 @@ pub struct AnchoredRange {
 impl AnchoredRange {
     /// Where a reader stands after the range.
     pub fn mark(&self) -> Mark {
-        Mark { offset: self.range.end, anchor: self.anchor }
+        Mark {
+            offset: self.range.end,
+            anchor: self.anchor,
+        }
     }
 }
 
 impl From<Range> for AnchoredRange {
     fn from(range: Range) -> Self {
-        Self { range, anchor: None }
+        Self {
+            range,
+            anchor: None,
+        }
     }
 }
 
@@ -144,6 +152,13 @@ impl TryFrom<(SegmentId, u64, u64, Option<Anchor>)> for AnchoredRange {
         if start > end {
             return Err("a range ends before it starts");
         }
-        Ok(Self { range: Range { segment, start, end }, anchor })
+        Ok(Self {
+            range: Range {
+                segment,
+                start,
+                end,
+            },
+            anchor,
+        })
     }
 }

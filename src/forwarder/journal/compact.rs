@@ -22,9 +22,20 @@ impl State {
     /// # Errors
     /// A record that no line holds.
     pub(super) fn write(&self, out: &mut Vec<u8>, now: UnixMillis) -> io::Result<()> {
-        lines::encode(out, &Kept::Snapshot { next: self.next_batch })?;
+        lines::encode(
+            out,
+            &Kept::Snapshot {
+                next: self.next_batch,
+            },
+        )?;
         for (source, totals) in &self.totals {
-            lines::encode(out, &Kept::Totals { s: source.clone(), totals: *totals })?;
+            lines::encode(
+                out,
+                &Kept::Totals {
+                    s: source.clone(),
+                    totals: *totals,
+                },
+            )?;
         }
         for entry in self.ledger.iter() {
             lines::encode(out, &Kept::Ledger(entry.clone()))?;
@@ -40,12 +51,20 @@ impl State {
         let marks: Vec<_> = committed
             .iter()
             .map(|(segment, offset)| {
-                let mark = self.marks[source].get(segment).filter(|mark| mark.offset == *offset);
+                let mark = self.marks[source]
+                    .get(segment)
+                    .filter(|mark| mark.offset == *offset);
                 (*segment, *offset, mark.and_then(|mark| mark.anchor))
             })
             .collect();
         for m in marks.chunks(MARKS_A_LINE) {
-            lines::encode(out, &Kept::Marks { s: source.to_owned(), m: m.to_vec() })?;
+            lines::encode(
+                out,
+                &Kept::Marks {
+                    s: source.to_owned(),
+                    m: m.to_vec(),
+                },
+            )?;
         }
         self.write_outstanding(out, source, committed, now)
     }
@@ -62,12 +81,33 @@ impl State {
         let taken: Vec<Range> = batches().flat_map(|o| &o.span).map(|r| r.range).collect();
         let mut stands: HashMap<_, _> = committed.into_iter().collect();
         for batch in batches() {
-            for AnchoredRange { range: Range { segment, start, end }, .. } in &batch.span {
+            for AnchoredRange {
+                range:
+                    Range {
+                        segment,
+                        start,
+                        end,
+                    },
+                ..
+            } in &batch.span
+            {
                 let stood = stands.entry(*segment).or_default();
-                let inner = batch.span.iter().any(|r| r.range.segment == *segment && r.range.end == *stood);
+                let inner = batch
+                    .span
+                    .iter()
+                    .any(|r| r.range.segment == *segment && r.range.end == *stood);
                 if *stood < *start && !inner {
-                    let settled = Mark { offset: *start, anchor: None };
-                    write_settled(out, source, span::up_to(*segment, *stood, settled), &taken, now)?;
+                    let settled = Mark {
+                        offset: *start,
+                        anchor: None,
+                    };
+                    write_settled(
+                        out,
+                        source,
+                        span::up_to(*segment, *stood, settled),
+                        &taken,
+                        now,
+                    )?;
                 }
                 *stood = (*stood).max(*end);
             }
@@ -76,7 +116,13 @@ impl State {
         for (segment, mark) in &self.marks[source] {
             let stood = stands.get(segment).copied().unwrap_or(0);
             if stood < mark.offset {
-                write_settled(out, source, span::up_to(*segment, stood, *mark), &taken, now)?;
+                write_settled(
+                    out,
+                    source,
+                    span::up_to(*segment, stood, *mark),
+                    &taken,
+                    now,
+                )?;
             }
         }
         Ok(())
@@ -96,7 +142,13 @@ fn write_settled(
         pieces = span::without(&pieces, *range);
     }
     for piece in pieces {
-        let advance = Advance { source: source.to_owned(), span: vec![piece], filtered: 0, dead: 0, at: now };
+        let advance = Advance {
+            source: source.to_owned(),
+            span: vec![piece],
+            filtered: 0,
+            dead: 0,
+            at: now,
+        };
         lines::encode(out, &Record::Advance(advance))?;
     }
     Ok(())
@@ -106,7 +158,18 @@ fn write_batch(out: &mut Vec<u8>, batch: &Outstanding) -> io::Result<()> {
     let batch = batch.clone();
     let Some(id) = batch.id else {
         let (e, d, f) = (batch.events, batch.dead, batch.filtered);
-        return lines::encode(out, &Kept::Rest { n: batch.n, s: batch.source, sp: batch.span, e, d, f, t: batch.at });
+        return lines::encode(
+            out,
+            &Kept::Rest {
+                n: batch.n,
+                s: batch.source,
+                sp: batch.span,
+                e,
+                d,
+                f,
+                t: batch.at,
+            },
+        );
     };
     lines::encode(
         out,

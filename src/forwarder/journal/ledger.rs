@@ -14,7 +14,11 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn new(limit: usize) -> Self {
-        Self { entries: VecDeque::new(), bytes: 0, limit }
+        Self {
+            entries: VecDeque::new(),
+            bytes: 0,
+            limit,
+        }
     }
 
     /// Adds the newest entry; the oldest make room.
@@ -22,7 +26,9 @@ impl Ledger {
         self.bytes += written(&entry);
         self.entries.push_back(entry);
         while self.bytes > self.limit {
-            let Some(oldest) = self.entries.pop_front() else { break };
+            let Some(oldest) = self.entries.pop_front() else {
+                break;
+            };
             self.bytes -= written(&oldest);
         }
     }

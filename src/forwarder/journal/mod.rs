@@ -41,8 +41,8 @@ use crate::{
 };
 
 pub use record::{
-    Advance, CursorSet, Forget, ForgetSource, Gap, Intent, LedgerEntry, Outcome, Outstanding, Record, SetBy, Settled,
-    Totals, UnixMillis,
+    Advance, CursorSet, Forget, ForgetSource, Gap, Intent, LedgerEntry, Outcome, Outstanding,
+    Record, SetBy, Settled, Totals, UnixMillis,
 };
 pub use replay::{Damage, JournalError};
 pub use state::Marks;
@@ -109,19 +109,43 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::open`].
-    pub fn open_with(state_dir: &Path, forwarder: &str, limit: u64) -> Result<(Self, Recovered), JournalError> {
+    pub fn open_with(
+        state_dir: &Path,
+        forwarder: &str,
+        limit: u64,
+    ) -> Result<(Self, Recovered), JournalError> {
         let path = path(state_dir, forwarder)?;
-        for directory in path.ancestors().skip(1).take(2).collect::<Vec<_>>().into_iter().rev() {
+        for directory in path
+            .ancestors()
+            .skip(1)
+            .take(2)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+        {
             durable::create_private_dir(directory)?;
         }
         let loaded = replay::load(&path, forwarder, ledger_limit(limit))?;
         let fresh = loaded.is_none();
-        let Loaded { header, state, damage } = loaded.unwrap_or_else(|| first(forwarder, limit));
+        let Loaded {
+            header,
+            state,
+            damage,
+        } = loaded.unwrap_or_else(|| first(forwarder, limit));
+        storage::keep_aside(&path, &damage);
         let recovered = recovered(&state, damage, fresh);
-        storage::keep_aside(&path, &recovered.damage);
-        let mut journal = Self { path, header, state, storage: Storage::new(limit), synced: BTreeMap::new() };
+        let mut journal = Self {
+            path,
+            header,
+            state,
+            storage: Storage::new(limit),
+            synced: BTreeMap::new(),
+        };
         match journal.rewrite() {
-            Err(source) if fresh => Err(JournalError::Io { path: journal.path, source }),
+            Err(source) if fresh => Err(JournalError::Io {
+                path: journal.path,
+                source,
+            }),
             Err(e) => {
                 journal.storage.degrade(&e);
                 Ok((journal, recovered))
@@ -144,11 +168,16 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::open`]; the damaged file may then have been renamed already.
-    pub fn start_over(state_dir: &Path, forwarder: &str) -> Result<(Self, Recovered), JournalError> {
+    pub fn start_over(
+        state_dir: &Path,
+        forwarder: &str,
+    ) -> Result<(Self, Recovered), JournalError> {
         let path = path(state_dir, forwarder)?;
         let aside = path.with_file_name(format!("journal.damaged-{}", UnixMillis::now().0));
         match std::fs::rename(&path, aside) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(JournalError::Io { path, source }),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(JournalError::Io { path, source })
+            }
             _ => Self::open(state_dir, forwarder),
         }
     }
@@ -161,10 +190,9 @@ impl Journal {
         let mut refused = None;
         self.storage.buffer.clear();
         for record in records {
-            let taken = self
-                .state
-                .check(record)
-                .and_then(|()| lines::encode(&mut self.storage.buffer, record).map_err(|e| e.to_string()));
+            let taken = self.state.check(record).and_then(|()| {
+                lines::encode(&mut self.storage.buffer, record).map_err(|e| e.to_string())
+            });
             if let Err(why) = taken {
                 refused = Some(why);
                 break;
@@ -240,14 +268,21 @@ pub fn forwarders(state_dir: &Path) -> io::Result<Vec<String>> {
 fn path(state_dir: &Path, forwarder: &str) -> Result<PathBuf, JournalError> {
     let path = state_dir.join("forwarders").join(forwarder).join("journal");
     let mut parts = Path::new(forwarder).components();
-    if matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) && !forwarder.contains('/') {
+    if matches!(
+        (parts.next(), parts.next()),
+        (Some(Component::Normal(_)), None)
+    ) && !forwarder.contains('/')
+    {
         return Ok(path);
     }
     let source = io::Error::new(io::ErrorKind::InvalidInput, "no forwarder has such a name");
     Err(JournalError::Io { path, source })
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a limit beyond the address space is as good as none")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a limit beyond the address space is as good as none"
+)]
 fn ledger_limit(limit: u64) -> usize {
     (limit / 4) as usize
 }
@@ -259,10 +294,15 @@ fn first(forwarder: &str, limit: u64) -> Loaded {
         journal: format!("{:032x}", fastrand::u128(..)),
         created: UnixMillis::now(),
     };
-    Loaded { header, state: State::new(ledger_limit(limit)), damage: Damage::default() }
+    Loaded {
+        header,
+        state: State::new(ledger_limit(limit)),
+        damage: Damage::default(),
+    }
 }
 
-fn recovered(state: &State, damage: Damage, fresh: bool) -> Recovered {
+fn recovered(state: &State, mut damage: Damage, fresh: bool) -> Recovered {
+    damage.bytes = Vec::new();
     Recovered {
         fresh,
         next_batch: state.next_batch,

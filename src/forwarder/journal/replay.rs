@@ -4,8 +4,7 @@
 //! (see `state`). A header that cannot be read, or is not ours, is an error, and the file stays untouched.
 
 use std::{
-    fs::File,
-    io::{self, BufReader},
+    io::{self, BufRead, BufReader},
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -54,13 +53,21 @@ pub enum JournalError {
         "the journal {} belongs to forwarder '{found}', not to '{expected}'; it was left as it is and the forwarder is \
          not started: put the right file back, or rename the forwarder", path.display()
     )]
-    OtherForwarder { path: PathBuf, found: String, expected: String },
+    OtherForwarder {
+        path: PathBuf,
+        found: String,
+        expected: String,
+    },
     #[error(
         "the journal {} ({size} bytes) {damage}; where this forwarder stands is unknown, so it is not started rather than \
          skip events: restore the file from a backup, or accept that its state is lost and that all that the logs still \
          hold is sent again, from the beginning", path.display()
     )]
-    Damaged { path: PathBuf, size: u64, damage: &'static str },
+    Damaged {
+        path: PathBuf,
+        size: u64,
+        damage: &'static str,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -104,21 +111,34 @@ impl Damage {
         if self.reported.len() < MAX_REPORTED {
             self.reported.push((at, what()));
         }
-        let kept = bytes.len().min(MAX_QUARANTINE.saturating_sub(self.bytes.len()));
+        let kept = bytes
+            .len()
+            .min(MAX_QUARANTINE.saturating_sub(self.bytes.len()));
         self.bytes.extend_from_slice(&bytes[..kept]);
     }
 }
 
 /// Reads a journal; `None` where there is none.
-pub(super) fn load(path: &Path, forwarder: &str, ledger_limit: usize) -> Result<Option<Loaded>, JournalError> {
-    let io = |source| JournalError::Io { path: path.to_owned(), source };
+pub(super) fn load(
+    path: &Path,
+    forwarder: &str,
+    ledger_limit: usize,
+) -> Result<Option<Loaded>, JournalError> {
+    let io = |source| JournalError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let file = match durable::read_file(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(io(e)),
     };
     let metadata = file.metadata().map_err(io)?;
-    let damaged = |damage| JournalError::Damaged { path: path.to_owned(), size: metadata.len(), damage };
+    let damaged = |damage| JournalError::Damaged {
+        path: path.to_owned(),
+        size: metadata.len(),
+        damage,
+    };
     if !metadata.is_file() {
         return Err(damaged("is not a regular file"));
     }
@@ -135,23 +155,18 @@ pub(super) fn load(path: &Path, forwarder: &str, ledger_limit: usize) -> Result<
     };
     let header = header.ok_or_else(|| damaged("has no readable header"))?;
     let (state, damage) = read_records(&mut lines, ledger_limit).map_err(io)?;
-    Ok(Some(Loaded { header, state, damage }))
+    Ok(Some(Loaded {
+        header,
+        state,
+        damage,
+    }))
 }
 
-fn read_header(path: &Path, forwarder: &str, json: &[u8]) -> Result<Option<Header>, JournalError> {
-    let Ok(AnyHeader { v }) = serde_json::from_slice(json) else { return Ok(None) };
-    if v > VERSION {
-        return Err(JournalError::Newer { path: path.to_owned(), version: v });
-    }
-    let Ok(header) = serde_json::from_slice::<Header>(json) else { return Ok(None) };
-    if header.forwarder != forwarder {
-        let expected = forwarder.to_owned();
-        return Err(JournalError::OtherForwarder { path: path.to_owned(), found: header.forwarder, expected });
-    }
-    Ok(Some(header))
-}
-
-fn read_records(lines: &mut Lines<BufReader<File>>, ledger_limit: usize) -> io::Result<(State, Damage)> {
+/// Applies the lines after the header.
+pub(super) fn read_records(
+    lines: &mut Lines<impl BufRead>,
+    ledger_limit: usize,
+) -> io::Result<(State, Damage)> {
     let mut state = State::new(ledger_limit);
     let mut damage = Damage::default();
     while let Some(line) = lines.next_line()? {
@@ -166,4 +181,28 @@ fn read_records(lines: &mut Lines<BufReader<File>>, ledger_limit: usize) -> io::
     }
     state.number_holes();
     Ok((state, damage))
+}
+
+fn read_header(path: &Path, forwarder: &str, json: &[u8]) -> Result<Option<Header>, JournalError> {
+    let Ok(AnyHeader { v }) = serde_json::from_slice(json) else {
+        return Ok(None);
+    };
+    if v > VERSION {
+        return Err(JournalError::Newer {
+            path: path.to_owned(),
+            version: v,
+        });
+    }
+    let Ok(header) = serde_json::from_slice::<Header>(json) else {
+        return Ok(None);
+    };
+    if header.forwarder != forwarder {
+        let expected = forwarder.to_owned();
+        return Err(JournalError::OtherForwarder {
+            path: path.to_owned(),
+            found: header.forwarder,
+            expected,
+        });
+    }
+    Ok(Some(header))
 }

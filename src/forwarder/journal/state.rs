@@ -14,8 +14,8 @@ use crate::log::{AnchoredRange, Mark, Range, SegmentId};
 use super::{
     ledger::Ledger,
     record::{
-        Advance, CursorSet, Entry, Forget, Gap, Intent, Kept, LedgerEntry, Outcome, Outstanding, Record, Settled, Totals,
-        UnixMillis,
+        Advance, CursorSet, Entry, Forget, Gap, Intent, Kept, LedgerEntry, Outcome, Outstanding,
+        Record, Settled, Totals, UnixMillis,
     },
     span,
 };
@@ -47,9 +47,19 @@ impl State {
 
     /// How far a segment's cursor is: up to there everything is settled.
     pub(super) fn committed(&self, source: &str) -> BTreeMap<SegmentId, u64> {
-        let Some(marks) = self.marks.get(source) else { return BTreeMap::new() };
-        let mut committed: BTreeMap<_, _> = marks.iter().map(|(segment, mark)| (*segment, mark.offset)).collect();
-        for AnchoredRange { range, .. } in self.outstanding.iter().filter(|o| o.source == source).flat_map(|o| &o.span) {
+        let Some(marks) = self.marks.get(source) else {
+            return BTreeMap::new();
+        };
+        let mut committed: BTreeMap<_, _> = marks
+            .iter()
+            .map(|(segment, mark)| (*segment, mark.offset))
+            .collect();
+        for AnchoredRange { range, .. } in self
+            .outstanding
+            .iter()
+            .filter(|o| o.source == source)
+            .flat_map(|o| &o.span)
+        {
             if let Some(offset) = committed.get_mut(&range.segment) {
                 *offset = range.start.min(*offset);
             }
@@ -61,18 +71,20 @@ impl State {
     pub(super) fn check(&self, record: &Record) -> Result<(), String> {
         match record {
             Record::Intent(intent) => self.check_intent(intent),
-            Record::Settled(Settled { n, .. }) if !self.outstanding.iter().any(|o| o.n == *n) => {
-                Err(format!("batch {n} is settled, but is not outstanding"))
-            }
+            Record::Settled(Settled { n, .. }) => self.check_settled(*n),
             Record::Advance(advance) => self.check_continues(&advance.source, &advance.span),
-            Record::Gap(gap) if gap.start > gap.end || gap.start > self.offset(&gap.source, gap.segment) => Err(format!(
-                "the gap {}..{} in segment {} of {} begins behind byte {}, where reading stands",
-                gap.start,
-                gap.end,
-                gap.segment,
-                gap.source,
-                self.offset(&gap.source, gap.segment)
-            )),
+            Record::Gap(gap)
+                if gap.start > gap.end || gap.start > self.offset(&gap.source, gap.segment) =>
+            {
+                Err(format!(
+                    "the gap {}..{} in segment {} of {} begins behind byte {}, where reading stands",
+                    gap.start,
+                    gap.end,
+                    gap.segment,
+                    gap.source,
+                    self.offset(&gap.source, gap.segment)
+                ))
+            }
             Record::Forget(forget) => self.check_forget(forget),
             _ => Ok(()),
         }
@@ -84,13 +96,30 @@ impl State {
             Entry::Kept(Kept::Snapshot { next }) => self.next_batch = self.next_batch.max(next),
             Entry::Kept(Kept::Totals { s, totals }) => *self.totals.entry(s).or_default() = totals,
             Entry::Kept(Kept::Marks { s, m }) => {
-                let marks = m.into_iter().map(|(segment, offset, anchor)| (segment, Mark { offset, anchor }));
+                let marks = m
+                    .into_iter()
+                    .map(|(segment, offset, anchor)| (segment, Mark { offset, anchor }));
                 self.marks.entry(s).or_default().extend(marks);
             }
-            Entry::Kept(Kept::Rest { n, s, sp, e, d, f, t }) => {
+            Entry::Kept(Kept::Rest {
+                n,
+                s,
+                sp,
+                e,
+                d,
+                f,
+                t,
+            }) => {
                 self.extend(&s, &sp);
                 self.next_batch = self.next_batch.max(n.saturating_add(1));
-                self.outstanding.push(Outstanding { n, events: e, dead: d, filtered: f, at: t, ..rest(&s, sp) });
+                self.outstanding.push(Outstanding {
+                    n,
+                    events: e,
+                    dead: d,
+                    filtered: f,
+                    at: t,
+                    ..rest(&s, sp)
+                });
             }
             Entry::Kept(Kept::Ledger(entry)) => {
                 self.next_batch = self.next_batch.max(entry.n.saturating_add(1));
@@ -103,14 +132,22 @@ impl State {
         match record {
             Record::Intent(intent) => self.apply_intent(intent),
             Record::Settled(settled) => self.settle(settled),
-            Record::Advance(Advance { source, span, filtered, dead, .. }) => {
+            Record::Advance(Advance {
+                source,
+                span,
+                filtered,
+                dead,
+                ..
+            }) => {
                 self.extend(source, span);
                 let totals = self.totals_of(source);
                 add(&mut totals.filtered, *filtered);
                 add(&mut totals.dead_lettered, *dead);
             }
             Record::Gap(gap) => self.apply_gap(gap),
-            Record::Forget(Forget { source, segments, .. }) => {
+            Record::Forget(Forget {
+                source, segments, ..
+            }) => {
                 for segment in segments {
                     // The log released it, so all of it had been settled, whatever lines were lost.
                     self.withdraw(source, whole(*segment));
@@ -124,9 +161,21 @@ impl State {
                 self.totals.remove(&forget.source);
                 self.outstanding.retain(|o| o.source != forget.source);
             }
-            Record::CursorSet(CursorSet { source, segment, offset, .. }) => {
+            Record::CursorSet(CursorSet {
+                source,
+                segment,
+                offset,
+                ..
+            }) => {
                 self.withdraw(source, whole(*segment));
-                self.set_mark(source, *segment, Mark { offset: *offset, anchor: None });
+                self.set_mark(
+                    source,
+                    *segment,
+                    Mark {
+                        offset: *offset,
+                        anchor: None,
+                    },
+                );
             }
         }
     }
@@ -141,26 +190,66 @@ impl State {
     }
 
     fn check_intent(&self, intent: &Intent) -> Result<(), String> {
-        let Intent { n, source, span, of, .. } = intent;
+        let Intent {
+            n,
+            source,
+            span,
+            of,
+            ..
+        } = intent;
         if *n < self.next_batch {
-            return Err(format!("batch number {n} was used; the next is {}", self.next_batch));
+            return Err(format!(
+                "batch number {n} was used; the next is {}",
+                self.next_batch
+            ));
         }
         if span.is_empty() || span.iter().any(|r| r.range.is_empty()) {
             return Err(format!("batch {n} covers an empty range"));
         }
-        let Some(of) = of else { return self.check_continues(source, span) };
-        let parent = self.outstanding.iter().find(|o| o.n == *of && o.source == *source);
-        let parent = parent.ok_or_else(|| format!("batch {n} is a part of batch {of}, which is not outstanding"))?;
+        let Some(of) = of else {
+            return self.check_continues(source, span);
+        };
+        let parent = self
+            .outstanding
+            .iter()
+            .find(|o| o.n == *of && o.source == *source);
+        let parent = parent.ok_or_else(|| {
+            format!("batch {n} is a part of batch {of}, which is not outstanding")
+        })?;
         match span::cut(&parent.span, span) {
             Some(cut) if cut.is_prefix() => Ok(()),
-            _ => Err(format!("batch {n} is not the first part of what remains of batch {of}")),
+            _ => Err(format!(
+                "batch {n} is not the first part of what remains of batch {of}"
+            )),
+        }
+    }
+
+    fn check_settled(&self, n: u64) -> Result<(), String> {
+        match self.outstanding.iter().find(|o| o.n == n) {
+            Some(Outstanding { id: Some(_), .. }) => Ok(()),
+            // Were the line lost that cut a part off, this one would settle the part too.
+            Some(_) => Err(format!(
+                "batch {n} is settled, but needs an intent of its own first: parts were cut off it"
+            )),
+            None => Err(format!("batch {n} is settled, but is not outstanding")),
         }
     }
 
     fn check_continues(&self, source: &str, span: &[AnchoredRange]) -> Result<(), String> {
         let mut stands = HashMap::with_capacity(span.len());
-        for AnchoredRange { range: Range { segment, start, end }, .. } in span {
-            let stood = stands.insert(*segment, *end).unwrap_or_else(|| self.offset(source, *segment));
+        for AnchoredRange {
+            range:
+                Range {
+                    segment,
+                    start,
+                    end,
+                },
+            ..
+        } in span
+        {
+            let stood = stands
+                .insert(*segment, *end)
+                .unwrap_or_else(|| self.offset(source, *segment));
             if stood != *start || end < start {
                 return Err(format!(
                     "the range {start}..{end} in segment {segment} of {source} does not continue at byte {stood}"
@@ -171,9 +260,18 @@ impl State {
     }
 
     fn check_forget(&self, forget: &Forget) -> Result<(), String> {
-        let ours = self.outstanding.iter().filter(|o| o.source == forget.source);
-        match ours.flat_map(|o| &o.span).find(|r| forget.segments.contains(&r.range.segment)) {
-            Some(r) => Err(format!("segment {} of {} still has outstanding bytes", r.range.segment, forget.source)),
+        let ours = self
+            .outstanding
+            .iter()
+            .filter(|o| o.source == forget.source);
+        match ours
+            .flat_map(|o| &o.span)
+            .find(|r| forget.segments.contains(&r.range.segment))
+        {
+            Some(r) => Err(format!(
+                "segment {} of {} still has outstanding bytes",
+                r.range.segment, forget.source
+            )),
             None => Ok(()),
         }
     }
@@ -185,7 +283,8 @@ impl State {
             self.extend(&intent.source, &intent.span);
             return self.outstanding.push(batch);
         };
-        let parent = |o: &Outstanding| o.source == batch.source && span::cut(&o.span, &batch.span).is_some();
+        let parent =
+            |o: &Outstanding| o.source == batch.source && span::cut(&o.span, &batch.span).is_some();
         // Where the parent's own line was lost, its bytes are in a hole or were never heard of.
         let at = self
             .outstanding
@@ -205,7 +304,9 @@ impl State {
     /// remains need ids of their own.
     fn carve(&mut self, at: usize, part: Outstanding) {
         let parent = self.outstanding.remove(at);
-        let Some(cut) = span::cut(&parent.span, &part.span) else { return self.outstanding.insert(at, parent) };
+        let Some(cut) = span::cut(&parent.span, &part.span) else {
+            return self.outstanding.insert(at, parent);
+        };
         let remaining = Outstanding {
             n: parent.n,
             events: parent.events.saturating_sub(part.events),
@@ -216,7 +317,8 @@ impl State {
         };
         let before = rest(&parent.source, cut.before);
         let pieces = [before, part, remaining];
-        self.outstanding.splice(at..at, pieces.into_iter().filter(|o| !o.span.is_empty()));
+        self.outstanding
+            .splice(at..at, pieces.into_iter().filter(|o| !o.span.is_empty()));
     }
 
     /// Moves reading over a span. Bytes that a span leaves out between its own ranges were withdrawn from it.
@@ -224,14 +326,28 @@ impl State {
         for (i, r) in span.iter().enumerate() {
             let Range { segment, start, .. } = r.range;
             let stood = self.offset(source, segment);
-            if stood < start && !span[..i].iter().any(|earlier| earlier.range.segment == segment) {
+            if stood < start
+                && !span[..i]
+                    .iter()
+                    .any(|earlier| earlier.range.segment == segment)
+            {
                 // The line that moved reading to `start` was lost: nobody knows whether these bytes were settled.
-                let hole = Range { segment, start: stood, end: start };
+                let hole = Range {
+                    segment,
+                    start: stood,
+                    end: start,
+                };
                 self.outstanding.push(rest(source, vec![hole.into()]));
             }
             if stood > start {
                 // The line that set the cursor back was lost: reading went on from `start`, all behind it again.
-                self.withdraw(source, Range { start, ..whole(segment) });
+                self.withdraw(
+                    source,
+                    Range {
+                        start,
+                        ..whole(segment)
+                    },
+                );
             }
             self.set_mark(source, segment, r.mark());
         }
@@ -240,7 +356,9 @@ impl State {
     fn settle(&mut self, settled: &Settled) {
         // A number that is not known is that of a batch whose own line was lost: its bytes are in a hole.
         let known = |o: &Outstanding| o.n == settled.n && o.n != 0;
-        let Some(at) = self.outstanding.iter().position(known) else { return };
+        let Some(at) = self.outstanding.iter().position(known) else {
+            return;
+        };
         let batch = self.outstanding.remove(at);
         self.account(&batch, settled.outcome);
         self.ledger.push(LedgerEntry {
@@ -265,16 +383,32 @@ impl State {
             Outcome::Filtered => add(&mut totals.filtered, batch.events),
             Outcome::Gap => {
                 add(&mut totals.gap, batch.events);
-                batch.span.iter().for_each(|r| add(&mut totals.gap_bytes, r.range.len()));
+                batch
+                    .span
+                    .iter()
+                    .for_each(|r| add(&mut totals.gap_bytes, r.range.len()));
             }
         }
     }
 
     fn apply_gap(&mut self, gap: &Gap) {
-        let Gap { source, segment, start, end, .. } = gap;
-        let range = Range { segment: *segment, start: *start, end: *end };
+        let Gap {
+            source,
+            segment,
+            start,
+            end,
+            ..
+        } = gap;
+        let range = Range {
+            segment: *segment,
+            start: *start,
+            end: *end,
+        };
         let (mut bytes, gone) = self.withdraw(source, range);
-        let unread = Range { start: self.offset(source, *segment).max(*start), ..range };
+        let unread = Range {
+            start: self.offset(source, *segment).max(*start),
+            ..range
+        };
         if unread.end > unread.start {
             add(&mut bytes, unread.len());
             self.extend(source, &[unread.into()]);
@@ -293,29 +427,45 @@ impl State {
     fn withdraw(&mut self, source: &str, range: Range) -> (u64, Vec<Outstanding>) {
         let mut bytes = 0;
         let mut gone = Vec::new();
-        let touched = |o: &Outstanding| o.source == source && o.span.iter().any(|r| span::overlap(r.range, range) > 0);
+        let touched = |o: &Outstanding| {
+            o.source == source && o.span.iter().any(|r| span::overlap(r.range, range) > 0)
+        };
         if !self.outstanding.iter().any(touched) {
             return (bytes, gone);
         }
         for mut batch in std::mem::take(&mut self.outstanding) {
             if touched(&batch) {
-                batch.span.iter().for_each(|r| add(&mut bytes, span::overlap(r.range, range)));
+                batch
+                    .span
+                    .iter()
+                    .for_each(|r| add(&mut bytes, span::overlap(r.range, range)));
                 batch.span = span::without(&batch.span, range);
                 (batch.id, batch.crc32, batch.len) = (None, 0, 0);
             }
-            if batch.span.is_empty() { gone.push(batch) } else { self.outstanding.push(batch) }
+            if batch.span.is_empty() {
+                gone.push(batch)
+            } else {
+                self.outstanding.push(batch)
+            }
         }
         (bytes, gone)
     }
 
     pub(super) fn offset(&self, source: &str, segment: SegmentId) -> u64 {
-        self.marks.get(source).and_then(|marks| marks.get(&segment)).map_or(0, |mark| mark.offset)
+        self.marks
+            .get(source)
+            .and_then(|marks| marks.get(&segment))
+            .map_or(0, |mark| mark.offset)
     }
 
     fn set_mark(&mut self, source: &str, segment: SegmentId, mark: Mark) {
         match self.marks.get_mut(source) {
             Some(marks) => _ = marks.insert(segment, mark),
-            None => _ = self.marks.insert(source.to_owned(), Marks::from([(segment, mark)])),
+            None => {
+                _ = self
+                    .marks
+                    .insert(source.to_owned(), Marks::from([(segment, mark)]))
+            }
         }
     }
 
@@ -333,7 +483,11 @@ fn add(total: &mut u64, more: u64) {
 }
 
 fn whole(segment: SegmentId) -> Range {
-    Range { segment, start: 0, end: u64::MAX }
+    Range {
+        segment,
+        start: 0,
+        end: u64::MAX,
+    }
 }
 
 /// Bytes that are outstanding under no id; without a number until [`State::number_holes`].
