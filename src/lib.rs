@@ -30,6 +30,7 @@ pub mod admin;
 pub mod cli;
 
 pub mod durable;
+pub mod lock;
 
 /// The program's version, as in `User-Agent: auditpost/VERSION`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

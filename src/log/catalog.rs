@@ -5,12 +5,12 @@
 //! {"id":17,"path":"…","key":{…},…}         one line a life, oldest first
 //! ```
 //!
-//! Every line is framed by a checksum ([`crate::durable`]). The file is small and is replaced as a whole when lives begin, move or end: a
+//! Every line is framed by a checksum ([`crate::durable::lines`]). The file is small and is replaced as a whole when lives begin, move or end: a
 //! crash leaves the old one or the new one. A line that was damaged on disk is reported and left out: its file is
 //! then met as a new one and read from its beginning, which costs duplicates and loses nothing.
 
 use std::{
-    io,
+    io::{self, BufReader},
     path::{Path, PathBuf},
 };
 
@@ -20,7 +20,10 @@ use super::{
     identity::FileKey,
     position::{Mark, SegmentId},
 };
-use crate::durable;
+use crate::durable::{
+    self,
+    lines::{self, Line, Lines},
+};
 
 /// The version of the format that this program writes.
 const VERSION: u32 = 1;
@@ -86,23 +89,28 @@ pub enum CatalogError {
 impl Catalog {
     /// Reads the catalog; `None` where there is none yet.
     pub fn load(path: &Path) -> Result<Option<Self>, CatalogError> {
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
+        let unreadable = |source| CatalogError::Read { path: path.to_owned(), source };
+        let file = match durable::read_file(path) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(CatalogError::Read { path: path.to_owned(), source }),
+            Err(source) => return Err(unreadable(source)),
         };
-        let mut lines = durable::lines(&bytes);
-        let header: Header = lines
-            .next()
-            .and_then(Result::ok)
-            .and_then(|line| serde_json::from_slice(line).ok())
-            .ok_or_else(|| CatalogError::Unreadable { path: path.to_owned() })?;
+        let mut lines = Lines::new(BufReader::new(file));
+        let header: Header = match lines.next_line().map_err(unreadable)? {
+            Some(Line::Whole { json, .. }) => serde_json::from_slice(json).ok(),
+            _ => None,
+        }
+        .ok_or_else(|| CatalogError::Unreadable { path: path.to_owned() })?;
         if header.v > VERSION {
             return Err(CatalogError::Newer { path: path.to_owned(), found: header.v });
         }
         let mut catalog = Self { log: header.log, next: header.next, ..Self::default() };
-        for line in lines {
-            match line.ok().and_then(|line| serde_json::from_slice::<Entry>(line).ok()) {
+        while let Some(line) = lines.next_line().map_err(unreadable)? {
+            let entry = match line {
+                Line::Whole { json, .. } => serde_json::from_slice::<Entry>(json).ok(),
+                Line::Bad { .. } | Line::Torn { .. } => None,
+            };
+            match entry {
                 Some(entry) => catalog.lives.push(entry),
                 None => catalog.damaged += 1,
             }
@@ -115,9 +123,9 @@ impl Catalog {
     /// Replaces the file; when this returns, the new one is on disk.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(256 * (self.lives.len() + 1));
-        durable::push_line(&mut bytes, &Header { v: VERSION, log: self.log.clone(), next: self.next });
+        lines::encode(&mut bytes, &Header { v: VERSION, log: self.log.clone(), next: self.next })?;
         for life in &self.lives {
-            durable::push_line(&mut bytes, life);
+            lines::encode(&mut bytes, life)?;
         }
         durable::replace(path, &bytes)
     }

@@ -25,7 +25,7 @@ use std::{
 use tokio::sync::{Notify, watch};
 
 pub use board::Board;
-pub use position::{Anchor, Mark, Range, SegmentId, Span};
+pub use position::{Anchor, AnchoredRange, Mark, Range, SegmentId, Span};
 pub use reader::{Item, ReadEnd, Reader, Take};
 pub use segment::{Segment, State};
 

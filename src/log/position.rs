@@ -69,7 +69,10 @@ impl Span {
 ///
 /// Before an offset is used again, the bytes before it are hashed again: a file that was truncated and grew
 /// past the offset, or another file under the same name and inode, gives itself away.
+///
+/// Written as `LEN:HASH`, the hash as 16 hex digits, so that no reader of JSON rounds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Anchor {
     /// How many bytes are hashed: fewer than [`Anchor::BYTES`] only near a file's beginning.
     pub len: u16,
@@ -96,9 +99,72 @@ impl Anchor {
     }
 }
 
+impl fmt::Display for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{:016x}", self.len, self.hash)
+    }
+}
+
+impl From<Anchor> for String {
+    fn from(anchor: Anchor) -> Self {
+        anchor.to_string()
+    }
+}
+
+impl TryFrom<String> for Anchor {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        const SHAPE: &str = "an anchor is LEN:HASH with 16 hex digits";
+        let (len, hash) = text.split_once(':').ok_or(SHAPE)?;
+        let len = len.parse().map_err(|_| SHAPE)?;
+        let hash = u64::from_str_radix(hash, 16).map_err(|_| SHAPE)?;
+        Ok(Self { len, hash })
+    }
+}
+
 /// An offset in a segment and, where bytes stand before it, their anchor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     pub offset: u64,
     pub anchor: Option<Anchor>,
+}
+
+/// A range with the anchor of its end. Written as `[segment, start, end, anchor or null]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "(SegmentId, u64, u64, Option<Anchor>)", try_from = "(SegmentId, u64, u64, Option<Anchor>)")]
+pub struct AnchoredRange {
+    pub range: Range,
+    pub anchor: Option<Anchor>,
+}
+
+impl AnchoredRange {
+    /// Where a reader stands after the range.
+    pub fn mark(&self) -> Mark {
+        Mark { offset: self.range.end, anchor: self.anchor }
+    }
+}
+
+impl From<Range> for AnchoredRange {
+    fn from(range: Range) -> Self {
+        Self { range, anchor: None }
+    }
+}
+
+impl From<AnchoredRange> for (SegmentId, u64, u64, Option<Anchor>) {
+    fn from(AnchoredRange { range, anchor }: AnchoredRange) -> Self {
+        (range.segment, range.start, range.end, anchor)
+    }
+}
+
+impl TryFrom<(SegmentId, u64, u64, Option<Anchor>)> for AnchoredRange {
+    type Error = &'static str;
+
+    fn try_from(parts: (SegmentId, u64, u64, Option<Anchor>)) -> Result<Self, Self::Error> {
+        let (segment, start, end, anchor) = parts;
+        if start > end {
+            return Err("a range ends before it starts");
+        }
+        Ok(Self { range: Range { segment, start, end }, anchor })
+    }
 }

@@ -1,0 +1,127 @@
+//! A state written out as the shortest journal that leads to it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+};
+
+use crate::{
+    durable::lines,
+    log::{AnchoredRange, Mark, Range, SegmentId},
+};
+
+use super::{
+    record::{Advance, Intent, Kept, MARKS_A_LINE, Outstanding, Record, UnixMillis},
+    span,
+    state::State,
+};
+
+impl State {
+    /// Appends the lines that lead to this state, without a header.
+    ///
+    /// # Errors
+    /// A record that no line holds.
+    pub(super) fn write(&self, out: &mut Vec<u8>, now: UnixMillis) -> io::Result<()> {
+        lines::encode(out, &Kept::Snapshot { next: self.next_batch })?;
+        for (source, totals) in &self.totals {
+            lines::encode(out, &Kept::Totals { s: source.clone(), totals: *totals })?;
+        }
+        for entry in self.ledger.iter() {
+            lines::encode(out, &Kept::Ledger(entry.clone()))?;
+        }
+        for source in self.marks.keys() {
+            self.write_source(out, source, now)?;
+        }
+        Ok(())
+    }
+
+    fn write_source(&self, out: &mut Vec<u8>, source: &str, now: UnixMillis) -> io::Result<()> {
+        let committed = self.committed(source);
+        let marks: Vec<_> = committed
+            .iter()
+            .map(|(segment, offset)| {
+                let mark = self.marks[source].get(segment).filter(|mark| mark.offset == *offset);
+                (*segment, *offset, mark.and_then(|mark| mark.anchor))
+            })
+            .collect();
+        for m in marks.chunks(MARKS_A_LINE) {
+            lines::encode(out, &Kept::Marks { s: source.to_owned(), m: m.to_vec() })?;
+        }
+        self.write_outstanding(out, source, committed, now)
+    }
+
+    /// The outstanding batches of a source and, as `advance`, what was settled between and behind them.
+    fn write_outstanding(
+        &self,
+        out: &mut Vec<u8>,
+        source: &str,
+        committed: BTreeMap<SegmentId, u64>,
+        now: UnixMillis,
+    ) -> io::Result<()> {
+        let batches = || self.outstanding.iter().filter(|o| o.source == source);
+        let taken: Vec<Range> = batches().flat_map(|o| &o.span).map(|r| r.range).collect();
+        let mut stands: HashMap<_, _> = committed.into_iter().collect();
+        for batch in batches() {
+            for AnchoredRange { range: Range { segment, start, end }, .. } in &batch.span {
+                let stood = stands.entry(*segment).or_default();
+                let inner = batch.span.iter().any(|r| r.range.segment == *segment && r.range.end == *stood);
+                if *stood < *start && !inner {
+                    let settled = Mark { offset: *start, anchor: None };
+                    write_settled(out, source, span::up_to(*segment, *stood, settled), &taken, now)?;
+                }
+                *stood = (*stood).max(*end);
+            }
+            write_batch(out, batch)?;
+        }
+        for (segment, mark) in &self.marks[source] {
+            let stood = stands.get(segment).copied().unwrap_or(0);
+            if stood < mark.offset {
+                write_settled(out, source, span::up_to(*segment, stood, *mark), &taken, now)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes that a piece was settled, less what is outstanding in it after all.
+fn write_settled(
+    out: &mut Vec<u8>,
+    source: &str,
+    piece: AnchoredRange,
+    taken: &[Range],
+    now: UnixMillis,
+) -> io::Result<()> {
+    let mut pieces = vec![piece];
+    for range in taken {
+        pieces = span::without(&pieces, *range);
+    }
+    for piece in pieces {
+        let advance = Advance { source: source.to_owned(), span: vec![piece], filtered: 0, dead: 0, at: now };
+        lines::encode(out, &Record::Advance(advance))?;
+    }
+    Ok(())
+}
+
+fn write_batch(out: &mut Vec<u8>, batch: &Outstanding) -> io::Result<()> {
+    let batch = batch.clone();
+    let Some(id) = batch.id else {
+        let (e, d, f) = (batch.events, batch.dead, batch.filtered);
+        return lines::encode(out, &Kept::Rest { n: batch.n, s: batch.source, sp: batch.span, e, d, f, t: batch.at });
+    };
+    lines::encode(
+        out,
+        &Record::Intent(Intent {
+            n: batch.n,
+            id,
+            source: batch.source,
+            span: batch.span,
+            events: batch.events,
+            dead: batch.dead,
+            filtered: batch.filtered,
+            crc32: batch.crc32,
+            len: batch.len,
+            of: None,
+            at: batch.at,
+        }),
+    )
+}

@@ -1,0 +1,173 @@
+//! A journal read back: header first, then line by line, in bounded memory.
+//!
+//! A torn last line is dropped; a bad line is set aside and counted; what it said is made up for by reading again
+//! (see `state`). A header that cannot be read, or is not ours, is an error, and the file stays untouched.
+
+use std::{
+    io::{self, BufRead, BufReader},
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::durable::{
+    self, PrivateDirError,
+    lines::{Line, Lines},
+};
+
+use super::{
+    record::{Entry, UnixMillis},
+    state::State,
+};
+
+/// The version that is written, and the newest that is understood.
+pub(super) const VERSION: u32 = 1;
+
+/// A larger file is no journal of ours: it is compacted long before.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// How much of the bad lines is kept for a person to look at.
+const MAX_QUARANTINE: usize = 1 << 20;
+
+const MAX_REPORTED: usize = 16;
+
+/// Why a journal cannot be opened. The file is untouched. Exit 78 for `Newer` and `OtherForwarder`, 73 for `Directory`,
+/// else 74.
+#[derive(Debug, Error)]
+pub enum JournalError {
+    #[error(transparent)]
+    Directory(#[from] PrivateDirError),
+    #[error(
+        "cannot read or create the journal {}: {source}; where this forwarder stands is unknown, so it is not started: \
+         mend the storage and start again", path.display()
+    )]
+    Io { path: PathBuf, source: io::Error },
+    #[error(
+        "the journal {} has format version {version} and this program understands {VERSION}; it was left as it is and the \
+         forwarder is not started: use the newer version of auditpost again", path.display()
+    )]
+    Newer { path: PathBuf, version: u32 },
+    #[error(
+        "the journal {} belongs to forwarder '{found}', not to '{expected}'; it was left as it is and the forwarder is \
+         not started: put the right file back, or rename the forwarder", path.display()
+    )]
+    OtherForwarder { path: PathBuf, found: String, expected: String },
+    #[error(
+        "the journal {} ({size} bytes) {damage}; where this forwarder stands is unknown, so it is not started rather than \
+         skip events: restore the file from a backup, or accept that its state is lost and that all that the logs still \
+         hold is sent again, from the beginning", path.display()
+    )]
+    Damaged { path: PathBuf, size: u64, damage: &'static str },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Header {
+    pub(super) v: u32,
+    pub(super) forwarder: String,
+    /// Random; stays the same over compactions.
+    pub(super) journal: String,
+    pub(super) created: UnixMillis,
+}
+
+/// What every version's header has.
+#[derive(Deserialize)]
+struct AnyHeader {
+    v: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) header: Header,
+    pub(super) state: State,
+    pub(super) damage: Damage,
+}
+
+/// What was wrong with a journal that could be read all the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// Bad lines that were set aside.
+    pub quarantined: u64,
+    /// The first of them: where in the file, and what is wrong.
+    pub reported: Vec<(Range<u64>, String)>,
+    /// The last line was cut off, as a crash leaves it.
+    pub torn: bool,
+    /// The bad lines themselves, as far as they are kept.
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Damage {
+    fn note(&mut self, bytes: &[u8], at: Range<u64>, what: impl FnOnce() -> String) {
+        self.quarantined += 1;
+        if self.reported.len() < MAX_REPORTED {
+            self.reported.push((at, what()));
+        }
+        let kept = bytes.len().min(MAX_QUARANTINE.saturating_sub(self.bytes.len()));
+        self.bytes.extend_from_slice(&bytes[..kept]);
+    }
+}
+
+/// Reads a journal; `None` where there is none.
+pub(super) fn load(path: &Path, forwarder: &str, ledger_limit: usize) -> Result<Option<Loaded>, JournalError> {
+    let io = |source| JournalError::Io { path: path.to_owned(), source };
+    let file = match durable::read_file(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(io(e)),
+    };
+    let metadata = file.metadata().map_err(io)?;
+    let damaged = |damage| JournalError::Damaged { path: path.to_owned(), size: metadata.len(), damage };
+    if !metadata.is_file() {
+        return Err(damaged("is not a regular file"));
+    }
+    if metadata.len() > MAX_BYTES {
+        return Err(damaged("is larger than any journal gets"));
+    }
+    if metadata.len() == 0 {
+        return Err(damaged("is empty"));
+    }
+    let mut lines = Lines::new(BufReader::with_capacity(1 << 16, file));
+    let header = match lines.next_line().map_err(io)? {
+        Some(Line::Whole { json, .. }) => read_header(path, forwarder, json)?,
+        _ => None,
+    };
+    let header = header.ok_or_else(|| damaged("has no readable header"))?;
+    let (state, damage) = read_records(&mut lines, ledger_limit).map_err(io)?;
+    Ok(Some(Loaded { header, state, damage }))
+}
+
+/// Applies the lines after the header.
+pub(super) fn read_records(lines: &mut Lines<impl BufRead>, ledger_limit: usize) -> io::Result<(State, Damage)> {
+    let mut state = State::new(ledger_limit);
+    let mut damage = Damage::default();
+    while let Some(line) = lines.next_line()? {
+        match line {
+            Line::Whole { json, at } => match Entry::parse(json) {
+                Ok(entry) => state.apply_entry(entry),
+                Err(e) => damage.note(json, at, || format!("no record of this version: {e}")),
+            },
+            Line::Bad { bytes, at } => damage.note(bytes, at, || "wrong checksum".into()),
+            Line::Torn { .. } => damage.torn = true,
+        }
+    }
+    state.number_holes();
+    Ok((state, damage))
+}
+
+fn read_header(path: &Path, forwarder: &str, json: &[u8]) -> Result<Option<Header>, JournalError> {
+    let Ok(AnyHeader { v }) = serde_json::from_slice(json) else {
+        return Ok(None);
+    };
+    if v > VERSION {
+        return Err(JournalError::Newer { path: path.to_owned(), version: v });
+    }
+    let Ok(header) = serde_json::from_slice::<Header>(json) else {
+        return Ok(None);
+    };
+    if header.forwarder != forwarder {
+        let expected = forwarder.to_owned();
+        return Err(JournalError::OtherForwarder { path: path.to_owned(), found: header.forwarder, expected });
+    }
+    Ok(Some(header))
+}

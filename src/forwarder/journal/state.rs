@@ -1,0 +1,375 @@
+//! What the records of a journal lead to: where reading stands, what is outstanding, what became of the rest.
+//!
+//! What always holds: in a segment, the ranges of outstanding batches do not overlap and end at or before the mark,
+//! and stand in the list in their order. Every byte before the mark that is in no outstanding batch was settled.
+//!
+//! Records are applied leniently, because lines of a file may have been lost. A lost line shows when the next one does
+//! not continue where reading stood; the bytes between are then outstanding, to be read and sent again. So damage
+//! costs duplicates, never a record.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::log::{AnchoredRange, Mark, Range, SegmentId};
+
+use super::{
+    ledger::Ledger,
+    record::{
+        Advance, CursorSet, Entry, Forget, Gap, Intent, Kept, LedgerEntry, Outcome, Outstanding, Record, Settled,
+        Totals, UnixMillis,
+    },
+    span,
+};
+
+/// Where reading stands in each segment of a source: the next unread byte.
+pub type Marks = BTreeMap<SegmentId, Mark>;
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) next_batch: u64,
+    pub(super) marks: BTreeMap<String, Marks>,
+    pub(super) totals: BTreeMap<String, Totals>,
+    /// In the log's order.
+    pub(super) outstanding: Vec<Outstanding>,
+    pub(super) ledger: Ledger,
+}
+
+impl State {
+    /// `ledger_limit` in bytes, as the ledger's entries are written.
+    pub(super) fn new(ledger_limit: usize) -> Self {
+        Self {
+            next_batch: 1,
+            marks: BTreeMap::new(),
+            totals: BTreeMap::new(),
+            outstanding: Vec::new(),
+            ledger: Ledger::new(ledger_limit),
+        }
+    }
+
+    /// How far a segment's cursor is: up to there everything is settled.
+    pub(super) fn committed(&self, source: &str) -> BTreeMap<SegmentId, u64> {
+        let Some(marks) = self.marks.get(source) else {
+            return BTreeMap::new();
+        };
+        let mut committed: BTreeMap<_, _> = marks.iter().map(|(segment, mark)| (*segment, mark.offset)).collect();
+        for AnchoredRange { range, .. } in
+            self.outstanding.iter().filter(|o| o.source == source).flat_map(|o| &o.span)
+        {
+            if let Some(offset) = committed.get_mut(&range.segment) {
+                *offset = range.start.min(*offset);
+            }
+        }
+        committed
+    }
+
+    /// Whether a record may be appended: it must continue what is known.
+    pub(super) fn check(&self, record: &Record) -> Result<(), String> {
+        match record {
+            Record::Intent(intent) => self.check_intent(intent),
+            Record::Settled(Settled { n, .. }) => self.check_settled(*n),
+            Record::Advance(advance) => self.check_continues(&advance.source, &advance.span),
+            Record::Gap(gap) if gap.start > gap.end || gap.start > self.offset(&gap.source, gap.segment) => {
+                Err(format!(
+                    "the gap {}..{} in segment {} of {} begins behind byte {}, where reading stands",
+                    gap.start,
+                    gap.end,
+                    gap.segment,
+                    gap.source,
+                    self.offset(&gap.source, gap.segment)
+                ))
+            }
+            Record::Forget(forget) => self.check_forget(forget),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn apply_entry(&mut self, entry: Entry) {
+        match entry {
+            Entry::Record(record) => self.apply(&record),
+            Entry::Kept(Kept::Snapshot { next }) => self.next_batch = self.next_batch.max(next),
+            Entry::Kept(Kept::Totals { s, totals }) => *self.totals.entry(s).or_default() = totals,
+            Entry::Kept(Kept::Marks { s, m }) => {
+                let marks = m.into_iter().map(|(segment, offset, anchor)| (segment, Mark { offset, anchor }));
+                self.marks.entry(s).or_default().extend(marks);
+            }
+            Entry::Kept(Kept::Rest { n, s, sp, e, d, f, t }) => {
+                self.extend(&s, &sp);
+                self.next_batch = self.next_batch.max(n.saturating_add(1));
+                self.outstanding.push(Outstanding { n, events: e, dead: d, filtered: f, at: t, ..rest(&s, sp) });
+            }
+            Entry::Kept(Kept::Ledger(entry)) => {
+                self.next_batch = self.next_batch.max(entry.n.saturating_add(1));
+                self.ledger.push(entry);
+            }
+        }
+    }
+
+    pub(super) fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Intent(intent) => self.apply_intent(intent),
+            Record::Settled(settled) => self.settle(settled),
+            Record::Advance(Advance { source, span, filtered, dead, .. }) => {
+                self.extend(source, span);
+                let totals = self.totals_of(source);
+                add(&mut totals.filtered, *filtered);
+                add(&mut totals.dead_lettered, *dead);
+            }
+            Record::Gap(gap) => self.apply_gap(gap),
+            Record::Forget(Forget { source, segments, .. }) => {
+                for segment in segments {
+                    // The log released it, so all of it had been settled, whatever lines were lost.
+                    self.withdraw(source, whole(*segment));
+                    if let Some(marks) = self.marks.get_mut(source) {
+                        marks.remove(segment);
+                    }
+                }
+            }
+            Record::ForgetSource(forget) => {
+                self.marks.remove(&forget.source);
+                self.totals.remove(&forget.source);
+                self.outstanding.retain(|o| o.source != forget.source);
+            }
+            Record::CursorSet(CursorSet { source, segment, offset, .. }) => {
+                self.withdraw(source, whole(*segment));
+                self.set_mark(source, *segment, Mark { offset: *offset, anchor: None });
+            }
+        }
+    }
+
+    /// Gives numbers to what lost lines left unexplained. After this the state must be written anew before any
+    /// record may refer to them.
+    pub(super) fn number_holes(&mut self) {
+        for hole in self.outstanding.iter_mut().filter(|o| o.n == 0) {
+            hole.n = self.next_batch;
+            self.next_batch = self.next_batch.saturating_add(1);
+        }
+    }
+
+    fn check_intent(&self, intent: &Intent) -> Result<(), String> {
+        let Intent { n, source, span, of, .. } = intent;
+        if *n < self.next_batch {
+            return Err(format!("batch number {n} was used; the next is {}", self.next_batch));
+        }
+        if span.is_empty() || span.iter().any(|r| r.range.is_empty()) {
+            return Err(format!("batch {n} covers an empty range"));
+        }
+        let Some(of) = of else {
+            return self.check_continues(source, span);
+        };
+        let parent = self.outstanding.iter().find(|o| o.n == *of && o.source == *source);
+        let parent = parent.ok_or_else(|| format!("batch {n} is a part of batch {of}, which is not outstanding"))?;
+        match span::cut(&parent.span, span) {
+            Some(cut) if cut.is_prefix() => Ok(()),
+            _ => Err(format!("batch {n} is not the first part of what remains of batch {of}")),
+        }
+    }
+
+    fn check_settled(&self, n: u64) -> Result<(), String> {
+        match self.outstanding.iter().find(|o| o.n == n) {
+            Some(Outstanding { id: Some(_), .. }) => Ok(()),
+            // Were the line lost that cut a part off, this one would settle the part too.
+            Some(_) => {
+                Err(format!("batch {n} is settled, but needs an intent of its own first: parts were cut off it"))
+            }
+            None => Err(format!("batch {n} is settled, but is not outstanding")),
+        }
+    }
+
+    fn check_continues(&self, source: &str, span: &[AnchoredRange]) -> Result<(), String> {
+        let mut stands = HashMap::with_capacity(span.len());
+        for AnchoredRange { range: Range { segment, start, end }, .. } in span {
+            let stood = stands.insert(*segment, *end).unwrap_or_else(|| self.offset(source, *segment));
+            if stood != *start || end < start {
+                return Err(format!(
+                    "the range {start}..{end} in segment {segment} of {source} does not continue at byte {stood}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_forget(&self, forget: &Forget) -> Result<(), String> {
+        let ours = self.outstanding.iter().filter(|o| o.source == forget.source);
+        match ours.flat_map(|o| &o.span).find(|r| forget.segments.contains(&r.range.segment)) {
+            Some(r) => Err(format!("segment {} of {} still has outstanding bytes", r.range.segment, forget.source)),
+            None => Ok(()),
+        }
+    }
+
+    fn apply_intent(&mut self, intent: &Intent) {
+        self.next_batch = self.next_batch.max(intent.n.saturating_add(1));
+        let batch = Outstanding::from(intent);
+        let Some(of) = intent.of else {
+            self.extend(&intent.source, &intent.span);
+            return self.outstanding.push(batch);
+        };
+        let parent = |o: &Outstanding| o.source == batch.source && span::cut(&o.span, &batch.span).is_some();
+        // Where the parent's own line was lost, its bytes are in a hole or were never heard of.
+        let at = self
+            .outstanding
+            .iter()
+            .position(|o| o.n == of && parent(o))
+            .or_else(|| self.outstanding.iter().position(parent));
+        match at {
+            Some(at) => self.carve(at, batch),
+            None => {
+                self.extend(&intent.source, &intent.span);
+                self.outstanding.push(batch);
+            }
+        }
+    }
+
+    /// Cuts `part` out of the outstanding batch at `at`. What lay before it (only where a line was lost) and what
+    /// remains need ids of their own.
+    fn carve(&mut self, at: usize, part: Outstanding) {
+        let parent = self.outstanding.remove(at);
+        let Some(cut) = span::cut(&parent.span, &part.span) else {
+            return self.outstanding.insert(at, parent);
+        };
+        let remaining = Outstanding {
+            n: parent.n,
+            events: parent.events.saturating_sub(part.events),
+            dead: parent.dead.saturating_sub(part.dead),
+            filtered: parent.filtered.saturating_sub(part.filtered),
+            at: parent.at,
+            ..rest(&parent.source, cut.after)
+        };
+        let before = rest(&parent.source, cut.before);
+        let pieces = [before, part, remaining];
+        self.outstanding.splice(at..at, pieces.into_iter().filter(|o| !o.span.is_empty()));
+    }
+
+    /// Moves reading over a span. Bytes that a span leaves out between its own ranges were withdrawn from it.
+    fn extend(&mut self, source: &str, span: &[AnchoredRange]) {
+        for (i, r) in span.iter().enumerate() {
+            let Range { segment, start, .. } = r.range;
+            let stood = self.offset(source, segment);
+            if stood < start && !span[..i].iter().any(|earlier| earlier.range.segment == segment) {
+                // The line that moved reading to `start` was lost: nobody knows whether these bytes were settled.
+                let hole = Range { segment, start: stood, end: start };
+                self.outstanding.push(rest(source, vec![hole.into()]));
+            }
+            if stood > start {
+                // The line that set the cursor back was lost: reading went on from `start`, all behind it again.
+                self.withdraw(source, Range { start, ..whole(segment) });
+            }
+            self.set_mark(source, segment, r.mark());
+        }
+    }
+
+    fn settle(&mut self, settled: &Settled) {
+        // A number that is not known is that of a batch whose own line was lost: its bytes are in a hole.
+        let known = |o: &Outstanding| o.n == settled.n && o.n != 0;
+        let Some(at) = self.outstanding.iter().position(known) else {
+            return;
+        };
+        let batch = self.outstanding.remove(at);
+        self.account(&batch, settled.outcome);
+        self.ledger.push(LedgerEntry {
+            n: batch.n,
+            id: batch.id,
+            source: batch.source,
+            span: batch.span,
+            events: batch.events,
+            outcome: settled.outcome,
+            status: settled.status,
+            at: settled.at,
+        });
+    }
+
+    fn account(&mut self, batch: &Outstanding, outcome: Outcome) {
+        let totals = self.totals_of(&batch.source);
+        add(&mut totals.filtered, batch.filtered);
+        add(&mut totals.dead_lettered, batch.dead);
+        match outcome {
+            Outcome::Delivered => add(&mut totals.delivered, batch.events),
+            Outcome::DeadLettered => add(&mut totals.dead_lettered, batch.events),
+            Outcome::Filtered => add(&mut totals.filtered, batch.events),
+            Outcome::Gap => {
+                add(&mut totals.gap, batch.events);
+                batch.span.iter().for_each(|r| add(&mut totals.gap_bytes, r.range.len()));
+            }
+        }
+    }
+
+    fn apply_gap(&mut self, gap: &Gap) {
+        let Gap { source, segment, start, end, .. } = gap;
+        let range = Range { segment: *segment, start: *start, end: *end };
+        let (mut bytes, gone) = self.withdraw(source, range);
+        let unread = Range { start: self.offset(source, *segment).max(*start), ..range };
+        if unread.end > unread.start {
+            add(&mut bytes, unread.len());
+            self.extend(source, &[unread.into()]);
+        }
+        let totals = self.totals_of(source);
+        add(&mut totals.gap, gap.events);
+        add(&mut totals.gap_bytes, bytes);
+        for batch in gone {
+            add(&mut totals.filtered, batch.filtered);
+            add(&mut totals.dead_lettered, batch.dead);
+        }
+    }
+
+    /// Takes a range away from the outstanding batches of a source. A batch that loses a part loses its id.
+    /// Returns how many bytes were taken and the batches of which nothing is left.
+    fn withdraw(&mut self, source: &str, range: Range) -> (u64, Vec<Outstanding>) {
+        let mut bytes = 0;
+        let mut gone = Vec::new();
+        let touched =
+            |o: &Outstanding| o.source == source && o.span.iter().any(|r| span::overlap(r.range, range) > 0);
+        if !self.outstanding.iter().any(touched) {
+            return (bytes, gone);
+        }
+        for mut batch in std::mem::take(&mut self.outstanding) {
+            if touched(&batch) {
+                batch.span.iter().for_each(|r| add(&mut bytes, span::overlap(r.range, range)));
+                batch.span = span::without(&batch.span, range);
+                (batch.id, batch.crc32, batch.len) = (None, 0, 0);
+            }
+            if batch.span.is_empty() { gone.push(batch) } else { self.outstanding.push(batch) }
+        }
+        (bytes, gone)
+    }
+
+    pub(super) fn offset(&self, source: &str, segment: SegmentId) -> u64 {
+        self.marks.get(source).and_then(|marks| marks.get(&segment)).map_or(0, |mark| mark.offset)
+    }
+
+    fn set_mark(&mut self, source: &str, segment: SegmentId, mark: Mark) {
+        match self.marks.get_mut(source) {
+            Some(marks) => _ = marks.insert(segment, mark),
+            None => _ = self.marks.insert(source.to_owned(), Marks::from([(segment, mark)])),
+        }
+    }
+
+    fn totals_of(&mut self, source: &str) -> &mut Totals {
+        if !self.totals.contains_key(source) {
+            self.totals.insert(source.to_owned(), Totals::default());
+        }
+        self.totals.get_mut(source).expect("it was put there above")
+    }
+}
+
+/// Totals never overflow, whatever a line claims.
+fn add(total: &mut u64, more: u64) {
+    *total = total.saturating_add(more);
+}
+
+fn whole(segment: SegmentId) -> Range {
+    Range { segment, start: 0, end: u64::MAX }
+}
+
+/// Bytes that are outstanding under no id; without a number until [`State::number_holes`].
+fn rest(source: &str, span: Vec<AnchoredRange>) -> Outstanding {
+    Outstanding {
+        n: 0,
+        id: None,
+        source: source.to_owned(),
+        span,
+        events: 0,
+        dead: 0,
+        filtered: 0,
+        crc32: 0,
+        len: 0,
+        at: UnixMillis::default(),
+    }
+}

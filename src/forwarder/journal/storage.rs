@@ -1,0 +1,464 @@
+//! The file behind a journal: appending, syncing, replacing it, and going on without it.
+//!
+//! ```text
+//!            write or sync fails, or the file is gone
+//!   Good ───────────────────────────────────────────► Degraded
+//!     ▲                                                  │ the whole state is written to a new file:
+//!     └──────────────────────────────────────────────────┘ at each sync, and at appends at most once a second
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Write},
+    os::unix::fs::MetadataExt,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use crate::durable::{self, lines};
+
+use super::{Committed, Damage, Journal, UnixMillis};
+
+/// How long appends leave a failing storage alone. A sync always tries.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What is kept of bad lines over all starts, in bytes.
+const MAX_ASIDE: u64 = 4 << 20;
+
+#[derive(Debug)]
+pub(super) struct Storage {
+    pub(super) buffer: Vec<u8>,
+    file: Health,
+    size: u64,
+    limit: u64,
+    /// The file is compacted when it is larger; at least twice what the last compaction left.
+    compact_at: u64,
+    /// How many appends there were, and how many of them are known to be on disk.
+    appends: u64,
+    covered: u64,
+    /// Counts the files that the journal has had.
+    generation: u64,
+    incident: Option<String>,
+}
+
+#[derive(Debug)]
+enum Health {
+    Good(File),
+    Degraded { kind: io::ErrorKind, error: String, retry: Instant },
+}
+
+/// A sync under way, apart from the journal: [`SyncStarted::run`] may take long, the journal can be used meanwhile.
+#[derive(Debug)]
+#[must_use = "run it"]
+pub struct SyncStarted {
+    /// `None`: there is nothing to wait for, finishing rewrites the file or finds nothing to do.
+    file: Option<File>,
+    generation: u64,
+    appends: u64,
+    committed: BTreeMap<String, Committed>,
+}
+
+/// A sync that ran; [`Journal::finish_sync`] takes its result.
+#[derive(Debug)]
+#[must_use = "finish it"]
+pub struct SyncDone {
+    result: io::Result<()>,
+    started: SyncStarted,
+}
+
+impl SyncStarted {
+    /// `fdatasync`, blocking.
+    pub fn run(self) -> SyncDone {
+        let result = self.file.as_ref().map_or(Ok(()), File::sync_data);
+        SyncDone { result, started: self }
+    }
+}
+
+impl Storage {
+    pub(super) fn new(limit: u64) -> Self {
+        let unwritten = Health::Degraded {
+            kind: io::ErrorKind::NotFound,
+            error: "the journal was not written yet".into(),
+            retry: Instant::now(),
+        };
+        Self {
+            buffer: Vec::new(),
+            file: unwritten,
+            size: 0,
+            limit,
+            compact_at: limit,
+            appends: 0,
+            covered: 0,
+            generation: 0,
+            incident: None,
+        }
+    }
+
+    pub(super) fn degrade(&mut self, error: &io::Error) {
+        let text = error.to_string();
+        self.incident = Some(text.clone());
+        self.file = Health::Degraded { kind: error.kind(), error: text, retry: Instant::now() + PAUSE };
+    }
+}
+
+impl Journal {
+    /// Makes all that was appended durable: begins, runs and finishes a sync.
+    ///
+    /// # Errors
+    /// Where neither a sync nor a new file worked; then nothing more counts as synced.
+    pub fn sync(&mut self) -> io::Result<()> {
+        let done = self.start_sync().run();
+        self.finish_sync(done)
+    }
+
+    /// Begins a sync that covers what was appended until now. One at a time: finish it before the next begins.
+    pub fn start_sync(&mut self) -> SyncStarted {
+        let mut started = SyncStarted {
+            file: None,
+            generation: self.storage.generation,
+            appends: self.storage.appends,
+            committed: BTreeMap::new(),
+        };
+        if let Some(missing) = self.missing() {
+            self.storage.degrade(&missing);
+        }
+        let Health::Good(file) = &self.storage.file else {
+            return started;
+        };
+        if self.storage.covered == self.storage.appends {
+            return started;
+        }
+        match file.try_clone() {
+            Ok(file) => {
+                started.file = Some(file);
+                started.committed = self.all_committed();
+            }
+            Err(e) => self.storage.degrade(&e),
+        }
+        started
+    }
+
+    /// Takes the result of a sync. Where it failed, the state is written to a new file.
+    ///
+    /// # Errors
+    /// As [`Journal::sync`].
+    pub fn finish_sync(&mut self, SyncDone { result, started }: SyncDone) -> io::Result<()> {
+        // A file that was replaced meanwhile is on disk already, with more in it.
+        let current = started.generation == self.storage.generation && started.file.is_some();
+        match result {
+            Err(e) if current => self.storage.degrade(&explain("cannot sync", &self.path, &e)),
+            Ok(()) if current && self.degraded().is_none() => {
+                self.synced = started.committed;
+                self.storage.covered = started.appends;
+            }
+            _ => {}
+        }
+        if self.degraded().is_some() { self.mend() } else { Ok(()) }
+    }
+
+    /// Writes the journal anew, as short as it can be, by replacement. Done by itself when the file is too large.
+    ///
+    /// # Errors
+    /// Those of [`durable::replace`]. The old file goes on being used if it is still there, else the journal is degraded.
+    pub fn compact(&mut self) -> io::Result<()> {
+        let Err(e) = self.rewrite() else {
+            return Ok(());
+        };
+        if self.missing().is_some() {
+            self.storage.degrade(&e);
+        } else {
+            self.storage.incident = Some(e.to_string());
+            self.storage.compact_at = self.storage.size + self.storage.limit / 2;
+        }
+        Err(e)
+    }
+
+    /// Why what is appended is not on disk at the moment, if so.
+    pub fn degraded(&self) -> Option<&str> {
+        match &self.storage.file {
+            Health::Good(_) => None,
+            Health::Degraded { error, .. } => Some(error),
+        }
+    }
+
+    /// The last trouble with storage since this was asked last, mended or not: something to raise an alarm for.
+    pub fn take_incident(&mut self) -> Option<String> {
+        self.storage.incident.take()
+    }
+
+    /// The file's size, in bytes.
+    pub fn size(&self) -> u64 {
+        self.storage.size
+    }
+
+    /// Writes the buffer at the end of the file; in a degraded journal, tries to write everything anew.
+    pub(super) fn store(&mut self) -> io::Result<()> {
+        let storage = &mut self.storage;
+        match &mut storage.file {
+            Health::Degraded { retry, .. } if Instant::now() >= *retry => return self.mend(),
+            Health::Degraded { kind, error, .. } => {
+                return Err(io::Error::new(*kind, error.clone()));
+            }
+            Health::Good(_) if storage.buffer.is_empty() => return Ok(()),
+            Health::Good(file) => {
+                storage.appends += 1;
+                // After a partial write the file ends in a torn line; it is never appended to again.
+                if let Err(e) = file.write_all(&storage.buffer) {
+                    let e = explain("cannot append to", &self.path, &e);
+                    storage.degrade(&e);
+                    return Err(e);
+                }
+            }
+        }
+        storage.size += storage.buffer.len() as u64;
+        if storage.size > storage.compact_at {
+            // The records are in the old file or in the new one; a failure is an incident, no error of this append.
+            let _ = self.compact();
+        }
+        Ok(())
+    }
+
+    /// Replaces the file by one that holds the whole state. Nothing changes where that fails.
+    pub(super) fn rewrite(&mut self) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        lines::encode(&mut bytes, &self.header)?;
+        self.state.write(&mut bytes, UnixMillis::now())?;
+        match durable::replace(&self.path, &bytes) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.make_directories()?;
+                durable::replace(&self.path, &bytes)?;
+            }
+            result => result?,
+        }
+        let storage = &mut self.storage;
+        storage.file = Health::Good(durable::append_file(&self.path)?);
+        storage.size = bytes.len() as u64;
+        storage.compact_at = storage.limit.max(storage.size * 2);
+        storage.covered = storage.appends;
+        storage.generation += 1;
+        self.synced = self.all_committed();
+        Ok(())
+    }
+
+    fn all_committed(&self) -> BTreeMap<String, Committed> {
+        self.state.marks.keys().map(|source| (source.clone(), self.state.committed(source))).collect()
+    }
+
+    fn mend(&mut self) -> io::Result<()> {
+        self.rewrite().inspect_err(|e| self.storage.degrade(e))
+    }
+
+    /// An error where the file that is appended to is not the one that a start would find.
+    fn missing(&self) -> Option<io::Error> {
+        let Health::Good(file) = &self.storage.file else {
+            return None;
+        };
+        let there = match (file.metadata(), self.path.symlink_metadata()) {
+            (Ok(ours), Ok(there)) => ours.ino() == there.ino() && ours.dev() == there.dev(),
+            _ => false,
+        };
+        let gone = || format!("the journal {} was removed or replaced by somebody else", self.path.display());
+        (!there).then(|| io::Error::new(io::ErrorKind::NotFound, gone()))
+    }
+
+    /// The state directory was deleted under us: it is made again.
+    fn make_directories(&self) -> io::Result<()> {
+        for directory in self.path.ancestors().skip(1).take(3).collect::<Vec<_>>().into_iter().rev() {
+            durable::create_private_dir(directory).map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+}
+
+/// Appends bad lines to `journal.quarantine`, as well as it can be done: they were counted already.
+pub(super) fn keep_aside(path: &Path, damage: &Damage) {
+    if damage.bytes.is_empty() {
+        return;
+    }
+    let kept = durable::append_file(&path.with_file_name("journal.quarantine"))
+        .and_then(|mut file| if file.metadata()?.len() < MAX_ASIDE { file.write_all(&damage.bytes) } else { Ok(()) });
+    drop(kept);
+}
+
+fn explain(step: &str, path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{step} the journal {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{
+        forwarder::journal::{
+            AppendError, Record,
+            tests::{intent, settled},
+        },
+        log::SegmentId,
+    };
+
+    fn open(dir: &Path) -> Journal {
+        Journal::open(dir, "siem").unwrap().0
+    }
+
+    /// Appends a delivered batch over `start..end`.
+    fn deliver(journal: &mut Journal, start: u64, end: u64) -> Result<(), AppendError> {
+        let n = journal.next_batch();
+        journal.append(&[Record::Intent(intent(n, "s", 1, start, end)), settled(n)])
+    }
+
+    fn at(committed: &Committed) -> u64 {
+        committed.get(&SegmentId(1)).copied().unwrap_or(0)
+    }
+
+    /// Takes away what a failed storage would: nothing can be written beside the journal.
+    fn obstruct(dir: &Path) -> std::path::PathBuf {
+        let obstacle = dir.join("forwarders/siem/journal.tmp");
+        fs::create_dir(&obstacle).unwrap();
+        obstacle
+    }
+
+    #[test]
+    fn a_cursor_counts_as_synced_only_after_a_sync() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = open(dir.path());
+        deliver(&mut journal, 0, 10).unwrap();
+        assert_eq!((at(&journal.committed("s")), at(&journal.committed_synced("s"))), (10, 0));
+        let sync = journal.start_sync();
+        deliver(&mut journal, 10, 20).unwrap();
+        journal.finish_sync(sync.run()).unwrap();
+        assert_eq!((at(&journal.committed("s")), at(&journal.committed_synced("s"))), (20, 10));
+        journal.sync().unwrap();
+        assert_eq!(at(&journal.committed_synced("s")), 20);
+    }
+
+    #[test]
+    fn a_full_disk_stops_neither_delivery_nor_is_anything_released_until_the_state_is_written_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = open(dir.path());
+        deliver(&mut journal, 0, 10).unwrap();
+        journal.sync().unwrap();
+        journal.storage.file = Health::Good(File::options().append(true).open("/dev/full").unwrap());
+        let obstacle = obstruct(dir.path());
+        let error = deliver(&mut journal, 10, 20).unwrap_err();
+        assert!(matches!(&error, AppendError::Storage(e) if e.kind() == io::ErrorKind::StorageFull), "{error}");
+        assert!(journal.degraded().is_some() && journal.take_incident().is_some());
+        assert!(matches!(deliver(&mut journal, 20, 30), Err(AppendError::Storage(_))));
+        journal.sync().unwrap_err();
+        assert_eq!((at(&journal.committed("s")), at(&journal.committed_synced("s"))), (30, 10));
+        // What a crash finds now is the older state.
+        let crashed = Journal::read(dir.path(), "siem").unwrap().unwrap();
+        assert_eq!(crashed.frontiers["s"][&SegmentId(1)].offset, 10);
+        fs::remove_dir(obstacle).unwrap();
+        journal.sync().unwrap();
+        assert_eq!((journal.degraded(), at(&journal.committed_synced("s"))), (None, 30));
+        deliver(&mut journal, 30, 40).unwrap();
+        drop(journal);
+        assert_eq!(at(&open(dir.path()).committed("s")), 40);
+    }
+
+    #[test]
+    fn a_line_that_was_written_in_part_does_not_spoil_what_follows() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = open(dir.path());
+        deliver(&mut journal, 0, 10).unwrap();
+        let mut half = durable::append_file(journal.path()).unwrap();
+        half.write_all(b"1c291ca3 {\"k\":\"inte").unwrap();
+        journal.storage.degrade(&io::Error::from(io::ErrorKind::StorageFull));
+        journal.storage.file = match std::mem::replace(&mut journal.storage.file, Health::Good(half)) {
+            Health::Degraded { kind, error, .. } => Health::Degraded { kind, error, retry: Instant::now() },
+            good => good,
+        };
+        deliver(&mut journal, 10, 20).unwrap();
+        drop(journal);
+        let (journal, recovered) = Journal::open(dir.path(), "siem").unwrap();
+        assert_eq!((recovered.damage, at(&journal.committed("s"))), (Damage::default(), 20));
+    }
+
+    #[test]
+    fn after_a_failed_sync_the_same_file_is_never_trusted_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = open(dir.path());
+        deliver(&mut journal, 0, 10).unwrap();
+        let before = fs::metadata(journal.path()).unwrap().ino();
+        let obstacle = obstruct(dir.path());
+        let started = journal.start_sync();
+        let failed = SyncDone { result: Err(io::ErrorKind::Other.into()), started };
+        journal.finish_sync(failed).unwrap_err();
+        // The second sync of the same descriptor would say that all is well.
+        journal.sync().unwrap_err();
+        assert_eq!(at(&journal.committed_synced("s")), 0);
+        fs::remove_dir(obstacle).unwrap();
+        journal.sync().unwrap();
+        assert_eq!(at(&journal.committed_synced("s")), 10);
+        assert_ne!(fs::metadata(journal.path()).unwrap().ino(), before);
+    }
+
+    #[test]
+    fn a_late_success_of_a_file_that_failed_meanwhile_counts_for_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = open(dir.path());
+        deliver(&mut journal, 0, 10).unwrap();
+        let done = journal.start_sync().run();
+        journal.storage.degrade(&io::Error::from(io::ErrorKind::Other));
+        let obstacle = obstruct(dir.path());
+        journal.finish_sync(done).unwrap_err();
+        assert_eq!(at(&journal.committed_synced("s")), 0);
+        fs::remove_dir(obstacle).unwrap();
+    }
+
+    #[test]
+    fn a_state_directory_deleted_under_us_is_made_again_and_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let state_dir = dir.path().join("state");
+        let mut journal = open(&state_dir);
+        deliver(&mut journal, 0, 10).unwrap();
+        journal.sync().unwrap();
+        fs::remove_dir_all(&state_dir).unwrap();
+        deliver(&mut journal, 10, 20).unwrap();
+        journal.sync().unwrap();
+        assert!(journal.take_incident().is_some_and(|text| text.contains("removed")));
+        assert_eq!(journal.take_incident(), None);
+        drop(journal);
+        assert_eq!(at(&open(&state_dir).committed("s")), 20);
+    }
+
+    #[test]
+    fn compaction_bounds_the_file_and_keeps_the_newest_settled_batches() {
+        let dir = tempfile::tempdir().unwrap();
+        let limit = 16 << 10;
+        let (mut journal, _) = Journal::open_with(dir.path(), "siem", limit).unwrap();
+        for i in 0..500 {
+            deliver(&mut journal, i * 10, i * 10 + 10).unwrap();
+            assert!(journal.size() <= limit + 1000, "{} bytes after batch {i}", journal.size());
+        }
+        journal.compact().unwrap();
+        assert!(journal.size() <= limit / 2, "{} bytes", journal.size());
+        let kept: Vec<u64> = journal.ledger().map(|entry| entry.n).collect();
+        assert!(kept.len() > 10, "{kept:?}");
+        assert_eq!(*kept.last().unwrap(), 500);
+        assert!(kept.windows(2).all(|pair| pair[1] == pair[0] + 1));
+        let entries: Vec<_> = journal.ledger().cloned().collect();
+        drop(journal);
+        let (journal, recovered) = Journal::open_with(dir.path(), "siem", limit).unwrap();
+        assert_eq!(journal.ledger().cloned().collect::<Vec<_>>(), entries);
+        assert_eq!((recovered.totals["s"].delivered, recovered.next_batch), (5000, 501));
+    }
+
+    #[test]
+    fn a_compaction_that_fails_leaves_the_old_file_in_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = open(dir.path());
+        deliver(&mut journal, 0, 10).unwrap();
+        let obstacle = obstruct(dir.path());
+        journal.compact().unwrap_err();
+        assert_eq!(journal.degraded(), None);
+        assert!(journal.take_incident().is_some());
+        deliver(&mut journal, 10, 20).unwrap();
+        fs::remove_dir(obstacle).unwrap();
+        drop(journal);
+        assert_eq!(at(&open(dir.path()).committed("s")), 20);
+    }
+}

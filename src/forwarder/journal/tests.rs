@@ -1,0 +1,352 @@
+//! The journal against a model: one entry per byte.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::log::{Anchor, AnchoredRange, Range};
+
+const AT: UnixMillis = UnixMillis(1_700_000_000_000);
+
+pub(super) fn range(segment: u64, start: u64, end: u64) -> AnchoredRange {
+    let anchor = Some(Anchor { len: 256, hash: end * 31 + segment });
+    AnchoredRange { range: Range { segment: SegmentId(segment), start, end }, anchor }
+}
+
+pub(super) fn intent(n: u64, source: &str, segment: u64, start: u64, end: u64) -> Intent {
+    batch(n, source, vec![range(segment, start, end)], None)
+}
+
+fn batch(n: u64, source: &str, span: Vec<AnchoredRange>, of: Option<u64>) -> Intent {
+    let events = span.iter().map(|r| r.range.len()).sum();
+    let (id, source, crc32) = (format!("id-{n}"), source.into(), n as u32);
+    Intent { n, id, source, span, events, dead: 0, filtered: 0, crc32, len: 9, of, at: AT }
+}
+
+pub(super) fn settled(n: u64) -> Record {
+    Record::Settled(Settled { n, outcome: Outcome::Delivered, status: Some(200), at: AT })
+}
+
+/// What became of a byte that reading is past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Byte {
+    Settled,
+    Out(u64),
+}
+
+type Place = (String, SegmentId);
+
+/// What the records mean, said as plainly as can be.
+#[derive(Clone, Debug, Default)]
+struct Model {
+    bytes: BTreeMap<Place, Vec<Byte>>,
+    /// Bytes that were settled once, whatever was done to cursors later.
+    ever: BTreeMap<Place, BTreeSet<u64>>,
+    /// How large a batch was when its intent was written.
+    size: BTreeMap<u64, usize>,
+}
+
+impl Model {
+    fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Intent(intent) => {
+                let before = self.of(intent.n);
+                assert_eq!(before, 0);
+                self.put(&intent.source, &intent.span, Byte::Out(intent.n));
+                self.size.insert(intent.n, self.of(intent.n));
+            }
+            Record::Settled(settled) => {
+                for byte in self.bytes.values_mut().flatten().filter(|byte| **byte == Byte::Out(settled.n)) {
+                    *byte = Byte::Settled;
+                }
+            }
+            Record::Advance(advance) => self.put(&advance.source, &advance.span, Byte::Settled),
+            Record::Gap(gap) => self.put(&gap.source, &[range(gap.segment.0, gap.start, gap.end)], Byte::Settled),
+            Record::Forget(forget) => {
+                for segment in &forget.segments {
+                    self.bytes.remove(&(forget.source.clone(), *segment));
+                }
+            }
+            Record::ForgetSource(forget) => self.bytes.retain(|(source, _), _| *source != forget.source),
+            Record::CursorSet(set) => {
+                let bytes = vec![Byte::Settled; set.offset as usize];
+                self.bytes.insert((set.source.clone(), set.segment), bytes);
+            }
+        }
+        for (place, bytes) in &self.bytes {
+            let ever = self.ever.entry(place.clone()).or_default();
+            ever.extend((0u64..).zip(bytes).filter(|(_, byte)| **byte == Byte::Settled).map(|(at, _)| at));
+        }
+    }
+
+    fn put(&mut self, source: &str, span: &[AnchoredRange], byte: Byte) {
+        for AnchoredRange { range, .. } in span.iter().filter(|r| !r.range.is_empty()) {
+            let bytes = self.bytes.entry((source.to_owned(), range.segment)).or_default();
+            bytes.resize(bytes.len().max(range.end as usize), byte);
+            bytes[range.start as usize..range.end as usize].fill(byte);
+        }
+    }
+
+    fn of(&self, n: u64) -> usize {
+        self.bytes.values().flatten().filter(|byte| **byte == Byte::Out(n)).count()
+    }
+
+    fn frontier(&self, source: &str, segment: u64) -> u64 {
+        self.bytes.get(&(source.to_owned(), SegmentId(segment))).map_or(0, Vec::len) as u64
+    }
+
+    /// What was recovered is what the model says, to the byte.
+    fn agrees(&self, recovered: &Recovered) {
+        assert_eq!(self.bytes, bytes_of(recovered));
+        for o in &recovered.outstanding {
+            let whole = self.of(o.n) == self.size[&o.n];
+            assert_eq!(o.id, whole.then(|| format!("id-{}", o.n)), "{o:?}");
+            assert_eq!((o.crc32, o.len), if whole { (o.n as u32, 9) } else { (0, 0) });
+        }
+        for (source, marks) in &recovered.frontiers {
+            let starts = recovered.outstanding.iter().filter(|o| o.source == *source).flat_map(|o| &o.span);
+            let mut last = BTreeMap::new();
+            for r in starts {
+                let before = last.insert(r.range.segment, r.range.end).unwrap_or(0);
+                assert!(before <= r.range.start && r.range.end <= marks[&r.range.segment].offset, "order");
+            }
+        }
+    }
+
+    /// Nothing that was recovered counts as settled that never was.
+    fn is_safe(&self, recovered: &Recovered) {
+        for (place, bytes) in bytes_of(recovered) {
+            for (at, byte) in (0u64..).zip(bytes) {
+                let ever = self.ever.get(&place).is_some_and(|ever| ever.contains(&at));
+                assert!(byte != Byte::Settled || ever, "byte {at} of {place:?} was never settled: {recovered:#?}");
+            }
+        }
+    }
+}
+
+fn bytes_of(recovered: &Recovered) -> BTreeMap<Place, Vec<Byte>> {
+    let mut bytes = BTreeMap::new();
+    for (source, marks) in &recovered.frontiers {
+        for (segment, mark) in marks {
+            bytes.insert((source.clone(), *segment), vec![Byte::Settled; mark.offset as usize]);
+        }
+    }
+    for o in &recovered.outstanding {
+        for AnchoredRange { range, .. } in &o.span {
+            let place = bytes.get_mut(&(o.source.clone(), range.segment)).unwrap();
+            place[range.start as usize..range.end as usize].fill(Byte::Out(o.n));
+        }
+    }
+    bytes
+}
+
+/// A random step; the numbers are taken modulo what there is to choose from.
+#[derive(Clone, Debug)]
+enum Step {
+    Read { source: bool, first: (u8, u8), second: Option<(u8, u8)>, deliver: bool },
+    Part { which: u8, bytes: u8 },
+    Settle { which: u8 },
+    Gap { source: bool, segment: u8, start: u8, end: u8 },
+    Set { source: bool, segment: u8, offset: u8 },
+    Forget { source: bool, segment: u8 },
+    ForgetSource { source: bool },
+    Compact,
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let place = || (0..3u8, 1..30u8);
+    prop_oneof![
+        8 => (any::<bool>(), place(), proptest::option::of(place()), proptest::bool::weighted(0.7))
+            .prop_map(|(source, first, second, deliver)| Step::Read { source, first, second, deliver }),
+        6 => (any::<u8>(), 1..30u8).prop_map(|(which, bytes)| Step::Part { which, bytes }),
+        6 => any::<u8>().prop_map(|which| Step::Settle { which }),
+        2 => (any::<bool>(), 0..3u8, any::<u8>(), 0..30u8)
+            .prop_map(|(source, segment, start, end)| Step::Gap { source, segment, start, end }),
+        1 => (any::<bool>(), 0..3u8, 0..60u8).prop_map(|(source, segment, offset)| Step::Set { source, segment, offset }),
+        1 => (any::<bool>(), 0..3u8).prop_map(|(source, segment)| Step::Forget { source, segment }),
+        1 => any::<bool>().prop_map(|source| Step::ForgetSource { source }),
+        1 => Just(Step::Compact),
+        2 => Just(Step::Reopen),
+    ]
+}
+
+fn name(source: bool) -> String {
+    if source { "a" } else { "b" }.into()
+}
+
+/// The record that a step stands for, where it makes sense.
+fn record(step: &Step, model: &Model, journal: &Journal) -> Option<Record> {
+    let chosen = |which: u8| {
+        let outstanding = journal.outstanding();
+        (!outstanding.is_empty()).then(|| outstanding[which as usize % outstanding.len()].clone())
+    };
+    Some(match *step {
+        Step::Read { source, first, second, deliver } => {
+            let mut model = model.clone();
+            let mut span = Vec::new();
+            for (segment, len) in [Some(first), second].into_iter().flatten() {
+                let start = model.frontier(&name(source), segment.into());
+                span.push(range(segment.into(), start, start + u64::from(len)));
+                model.put(&name(source), &span[span.len() - 1..], Byte::Settled);
+            }
+            match deliver {
+                true => Record::Intent(batch(journal.next_batch(), &name(source), span, None)),
+                false => Record::Advance(Advance { source: name(source), span, filtered: 1, dead: 0, at: AT }),
+            }
+        }
+        Step::Part { which, bytes } => {
+            let parent = chosen(which)?;
+            let mut left = u64::from(bytes);
+            let mut span = Vec::new();
+            for r in &parent.span {
+                let end = r.range.end.min(r.range.start + left);
+                left -= end - r.range.start;
+                if end > r.range.start {
+                    span.push(range(r.range.segment.0, r.range.start, end));
+                }
+            }
+            Record::Intent(batch(journal.next_batch(), &parent.source, span, Some(parent.n)))
+        }
+        Step::Settle { which } => settled(chosen(which).filter(|o| o.id.is_some())?.n),
+        Step::Gap { source, segment, start, end } => {
+            let start = u64::from(start) % (model.frontier(&name(source), segment.into()) + 1);
+            let (source, segment, end) = (name(source), SegmentId(segment.into()), start + u64::from(end));
+            Record::Gap(Gap { source, segment, start, end, events: 0, reason: "deleted".into(), at: AT })
+        }
+        Step::Set { source, segment, offset } => Record::CursorSet(CursorSet {
+            source: name(source),
+            segment: SegmentId(segment.into()),
+            offset: offset.into(),
+            by: SetBy::Operator,
+            at: AT,
+        }),
+        Step::Forget { source, segment } => {
+            let segment = SegmentId(segment.into());
+            let bytes = model.bytes.get(&(name(source), segment))?;
+            if bytes.iter().any(|byte| *byte != Byte::Settled) {
+                return None;
+            }
+            Record::Forget(Forget { source: name(source), segments: vec![segment], at: AT })
+        }
+        Step::ForgetSource { source } => Record::ForgetSource(ForgetSource { source: name(source), at: AT }),
+        Step::Compact | Step::Reopen => return None,
+    })
+}
+
+/// Runs steps against a journal and the model; returns the model after each line of the file as it is now, with
+/// the file's size then.
+fn run(dir: &Path, steps: &[Step]) -> Vec<(u64, Model)> {
+    let (mut journal, _) = Journal::open(dir, "siem").unwrap();
+    let mut model = Model::default();
+    let mut points = vec![(journal.size(), model.clone())];
+    for step in steps {
+        match step {
+            Step::Compact => journal.compact().unwrap(),
+            Step::Reopen => {
+                drop(journal);
+                let recovered;
+                (journal, recovered) = Journal::open(dir, "siem").unwrap();
+                model.agrees(&recovered);
+                assert_eq!(recovered.damage, Damage::default());
+            }
+            step => {
+                let Some(record) = record(step, &model, &journal) else {
+                    continue;
+                };
+                let before = (journal.committed("a"), journal.committed("b"));
+                journal.append(std::slice::from_ref(&record)).unwrap();
+                model.apply(&record);
+                if !matches!(record, Record::CursorSet(_) | Record::Forget(_) | Record::ForgetSource(_)) {
+                    let (a, b) = before;
+                    for (source, before) in [("a", a), ("b", b)] {
+                        let after = journal.committed(source);
+                        assert!(
+                            before.iter().all(|(segment, offset)| after[segment] >= *offset),
+                            "a cursor moved back"
+                        );
+                    }
+                }
+                points.push((journal.size(), model.clone()));
+                continue;
+            }
+        }
+        points = vec![(journal.size(), model.clone())];
+    }
+    points
+}
+
+fn file(dir: &Path) -> std::path::PathBuf {
+    dir.join("forwarders/siem/journal")
+}
+
+/// What a start would recover from these bytes.
+fn recover(bytes: &[u8]) -> Recovered {
+    let mut lines = lines::Lines::new(bytes);
+    assert!(matches!(lines.next_line().unwrap(), Some(lines::Line::Whole { .. })), "the header is whole");
+    let (state, damage) = replay::read_records(&mut lines, 0).unwrap();
+    recovered(&state, damage, false)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_record_counts_from_the_moment_it_is_whole_and_a_torn_one_counts_for_nothing(
+        steps in proptest::collection::vec(step(), 1..40),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let points = run(dir.path(), &steps);
+        let bytes = fs::read(file(dir.path())).unwrap();
+        for (size, model) in &points {
+            model.agrees(&recover(&bytes[..*size as usize]));
+        }
+        if let [.., (before, model), (end, _)] = &points[..] {
+            for cut in *before + 1..*end {
+                let recovered = recover(&bytes[..cut as usize]);
+                prop_assert!(recovered.damage.torn);
+                model.agrees(&recovered);
+            }
+        }
+    }
+
+    #[test]
+    fn damage_costs_duplicates_and_never_an_event(
+        steps in proptest::collection::vec(step(), 1..40),
+        damages in proptest::collection::vec(
+            proptest::collection::vec(any::<(prop::sample::Index, u8)>(), 1..4),
+            1..50,
+        ),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let points = run(dir.path(), &steps);
+        let (_, model) = points.last().unwrap();
+        let whole = fs::read(file(dir.path())).unwrap();
+        let header = memchr::memchr(b'\n', &whole).unwrap() + 1;
+        prop_assume!(whole.len() > header);
+        let mut bytes = Vec::new();
+        for flips in damages {
+            bytes.clone_from(&whole);
+            for (index, bit) in flips {
+                let at = header + index.index(bytes.len() - header);
+                bytes[at] ^= 1 << (bit % 8);
+            }
+            model.is_safe(&recover(&bytes));
+        }
+        // Opening writes it anew; what it then says is as safe, and nothing more is lost.
+        fs::write(file(dir.path()), bytes).unwrap();
+        let (_, recovered) = Journal::open(dir.path(), "siem").unwrap();
+        model.is_safe(&recovered);
+        let again = Journal::read(dir.path(), "siem").unwrap().unwrap();
+        model.is_safe(&again);
+        prop_assert_eq!(&again.damage, &Damage::default());
+        prop_assert!(again.next_batch >= recovered.next_batch);
+    }
+}
