@@ -14,6 +14,7 @@ pub mod identity;
 pub mod lines;
 pub mod position;
 pub mod reader;
+pub mod record;
 pub mod segment;
 pub mod tail;
 

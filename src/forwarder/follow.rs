@@ -1,0 +1,269 @@
+//! One source as one forwarder follows it: lines in, drafts out.
+//!
+//! All of this is plain and blocking: it runs where blocking is allowed. What always holds: a draft covers exactly
+//! what was read since the one before, so the frontier that the drafts leave behind has no holes.
+
+use std::{io, io::Read, sync::Arc, time::Instant};
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    batch::{Body, Fit, Pushed},
+    dead_letter::Reason,
+    draft::{Dead, Draft},
+    encode::{Encoder, Stub},
+    filter::{Filter, Verdict},
+    journal::Outstanding,
+    stats::Tally,
+};
+use crate::{
+    config::{self, Framing},
+    event::Invalid,
+    log::{AnchoredRange, Item, Log, Range, ReadEnd, Reader, Span, Take},
+    schema::Checker,
+};
+
+/// Bytes read before others have a turn, where a filter lets nothing pass.
+const BUDGET: usize = 8 * 1024 * 1024;
+
+/// Bytes that a draft may cover while few of its events pass: what a crash makes us read again.
+const MAX_COVERED: u64 = 64 * 1024 * 1024;
+
+#[derive(Debug)]
+pub struct Follow {
+    source: Arc<str>,
+    reader: Reader,
+    checker: Checker,
+    filter: Filter,
+    encoder: Encoder,
+    framing: Framing,
+    draft: Draft,
+    covered: u64,
+}
+
+/// What a fill came to.
+#[derive(Debug)]
+pub enum Filled {
+    /// A draft is complete.
+    Draft(Finished),
+    /// These bytes of the log are gone.
+    Gap(Range),
+    /// There is more to read.
+    More,
+    /// Nothing whole is left to read now; a draft may have been begun.
+    CaughtUp,
+}
+
+/// A draft that grows no more, and its span.
+#[derive(Debug)]
+pub struct Finished {
+    pub draft: Draft,
+    pub span: Vec<AnchoredRange>,
+}
+
+impl Follow {
+    pub fn new(forwarder: &config::Forwarder, source: &config::Source, reader: Reader) -> Self {
+        let filter = Filter::new(&forwarder.filter);
+        let encoder = Encoder::new(forwarder.format, &source.name);
+        let for_filter = if filter.needs_type() { crate::schema::Needs::Type } else { crate::schema::Needs::Validity };
+        let name: Arc<str> = source.name.as_str().into();
+        Self {
+            checker: Checker::new(source.schema, encoder.needs().max(for_filter)),
+            draft: Draft::new(name.clone(), Body::new(forwarder.framing)),
+            source: name,
+            reader,
+            filter,
+            encoder,
+            framing: forwarder.framing,
+            covered: 0,
+        }
+    }
+
+    pub fn source(&self) -> &Arc<str> {
+        &self.source
+    }
+
+    pub fn log(&self) -> &Log {
+        self.reader.log()
+    }
+
+    /// Whether a fill may find something.
+    pub fn has_more(&self) -> bool {
+        self.reader.has_more()
+    }
+
+    /// When the draft's first record was taken, if there is one.
+    pub fn begun(&self) -> Option<Instant> {
+        self.draft.begun
+    }
+
+    /// The draft as it is, if it covers anything.
+    pub fn flush(&mut self) -> Option<Finished> {
+        (!self.draft.is_empty()).then(|| self.finish())
+    }
+
+    /// Reads until a draft is complete or nothing is left. `tally` takes what was read.
+    pub fn fill(&mut self, fit: &Fit, tally: &mut Tally) -> Filled {
+        let now = Instant::now();
+        let mut stop = None;
+        let Self { reader, checker, filter, encoder, draft, covered, .. } = self;
+        let end = reader.read(BUDGET, &mut |item| {
+            let range = match &item {
+                Item::Line { range, .. } | Item::Blank { range } | Item::TooLong { range } | Item::Gap { range } => *range,
+            };
+            let take = match item {
+                Item::Blank { .. } => Take::More,
+                Item::Line { bytes, .. } => match checker.check(bytes) {
+                    Err(_) if draft.dead.len() >= fit.max_events => Take::Not,
+                    Err(invalid) => {
+                        draft.dead.push(dead(range, &invalid));
+                        tally.read_event(range.len());
+                        Take::More
+                    }
+                    Ok(event) => match filter.verdict(event.event_type) {
+                        Verdict::Dropped(_) => {
+                            draft.filtered += 1;
+                            tally.read_event(range.len());
+                            Take::More
+                        }
+                        Verdict::Pass => match draft.body.push(fit, range, false, |out| encoder.encode(&event, out)) {
+                            Pushed::Full => Take::Not,
+                            Pushed::In => {
+                                tally.read_event(range.len());
+                                if draft.body.is_full(fit) { Take::Last } else { Take::More }
+                            }
+                        },
+                    },
+                },
+                Item::TooLong { .. } | Item::Gap { .. } if !draft.is_empty() => Take::Not,
+                Item::TooLong { .. } => {
+                    stop = Some(Stop::TooLong(range));
+                    return Take::Last;
+                }
+                Item::Gap { .. } => {
+                    stop = Some(Stop::Gap(range));
+                    return Take::Last;
+                }
+            };
+            if take != Take::Not {
+                draft.cover(range, now);
+                *covered += range.len();
+            }
+            take
+        });
+        match stop {
+            Some(Stop::Gap(range)) => Filled::Gap(range),
+            Some(Stop::TooLong(range)) => match self.put_stub(range, now) {
+                Ok(()) => {
+                    tally.read_event(range.len());
+                    Filled::More
+                }
+                Err(_) => Filled::Gap(range),
+            },
+            None => match end {
+                ReadEnd::Stopped => Filled::Draft(self.finish()),
+                ReadEnd::Budget if self.draft.body.is_empty() || self.covered > MAX_COVERED => Filled::Draft(self.finish()),
+                ReadEnd::Budget => Filled::More,
+                ReadEnd::CaughtUp => Filled::CaughtUp,
+            },
+        }
+    }
+
+    /// Puts a batch together again as it was before a restart. `Err` where a part of it is gone.
+    pub fn again(&mut self, outstanding: &Outstanding, tally: &mut Tally) -> io::Result<Finished> {
+        let now = Instant::now();
+        let whole = Fit { max_events: usize::MAX, max_bytes: usize::MAX };
+        let span = Span(outstanding.span.iter().map(|anchored| anchored.range).collect());
+        let mut draft = Draft::new(self.source.clone(), Body::new(self.framing));
+        let mut failed = None;
+        let log = self.reader.log().clone();
+        let Self { reader, checker, filter, encoder, .. } = self;
+        reader.read_again(&span, &mut |item| match item {
+            Item::Blank { range } | Item::Gap { range } => draft.cover(range, now),
+            Item::TooLong { range } => {
+                tally.read_event(range.len());
+                match push_stub(&log, encoder, &mut draft, range) {
+                    Ok(()) => draft.cover(range, now),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            Item::Line { range, bytes } => {
+                tally.read_event(range.len());
+                draft.cover(range, now);
+                match checker.check(bytes) {
+                    Err(invalid) => draft.dead.push(dead(range, &invalid)),
+                    Ok(event) => match filter.verdict(event.event_type) {
+                        Verdict::Dropped(_) => draft.filtered += 1,
+                        // An empty array or single body takes any event; a body without limits takes every other.
+                        Verdict::Pass => drop(draft.body.push(&whole, range, false, |out| encoder.encode(&event, out))),
+                    },
+                }
+            }
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        draft.body.finish();
+        Ok(Finished { draft, span: outstanding.span.clone() })
+    }
+
+    /// Bytes of the log past the cursors.
+    pub fn unread_bytes(&self) -> u64 {
+        self.reader.unread_bytes()
+    }
+
+    fn put_stub(&mut self, range: Range, now: Instant) -> io::Result<()> {
+        let log = self.reader.log().clone();
+        push_stub(&log, &self.encoder, &mut self.draft, range)?;
+        self.draft.cover(range, now);
+        self.covered += range.len();
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Finished {
+        let fresh = Draft::new(self.source.clone(), Body::new(self.framing));
+        let mut draft = std::mem::replace(&mut self.draft, fresh);
+        self.covered = 0;
+        draft.body.finish();
+        let span = draft.span(|segment| self.reader.mark(segment));
+        Finished { draft, span }
+    }
+}
+
+enum Stop {
+    TooLong(Range),
+    Gap(Range),
+}
+
+fn dead(range: Range, invalid: &Invalid) -> Dead {
+    let reason = match invalid {
+        Invalid::Utf8 { .. } => Reason::InvalidUtf8,
+        Invalid::Json { .. } | Invalid::TooDeep { .. } => Reason::InvalidJson,
+    };
+    Dead { range, reason, detail: invalid.to_string() }
+}
+
+/// The event that takes the place of a line that is too long; the line itself goes to the dead letters.
+fn push_stub(log: &Log, encoder: &Encoder, draft: &mut Draft, range: Range) -> io::Result<()> {
+    let (bytes, sha256) = hash(log, range)?;
+    let stub = Stub { event_id: &log.event_id(range.segment, range.start), bytes, sha256: &sha256 };
+    let whole = Fit { max_events: usize::MAX, max_bytes: usize::MAX };
+    drop(draft.body.push(&whole, range, true, |out| encoder.stub(&stub, out)));
+    let detail = format!("the line is {bytes} bytes long, more than maxEventBytes allows");
+    draft.dead.push(Dead { range, reason: Reason::LineTooLong, detail });
+    Ok(())
+}
+
+fn hash(log: &Log, range: Range) -> io::Result<(u64, String)> {
+    let mut record = log.record(range)?;
+    let length = record.len();
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; 64 * 1024];
+    loop {
+        match record.read(&mut chunk)? {
+            0 => break,
+            got => hasher.update(&chunk[..got]),
+        }
+    }
+    Ok((length, hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+}

@@ -1,0 +1,74 @@
+//! One record, read again from its file: for the dead letters and for hashing, in bounded memory.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::FileExt,
+    sync::Arc,
+};
+
+use super::{Log, Range, State};
+
+/// The bytes of one line, without its line end.
+#[derive(Debug)]
+pub struct Record {
+    file: Arc<File>,
+    at: u64,
+    end: u64,
+}
+
+impl Log {
+    /// The record at `range`. `NotFound` where its bytes are gone.
+    pub fn record(&self, range: Range) -> io::Result<Record> {
+        let segments = self.segments();
+        let segment = segments.iter().find(|segment| segment.id == range.segment);
+        let Some(segment) = segment.filter(|segment| segment.state() != State::Gone) else {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "its file is gone"));
+        };
+        Record::new(segment.open()?, range)
+    }
+}
+
+impl Record {
+    fn new(file: Arc<File>, range: Range) -> io::Result<Self> {
+        let mut record = Self { file, at: range.start, end: range.end };
+        for end in [b'\n', b'\r'] {
+            if record.at < record.end && record.byte(record.end - 1)? == end {
+                record.end -= 1;
+            } else {
+                break;
+            }
+        }
+        Ok(record)
+    }
+
+    /// In bytes.
+    pub fn len(&self) -> u64 {
+        self.end - self.at
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn byte(&self, offset: u64) -> io::Result<u8> {
+        let mut byte = [0];
+        self.file.read_exact_at(&mut byte, offset)?;
+        Ok(byte[0])
+    }
+}
+
+impl Read for Record {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let want = buffer.len().min(usize::try_from(self.len()).unwrap_or(usize::MAX));
+        if want == 0 {
+            return Ok(0);
+        }
+        let got = self.file.read_at(&mut buffer[..want], self.at)?;
+        if got == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than it was"));
+        }
+        self.at += got as u64;
+        Ok(got)
+    }
+}
