@@ -1,3 +1,4 @@
 //! The commands: one file each. Results go to standard output, diagnostics to standard error.
 
+pub mod check;
 pub mod exit;

@@ -18,23 +18,48 @@ pub(super) struct Expect<'s> {
 
 #[derive(Debug)]
 pub(super) enum Form<'s> {
-    Mapping {
-        properties: Option<&'s Map<String, Value>>,
-        required: Vec<&'s str>,
-        /// Of every other key; `None`: there is none.
-        others: Option<&'s Value>,
-    },
+    Mapping(Keys<'s>),
     List(&'s Value),
     Text,
     Words(Vec<&'s str>),
-    Whole {
-        min: u64,
-        max: u64,
-    },
+    Whole { min: u64, max: u64 },
     Boolean,
     Duration,
     Size,
     Either(Vec<Expect<'s>>),
+}
+
+/// The keys of a mapping.
+#[derive(Debug)]
+pub(super) struct Keys<'s> {
+    pub(super) known: Option<&'s Map<String, Value>>,
+    pub(super) required: Vec<&'s str>,
+    /// Of every other key; `None`: there is none.
+    pub(super) others: Option<&'s Value>,
+}
+
+impl<'s> Keys<'s> {
+    fn read(schema: &'s Value) -> Self {
+        let required = schema.get("required").and_then(Value::as_array);
+        Self {
+            known: schema.get("properties").and_then(Value::as_object),
+            required: required
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect(),
+            others: schema
+                .get("additionalProperties")
+                .filter(|others| others.is_object()),
+        }
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &'s str> {
+        self.known
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key.as_str())
+    }
 }
 
 /// The JSON Schema of the configuration. Editors take it; [`Expect`] reads it.
@@ -96,7 +121,7 @@ impl<'s> Expect<'s> {
     /// For a problem: `expected …`.
     pub(super) fn describe(&self) -> String {
         match &self.form {
-            Form::Mapping { .. } => "a mapping (key: value)".to_owned(),
+            Form::Mapping(_) => "a mapping (key: value)".to_owned(),
             Form::List(_) => "a list".to_owned(),
             Form::Text => "a text".to_owned(),
             Form::Words(words) => match words.as_slice() {
@@ -130,7 +155,7 @@ impl<'s> Form<'s> {
     /// The keys of a mapping, or of the choice that is one.
     pub(super) fn properties(&self) -> Option<&'s Map<String, Value>> {
         match self {
-            Self::Mapping { properties, .. } => *properties,
+            Self::Mapping(keys) => keys.known,
             Self::Either(choices) => choices.iter().find_map(|choice| choice.form.properties()),
             _ => None,
         }
@@ -154,17 +179,7 @@ impl<'s> Form<'s> {
         }
         let number = |keyword: &str| schema.get(keyword).and_then(Value::as_u64);
         match schema.get("type")?.as_str()? {
-            "object" => Some(Self::Mapping {
-                properties: schema.get("properties").and_then(Value::as_object),
-                required: schema
-                    .get("required")
-                    .and_then(Value::as_array)
-                    .map(|keys| keys.iter().filter_map(Value::as_str).collect())
-                    .unwrap_or_default(),
-                others: schema
-                    .get("additionalProperties")
-                    .filter(|others| others.is_object()),
-            }),
+            "object" => Some(Self::Mapping(Keys::read(schema))),
             "array" => schema.get("items").map(Self::List),
             "string" => Some(Self::Text),
             "integer" => Some(Self::Whole {
@@ -198,14 +213,14 @@ mod tests {
         let expect =
             Expect::read(schema, root).unwrap_or_else(|| panic!("{path} cannot be read: {schema}"));
         let below = match expect.form {
-            Form::Mapping {
-                properties, others, ..
-            } => {
-                let known = properties.into_iter().flatten();
-                let known: usize = known
-                    .map(|(key, value)| read_all(value, root, &format!("{path}.{key}")))
-                    .sum();
-                known + others.map_or(0, |others| read_all(others, root, &format!("{path}.*")))
+            Form::Mapping(keys) => {
+                let known = keys.known.into_iter().flatten();
+                let known =
+                    known.map(|(key, value)| read_all(value, root, &format!("{path}.{key}")));
+                let others = keys
+                    .others
+                    .map_or(0, |others| read_all(others, root, &format!("{path}.*")));
+                known.sum::<usize>() + others
             }
             Form::List(items) => read_all(items, root, &format!("{path}[]")),
             _ => 0,

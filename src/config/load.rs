@@ -7,18 +7,24 @@ use serde_json::Value;
 use super::{
     Config,
     expect::{Expect, Form, json_schema},
+    parse::{SyntaxError, parse},
     path::Path,
     problem::{Problem, Problems},
     quote::quote_unparsed,
     report::Report,
     schema::ConfigFile,
     shape::{Env, Shape},
-    tree::{self, Place, SyntaxError},
+    tree::{Node, Place},
     validate::validate,
 };
 
 /// A larger file is no configuration.
 const MAX_BYTES: usize = 1 << 20;
+
+/// The process's environment, for [`load`]. What is not Unicode counts as not set.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
 
 /// Reads a configuration file. `env` looks environment variables up. Nothing that the file names is opened.
 pub fn load(path: &path::Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
@@ -57,8 +63,7 @@ pub fn load_text(
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let schema = json_schema();
-    let (root, scalars) =
-        tree::parse(text).map_err(|error| unparsed(name, text, &schema, error))?;
+    let (root, scalars) = parse(text).map_err(|error| unparsed(name, text, &schema, error))?;
     let Some(root) = root.filter(|root| !root.is_nothing()) else {
         let what = "is empty: it needs at least sources and forwarders".to_owned();
         return Err(alone(name, Some(Place { line: 1, column: 1 }), what));
@@ -83,7 +88,7 @@ pub fn load_text(
 }
 
 fn check_shape(
-    root: &tree::Node,
+    root: &Node,
     schema: &Value,
     text: &str,
     env: Env<'_>,

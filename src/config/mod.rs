@@ -8,6 +8,7 @@ mod expect;
 mod interpolate;
 mod load;
 mod nearest;
+mod parse;
 mod path;
 mod problem;
 mod quote;
@@ -26,11 +27,11 @@ use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration}
 
 use reqwest::{Method, Url, header::HeaderName};
 
-pub use load::{load, load_text};
+pub use load::{environment, load, load_text};
 pub use nearest::nearest;
 pub use problem::{Problem, Problems};
 pub use secret::Secret;
-pub use units::{UnitError, duration, size};
+pub use units::{UnitError, duration, size, size_text};
 
 /// The JSON Schema of the configuration, for editors. What it cannot say, [`load`] checks.
 pub fn json_schema() -> serde_json::Value {

@@ -2,79 +2,10 @@
 
 use super::*;
 
-fn uri(uri: &str) -> String {
-    format!("sources: [{{name: a, include: [/log/a]}}]\nforwarders:\n- uri: {uri}\n")
-}
-
 fn include(include: &str) -> String {
     format!(
         "forwarders: [{{uri: \"https://siem.test\"}}]\nstateDir: /srv/state\nsources:\n- name: a\n  {include}\n"
     )
-}
-
-#[test]
-fn uris_are_http_and_hold_no_secret() {
-    each_has_one_problem(
-        uri,
-        &[
-            (
-                "siem.test/x",
-                "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)",
-            ),
-            (
-                "ftp://siem.test",
-                "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)",
-            ),
-            (
-                "https:siem.test",
-                "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)",
-            ),
-            (
-                "https://",
-                "3:8: forwarders[0].uri: is no valid uri: empty host",
-            ),
-            (
-                "https://siem.test:99999/",
-                "3:8: forwarders[0].uri: is no valid uri: invalid port number",
-            ),
-            (
-                "https://sie m.test/",
-                "3:8: forwarders[0].uri: has a space or a control character in it; write %20 for a space",
-            ),
-            (
-                "\"https://siem.test/\\n\"",
-                "3:8: forwarders[0].uri: has a space or a control character in it; write %20 for a space",
-            ),
-            (
-                "https://user:s3cret@siem.test/x",
-                "3:8: forwarders[0].uri: has a user or password in it, which would show in diagnostics: use token, tokenFile, or an Authorization header",
-            ),
-            (
-                "https://s3cret@siem.test/x",
-                "3:8: forwarders[0].uri: has a user or password in it, which would show in diagnostics: use token, tokenFile, or an Authorization header",
-            ),
-            (
-                "https://siem.test/x#part",
-                "3:8: forwarders[0].uri: has a fragment (`#…`), which is never sent: leave it out, or write %23",
-            ),
-            (
-                "http://siem.test/x",
-                "3:8: forwarders[0].uri: plain http to another host shows events and token to the network: use https, or set allowHttp: true",
-            ),
-            (
-                "http://10.1.2.3/x",
-                "3:8: forwarders[0].uri: plain http to another host shows events and token to the network: use https, or set allowHttp: true",
-            ),
-            (
-                "http://siem.test/x\n  allowHttp: false",
-                "3:8: forwarders[0].uri: plain http to another host shows events and token to the network: use https, or set allowHttp: true",
-            ),
-            (
-                "\"\"",
-                "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)",
-            ),
-        ],
-    );
 }
 
 #[test]
@@ -97,7 +28,12 @@ fn names_are_checked_and_unique() {
         ],
     );
     let long = "a".repeat(64);
-    assert_eq!(complaints(&forwarder(&format!("name: {long}"))), ["4:9: forwarders[0].name: \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…\" must be 1 to 63 of a-z, 0-9 and `-`: it names a directory and a metric"]);
+    assert_eq!(
+        complaints(&forwarder(&format!("name: {long}"))),
+        [
+            "4:9: forwarders[0].name: \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…\" must be 1 to 63 of a-z, 0-9 and `-`: it names a directory and a metric"
+        ]
+    );
     assert_eq!(
         complaints(
             "sources: [{name: a, include: [/x]}, {name: a, include: [/y]}]\nforwarders: [{uri: \"https://s.test\"}]"
@@ -114,13 +50,17 @@ fn names_are_checked_and_unique() {
         complaints(
             "sources: [{name: a, include: [/x]}]\nforwarders:\n- {uri: \"https://s.test/1\"}\n- {uri: \"https://s.test/2\"}\n"
         ),
-        ["4:3: forwarders[1].name: is missing: the name that the uri's host would give is taken, so give it one"]
+        [
+            "4:3: forwarders[1].name: is missing: the name that the uri's host would give is taken, so give it one"
+        ]
     );
     assert_eq!(
         complaints(
             "sources: [{name: a, include: [/x]}]\nforwarders:\n- {uri: \"https://s.test/1\"}\n- {name: s-test, uri: \"https://t.test/2\"}\n"
         ),
-        ["3:3: forwarders[0].name: is missing: the name that the uri's host would give is taken, so give it one"],
+        [
+            "3:3: forwarders[0].name: is missing: the name that the uri's host would give is taken, so give it one"
+        ],
         "a derived name gives way to a given one"
     );
 }
@@ -133,22 +73,53 @@ fn forwarders_follow_sources_that_there_are() {
              forwarders: [{{uri: \"https://s.test\", sources: {named}}}]"
         )
     };
-    assert_eq!(complaints(&two("[conect]")), ["2:48: forwarders[0].sources[0]: no source is called \"conect\"; did you mean \"connect\"?"]);
-    assert_eq!(complaints(&two("[connect, other]")), ["2:57: forwarders[0].sources[1]: no source is called \"other\""]);
-    assert_eq!(complaints(&two("[]")), ["2:47: forwarders[0].sources: is empty: nothing would ever be sent; leave it out for every source"]);
+    assert_eq!(
+        complaints(&two("[conect]")),
+        [
+            "2:48: forwarders[0].sources[0]: no source is called \"conect\"; did you mean \"connect\"?"
+        ]
+    );
+    assert_eq!(
+        complaints(&two("[connect, other]")),
+        ["2:57: forwarders[0].sources[1]: no source is called \"other\""]
+    );
+    assert_eq!(
+        complaints(&two("[]")),
+        [
+            "2:47: forwarders[0].sources: is empty: nothing would ever be sent; leave it out for every source"
+        ]
+    );
 }
 
 #[test]
 fn empty_lists_say_what_would_not_happen() {
-    assert_eq!(complaints("sources: []\nforwarders: []\n"), ["1:10: sources: is empty: nothing would be read", "2:13: forwarders: is empty: nothing would be sent"]);
-    assert_eq!(complaints("sources: [{name: a, include: [/x]}]\n"), ["1:1: forwarders: is missing: nothing would be sent"]);
+    assert_eq!(
+        complaints("sources: []\nforwarders: []\n"),
+        [
+            "1:10: sources: is empty: nothing would be read",
+            "2:13: forwarders: is empty: nothing would be sent"
+        ]
+    );
+    assert_eq!(
+        complaints("sources: [{name: a, include: [/x]}]\n"),
+        ["1:1: forwarders: is missing: nothing would be sent"]
+    );
     assert_eq!(
         complaints("forwarders: [{uri: \"https://s.test\"}]\n"),
         ["1:1: sources: is missing: nothing would be read"]
     );
     each_has_one_problem(
         forwarder,
-        &[("enabledEvents: []", "4:18: forwarders[0].enabledEvents: is empty: nothing would ever be sent; leave it out for all"), ("enabledEvents: [\"\"]", "4:19: forwarders[0].enabledEvents[0]: is empty: it must be an event type")],
+        &[
+            (
+                "enabledEvents: []",
+                "4:18: forwarders[0].enabledEvents: is empty: nothing would ever be sent; leave it out for all",
+            ),
+            (
+                "enabledEvents: [\"\"]",
+                "4:19: forwarders[0].enabledEvents[0]: is empty: it must be an event type",
+            ),
+        ],
     );
 }
 
@@ -175,133 +146,6 @@ fn events_are_enabled_or_disabled_not_both() {
             (
                 "disabledEvents: [all]",
                 "4:20: forwarders[0].disabledEvents[0]: \"all\" would leave nothing to send",
-            ),
-        ],
-    );
-}
-
-#[test]
-fn tokens_are_one_and_can_be_sent() {
-    each_has_one_problem(
-        forwarder,
-        &[
-            (
-                "token: s3cret\ntokenFile: /run/token",
-                "5:14: forwarders[0].tokenFile: stands beside token: only one of them can be used",
-            ),
-            ("token: \"\"", "4:10: forwarders[0].token: is empty"),
-            (
-                "token: s3cret half",
-                "4:10: forwarders[0].token: has a space, a line break or another character in it that no bearer token has",
-            ),
-            (
-                "token: \"s3cret\\r\\nX-Evil: 1\"",
-                "4:10: forwarders[0].token: has a space, a line break or another character in it that no bearer token has",
-            ),
-            (
-                "token: s3crét",
-                "4:10: forwarders[0].token: has a space, a line break or another character in it that no bearer token has",
-            ),
-            (
-                "tokenFile: \"\"",
-                "4:14: forwarders[0].tokenFile: is empty: it must name a file",
-            ),
-        ],
-    );
-}
-
-#[test]
-fn headers_are_valid_and_not_auditposts_own() {
-    each_has_one_problem(
-        forwarder,
-        &[
-            (
-                "headers: {\"X A\": s3cret}",
-                "4:13: forwarders[0].headers[\"X A\"]: is no valid header name: letters, digits and - are",
-            ),
-            (
-                "headers: {\"\": s3cret}",
-                "4:13: forwarders[0].headers[\"\"]: is no valid header name: letters, digits and - are",
-            ),
-            (
-                "headers: {\"X-Ä\": s3cret}",
-                "4:13: forwarders[0].headers[\"X-Ä\"]: is no valid header name: letters, digits and - are",
-            ),
-            (
-                "headers: {X-A: \"s3cret\\r\\nEvil: 1\"}",
-                "4:18: forwarders[0].headers.X-A: has a line break, a control character or a letter beyond ASCII in it, which no header may",
-            ),
-            (
-                "headers: {X-A: \"s3cret\\0\"}",
-                "4:18: forwarders[0].headers.X-A: has a line break, a control character or a letter beyond ASCII in it, which no header may",
-            ),
-            (
-                "headers: {X-A: s3crét}",
-                "4:18: forwarders[0].headers.X-A: has a line break, a control character or a letter beyond ASCII in it, which no header may",
-            ),
-            (
-                "headers: {X-A: 1, x-a: 2}",
-                "4:21: forwarders[0].headers.x-a: is there already: case makes no difference in a header's name",
-            ),
-            (
-                "token: s3cret\nheaders: {Authorization: s3cret}",
-                "5:13: forwarders[0].headers.Authorization: stands beside token or tokenFile, which sets it",
-            ),
-            (
-                "tokenFile: /t\nheaders: {authorization: s3cret}",
-                "5:13: forwarders[0].headers.authorization: stands beside token or tokenFile, which sets it",
-            ),
-            (
-                "headers: {Content-Type: text/plain}",
-                "4:13: forwarders[0].headers.Content-Type: is set by auditpost: use contentType",
-            ),
-            (
-                "headers: {CONTENT-ENCODING: gzip}",
-                "4:13: forwarders[0].headers.CONTENT-ENCODING: is set by auditpost: use compression and contentEncoding",
-            ),
-            (
-                "headers: {User-Agent: me}",
-                "4:13: forwarders[0].headers.User-Agent: is set by auditpost: use userAgent",
-            ),
-            (
-                "headers: {Host: s3cret}",
-                "4:13: forwarders[0].headers.Host: is set by auditpost, to the host of the uri",
-            ),
-            (
-                "headers: {Content-Length: 1}",
-                "4:13: forwarders[0].headers.Content-Length: is set by auditpost: it belongs to the connection",
-            ),
-            (
-                "headers: {Transfer-Encoding: chunked}",
-                "4:13: forwarders[0].headers.Transfer-Encoding: is set by auditpost: it belongs to the connection",
-            ),
-            (
-                "headers: {webhook-id: x}",
-                "4:13: forwarders[0].headers.webhook-id: is set by auditpost, for each batch",
-            ),
-            (
-                "headers: {Webhook-Timestamp: x}",
-                "4:13: forwarders[0].headers.Webhook-Timestamp: is set by auditpost, for each batch",
-            ),
-            (
-                "headers: {Idempotency-Key: x}",
-                "4:13: forwarders[0].headers.Idempotency-Key: is set by auditpost, for each batch",
-            ),
-            (
-                "headers: {Auditpost-Anything: x}",
-                "4:13: forwarders[0].headers.Auditpost-Anything: is set by auditpost: the prefix Auditpost- is its own",
-            ),
-            (
-                "contentType: \"a\\nb\"",
-                "4:16: forwarders[0].contentType: has a line break, a control character or a letter beyond ASCII in it, which no header may",
-            ),
-            (
-                "userAgent: \"\"",
-                "4:14: forwarders[0].userAgent: is empty: leave the key out to take the default",
-            ),
-            (
-                "contentEncoding: é",
-                "4:20: forwarders[0].contentEncoding: has a line break, a control character or a letter beyond ASCII in it, which no header may",
             ),
         ],
     );
@@ -370,31 +214,6 @@ fn what_contradicts_itself_is_refused() {
 }
 
 #[test]
-fn responses_are_of_statuses() {
-    each_has_one_problem(
-        forwarder,
-        &[
-            (
-                "responses: {99: retry}",
-                "4:15: forwarders[0].responses.99: is no status: 100 to 599 are",
-            ),
-            (
-                "responses: {600: retry}",
-                "4:15: forwarders[0].responses.600: is no status: 100 to 599 are",
-            ),
-            (
-                "responses: {5xx: retry}",
-                "4:15: forwarders[0].responses.5xx: is no status: 100 to 599 are",
-            ),
-            (
-                "responses: {0503: retry}",
-                "4:15: forwarders[0].responses.0503: is no status: 100 to 599 are",
-            ),
-        ],
-    );
-}
-
-#[test]
 fn what_is_not_built_is_refused_by_name() {
     for kind in ["stdin", "unix", "tcp", "udp", "http"] {
         let text = format!(
@@ -455,7 +274,9 @@ fn a_source_cannot_follow_what_auditpost_writes() {
     let relative = "forwarders: [{uri: \"https://s.test\"}]\nsources: [{name: a, include: [auditpost-state/spool/x]}]\n";
     assert_eq!(
         complaints(relative),
-        ["2:31: sources[0].include[0]: \"auditpost-state/spool/x\" would follow files in stateDir, which auditpost itself writes: name other files, or exclude these"],
+        [
+            "2:31: sources[0].include[0]: \"auditpost-state/spool/x\" would follow files in stateDir, which auditpost itself writes: name other files, or exclude these"
+        ],
         "the default directory counts too"
     );
 }

@@ -48,12 +48,7 @@ fn a_syntax_error_is_one_problem_at_its_place() {
             "1:4: this is no valid YAML: unexpected character: `@'",
         ),
     ] {
-        println!(
-            "
-@@{text:?}	Err({:?})",
-            complaints(text)
-        );
-        let _ = complaint;
+        assert_eq!(complaints(text), [complaint], "of {text:?}");
     }
 }
 
@@ -101,7 +96,13 @@ fn what_yaml_can_do_and_a_configuration_cannot_is_reported() {
         ],
     );
     let shared = forwarder("batch: &b {maxEvents: 1}\nretry: *b");
-    assert_eq!(complaints(&shared), ["4:10: forwarders[0].batch: anchors are not taken here; put a text that begins with `&` in quotes", "5:10: forwarders[0].retry: aliases are not taken here: write the value out; put a text that begins with `*` in quotes"]);
+    assert_eq!(
+        complaints(&shared),
+        [
+            "4:10: forwarders[0].batch: anchors are not taken here; put a text that begins with `&` in quotes",
+            "5:10: forwarders[0].retry: aliases are not taken here: write the value out; put a text that begins with `*` in quotes"
+        ]
+    );
 }
 
 #[test]
@@ -117,7 +118,10 @@ fn byte_order_marks_and_windows_line_ends_are_taken() {
     let text = format!("\u{feff}{}", forwarder("timeout: 7s").replace('\n', "\r\n"));
     assert_eq!(only(&text).timeout.as_secs(), 7);
     let text = format!("\u{feff}{}", top("admn: 1").replace('\n', "\r\n"));
-    assert_eq!(complaints(&text), ["3:1: admn: unknown key; did you mean \"admin\"?"]);
+    assert_eq!(
+        complaints(&text),
+        ["3:1: admn: unknown key; did you mean \"admin\"?"]
+    );
     let printed = load("\u{feff}stat: 1\r\n")
         .expect_err("it is bad")
         .to_string();
@@ -185,21 +189,21 @@ fn a_file_is_bounded() {
 
 #[test]
 fn many_problems_are_counted_and_the_first_hundred_printed() {
-    let keys: String = (0..50_000).map(|n| format!("zzzzz{n}: 1\n")).collect();
+    let keys: String = (0..10_000).map(|n| format!("zzzzz{n}: 1\n")).collect();
     let started = Instant::now();
     let problems = load(&top(&keys)).expect_err("it is bad");
     let printed = problems.to_string();
     assert!(started.elapsed().as_secs() < 20);
-    assert_eq!((problems.count(), problems.iter().count()), (50_000, 100));
+    assert_eq!((problems.count(), problems.iter().count()), (10_000, 100));
     assert!(printed.len() < 100_000, "{} bytes", printed.len());
     assert!(
-        printed.ends_with("… and 49900 more\n50000 problems in config.yaml; nothing was started")
+        printed.ends_with("… and 9900 more\n10000 problems in config.yaml; nothing was started")
     );
 }
 
 #[test]
 fn one_long_line_is_cut_and_does_not_take_long() {
-    let keys: Vec<_> = (0..50_000).map(|n| format!("zzzzz{n}: 1")).collect();
+    let keys: Vec<_> = (0..10_000).map(|n| format!("zzzzz{n}: 1")).collect();
     let started = Instant::now();
     let printed = load(&format!("{{{}}}", keys.join(", ")))
         .expect_err("it is bad")

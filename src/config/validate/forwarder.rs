@@ -238,7 +238,7 @@ fn followed(
         if !known.contains(&name.as_str()) && !known.is_empty() {
             let written = report.written(&path);
             let near =
-                nearest(name, known.iter().copied()).filter(|_| written == format!("{name:?}"));
+                nearest(name, known.iter().copied()).filter(|_| report.is_literal(&path, name));
             report.problem_near(&path, format!("no source is called {written}"), near);
         }
     }

@@ -13,8 +13,8 @@ pub(super) fn check<'n>(names: impl IntoIterator<Item = (&'n str, Path)>, report
         if !is_valid(name) {
             let what = "must be 1 to 63 of a-z, 0-9 and `-`: it names a directory and a metric";
             let near = derive(name);
-            let near = (is_valid(&near) && report.written(&path) == format!("{name:?}"))
-                .then_some(near.as_str());
+            let usable = name.len() <= LONGEST && is_valid(&near) && report.is_literal(&path, name);
+            let near = usable.then_some(near.as_str());
             report.problem_near(&path, format!("{} {what}", report.written(&path)), near);
         } else if let Some(first) = seen.get(name) {
             report.problem(

@@ -71,37 +71,35 @@ fn source(written: &schema::Source, path: &Path, report: &mut Report) -> Option<
 
 fn kind(written: &schema::Source, path: &Path, report: &mut Report) -> Option<SourceKind> {
     use schema::SourceKind as Kind;
-    let word = match written.kind.unwrap_or(Kind::File) {
-        Kind::File => return Some(SourceKind::File(file(written, path, report))),
-        Kind::Stdin => "stdin",
-        Kind::Unix => "unix",
-        Kind::Tcp => "tcp",
-        Kind::Udp => "udp",
-        Kind::Http => "http",
-    };
-    report.problem(
-        &path.key("kind"),
-        format!("{word:?} is not built yet in this version ({VERSION}); \"file\" is"),
-    );
-    None
+    match written.kind.unwrap_or(Kind::File) {
+        Kind::File => Some(SourceKind::File(file(written, path, report))),
+        Kind::Stdin | Kind::Unix | Kind::Tcp | Kind::Udp | Kind::Http => {
+            not_built(&path.key("kind"), "\"file\" is", report);
+            None
+        }
+    }
 }
 
 fn event_schema(written: Option<EventSchema>, path: &Path, report: &mut Report) -> Option<Schema> {
-    let word = match written.unwrap_or(EventSchema::Auto) {
-        EventSchema::Auto => return Some(Schema::Auto),
-        EventSchema::Generic => return Some(Schema::Generic),
-        EventSchema::Raw => return Some(Schema::Raw),
-        EventSchema::Connect => "connect",
-        EventSchema::Infrakitchen => "infrakitchen",
-        EventSchema::Konnect => "konnect",
-        EventSchema::Chainloop => "chainloop",
-    };
-    let built = "\"auto\", \"generic\" and \"raw\" are";
-    report.problem(
-        path,
-        format!("{word:?} is not built yet in this version ({VERSION}); {built}"),
-    );
-    None
+    match written.unwrap_or(EventSchema::Auto) {
+        EventSchema::Auto => Some(Schema::Auto),
+        EventSchema::Generic => Some(Schema::Generic),
+        EventSchema::Raw => Some(Schema::Raw),
+        EventSchema::Connect
+        | EventSchema::Infrakitchen
+        | EventSchema::Konnect
+        | EventSchema::Chainloop => {
+            not_built(path, "\"auto\", \"generic\" and \"raw\" are", report);
+            None
+        }
+    }
+}
+
+/// Words that are taken by a later version are known, and refused, so that none is ever ignored.
+fn not_built(path: &Path, built: &str, report: &mut Report) {
+    let word = report.written(path);
+    let what = format!("{word} is not built yet in this version ({VERSION}); {built}");
+    report.problem(path, what);
 }
 
 fn file(written: &schema::Source, path: &Path, report: &mut Report) -> FileSource {
