@@ -1,6 +1,6 @@
 //! The configuration: what the operator wrote, checked once, as the rest of the program takes it.
 //!
-//! A [`Config`] that exists is valid. [`load`] reports every problem of a file at once, each with
+//! A [`Config`] that exists is valid. [`load()`] reports every problem of a file at once, each with
 //! `file:line:column`, the path of the key, a caret and the nearest valid word; nothing is opened, created or
 //! sent before that.
 
@@ -33,7 +33,10 @@ pub use problem::{Problem, Problems};
 pub use secret::Secret;
 pub use units::{UnitError, duration, size, size_text};
 
-/// The JSON Schema of the configuration, for editors. What it cannot say, [`load`] checks.
+/// The configuration file, where none is named; in the working directory.
+pub const DEFAULT_PATH: &str = "config.yaml";
+
+/// The JSON Schema of the configuration, for editors. What it cannot say, [`load()`] checks.
 pub fn json_schema() -> serde_json::Value {
     expect::json_schema()
 }

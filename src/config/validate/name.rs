@@ -6,7 +6,7 @@ use super::super::{path::Path, report::Report};
 
 const LONGEST: usize = 63;
 
-/// Reports names that are not `[a-z0-9-]{1,63}` or are used twice. `names`: each with the path it stands at, in order.
+/// Reports names that are not `[a-z0-9-]{1,63}` or are used twice. `names`: each with its path, in order.
 pub(super) fn check<'n>(names: impl IntoIterator<Item = (&'n str, Path)>, report: &mut Report) {
     let mut seen: HashMap<&str, Path> = HashMap::new();
     for (name, path) in names {

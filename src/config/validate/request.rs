@@ -49,7 +49,8 @@ pub(super) fn uri(written: &schema::Forwarder, path: &Path, report: &mut Report)
         );
     }
     if url.scheme() == "http" && !is_loopback(&url) && written.allow_http != Some(true) {
-        let what = "plain http to another host shows events and token to the network: use https, or set allowHttp: true";
+        let what = "plain http to another host shows events and token to the network: use https, or set \
+                    allowHttp: true";
         report.problem(&at, what);
     }
     Some(url)
