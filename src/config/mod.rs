@@ -1,6 +1,6 @@
 //! The configuration: what the operator wrote, checked once, as the rest of the program takes it.
 //!
-//! A [`Config`] that exists is valid. [`load`] reports every problem of a file at once, each with
+//! A [`Config`] that exists is valid. [`load()`] reports every problem of a file at once, each with
 //! `file:line:column`, the path of the key, a caret and the nearest valid word; nothing is opened, created or
 //! sent before that.
 
@@ -8,6 +8,7 @@ mod expect;
 mod interpolate;
 mod load;
 mod nearest;
+mod parse;
 mod path;
 mod problem;
 mod quote;
@@ -26,13 +27,16 @@ use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration}
 
 use reqwest::{Method, Url, header::HeaderName};
 
-pub use load::{load, load_text};
+pub use load::{environment, load, load_text};
 pub use nearest::nearest;
 pub use problem::{Problem, Problems};
 pub use secret::Secret;
-pub use units::{UnitError, duration, size};
+pub use units::{UnitError, duration, size, size_text};
 
-/// The JSON Schema of the configuration, for editors. What it cannot say, [`load`] checks.
+/// The configuration file, where none is named; in the working directory.
+pub const DEFAULT_PATH: &str = "config.yaml";
+
+/// The JSON Schema of the configuration, for editors. What it cannot say, [`load()`] checks.
 pub fn json_schema() -> serde_json::Value {
     expect::json_schema()
 }

@@ -25,6 +25,15 @@ impl Path {
         Self(path)
     }
 
+    /// A key that must not be shown.
+    pub(super) fn hidden(&self) -> Self {
+        Self(if self.is_root() {
+            "***".to_owned()
+        } else {
+            format!("{}.***", self.0)
+        })
+    }
+
     pub(super) fn index(&self, index: usize) -> Self {
         Self(format!("{}[{index}]", self.0))
     }

@@ -6,10 +6,11 @@ use std::{
 };
 
 use super::{
+    parse::Scalars,
     path::Path,
     problem::{Problem, Problems},
     quote::Visible,
-    tree::{Place, Scalars},
+    tree::Place,
 };
 
 /// Problems are placed and quoted only once all are known: whether a value may be shown is found out on the way.
@@ -106,6 +107,15 @@ impl Report {
     pub(super) fn written(&self, path: &Path) -> String {
         let written = self.origins.get(path).and_then(|origin| origin.written.as_deref());
         written.map_or_else(|| "the value".to_owned(), shown)
+    }
+
+    /// Whether the file has this text there, so that a problem may be told in its words.
+    pub(super) fn is_literal(&self, path: &Path, text: &str) -> bool {
+        let written = self
+            .origins
+            .get(path)
+            .and_then(|origin| origin.written.as_deref());
+        written == Some(text)
     }
 
     /// Where the value stands, or else what would hold it.

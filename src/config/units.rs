@@ -63,6 +63,25 @@ pub fn size(text: &str) -> Result<u64, UnitError> {
     u64::try_from(total).map_err(|_| UnitError::TooLarge)
 }
 
+/// A number of bytes as it would be written: in the largest unit that keeps it whole.
+pub fn size_text(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 6] = [
+        (1 << 30, "GiB"),
+        (1_000_000_000, "GB"),
+        (1 << 20, "MiB"),
+        (1_000_000, "MB"),
+        (1 << 10, "KiB"),
+        (1_000, "kB"),
+    ];
+    let whole = UNITS
+        .iter()
+        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit));
+    whole.map_or_else(
+        || format!("{bytes}B"),
+        |(unit, name)| format!("{}{name}", bytes / unit),
+    )
+}
+
 /// `1.5MiB` → `1.5` and `MiB`; `None` where it does not begin with a digit.
 fn split(text: &str) -> Option<(&str, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -129,6 +148,13 @@ mod tests {
             ("1024", 1_024),
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_shown_as_they_would_be_written() {
+        for text in ["64KiB", "1MB", "1MiB", "5GB", "2GiB", "3kB", "1001B", "0B"] {
+            assert_eq!(size_text(size(text).unwrap_or(u64::MAX)), text);
         }
     }
 

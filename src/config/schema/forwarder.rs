@@ -32,7 +32,7 @@ pub(in crate::config) struct Forwarder {
     pub(in crate::config) headers: Option<BTreeMap<String, SecretText>>,
     /// Names of the sources it follows. Default: every source
     pub(in crate::config) sources: Option<Vec<String>>,
-    /// Event types to send. Default: [all]
+    /// Event types to send. Default: `[all]`
     pub(in crate::config) enabled_events: Option<Vec<String>>,
     /// Event types not to send, taken from the enabled ones.
     pub(in crate::config) disabled_events: Option<Vec<String>>,

@@ -2,9 +2,11 @@
 
 mod example;
 mod good;
+mod keys;
+mod request;
 mod secrets;
 mod sense;
-mod shape;
+mod types;
 mod yaml;
 
 use super::{Config, Forwarder, Problems, load_text};

@@ -111,3 +111,45 @@ fn a_good_configuration_does_not_print_its_secrets() {
     let printed = format!("{:?}", load(&text).expect("it is good"));
     assert!(!printed.contains("s3cret") && printed.contains("[redacted]"), "{printed}");
 }
+
+/// Each slip of one letter, all over a configuration that holds secrets.
+#[test]
+fn a_slip_of_the_hand_anywhere_prints_no_secret() {
+    let text = "\
+sources: [{name: a, include: [/x]}]
+forwarders:
+- uri: https://siem.test/x?key=s3cret
+  token: s3cret # s3cret
+  headers:
+    X-A: s3cret
+    X-B: 's3cret'
+  batch: {maxAge: 1s}
+- {uri: \"https://siem.test/y\", token: \"s3cret\", headers: {X-A: s3cret}}
+";
+    for (at, letter) in text.char_indices() {
+        let inside = |secret: usize| secret < at && at < secret + "s3cret".len();
+        if text
+            .match_indices("s3cret")
+            .any(|(secret, _)| inside(secret))
+        {
+            continue;
+        }
+        let (before, after) = (&text[..at], &text[at + letter.len_utf8()..]);
+        let slips = SLIPS
+            .iter()
+            .map(|slip| format!("{before}{slip}{letter}{after}"));
+        let left_out = (letter != 's').then(|| format!("{before}{after}"));
+        for slip in slips.chain(left_out) {
+            if let Err(problems) = load(&slip) {
+                let printed = problems.to_string();
+                assert!(!printed.contains("3cre"), "{slip}\n{printed}");
+                assert!(!printed.contains("bug of auditpost"), "{slip}\n{printed}");
+            }
+        }
+    }
+}
+
+const SLIPS: [&str; 22] = [
+    "[", "]", "{", "}", ":", ": ", ",", "-", "- ", " #", "&", "*", "!", "|", "'", "\"", "@", " ",
+    "\n", "\t", "$", "?",
+];

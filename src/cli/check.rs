@@ -1,0 +1,205 @@
+//! `auditpost check`: is the configuration valid, and what would run?
+//!
+//! It looks for the files that sources match now and whether the files that forwarders need can be read; it creates,
+//! sends and contacts nothing. Secrets are not printed, nor is what a uri's query holds.
+
+mod describe;
+
+use std::{
+    fmt::{self, Write as _},
+    fs::{self, File},
+    io::{self, Write as _},
+    path::Path,
+};
+
+use describe::describe;
+
+use super::exit::Exit;
+use crate::config::{self, Config, Forwarder, Token};
+
+/// Prints what would run to standard output; or all problems to standard error.
+pub fn run(config_path: &Path) -> Exit {
+    let config = match config::load(config_path, &config::environment) {
+        Ok(config) => config,
+        Err(problems) => {
+            // Nobody is left to be told where this fails.
+            let _ = writeln!(io::stderr(), "{problems}");
+            return Exit::Config;
+        }
+    };
+    let mut text = format!("{} is valid; this would run:\n\n", config_path.display());
+    print(&config, &mut text).expect("a String takes whatever it is given");
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::Storage,
+        _ => Exit::Ok,
+    }
+}
+
+fn print(config: &Config, out: &mut String) -> fmt::Result {
+    describe(config, out)?;
+    let notes = notes(config);
+    if !notes.is_empty() {
+        out.write_str("\nnotes\n")?;
+    }
+    notes
+        .iter()
+        .try_for_each(|note| writeln!(out, "  - {note}"))
+}
+
+/// What is valid, and yet worth a look.
+fn notes(config: &Config) -> Vec<String> {
+    let mut notes = Vec::new();
+    for source in &config.sources {
+        if !config
+            .forwarders
+            .iter()
+            .any(|forwarder| forwarder.sources.contains(&source.name))
+        {
+            notes.push(format!(
+                "source {}: no forwarder follows it, so its events go nowhere",
+                source.name
+            ));
+        }
+    }
+    for forwarder in &config.forwarders {
+        let name = &forwarder.name;
+        for (key, path) in needed_files(forwarder) {
+            if let Err(error) = can_read(path) {
+                notes.push(format!(
+                    "forwarder {name}: {key} {} cannot be read now: {error}",
+                    path.display()
+                ));
+            }
+        }
+        if forwarder.tls.insecure_skip_verify {
+            notes.push(format!(
+                "forwarder {name}: insecureSkipVerify trusts whoever answers; for a trial only"
+            ));
+        }
+    }
+    notes
+}
+
+fn can_read(path: &Path) -> io::Result<()> {
+    // Opening a named pipe would wait for its writer.
+    if fs::metadata(path)?.is_file() {
+        File::open(path).map(drop)
+    } else {
+        Err(io::Error::other("it is no regular file"))
+    }
+}
+
+fn needed_files(forwarder: &Forwarder) -> Vec<(&'static str, &Path)> {
+    let mut files = Vec::new();
+    if let Some(Token::File(path)) = &forwarder.token {
+        files.push(("tokenFile", path.as_path()));
+    }
+    if let Some(path) = &forwarder.tls.ca_file {
+        files.push(("tls.caFile", path));
+    }
+    if let Some(client) = &forwarder.tls.client {
+        files.push(("tls.certFile", &client.cert_file));
+        files.push(("tls.keyFile", &client.key_file));
+    }
+    files
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    fn described(yaml: &str) -> String {
+        let env = |name: &str| (name == "TOKEN").then(|| "s3cret".to_owned());
+        let config = config::load_text("config.yaml", yaml, &env).unwrap();
+        let mut text = String::new();
+        print(&config, &mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn what_will_run_is_said_without_secrets() {
+        let text = described(
+            "sources: [{name: app, include: [/nowhere/a.log], exclude: ['*.gz']}]\n\
+             forwarders:\n\
+             - uri: https://siem.test:8443/in?key=s3cret&s3cret\n  token: ${TOKEN}\n  headers: {X-Key: s3cret}\n  \
+               disabledEvents: [ping]\n  responses: {404: retry}\n",
+        );
+        assert!(!text.contains("s3cret"), "{text}");
+        for words in [
+            "POST https://siem.test:8443/in?key=***&***\n",
+            "token      from the configuration (not shown)",
+            "headers    x-key (values not shown)",
+            "match now  no file\n",
+            "except     *.gz\n",
+            "except     ping\n",
+            "body       json, a line each, application/x-ndjson, gzip (default) as gzip\n",
+            "batch      at most 1000 events, 1MB, 1s\n",
+            "in flight  1 batch\n",
+            "answer     404 means retry\n",
+            "admin      off\n",
+        ] {
+            assert!(text.contains(words), "{words:?} is missing:\n{text}");
+        }
+        assert!(!text.contains("notes"), "{text}");
+    }
+
+    #[test]
+    fn files_that_match_now_are_named_and_excluded_ones_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a.log", "b.log", "b.log.gz", "c.txt"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        std::fs::create_dir(dir.path().join("d.log")).unwrap();
+        let at = dir.path().display();
+        let source = |exclude: &str| {
+            let text = format!(
+                "sources: [{{name: a, include: ['{at}/*.log*', '{at}/a.log'], exclude: [{exclude}]}}]"
+            );
+            described(&format!("{text}\nforwarders: [{{uri: 'https://s.test'}}]"))
+        };
+        assert!(
+            source("'*.gz'").contains("match now  2 files\n"),
+            "{}",
+            source("'*.gz'")
+        );
+        assert!(source("").contains("match now  3 files\n"));
+        let by_path = source(&format!("'{at}/b*'"));
+        assert!(
+            by_path.contains("match now  1 file\n") && by_path.contains(&format!("{at}/a.log\n")),
+            "{by_path}"
+        );
+    }
+
+    #[test]
+    fn notes_tell_of_what_is_valid_and_yet_wrong() {
+        let text = described(
+            "sources: [{name: a, include: [/x]}, {name: idle, include: [/y]}]\n\
+             forwarders: [{uri: 'https://s.test', sources: [a], tokenFile: /nowhere/token,\n  \
+               tls: {caFile: /nowhere/ca, insecureSkipVerify: true}}]\n",
+        );
+        for note in [
+            "source idle: no forwarder follows it",
+            "tokenFile /nowhere/token cannot be read now",
+            "tls.caFile /nowhere/ca cannot be read now",
+            "insecureSkipVerify trusts whoever answers",
+        ] {
+            assert!(text.contains(note), "{note:?} is missing:\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_exit_status_tells_valid_from_invalid() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.yaml");
+        assert_eq!(run(&path), Exit::Config, "there is no file");
+        std::fs::write(
+            &path,
+            "sources: [{name: a, include: [/x]}]\nforwarders: [{uri: 'https://s.test'}]\n",
+        )
+        .unwrap();
+        assert_eq!(run(&path), Exit::Ok);
+        let made: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+        assert_eq!(made.len(), 1, "nothing is created");
+    }
+}

@@ -1,0 +1,274 @@
+//! A configuration in words, as `auditpost check` prints it, without what is secret.
+
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use glob::Pattern;
+use reqwest::Url;
+
+use crate::config::{
+    Compression, Config, DiagnosticsFormat, EventTypes, FileSource, Format, Forwarder, Framing,
+    Level, Schema, Source, SourceKind, StartAt, Tls, Token, Verdict, size_text,
+};
+
+/// Matching files that are named; more are counted.
+const NAMED_FILES: usize = 5;
+
+/// What will run. It looks for the files that sources match now.
+pub(super) fn describe(config: &Config, out: &mut String) -> fmt::Result {
+    line(out, "state", config.state_dir.display())?;
+    line(
+        out,
+        "drain",
+        format_args!("at most {:?}", config.drain_timeout),
+    )?;
+    match &config.admin {
+        Some(admin) => line(out, "admin", format_args!("http://{}", admin.listen))?,
+        None => line(out, "admin", "off")?,
+    }
+    let format = match config.diagnostics.format {
+        DiagnosticsFormat::Text => "text",
+        DiagnosticsFormat::Json => "json",
+    };
+    let level = config.diagnostics.level.to_string().to_lowercase();
+    line(out, "log", format_args!("{level}, {format}"))?;
+    for source in &config.sources {
+        describe_source(source, out)?;
+    }
+    for forwarder in &config.forwarders {
+        describe_forwarder(forwarder, out)?;
+    }
+    Ok(())
+}
+
+fn line(out: &mut String, name: &str, value: impl fmt::Display) -> fmt::Result {
+    writeln!(out, "  {name:<11}{value}")
+}
+
+fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
+    writeln!(out, "\nsource {}", source.name)?;
+    let SourceKind::File(file) = &source.kind;
+    line(out, "files", file.include.join(", "))?;
+    if !file.exclude.is_empty() {
+        line(out, "except", file.exclude.join(", "))?;
+    }
+    let matching = matching_files(file);
+    line(out, "match now", count(matching.len(), "file"))?;
+    for path in matching.iter().take(NAMED_FILES) {
+        line(out, "", path.display())?;
+    }
+    if matching.len() > NAMED_FILES {
+        line(
+            out,
+            "",
+            format_args!("… and {} more", matching.len() - NAMED_FILES),
+        )?;
+    }
+    let start = match file.start_at {
+        StartAt::Beginning => "the beginning",
+        StartAt::End => "the end of files that are there at the first start",
+    };
+    line(out, "start at", start)?;
+    let schema = match source.schema {
+        Schema::Auto => "auto",
+        Schema::Generic => "generic",
+        Schema::Raw => "raw",
+    };
+    line(out, "schema", schema)?;
+    line(
+        out,
+        "events",
+        format_args!("at most {}", size_text(source.max_event_bytes as u64)),
+    )?;
+    line(
+        out,
+        "scan",
+        format_args!(
+            "every {:?}, sealed after {:?}",
+            file.scan_interval, file.seal_after
+        ),
+    )
+}
+
+fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {
+    writeln!(out, "\nforwarder {}", forwarder.name)?;
+    line(
+        out,
+        "to",
+        format_args!("{} {}", forwarder.method, masked(&forwarder.uri)),
+    )?;
+    match &forwarder.token {
+        Some(Token::Inline(_)) => line(out, "token", "from the configuration (not shown)")?,
+        Some(Token::File(path)) => line(out, "token", format_args!("from {}", path.display()))?,
+        None => line(out, "token", "none")?,
+    }
+    if !forwarder.headers.is_empty() {
+        let names: Vec<_> = forwarder
+            .headers
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        line(
+            out,
+            "headers",
+            format_args!("{} (values not shown)", names.join(", ")),
+        )?;
+    }
+    line(out, "follows", forwarder.sources.join(", "))?;
+    line(out, "events", event_types(&forwarder.filter.enabled))?;
+    if forwarder.filter.disabled != EventTypes::These(BTreeSet::new()) {
+        line(out, "except", event_types(&forwarder.filter.disabled))?;
+    }
+    line(out, "body", body(forwarder))?;
+    line(out, "agent", &forwarder.user_agent)?;
+    let batch = &forwarder.batch;
+    let size = size_text(batch.max_bytes as u64);
+    line(
+        out,
+        "batch",
+        format_args!(
+            "at most {}, {size}, {:?}",
+            count(batch.max_events, "event"),
+            batch.max_age
+        ),
+    )?;
+    line(out, "in flight", count(forwarder.in_flight, "batch"))?;
+    line(out, "timeout", format_args!("{:?}", forwarder.timeout))?;
+    line(
+        out,
+        "retry",
+        format_args!(
+            "after {:?}, then up to {:?}",
+            forwarder.retry.initial, forwarder.retry.max
+        ),
+    )?;
+    if forwarder.tls != Tls::default() {
+        line(out, "tls", tls(&forwarder.tls))?;
+    }
+    for (status, verdict) in &forwarder.responses {
+        line(
+            out,
+            "answer",
+            format_args!("{status} means {}", verdict_word(*verdict)),
+        )?;
+    }
+    Ok(())
+}
+
+/// A uri without what may be secret in it.
+fn masked(uri: &Url) -> String {
+    let mut shown = format!("{}://{}", uri.scheme(), uri.host_str().unwrap_or_default());
+    if let Some(port) = uri.port() {
+        shown.push_str(&format!(":{port}"));
+    }
+    shown.push_str(uri.path());
+    if let Some(query) = uri.query() {
+        let mask = |pair: &str| {
+            pair.split_once('=')
+                .map_or("***".to_owned(), |(key, _)| format!("{key}=***"))
+        };
+        let pairs: Vec<_> = query.split('&').map(mask).collect();
+        shown.push_str(&format!("?{}", pairs.join("&")));
+    }
+    shown
+}
+
+fn event_types(types: &EventTypes) -> String {
+    match types {
+        EventTypes::All => "all".to_owned(),
+        EventTypes::These(types) => types.iter().cloned().collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn body(forwarder: &Forwarder) -> String {
+    let format = match forwarder.format {
+        Format::Json => "json",
+        Format::Cef => "cef",
+    };
+    let framing = match forwarder.framing {
+        Framing::Lines => "a line each",
+        Framing::Array => "one array",
+        Framing::Single => "one event a request",
+    };
+    let compression = match forwarder.compression {
+        Compression::None => "not compressed".to_owned(),
+        Compression::Gzip(level) => {
+            let level = match level {
+                Level::Fast => "fast".to_owned(),
+                Level::Default => "default".to_owned(),
+                Level::Best => "best".to_owned(),
+                Level::Number(number) => number.to_string(),
+            };
+            format!("gzip ({level}) as {}", forwarder.content_encoding)
+        }
+    };
+    format!(
+        "{format}, {framing}, {}, {compression}",
+        forwarder.content_type
+    )
+}
+
+fn tls(tls: &Tls) -> String {
+    let mut parts = Vec::new();
+    if let Some(ca) = &tls.ca_file {
+        parts.push(format!("trusts {}", ca.display()));
+    }
+    if let Some(client) = &tls.client {
+        parts.push(format!(
+            "shows {} (key {})",
+            client.cert_file.display(),
+            client.key_file.display()
+        ));
+    }
+    if tls.insecure_skip_verify {
+        parts.push("trusts whoever answers".to_owned());
+    }
+    parts.join(", ")
+}
+
+fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Delivered => "delivered",
+        Verdict::Retry => "retry",
+        Verdict::Unauthorized => "unauthorized",
+        Verdict::Hold => "hold",
+        Verdict::Halve => "halve",
+        Verdict::Narrow => "narrow",
+    }
+}
+
+fn count(number: usize, noun: &str) -> String {
+    match number {
+        0 => format!("no {noun}"),
+        1 => format!("1 {noun}"),
+        _ if noun.ends_with("ch") => format!("{number} {noun}es"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
+/// The files that a source would follow, if it began now.
+fn matching_files(source: &FileSource) -> BTreeSet<PathBuf> {
+    let globs = source
+        .include
+        .iter()
+        .filter_map(|include| glob::glob(include).ok());
+    let paths = globs.flat_map(|paths| paths.filter_map(Result::ok));
+    paths
+        .filter(|path| path.is_file() && !is_excluded(&source.exclude, path))
+        .collect()
+}
+
+fn is_excluded(exclude: &[String], path: &Path) -> bool {
+    exclude.iter().any(|glob| {
+        let subject = if glob.contains('/') {
+            Some(path)
+        } else {
+            path.file_name().map(Path::new)
+        };
+        Pattern::new(glob)
+            .is_ok_and(|pattern| subject.is_some_and(|subject| pattern.matches_path(subject)))
+    })
+}
