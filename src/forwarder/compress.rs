@@ -182,6 +182,14 @@ mod tests {
     }
 
     #[test]
+    fn a_compressor_goes_to_a_blocking_thread_and_comes_back() {
+        let mut compressor = Compressor::new(Gzip(Level::Default));
+        let work = move || (compressor.compress(b"body").unwrap(), compressor);
+        let (first, mut back) = std::thread::spawn(work).join().unwrap();
+        assert_eq!(back.compress(b"body").unwrap(), first);
+    }
+
+    #[test]
     fn without_compression_the_body_is_sent_as_it_is() {
         assert_eq!(
             Compressor::new(None).compress(b"body").unwrap(),
