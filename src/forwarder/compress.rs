@@ -73,7 +73,7 @@ impl Compressor {
 
     /// The body as it is sent; a copy of it where nothing is to be compressed.
     ///
-    /// It takes about 5 ms a megabyte: call it where blocking is allowed.
+    /// It takes some milliseconds a megabyte: call it where blocking is allowed.
     pub fn compress(&mut self, body: &[u8]) -> Result<Bytes, CompressError> {
         let Some(gzip) = &mut self.gzip else {
             return Ok(Bytes::copy_from_slice(body));
