@@ -15,7 +15,7 @@ mod swar;
 mod tests;
 mod text;
 
-pub use fields::{Fields, Member, Value};
+pub use fields::{Fields, MAX_MEMBERS, Member, Value};
 pub use paths::{NodeId, Paths};
 pub use scan::{Invalid, Kind, MAX_DEPTH, Nothing, Sink, scan};
 pub(crate) use swar::{below, equal, find, from};
@@ -45,6 +45,20 @@ pub struct Json<'a> {
     pub text: &'a str,
     /// What the pass found on its way; None where only validity was asked for.
     pub fields: Option<&'a Fields>,
+}
+
+impl Event<'_> {
+    /// How often a name that was looked for was there again in its object: a reader that takes the first one
+    /// sees another event than this one.
+    pub fn repeated_names(&self) -> u32 {
+        match self.form {
+            Form::Json(Json {
+                fields: Some(fields),
+                ..
+            }) => fields.repeated(),
+            _ => 0,
+        }
+    }
 }
 
 impl Json<'_> {

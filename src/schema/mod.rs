@@ -138,6 +138,19 @@ mod tests {
     }
 
     #[test]
+    fn a_repeated_name_is_counted_where_it_was_looked_for() {
+        let line = br#"{"type":"x","a":1,"type":"y","a":2,"b":{"a":1,"a":2}}"#;
+        for (needs, count) in [(Needs::Validity, 0), (Needs::Type, 1), (Needs::Members, 2)] {
+            let mut checker = Checker::new(Generic, needs);
+            assert_eq!(
+                checker.check(line).unwrap().repeated_names(),
+                count,
+                "{needs:?}"
+            );
+        }
+    }
+
+    #[test]
     fn a_checker_remembers_nothing_of_the_line_before() {
         let mut checker = Checker::new(Generic, Needs::Members);
         assert_eq!(checker.check(br#"{"type":"x","a":1,"a":2}"#).unwrap().event_type, Some("x"));
