@@ -1,3 +1,7 @@
 //! The commands: one file each. Results go to standard output, diagnostics to standard error.
 
+pub mod cursors;
+pub mod dead_letters;
 pub mod exit;
+mod failure;
+mod printable;
