@@ -41,40 +41,26 @@ fn print(config: &Config, out: &mut String) -> fmt::Result {
     if !notes.is_empty() {
         out.write_str("\nnotes\n")?;
     }
-    notes
-        .iter()
-        .try_for_each(|note| writeln!(out, "  - {note}"))
+    notes.iter().try_for_each(|note| writeln!(out, "  - {note}"))
 }
 
 /// What is valid, and yet worth a look.
 fn notes(config: &Config) -> Vec<String> {
     let mut notes = Vec::new();
     for source in &config.sources {
-        if !config
-            .forwarders
-            .iter()
-            .any(|forwarder| forwarder.sources.contains(&source.name))
-        {
-            notes.push(format!(
-                "source {}: no forwarder follows it, so its events go nowhere",
-                source.name
-            ));
+        if !config.forwarders.iter().any(|forwarder| forwarder.sources.contains(&source.name)) {
+            notes.push(format!("source {}: no forwarder follows it, so its events go nowhere", source.name));
         }
     }
     for forwarder in &config.forwarders {
         let name = &forwarder.name;
         for (key, path) in needed_files(forwarder) {
             if let Err(error) = can_read(path) {
-                notes.push(format!(
-                    "forwarder {name}: {key} {} cannot be read now: {error}",
-                    path.display()
-                ));
+                notes.push(format!("forwarder {name}: {key} {} cannot be read now: {error}", path.display()));
             }
         }
         if forwarder.tls.insecure_skip_verify {
-            notes.push(format!(
-                "forwarder {name}: insecureSkipVerify trusts whoever answers; for a trial only"
-            ));
+            notes.push(format!("forwarder {name}: insecureSkipVerify trusts whoever answers; for a trial only"));
         }
     }
     notes
@@ -153,22 +139,14 @@ mod tests {
         std::fs::create_dir(dir.path().join("d.log")).unwrap();
         let at = dir.path().display();
         let source = |exclude: &str| {
-            let text = format!(
-                "sources: [{{name: a, include: ['{at}/*.log*', '{at}/a.log'], exclude: [{exclude}]}}]"
-            );
+            let text =
+                format!("sources: [{{name: a, include: ['{at}/*.log*', '{at}/a.log'], exclude: [{exclude}]}}]");
             described(&format!("{text}\nforwarders: [{{uri: 'https://s.test'}}]"))
         };
-        assert!(
-            source("'*.gz'").contains("match now  2 files\n"),
-            "{}",
-            source("'*.gz'")
-        );
+        assert!(source("'*.gz'").contains("match now  2 files\n"), "{}", source("'*.gz'"));
         assert!(source("").contains("match now  3 files\n"));
         let by_path = source(&format!("'{at}/b*'"));
-        assert!(
-            by_path.contains("match now  1 file\n") && by_path.contains(&format!("{at}/a.log\n")),
-            "{by_path}"
-        );
+        assert!(by_path.contains("match now  1 file\n") && by_path.contains(&format!("{at}/a.log\n")), "{by_path}");
     }
 
     #[test]
@@ -193,11 +171,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.yaml");
         assert_eq!(run(&path), Exit::Config, "there is no file");
-        std::fs::write(
-            &path,
-            "sources: [{name: a, include: [/x]}]\nforwarders: [{uri: 'https://s.test'}]\n",
-        )
-        .unwrap();
+        std::fs::write(&path, "sources: [{name: a, include: [/x]}]\nforwarders: [{uri: 'https://s.test'}]\n")
+            .unwrap();
         assert_eq!(run(&path), Exit::Ok);
         let made: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
         assert_eq!(made.len(), 1, "nothing is created");

@@ -1,7 +1,11 @@
 //! The commands: one file each. Results go to standard output, diagnostics to standard error.
 
 pub mod check;
+pub mod cursors;
+pub mod dead_letters;
 pub mod exit;
+mod failure;
+mod printable;
 pub mod receive;
 pub mod status;
 mod terminal;

@@ -43,38 +43,25 @@ impl<'s> Keys<'s> {
         let required = schema.get("required").and_then(Value::as_array);
         Self {
             known: schema.get("properties").and_then(Value::as_object),
-            required: required
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .collect(),
-            others: schema
-                .get("additionalProperties")
-                .filter(|others| others.is_object()),
+            required: required.into_iter().flatten().filter_map(Value::as_str).collect(),
+            others: schema.get("additionalProperties").filter(|others| others.is_object()),
         }
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &'s str> {
-        self.known
-            .into_iter()
-            .flatten()
-            .map(|(key, _)| key.as_str())
+        self.known.into_iter().flatten().map(|(key, _)| key.as_str())
     }
 }
 
 /// The JSON Schema of the configuration. Editors take it; [`Expect`] reads it.
 pub(super) fn json_schema() -> Value {
     let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(without_null));
-    settings
-        .into_generator()
-        .into_root_schema_for::<ConfigFile>()
-        .to_value()
+    settings.into_generator().into_root_schema_for::<ConfigFile>().to_value()
 }
 
 /// A key without a value is refused: it is more often a slip than a wish for the default.
 fn without_null(schema: &mut Schema) {
-    let is_null =
-        |value: &Value| value == "null" || value.get("type").is_some_and(|kind| kind == "null");
+    let is_null = |value: &Value| value == "null" || value.get("type").is_some_and(|kind| kind == "null");
     for keyword in ["type", "anyOf"] {
         let Some(Value::Array(choices)) = schema.get_mut(keyword) else {
             continue;
@@ -97,21 +84,11 @@ fn without_null(schema: &mut Schema) {
 impl<'s> Expect<'s> {
     /// Reads `schema`, looking references up in `root`. `None`: a schema that this does not know.
     pub(super) fn read(schema: &'s Value, root: &'s Value) -> Option<Self> {
-        let has =
-            |keyword: &str, value: &str| schema.get(keyword).is_some_and(|found| found == value);
-        let flag = |keyword: &str| {
-            schema
-                .get(keyword)
-                .and_then(Value::as_bool)
-                .unwrap_or(false)
-        };
+        let has = |keyword: &str, value: &str| schema.get(keyword).is_some_and(|found| found == value);
+        let flag = |keyword: &str| schema.get(keyword).and_then(Value::as_bool).unwrap_or(false);
         let mut expect = match schema.get("$ref").and_then(Value::as_str) {
             Some(reference) => Self::read(root.pointer(reference.strip_prefix('#')?)?, root)?,
-            None => Self {
-                form: Form::read(schema, root)?,
-                secret: false,
-                uri: false,
-            },
+            None => Self { form: Form::read(schema, root)?, secret: false, uri: false },
         };
         expect.secret |= flag("writeOnly");
         expect.uri |= has("format", "uri");
@@ -132,11 +109,7 @@ impl<'s> Expect<'s> {
             Form::Boolean => "true or false".to_owned(),
             Form::Duration => "a duration such as 500ms, 5s, 2m, 1h or 1d".to_owned(),
             Form::Size => "a size such as 64KiB, 1MB or a number of bytes".to_owned(),
-            Form::Either(choices) => choices
-                .iter()
-                .map(Expect::describe)
-                .collect::<Vec<_>>()
-                .join(", or "),
+            Form::Either(choices) => choices.iter().map(Expect::describe).collect::<Vec<_>>().join(", or "),
         }
     }
 
@@ -166,10 +139,7 @@ impl<'s> Form<'s> {
             return Some(Self::Words(words));
         }
         if let Some(choices) = schema.get("anyOf").or_else(|| schema.get("oneOf")) {
-            let choices = choices
-                .as_array()?
-                .iter()
-                .map(|choice| Expect::read(choice, root));
+            let choices = choices.as_array()?.iter().map(|choice| Expect::read(choice, root));
             return choices.collect::<Option<_>>().map(Self::Either);
         }
         match schema.get(UNIT).and_then(Value::as_str) {
@@ -182,10 +152,7 @@ impl<'s> Form<'s> {
             "object" => Some(Self::Mapping(Keys::read(schema))),
             "array" => schema.get("items").map(Self::List),
             "string" => Some(Self::Text),
-            "integer" => Some(Self::Whole {
-                min: number("minimum")?,
-                max: number("maximum")?,
-            }),
+            "integer" => Some(Self::Whole { min: number("minimum")?, max: number("maximum")? }),
             "boolean" => Some(Self::Boolean),
             _ => None,
         }
@@ -210,16 +177,12 @@ mod tests {
 
     /// Counts the values that a schema describes, and fails on one that cannot be read.
     fn read_all(schema: &Value, root: &Value, path: &str) -> usize {
-        let expect =
-            Expect::read(schema, root).unwrap_or_else(|| panic!("{path} cannot be read: {schema}"));
+        let expect = Expect::read(schema, root).unwrap_or_else(|| panic!("{path} cannot be read: {schema}"));
         let below = match expect.form {
             Form::Mapping(keys) => {
                 let known = keys.known.into_iter().flatten();
-                let known =
-                    known.map(|(key, value)| read_all(value, root, &format!("{path}.{key}")));
-                let others = keys
-                    .others
-                    .map_or(0, |others| read_all(others, root, &format!("{path}.*")));
+                let known = known.map(|(key, value)| read_all(value, root, &format!("{path}.{key}")));
+                let others = keys.others.map_or(0, |others| read_all(others, root, &format!("{path}.*")));
                 known.sum::<usize>() + others
             }
             Form::List(items) => read_all(items, root, &format!("{path}[]")),
@@ -243,16 +206,8 @@ mod tests {
             let expect = Expect::read(&forwarder[key], &schema).expect("it can be read");
             assert!(expect.secret, "{key}");
         }
-        assert!(
-            !Expect::read(&forwarder["tokenFile"], &schema)
-                .expect("it can be read")
-                .secret
-        );
-        assert!(
-            Expect::read(&forwarder["uri"], &schema)
-                .expect("it can be read")
-                .uri
-        );
+        assert!(!Expect::read(&forwarder["tokenFile"], &schema).expect("it can be read").secret);
+        assert!(Expect::read(&forwarder["uri"], &schema).expect("it can be read").uri);
     }
 
     #[test]

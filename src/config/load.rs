@@ -30,8 +30,7 @@ pub fn environment(name: &str) -> Option<String> {
 pub fn load(path: &path::Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
     let name = path.display().to_string();
     let mut bytes = Vec::new();
-    let read =
-        File::open(path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
+    let read = File::open(path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
     if let Err(error) = read {
         return Err(alone(&name, None, format!("cannot be read: {error}")));
     }
@@ -43,21 +42,13 @@ pub fn load(path: &path::Path, env: &dyn Fn(&str) -> Option<String>) -> Result<C
             let before = str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
             let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-            Err(alone(
-                &name,
-                Some(Place { line, column }),
-                "is not UTF-8 from here on".to_owned(),
-            ))
+            Err(alone(&name, Some(Place { line, column }), "is not UTF-8 from here on".to_owned()))
         }
     }
 }
 
 /// The same for a text; `name` is what problems call the file.
-pub fn load_text(
-    name: &str,
-    text: &str,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Config, Problems> {
+pub fn load_text(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
     if text.len() > MAX_BYTES {
         return Err(too_large(name));
     }
@@ -76,39 +67,16 @@ pub fn load_text(
     match (report.finish(name, text, &scalars), config) {
         (None, Some(config)) => Ok(config),
         (Some(problems), _) => Err(problems),
-        (None, None) => Err(alone(
-            name,
-            None,
-            "is invalid; please report this as a bug of auditpost".to_owned(),
-        )),
+        (None, None) => Err(alone(name, None, "is invalid; please report this as a bug of auditpost".to_owned())),
     }
 }
 
-fn check_shape(
-    root: &Node,
-    schema: &Value,
-    text: &str,
-    env: Env<'_>,
-    report: &mut Report,
-) -> Option<Value> {
-    Shape {
-        schema,
-        text,
-        env,
-        report,
-    }
-    .check(root, schema, &Path::default())
+fn check_shape(root: &Node, schema: &Value, text: &str, env: Env<'_>, report: &mut Report) -> Option<Value> {
+    Shape { schema, text, env, report }.check(root, schema, &Path::default())
 }
 
 fn too_large(name: &str) -> Problems {
-    alone(
-        name,
-        None,
-        format!(
-            "is larger than {} MiB, which no configuration is",
-            MAX_BYTES >> 20
-        ),
-    )
+    alone(name, None, format!("is larger than {} MiB, which no configuration is", MAX_BYTES >> 20))
 }
 
 fn unparsed(name: &str, text: &str, schema: &Value, error: SyntaxError) -> Problems {
@@ -126,14 +94,8 @@ fn unparsed(name: &str, text: &str, schema: &Value, error: SyntaxError) -> Probl
 
 /// Whether a key of this name holds nothing secret, wherever it stands.
 fn is_harmless(schema: &Value, key: &str) -> bool {
-    let definitions = schema
-        .get("$defs")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flat_map(|defs| defs.values());
-    let properties = definitions
-        .chain([schema])
-        .filter_map(|definition| definition.get("properties")?.get(key));
+    let definitions = schema.get("$defs").and_then(Value::as_object).into_iter().flat_map(|defs| defs.values());
+    let properties = definitions.chain([schema]).filter_map(|definition| definition.get("properties")?.get(key));
     let mut harmless = false;
     for property in properties {
         let Some(expect) = Expect::read(property, schema) else {
@@ -148,13 +110,6 @@ fn is_harmless(schema: &Value, key: &str) -> bool {
 }
 
 fn alone(name: &str, place: Option<Place>, what: String) -> Problems {
-    let problem = Problem {
-        file: name.to_owned(),
-        place,
-        path: Path::default(),
-        what,
-        near: None,
-        quote: None,
-    };
+    let problem = Problem { file: name.to_owned(), place, path: Path::default(), what, near: None, quote: None };
     Problems::new(name, vec![problem])
 }

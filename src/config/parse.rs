@@ -35,15 +35,8 @@ pub(super) fn parse(text: &str) -> Result<(Option<Node>, Scalars), SyntaxError> 
     let mut builder = Builder::default();
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|error| {
-            let what = format!(
-                "this is no valid YAML: {}{}",
-                error.info(),
-                hint(text, error.marker())
-            );
-            SyntaxError {
-                place: place(error.marker()),
-                what,
-            }
+            let what = format!("this is no valid YAML: {}{}", error.info(), hint(text, error.marker()));
+            SyntaxError { place: place(error.marker()), what }
         })?;
         builder.take(event, &span)?;
     }
@@ -52,24 +45,14 @@ pub(super) fn parse(text: &str) -> Result<(Option<Node>, Scalars), SyntaxError> 
 
 /// In `{a: ${NAME}}` the inner braces are YAML's own; the parser's complaint does not say so.
 fn hint(text: &str, marker: &Marker) -> &'static str {
-    let before = marker
-        .byte_offset()
-        .and_then(|offset| text.get(..offset))
-        .unwrap_or_default();
+    let before = marker.byte_offset().and_then(|offset| text.get(..offset)).unwrap_or_default();
     let after = &text[before.len()..];
     let in_reference = before.ends_with('$') && after.starts_with('{') || before.ends_with("${");
-    if in_reference {
-        "; inside { } and [ ] put ${NAME} in quotes: \"${NAME}\""
-    } else {
-        ""
-    }
+    if in_reference { "; inside { } and [ ] put ${NAME} in quotes: \"${NAME}\"" } else { "" }
 }
 
 fn place(marker: &Marker) -> Place {
-    Place {
-        line: marker.line().max(1),
-        column: marker.col() + 1,
-    }
+    Place { line: marker.line().max(1), column: marker.col() + 1 }
 }
 
 #[derive(Default)]
@@ -96,11 +79,7 @@ impl Builder {
             | Event::MappingStart(.., Some(tag))
                 if !(tag.is_yaml_core_schema_tag("str") && matches!(event, Event::Scalar(..))) =>
             {
-                flaws.push((
-                    span.tag_start()
-                        .map_or(place, |marker| self::place(&marker)),
-                    Flaw::Tag,
-                ));
+                flaws.push((span.tag_start().map_or(place, |marker| self::place(&marker)), Flaw::Tag));
             }
             _ => {}
         }
@@ -109,43 +88,19 @@ impl Builder {
                 let bytes = span.byte_range().unwrap_or_default();
                 self.scalars.push(bytes.clone());
                 let empty = bytes.is_empty() && style == ScalarStyle::Plain;
-                let text = if empty {
-                    String::new()
-                } else {
-                    text.into_owned()
-                };
+                let text = if empty { String::new() } else { text.into_owned() };
                 let plain = style == ScalarStyle::Plain && tag.is_none();
-                self.close(Node {
-                    place,
-                    kind: Kind::Scalar(Scalar {
-                        text,
-                        plain,
-                        span: bytes,
-                    }),
-                    flaws,
-                });
+                self.close(Node { place, kind: Kind::Scalar(Scalar { text, plain, span: bytes }), flaws });
             }
-            Event::SequenceStart(..) => self.open(Node {
-                place,
-                kind: Kind::Sequence(Vec::new()),
-                flaws,
-            })?,
-            Event::MappingStart(..) => self.open(Node {
-                place,
-                kind: Kind::Mapping(Vec::new()),
-                flaws,
-            })?,
+            Event::SequenceStart(..) => self.open(Node { place, kind: Kind::Sequence(Vec::new()), flaws })?,
+            Event::MappingStart(..) => self.open(Node { place, kind: Kind::Mapping(Vec::new()), flaws })?,
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(open) = self.open.pop() {
                     self.close(open.node);
                 }
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                self.close(Node {
-                    place,
-                    kind: Kind::Alias,
-                    flaws: vec![(place, Flaw::Alias)],
-                });
+                self.close(Node { place, kind: Kind::Alias, flaws: vec![(place, Flaw::Alias)] });
             }
             Event::Anchor(..) => self.anchor(place),
             Event::DocumentStart(..) if self.root.is_some() => {
@@ -160,10 +115,7 @@ impl Builder {
     fn open(&mut self, node: Node) -> Result<(), SyntaxError> {
         if self.open.len() == MAX_DEPTH {
             let what = format!("nested deeper than {MAX_DEPTH} levels");
-            return Err(SyntaxError {
-                place: node.place,
-                what,
-            });
+            return Err(SyntaxError { place: node.place, what });
         }
         self.open.push(Open { node, key: None });
         Ok(())
@@ -203,12 +155,9 @@ impl Builder {
 
 fn key(node: Node) -> Result<Key, Place> {
     match node.kind {
-        Kind::Scalar(scalar) if node.flaws.is_empty() => Ok(Key {
-            place: node.place,
-            text: scalar.text,
-            plain: scalar.plain,
-            span: scalar.span,
-        }),
+        Kind::Scalar(scalar) if node.flaws.is_empty() => {
+            Ok(Key { place: node.place, text: scalar.text, plain: scalar.plain, span: scalar.span })
+        }
         _ => Err(node.place),
     }
 }
@@ -232,22 +181,12 @@ mod tests {
     #[test]
     fn nodes_know_their_place_and_style() {
         let root = tree("a: 1\nb:\n  - 'x y'\n  - é: z\n");
-        let [a, b] = entries(&root) else {
-            panic!("two keys")
-        };
-        assert_eq!(
-            (a.key.place, a.value.place),
-            (Place { line: 1, column: 1 }, Place { line: 1, column: 4 })
-        );
+        let [a, b] = entries(&root) else { panic!("two keys") };
+        assert_eq!((a.key.place, a.value.place), (Place { line: 1, column: 1 }, Place { line: 1, column: 4 }));
         assert!(matches!(&a.value.kind, Kind::Scalar(s) if s.text == "1" && s.plain));
-        let Kind::Sequence(items) = &b.value.kind else {
-            panic!("a list")
-        };
+        let Kind::Sequence(items) = &b.value.kind else { panic!("a list") };
         assert!(matches!(&items[0].kind, Kind::Scalar(s) if s.text == "x y" && !s.plain));
-        assert_eq!(
-            entries(&items[1])[0].value.place,
-            Place { line: 4, column: 8 }
-        );
+        assert_eq!(entries(&items[1])[0].value.place, Place { line: 4, column: 8 });
     }
 
     #[test]
@@ -258,11 +197,7 @@ mod tests {
     #[test]
     fn what_a_configuration_cannot_use_is_a_flaw_at_its_place() {
         let root = tree("a: &x 1\nb: *x\nc: !t 2\n? [d]\n: 3\ne: !!str 4\nf: *nowhere\n");
-        let flaws: Vec<_> = root
-            .flaws
-            .iter()
-            .chain(entries(&root).iter().flat_map(|e| &e.value.flaws))
-            .collect();
+        let flaws: Vec<_> = root.flaws.iter().chain(entries(&root).iter().flat_map(|e| &e.value.flaws)).collect();
         let at = |line, column| Place { line, column };
         assert_eq!(
             flaws,
@@ -279,13 +214,9 @@ mod tests {
     #[test]
     fn anchors_are_flaws_of_the_node_they_name() {
         let root = tree("a: &a {x: 1}\nb: [&b y]\n&c c: z\n");
-        let [a, b, _] = entries(&root) else {
-            panic!("three keys")
-        };
+        let [a, b, _] = entries(&root) else { panic!("three keys") };
         assert_eq!(a.value.flaws.len(), 1);
-        let Kind::Sequence(items) = &b.value.kind else {
-            panic!("a list")
-        };
+        let Kind::Sequence(items) = &b.value.kind else { panic!("a list") };
         assert_eq!((b.value.flaws.len(), items[0].flaws.len()), (0, 1));
         assert_eq!(root.flaws, [(Place { line: 3, column: 1 }, Flaw::Anchor)]);
     }
@@ -300,9 +231,7 @@ mod tests {
     #[test]
     fn depth_is_bounded_in_either_style() {
         let flow = format!("{}{}", "[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1));
-        let block: String = (0..=MAX_DEPTH)
-            .map(|depth| format!("{}a:\n", " ".repeat(depth)))
-            .collect();
+        let block: String = (0..=MAX_DEPTH).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
         let mixed = format!("{}[[[[[[{}", "- ".repeat(MAX_DEPTH - 3), "]]]]]]");
         for text in [flow, block, mixed] {
             assert!(parse(&text).is_err(), "{text}");

@@ -27,11 +27,7 @@ impl Path {
 
     /// A key that must not be shown.
     pub(super) fn hidden(&self) -> Self {
-        Self(if self.is_root() {
-            "***".to_owned()
-        } else {
-            format!("{}.***", self.0)
-        })
+        Self(if self.is_root() { "***".to_owned() } else { format!("{}.***", self.0) })
     }
 
     pub(super) fn index(&self, index: usize) -> Self {

@@ -111,10 +111,7 @@ impl Report {
 
     /// Whether the file has this text there, so that a problem may be told in its words.
     pub(super) fn is_literal(&self, path: &Path, text: &str) -> bool {
-        let written = self
-            .origins
-            .get(path)
-            .and_then(|origin| origin.written.as_deref());
+        let written = self.origins.get(path).and_then(|origin| origin.written.as_deref());
         written == Some(text)
     }
 

@@ -32,18 +32,9 @@ pub(super) struct Shape<'a> {
 impl<'a> Shape<'a> {
     /// The value of a node whose problems, and those below it, are reported; `None` where it has one of its own.
     pub(super) fn check(&mut self, node: &Node, schema: &'a Value, path: &Path) -> Option<Value> {
-        self.report.found(
-            path,
-            Origin {
-                place: node.place,
-                written: None,
-            },
-        );
+        self.report.found(path, Origin { place: node.place, written: None });
         let Some(expect) = Expect::read(schema, self.schema) else {
-            self.report.problem(
-                path,
-                "cannot be checked; please report this as a bug of auditpost",
-            );
+            self.report.problem(path, "cannot be checked; please report this as a bug of auditpost");
             return None;
         };
         for (place, flaw) in &node.flaws {
@@ -58,45 +49,31 @@ impl<'a> Shape<'a> {
 
     fn fit(&mut self, node: &Node, expect: &Expect<'a>, path: &Path) -> Option<Value> {
         if let Form::Either(choices) = &expect.form
-            && let Some(choice) = choices
-                .iter()
-                .find(|choice| is_for(&choice.form, &node.kind))
+            && let Some(choice) = choices.iter().find(|choice| is_for(&choice.form, &node.kind))
         {
             return self.fit(node, choice, path);
         }
         match (&node.kind, &expect.form) {
-            (Kind::Mapping(entries), Form::Mapping(keys)) => {
-                Some(self.mapping(node, entries, keys, path))
-            }
+            (Kind::Mapping(entries), Form::Mapping(keys)) => Some(self.mapping(node, entries, keys, path)),
             (Kind::Sequence(items), Form::List(schema)) => Some(self.list(items, schema, path)),
             (Kind::Scalar(scalar), _) => self.scalar(node, scalar, expect, path),
             (Kind::Alias, _) => None,
             (Kind::Mapping(_), _) => {
-                self.report.problem(
-                    path,
-                    format!("expected {}, found a mapping", expect.describe()),
-                );
+                self.report.problem(path, format!("expected {}, found a mapping", expect.describe()));
                 None
             }
             (Kind::Sequence(_), _) => {
-                self.report.problem(
-                    path,
-                    format!("expected {}, found a list", expect.describe()),
-                );
+                self.report.problem(path, format!("expected {}, found a list", expect.describe()));
                 None
             }
         }
     }
 
     fn list(&mut self, items: &[Node], schema: &'a Value, path: &Path) -> Value {
-        let holds_mappings = Expect::read(schema, self.schema)
-            .is_some_and(|expect| matches!(expect.form, Form::Mapping(_)));
+        let holds_mappings =
+            Expect::read(schema, self.schema).is_some_and(|expect| matches!(expect.form, Form::Mapping(_)));
         let nothing = || {
-            if holds_mappings {
-                Value::Object(Map::new())
-            } else {
-                Value::String(String::new())
-            }
+            if holds_mappings { Value::Object(Map::new()) } else { Value::String(String::new()) }
         };
         let values = items.iter().enumerate().map(|(index, item)| {
             let path = path.index(index);
@@ -105,33 +82,14 @@ impl<'a> Shape<'a> {
         Value::Array(values.collect())
     }
 
-    fn scalar(
-        &mut self,
-        node: &Node,
-        scalar: &Scalar,
-        expect: &Expect<'a>,
-        path: &Path,
-    ) -> Option<Value> {
+    fn scalar(&mut self, node: &Node, scalar: &Scalar, expect: &Expect<'a>, path: &Path) -> Option<Value> {
         self.reveal(scalar, expect);
         if !expect.secret && !expect.uri {
-            self.report.found(
-                path,
-                Origin {
-                    place: node.place,
-                    written: Some(scalar.text.clone()),
-                },
-            );
+            self.report.found(path, Origin { place: node.place, written: Some(scalar.text.clone()) });
         }
         if matches!(expect.form, Form::Mapping(_) | Form::List(_)) {
-            let found = if node.is_nothing() {
-                "nothing"
-            } else {
-                "a single value"
-            };
-            self.report.problem(
-                path,
-                format!("expected {}, found {found}", expect.describe()),
-            );
+            let found = if node.is_nothing() { "nothing" } else { "a single value" };
+            self.report.problem(path, format!("expected {}, found {found}", expect.describe()));
             return None;
         }
         if node.is_nothing() {
@@ -154,16 +112,8 @@ impl<'a> Shape<'a> {
         match convert(&interpolated.text, bare, expect) {
             Ok(value) => Some(value),
             Err(what) => {
-                let near = if interpolated.changed {
-                    None
-                } else {
-                    suggestion(&scalar.text, expect)
-                };
-                let what = if expect.secret {
-                    what
-                } else {
-                    format!("{} {what}", shown(&scalar.text))
-                };
+                let near = if interpolated.changed { None } else { suggestion(&scalar.text, expect) };
+                let what = if expect.secret { what } else { format!("{} {what}", shown(&scalar.text)) };
                 self.report.problem_near(path, what, near);
                 None
             }
@@ -174,11 +124,7 @@ impl<'a> Shape<'a> {
     fn reveal(&mut self, scalar: &Scalar, expect: &Expect<'_>) {
         let raw = self.text.get(scalar.span.clone()).unwrap_or_default();
         let end = if expect.secret {
-            if is_reference(&scalar.text) {
-                raw.len()
-            } else {
-                0
-            }
+            if is_reference(&scalar.text) { raw.len() } else { 0 }
         } else if expect.uri {
             // Userinfo may be anywhere before an `@`; a query may carry a key. Escapes may hide either.
             let hidden = |sign: char| scalar.text.contains(sign) && !raw.contains(sign);

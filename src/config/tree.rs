@@ -97,9 +97,7 @@ impl Flaw {
                 "aliases are not taken here: write the value out; put a text that begins with `*` in quotes"
             }
             Self::Tag => "tags are not taken here; put a text that begins with `!` in quotes",
-            Self::ComplexKey => {
-                "a key must be a text; put a value that begins with `{` or `[` in quotes"
-            }
+            Self::ComplexKey => "a key must be a text; put a value that begins with `{` or `[` in quotes",
         }
     }
 }

@@ -73,13 +73,8 @@ pub fn size_text(bytes: u64) -> String {
         (1 << 10, "KiB"),
         (1_000, "kB"),
     ];
-    let whole = UNITS
-        .iter()
-        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit));
-    whole.map_or_else(
-        || format!("{bytes}B"),
-        |(unit, name)| format!("{}{name}", bytes / unit),
-    )
+    let whole = UNITS.iter().find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit));
+    whole.map_or_else(|| format!("{bytes}B"), |(unit, name)| format!("{}{name}", bytes / unit))
 }
 
 /// `1.5MiB` → `1.5` and `MiB`; `None` where it does not begin with a digit.

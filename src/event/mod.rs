@@ -52,10 +52,7 @@ impl Event<'_> {
     /// sees another event than this one.
     pub fn repeated_names(&self) -> u32 {
         match self.form {
-            Form::Json(Json {
-                fields: Some(fields),
-                ..
-            }) => fields.repeated(),
+            Form::Json(Json { fields: Some(fields), .. }) => fields.repeated(),
             _ => 0,
         }
     }

@@ -142,11 +142,7 @@ mod tests {
         let line = br#"{"type":"x","a":1,"type":"y","a":2,"b":{"a":1,"a":2}}"#;
         for (needs, count) in [(Needs::Validity, 0), (Needs::Type, 1), (Needs::Members, 2)] {
             let mut checker = Checker::new(Generic, needs);
-            assert_eq!(
-                checker.check(line).unwrap().repeated_names(),
-                count,
-                "{needs:?}"
-            );
+            assert_eq!(checker.check(line).unwrap().repeated_names(), count, "{needs:?}");
         }
     }
 

@@ -10,8 +10,8 @@ use glob::Pattern;
 use reqwest::Url;
 
 use crate::config::{
-    Compression, Config, DiagnosticsFormat, EventTypes, FileSource, Format, Forwarder, Framing,
-    Level, Schema, Source, SourceKind, StartAt, Tls, Token, Verdict, size_text,
+    Compression, Config, DiagnosticsFormat, EventTypes, FileSource, Format, Forwarder, Framing, Level, Schema,
+    Source, SourceKind, StartAt, Tls, Token, Verdict, size_text,
 };
 
 /// Matching files that are named; more are counted.
@@ -20,11 +20,7 @@ const NAMED_FILES: usize = 5;
 /// What will run. It looks for the files that sources match now.
 pub(super) fn describe(config: &Config, out: &mut String) -> fmt::Result {
     line(out, "state", config.state_dir.display())?;
-    line(
-        out,
-        "drain",
-        format_args!("at most {:?}", config.drain_timeout),
-    )?;
+    line(out, "drain", format_args!("at most {:?}", config.drain_timeout))?;
     match &config.admin {
         Some(admin) => line(out, "admin", format_args!("http://{}", admin.listen))?,
         None => line(out, "admin", "off")?,
@@ -61,11 +57,7 @@ fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
         line(out, "", path.display())?;
     }
     if matching.len() > NAMED_FILES {
-        line(
-            out,
-            "",
-            format_args!("… and {} more", matching.len() - NAMED_FILES),
-        )?;
+        line(out, "", format_args!("… and {} more", matching.len() - NAMED_FILES))?;
     }
     let start = match file.start_at {
         StartAt::Beginning => "the beginning",
@@ -78,44 +70,21 @@ fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
         Schema::Raw => "raw",
     };
     line(out, "schema", schema)?;
-    line(
-        out,
-        "events",
-        format_args!("at most {}", size_text(source.max_event_bytes as u64)),
-    )?;
-    line(
-        out,
-        "scan",
-        format_args!(
-            "every {:?}, sealed after {:?}",
-            file.scan_interval, file.seal_after
-        ),
-    )
+    line(out, "events", format_args!("at most {}", size_text(source.max_event_bytes as u64)))?;
+    line(out, "scan", format_args!("every {:?}, sealed after {:?}", file.scan_interval, file.seal_after))
 }
 
 fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {
     writeln!(out, "\nforwarder {}", forwarder.name)?;
-    line(
-        out,
-        "to",
-        format_args!("{} {}", forwarder.method, masked(&forwarder.uri)),
-    )?;
+    line(out, "to", format_args!("{} {}", forwarder.method, masked(&forwarder.uri)))?;
     match &forwarder.token {
         Some(Token::Inline(_)) => line(out, "token", "from the configuration (not shown)")?,
         Some(Token::File(path)) => line(out, "token", format_args!("from {}", path.display()))?,
         None => line(out, "token", "none")?,
     }
     if !forwarder.headers.is_empty() {
-        let names: Vec<_> = forwarder
-            .headers
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .collect();
-        line(
-            out,
-            "headers",
-            format_args!("{} (values not shown)", names.join(", ")),
-        )?;
+        let names: Vec<_> = forwarder.headers.iter().map(|(name, _)| name.as_str()).collect();
+        line(out, "headers", format_args!("{} (values not shown)", names.join(", ")))?;
     }
     line(out, "follows", forwarder.sources.join(", "))?;
     line(out, "events", event_types(&forwarder.filter.enabled))?;
@@ -126,34 +95,15 @@ fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {
     line(out, "agent", &forwarder.user_agent)?;
     let batch = &forwarder.batch;
     let size = size_text(batch.max_bytes as u64);
-    line(
-        out,
-        "batch",
-        format_args!(
-            "at most {}, {size}, {:?}",
-            count(batch.max_events, "event"),
-            batch.max_age
-        ),
-    )?;
+    line(out, "batch", format_args!("at most {}, {size}, {:?}", count(batch.max_events, "event"), batch.max_age))?;
     line(out, "in flight", count(forwarder.in_flight, "batch"))?;
     line(out, "timeout", format_args!("{:?}", forwarder.timeout))?;
-    line(
-        out,
-        "retry",
-        format_args!(
-            "after {:?}, then up to {:?}",
-            forwarder.retry.initial, forwarder.retry.max
-        ),
-    )?;
+    line(out, "retry", format_args!("after {:?}, then up to {:?}", forwarder.retry.initial, forwarder.retry.max))?;
     if forwarder.tls != Tls::default() {
         line(out, "tls", tls(&forwarder.tls))?;
     }
     for (status, verdict) in &forwarder.responses {
-        line(
-            out,
-            "answer",
-            format_args!("{status} means {}", verdict_word(*verdict)),
-        )?;
+        line(out, "answer", format_args!("{status} means {}", verdict_word(*verdict)))?;
     }
     Ok(())
 }
@@ -166,10 +116,7 @@ fn masked(uri: &Url) -> String {
     }
     shown.push_str(uri.path());
     if let Some(query) = uri.query() {
-        let mask = |pair: &str| {
-            pair.split_once('=')
-                .map_or("***".to_owned(), |(key, _)| format!("{key}=***"))
-        };
+        let mask = |pair: &str| pair.split_once('=').map_or("***".to_owned(), |(key, _)| format!("{key}=***"));
         let pairs: Vec<_> = query.split('&').map(mask).collect();
         shown.push_str(&format!("?{}", pairs.join("&")));
     }
@@ -205,10 +152,7 @@ fn body(forwarder: &Forwarder) -> String {
             format!("gzip ({level}) as {}", forwarder.content_encoding)
         }
     };
-    format!(
-        "{format}, {framing}, {}, {compression}",
-        forwarder.content_type
-    )
+    format!("{format}, {framing}, {}, {compression}", forwarder.content_type)
 }
 
 fn tls(tls: &Tls) -> String {
@@ -217,11 +161,7 @@ fn tls(tls: &Tls) -> String {
         parts.push(format!("trusts {}", ca.display()));
     }
     if let Some(client) = &tls.client {
-        parts.push(format!(
-            "shows {} (key {})",
-            client.cert_file.display(),
-            client.key_file.display()
-        ));
+        parts.push(format!("shows {} (key {})", client.cert_file.display(), client.key_file.display()));
     }
     if tls.insecure_skip_verify {
         parts.push("trusts whoever answers".to_owned());
@@ -251,24 +191,14 @@ fn count(number: usize, noun: &str) -> String {
 
 /// The files that a source would follow, if it began now.
 fn matching_files(source: &FileSource) -> BTreeSet<PathBuf> {
-    let globs = source
-        .include
-        .iter()
-        .filter_map(|include| glob::glob(include).ok());
+    let globs = source.include.iter().filter_map(|include| glob::glob(include).ok());
     let paths = globs.flat_map(|paths| paths.filter_map(Result::ok));
-    paths
-        .filter(|path| path.is_file() && !is_excluded(&source.exclude, path))
-        .collect()
+    paths.filter(|path| path.is_file() && !is_excluded(&source.exclude, path)).collect()
 }
 
 fn is_excluded(exclude: &[String], path: &Path) -> bool {
     exclude.iter().any(|glob| {
-        let subject = if glob.contains('/') {
-            Some(path)
-        } else {
-            path.file_name().map(Path::new)
-        };
-        Pattern::new(glob)
-            .is_ok_and(|pattern| subject.is_some_and(|subject| pattern.matches_path(subject)))
+        let subject = if glob.contains('/') { Some(path) } else { path.file_name().map(Path::new) };
+        Pattern::new(glob).is_ok_and(|pattern| subject.is_some_and(|subject| pattern.matches_path(subject)))
     })
 }

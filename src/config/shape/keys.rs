@@ -15,13 +15,7 @@ use super::{
 };
 
 impl<'a> Shape<'a> {
-    pub(super) fn mapping(
-        &mut self,
-        node: &Node,
-        entries: &[Entry],
-        keys: &Keys<'a>,
-        path: &Path,
-    ) -> Value {
+    pub(super) fn mapping(&mut self, node: &Node, entries: &[Entry], keys: &Keys<'a>, path: &Path) -> Value {
         let mut values = Map::new();
         let mut seen: HashMap<&str, Place> = HashMap::new();
         let mut meant: Vec<&str> = Vec::new();
@@ -62,12 +56,7 @@ impl<'a> Shape<'a> {
     /// Reports a key, and returns the one that was meant where it can be told.
     fn unknown_key(&mut self, key: &Key, keys: &Keys<'a>, path: &Path) -> Option<&'a str> {
         if key.text == "<<" && key.plain {
-            self.report.at(
-                key.place,
-                path,
-                "merge keys are not taken here: write the values out",
-                None,
-            );
+            self.report.at(key.place, path, "merge keys are not taken here: write the values out", None);
             return None;
         }
         let holder = keys.known.into_iter().flatten().find(|(_, schema)| {
@@ -83,10 +72,7 @@ impl<'a> Shape<'a> {
         let near = nearest(&key.text, keys.names());
         let what = match near {
             Some(_) => "unknown key".to_owned(),
-            None => format!(
-                "unknown key; known here are {}",
-                keys.names().collect::<Vec<_>>().join(", ")
-            ),
+            None => format!("unknown key; known here are {}", keys.names().collect::<Vec<_>>().join(", ")),
         };
         self.report.at(key.place, path, what, near);
         near

@@ -23,12 +23,7 @@ pub(super) fn suggestion<'s>(text: &str, expect: &Expect<'s>) -> Option<&'s str>
 /// The value of a scalar's text; else what is wrong, to be read after the text. `bare`: it may be more than a text.
 pub(super) fn convert(text: &str, bare: bool, expect: &Expect<'_>) -> Result<Value, String> {
     let wrong = || Err(format!("is not {}", expect.describe()));
-    let quoted = || {
-        Err(format!(
-            "is a text, expected {}: leave the quotes out",
-            expect.describe()
-        ))
-    };
+    let quoted = || Err(format!("is a text, expected {}: leave the quotes out", expect.describe()));
     let as_text = || Ok(Value::String(text.to_owned()));
     match &expect.form {
         Form::Text => as_text(),
@@ -39,31 +34,19 @@ pub(super) fn convert(text: &str, bare: bool, expect: &Expect<'_>) -> Result<Val
             "true" | "false" => quoted(),
             _ => wrong(),
         },
-        Form::Whole { .. }
-            if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) =>
-        {
-            wrong()
-        }
+        Form::Whole { .. } if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) => wrong(),
         Form::Whole { .. } if !bare => quoted(),
         Form::Whole { min, max } => match text.parse::<u64>() {
             Ok(number) if (*min..=*max).contains(&number) => Ok(Value::from(number)),
             _ => Err(format!("is out of range: {min} to {max}")),
         },
-        Form::Duration => units::duration(text)
-            .map_err(|error| error.to_string())
-            .and_then(|_| as_text()),
-        Form::Size => units::size(text)
-            .map_err(|error| error.to_string())
-            .and_then(|_| as_text()),
+        Form::Duration => units::duration(text).map_err(|error| error.to_string()).and_then(|_| as_text()),
+        Form::Size => units::size(text).map_err(|error| error.to_string()).and_then(|_| as_text()),
         Form::Either(choices) => {
             let number = text.bytes().all(|byte| byte.is_ascii_digit());
-            let choice = choices
-                .iter()
-                .find(|choice| number == matches!(choice.form, Form::Whole { .. }));
+            let choice = choices.iter().find(|choice| number == matches!(choice.form, Form::Whole { .. }));
             match choice {
-                Some(choice) if number || choice.words().contains(&text) => {
-                    convert(text, bare, choice)
-                }
+                Some(choice) if number || choice.words().contains(&text) => convert(text, bare, choice),
                 _ => wrong(),
             }
         }

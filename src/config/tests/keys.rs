@@ -7,22 +7,13 @@ fn keys_that_are_not_known_are_named_with_the_nearest() {
     each_has_one_problem(
         forwarder,
         &[
-            (
-                "batch: {maxAeg: 1s}",
-                "4:11: forwarders[0].batch.maxAeg: unknown key; did you mean \"maxAge\"?",
-            ),
+            ("batch: {maxAeg: 1s}", "4:11: forwarders[0].batch.maxAeg: unknown key; did you mean \"maxAge\"?"),
             (
                 "batch: {max_events: 1}",
                 "4:11: forwarders[0].batch.max_events: unknown key; did you mean \"maxEvents\"?",
             ),
-            (
-                "tokne: s3cret",
-                "4:3: forwarders[0].tokne: unknown key; did you mean \"token\"?",
-            ),
-            (
-                "enableEvents: [all]",
-                "4:3: forwarders[0].enableEvents: unknown key; did you mean \"enabledEvents\"?",
-            ),
+            ("tokne: s3cret", "4:3: forwarders[0].tokne: unknown key; did you mean \"token\"?"),
+            ("enableEvents: [all]", "4:3: forwarders[0].enableEvents: unknown key; did you mean \"enabledEvents\"?"),
             (
                 "batch: {linger: 1s}",
                 "4:11: forwarders[0].batch.linger: unknown key; known here are maxAge, maxBytes, maxEvents",
@@ -36,31 +27,19 @@ fn keys_that_are_not_known_are_named_with_the_nearest() {
     each_has_one_problem(
         top,
         &[
-            (
-                "statedir: /x",
-                "3:1: statedir: unknown key; did you mean \"stateDir\"?",
-            ),
-            (
-                "Admin: {listen: \"127.0.0.1:1\"}",
-                "3:1: Admin: unknown key; did you mean \"admin\"?",
-            ),
+            ("statedir: /x", "3:1: statedir: unknown key; did you mean \"stateDir\"?"),
+            ("Admin: {listen: \"127.0.0.1:1\"}", "3:1: Admin: unknown key; did you mean \"admin\"?"),
             (
                 "x-shared: 1",
                 "3:1: x-shared: unknown key; known here are admin, auditLogForwarders, drainTimeout, forwarders, log, sources, stateDir",
             ),
-            (
-                "log: {lvl: info}",
-                "3:7: log.lvl: unknown key; known here are format, level",
-            ),
+            ("log: {lvl: info}", "3:7: log.lvl: unknown key; known here are format, level"),
         ],
     );
     each_has_one_problem(
         source,
         &[
-            (
-                "scaninterval: 1s",
-                "5:3: sources[0].scaninterval: unknown key; did you mean \"scanInterval\"?",
-            ),
+            ("scaninterval: 1s", "5:3: sources[0].scaninterval: unknown key; did you mean \"scanInterval\"?"),
             (
                 "path: /x",
                 "5:3: sources[0].path: unknown key; known here are exclude, include, kind, maxEventBytes, name, scanInterval, schema, sealAfter, startAt",
@@ -72,18 +51,14 @@ fn keys_that_are_not_known_are_named_with_the_nearest() {
 #[test]
 fn a_misspelt_key_is_not_missing_as_well() {
     assert_eq!(
-        complaints(
-            "sorces: [{name: a, include: [/x]}]\nforwarder: [{ur: \"https://siem.test\"}]\n"
-        ),
+        complaints("sorces: [{name: a, include: [/x]}]\nforwarder: [{ur: \"https://siem.test\"}]\n"),
         [
             "1:1: sorces: unknown key; did you mean \"sources\"?",
             "2:1: forwarder: unknown key; did you mean \"forwarders\"?"
         ]
     );
     assert_eq!(
-        complaints(
-            "sources: [{nmae: a, includ: [/x]}]\nauditLogForwarder: [{uri: \"https://siem.test\"}]\n"
-        ),
+        complaints("sources: [{nmae: a, includ: [/x]}]\nauditLogForwarder: [{uri: \"https://siem.test\"}]\n"),
         [
             "1:12: sources[0].nmae: unknown key; did you mean \"name\"?",
             "1:21: sources[0].includ: unknown key; did you mean \"include\"?",
@@ -97,14 +72,8 @@ fn keys_that_stand_twice_are_refused_where_the_second_stands() {
     each_has_one_problem(
         forwarder,
         &[
-            (
-                "timeout: 5s\ntimeout: 6s",
-                "5:3: forwarders[0].timeout: key repeated; it is on line 4 already",
-            ),
-            (
-                "headers: {A: x, A: y}",
-                "4:19: forwarders[0].headers.A: key repeated; it is on line 4 already",
-            ),
+            ("timeout: 5s\ntimeout: 6s", "5:3: forwarders[0].timeout: key repeated; it is on line 4 already"),
+            ("headers: {A: x, A: y}", "4:19: forwarders[0].headers.A: key repeated; it is on line 4 already"),
             (
                 "responses: {503: retry, \"503\": hold}",
                 "4:27: forwarders[0].responses.503: key repeated; it is on line 4 already",
@@ -114,14 +83,8 @@ fn keys_that_stand_twice_are_refused_where_the_second_stands() {
     each_has_one_problem(
         top,
         &[
-            (
-                "sources: []",
-                "3:1: sources: key repeated; it is on line 1 already",
-            ),
-            (
-                "log: {level: info}\nlog: {level: info}",
-                "4:1: log: key repeated; it is on line 3 already",
-            ),
+            ("sources: []", "3:1: sources: key repeated; it is on line 1 already"),
+            ("log: {level: info}\nlog: {level: info}", "4:1: log: key repeated; it is on line 3 already"),
         ],
     );
 }
@@ -130,10 +93,7 @@ fn keys_that_stand_twice_are_refused_where_the_second_stands() {
 fn keys_that_must_be_there_are_missed() {
     assert_eq!(
         complaints("stateDir: /x"),
-        [
-            "1:1: sources: is missing: nothing would be read",
-            "1:1: forwarders: is missing: nothing would be sent"
-        ]
+        ["1:1: sources: is missing: nothing would be read", "1:1: forwarders: is missing: nothing would be sent"]
     );
     assert_eq!(
         complaints("sources: [{}]\nforwarders: [{}]"),

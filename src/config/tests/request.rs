@@ -11,26 +11,11 @@ fn uris_are_http_and_hold_no_secret() {
     each_has_one_problem(
         uri,
         &[
-            (
-                "siem.test/x",
-                "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)",
-            ),
-            (
-                "ftp://siem.test",
-                "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)",
-            ),
-            (
-                "https:siem.test",
-                "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)",
-            ),
-            (
-                "https://",
-                "3:8: forwarders[0].uri: is no valid uri: empty host",
-            ),
-            (
-                "https://siem.test:99999/",
-                "3:8: forwarders[0].uri: is no valid uri: invalid port number",
-            ),
+            ("siem.test/x", "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)"),
+            ("ftp://siem.test", "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)"),
+            ("https:siem.test", "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)"),
+            ("https://", "3:8: forwarders[0].uri: is no valid uri: empty host"),
+            ("https://siem.test:99999/", "3:8: forwarders[0].uri: is no valid uri: invalid port number"),
             (
                 "https://sie m.test/",
                 "3:8: forwarders[0].uri: has a space or a control character in it; write %20 for a space",
@@ -63,10 +48,7 @@ fn uris_are_http_and_hold_no_secret() {
                 "http://siem.test/x\n  allowHttp: false",
                 "3:8: forwarders[0].uri: plain http to another host shows events and token to the network: use https, or set allowHttp: true",
             ),
-            (
-                "\"\"",
-                "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)",
-            ),
+            ("\"\"", "3:8: forwarders[0].uri: must begin with https:// (or http://, see allowHttp)"),
         ],
     );
 }
@@ -93,10 +75,7 @@ fn tokens_are_one_and_can_be_sent() {
                 "token: s3crét",
                 "4:10: forwarders[0].token: has a space, a line break or another character in it that no bearer token has",
             ),
-            (
-                "tokenFile: \"\"",
-                "4:14: forwarders[0].tokenFile: is empty: it must name a file",
-            ),
+            ("tokenFile: \"\"", "4:14: forwarders[0].tokenFile: is empty: it must name a file"),
         ],
     );
 }
@@ -186,10 +165,7 @@ fn headers_are_valid_and_not_auditposts_own() {
                 "contentType: \"a\\nb\"",
                 "4:16: forwarders[0].contentType: has a line break, a control character or a letter beyond ASCII in it, which no header may",
             ),
-            (
-                "userAgent: \"\"",
-                "4:14: forwarders[0].userAgent: is empty: leave the key out to take the default",
-            ),
+            ("userAgent: \"\"", "4:14: forwarders[0].userAgent: is empty: leave the key out to take the default"),
             (
                 "contentEncoding: é",
                 "4:20: forwarders[0].contentEncoding: has a line break, a control character or a letter beyond ASCII in it, which no header may",
@@ -203,22 +179,10 @@ fn responses_are_of_statuses() {
     each_has_one_problem(
         forwarder,
         &[
-            (
-                "responses: {99: retry}",
-                "4:15: forwarders[0].responses.99: is no status: 100 to 599 are",
-            ),
-            (
-                "responses: {600: retry}",
-                "4:15: forwarders[0].responses.600: is no status: 100 to 599 are",
-            ),
-            (
-                "responses: {5xx: retry}",
-                "4:15: forwarders[0].responses.5xx: is no status: 100 to 599 are",
-            ),
-            (
-                "responses: {0503: retry}",
-                "4:15: forwarders[0].responses.0503: is no status: 100 to 599 are",
-            ),
+            ("responses: {99: retry}", "4:15: forwarders[0].responses.99: is no status: 100 to 599 are"),
+            ("responses: {600: retry}", "4:15: forwarders[0].responses.600: is no status: 100 to 599 are"),
+            ("responses: {5xx: retry}", "4:15: forwarders[0].responses.5xx: is no status: 100 to 599 are"),
+            ("responses: {0503: retry}", "4:15: forwarders[0].responses.0503: is no status: 100 to 599 are"),
         ],
     );
 }

@@ -128,16 +128,11 @@ forwarders:
 ";
     for (at, letter) in text.char_indices() {
         let inside = |secret: usize| secret < at && at < secret + "s3cret".len();
-        if text
-            .match_indices("s3cret")
-            .any(|(secret, _)| inside(secret))
-        {
+        if text.match_indices("s3cret").any(|(secret, _)| inside(secret)) {
             continue;
         }
         let (before, after) = (&text[..at], &text[at + letter.len_utf8()..]);
-        let slips = SLIPS
-            .iter()
-            .map(|slip| format!("{before}{slip}{letter}{after}"));
+        let slips = SLIPS.iter().map(|slip| format!("{before}{slip}{letter}{after}"));
         let left_out = (letter != 's').then(|| format!("{before}{after}"));
         for slip in slips.chain(left_out) {
             if let Err(problems) = load(&slip) {
@@ -150,6 +145,6 @@ forwarders:
 }
 
 const SLIPS: [&str; 22] = [
-    "[", "]", "{", "}", ":", ": ", ",", "-", "- ", " #", "&", "*", "!", "|", "'", "\"", "@", " ",
-    "\n", "\t", "$", "?",
+    "[", "]", "{", "}", ":", ": ", ",", "-", "- ", " #", "&", "*", "!", "|", "'", "\"", "@", " ", "\n", "\t", "$",
+    "?",
 ];

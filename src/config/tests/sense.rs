@@ -3,9 +3,7 @@
 use super::*;
 
 fn include(include: &str) -> String {
-    format!(
-        "forwarders: [{{uri: \"https://siem.test\"}}]\nstateDir: /srv/state\nsources:\n- name: a\n  {include}\n"
-    )
+    format!("forwarders: [{{uri: \"https://siem.test\"}}]\nstateDir: /srv/state\nsources:\n- name: a\n  {include}\n")
 }
 
 #[test]
@@ -50,17 +48,13 @@ fn names_are_checked_and_unique() {
         complaints(
             "sources: [{name: a, include: [/x]}]\nforwarders:\n- {uri: \"https://s.test/1\"}\n- {uri: \"https://s.test/2\"}\n"
         ),
-        [
-            "4:3: forwarders[1].name: is missing: the name that the uri's host would give is taken, so give it one"
-        ]
+        ["4:3: forwarders[1].name: is missing: the name that the uri's host would give is taken, so give it one"]
     );
     assert_eq!(
         complaints(
             "sources: [{name: a, include: [/x]}]\nforwarders:\n- {uri: \"https://s.test/1\"}\n- {name: s-test, uri: \"https://t.test/2\"}\n"
         ),
-        [
-            "3:3: forwarders[0].name: is missing: the name that the uri's host would give is taken, so give it one"
-        ],
+        ["3:3: forwarders[0].name: is missing: the name that the uri's host would give is taken, so give it one"],
         "a derived name gives way to a given one"
     );
 }
@@ -75,9 +69,7 @@ fn forwarders_follow_sources_that_there_are() {
     };
     assert_eq!(
         complaints(&two("[conect]")),
-        [
-            "2:48: forwarders[0].sources[0]: no source is called \"conect\"; did you mean \"connect\"?"
-        ]
+        ["2:48: forwarders[0].sources[0]: no source is called \"conect\"; did you mean \"connect\"?"]
     );
     assert_eq!(
         complaints(&two("[connect, other]")),
@@ -85,9 +77,7 @@ fn forwarders_follow_sources_that_there_are() {
     );
     assert_eq!(
         complaints(&two("[]")),
-        [
-            "2:47: forwarders[0].sources: is empty: nothing would ever be sent; leave it out for every source"
-        ]
+        ["2:47: forwarders[0].sources: is empty: nothing would ever be sent; leave it out for every source"]
     );
 }
 
@@ -95,10 +85,7 @@ fn forwarders_follow_sources_that_there_are() {
 fn empty_lists_say_what_would_not_happen() {
     assert_eq!(
         complaints("sources: []\nforwarders: []\n"),
-        [
-            "1:10: sources: is empty: nothing would be read",
-            "2:13: forwarders: is empty: nothing would be sent"
-        ]
+        ["1:10: sources: is empty: nothing would be read", "2:13: forwarders: is empty: nothing would be sent"]
     );
     assert_eq!(
         complaints("sources: [{name: a, include: [/x]}]\n"),
@@ -115,10 +102,7 @@ fn empty_lists_say_what_would_not_happen() {
                 "enabledEvents: []",
                 "4:18: forwarders[0].enabledEvents: is empty: nothing would ever be sent; leave it out for all",
             ),
-            (
-                "enabledEvents: [\"\"]",
-                "4:19: forwarders[0].enabledEvents[0]: is empty: it must be an event type",
-            ),
+            ("enabledEvents: [\"\"]", "4:19: forwarders[0].enabledEvents[0]: is empty: it must be an event type"),
         ],
     );
 }
@@ -143,10 +127,7 @@ fn events_are_enabled_or_disabled_not_both() {
                 "enabledEvents: [a, b]\ndisabledEvents: [c, b]",
                 "5:23: forwarders[0].disabledEvents[1]: \"b\" is in enabledEvents too: leave it out of one",
             ),
-            (
-                "disabledEvents: [all]",
-                "4:20: forwarders[0].disabledEvents[0]: \"all\" would leave nothing to send",
-            ),
+            ("disabledEvents: [all]", "4:20: forwarders[0].disabledEvents[0]: \"all\" would leave nothing to send"),
         ],
     );
 }
@@ -180,10 +161,7 @@ fn what_has_no_effect_is_refused() {
                 "tls: {keyFile: /k.pem}",
                 "4:18: forwarders[0].tls.keyFile: needs certFile: a client certificate is both",
             ),
-            (
-                "tls: {caFile: \"\"}",
-                "4:17: forwarders[0].tls.caFile: is empty: it must name a file",
-            ),
+            ("tls: {caFile: \"\"}", "4:17: forwarders[0].tls.caFile: is empty: it must name a file"),
         ],
     );
 }
@@ -197,18 +175,9 @@ fn what_contradicts_itself_is_refused() {
                 "format: cef\nframing: array",
                 "5:12: forwarders[0].framing: cannot be array with format cef: CEF is no JSON; use lines or single",
             ),
-            (
-                "retry: {initial: 2m, max: 1m}",
-                "4:20: forwarders[0].retry.initial: is longer than retry.max",
-            ),
-            (
-                "retry: {initial: 2m}",
-                "4:20: forwarders[0].retry.initial: is longer than retry.max (60s by default)",
-            ),
-            (
-                "retry: {max: 500ms}",
-                "4:16: forwarders[0].retry.max: is shorter than retry.initial (1s by default)",
-            ),
+            ("retry: {initial: 2m, max: 1m}", "4:20: forwarders[0].retry.initial: is longer than retry.max"),
+            ("retry: {initial: 2m}", "4:20: forwarders[0].retry.initial: is longer than retry.max (60s by default)"),
+            ("retry: {max: 500ms}", "4:16: forwarders[0].retry.max: is shorter than retry.initial (1s by default)"),
         ],
     );
 }
@@ -216,22 +185,14 @@ fn what_contradicts_itself_is_refused() {
 #[test]
 fn what_is_not_built_is_refused_by_name() {
     for kind in ["stdin", "unix", "tcp", "udp", "http"] {
-        let text = format!(
-            "forwarders: [{{uri: \"https://s.test\"}}]\nsources: [{{name: a, kind: {kind}}}]\n"
-        );
+        let text = format!("forwarders: [{{uri: \"https://s.test\"}}]\nsources: [{{name: a, kind: {kind}}}]\n");
         let version = crate::VERSION;
         let what = format!("\"{kind}\" is not built yet in this version ({version}); \"file\" is");
-        assert_eq!(
-            complaints(&text),
-            [format!("2:27: sources[0].kind: {what}")]
-        );
+        assert_eq!(complaints(&text), [format!("2:27: sources[0].kind: {what}")]);
     }
     for schema in ["connect", "infrakitchen", "konnect", "chainloop"] {
-        let [complaint] = complaints(&source(&format!("schema: {schema}")))
-            .try_into()
-            .expect("one problem");
-        let what =
-            format!("5:11: sources[0].schema: \"{schema}\" is not built yet in this version");
+        let [complaint] = complaints(&source(&format!("schema: {schema}"))).try_into().expect("one problem");
+        let what = format!("5:11: sources[0].schema: \"{schema}\" is not built yet in this version");
         assert!(complaint.starts_with(&what), "{complaint}");
     }
 }
@@ -271,7 +232,8 @@ fn a_source_cannot_follow_what_auditpost_writes() {
     ] {
         assert!(load(&include(fine)).is_ok(), "{fine}");
     }
-    let relative = "forwarders: [{uri: \"https://s.test\"}]\nsources: [{name: a, include: [auditpost-state/spool/x]}]\n";
+    let relative =
+        "forwarders: [{uri: \"https://s.test\"}]\nsources: [{name: a, include: [auditpost-state/spool/x]}]\n";
     assert_eq!(
         complaints(relative),
         [
@@ -286,26 +248,14 @@ fn globs_and_paths_are_checked() {
     each_has_one_problem(
         include,
         &[
-            (
-                "include: []",
-                "5:12: sources[0].include: is empty: no file would be followed",
-            ),
-            (
-                "include: [\"\"]",
-                "5:13: sources[0].include[0]: is empty: it must be a path or a glob",
-            ),
-            (
-                "include: [\"/x/[\"]",
-                "5:13: sources[0].include[0]: \"/x/[\" is no valid glob: invalid range pattern",
-            ),
+            ("include: []", "5:12: sources[0].include: is empty: no file would be followed"),
+            ("include: [\"\"]", "5:13: sources[0].include[0]: is empty: it must be a path or a glob"),
+            ("include: [\"/x/[\"]", "5:13: sources[0].include[0]: \"/x/[\" is no valid glob: invalid range pattern"),
             (
                 "exclude: [\"***\"]\n  include: [/x]",
                 "5:13: sources[0].exclude[0]: \"***\" is no valid glob: wildcards are either regular `*` or recursive `**`",
             ),
-            (
-                "exclude: []",
-                "4:3: sources[0].include: is missing: the paths or globs of the files to follow",
-            ),
+            ("exclude: []", "4:3: sources[0].include: is missing: the paths or globs of the files to follow"),
         ],
     );
 }

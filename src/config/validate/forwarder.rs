@@ -18,57 +18,26 @@ use super::{
 const TIMEOUT: Duration = Duration::from_secs(5);
 const ALL: &str = "all";
 
-pub(super) fn forwarders(
-    file: &ConfigFile,
-    root: &Path,
-    report: &mut Report,
-) -> Option<Vec<Forwarder>> {
+pub(super) fn forwarders(file: &ConfigFile, root: &Path, report: &mut Report) -> Option<Vec<Forwarder>> {
     let (written, path) = written(file, root, report)?;
-    refuse_empty(
-        Some(written),
-        &path,
-        "is empty: nothing would be sent",
-        report,
-    );
-    let sources: Vec<&str> = file
-        .sources
-        .iter()
-        .flatten()
-        .filter_map(|source| source.name.as_deref())
-        .collect();
-    let each = || {
-        written
-            .iter()
-            .enumerate()
-            .map(|(index, forwarder)| (forwarder, path.index(index)))
-    };
-    let uris: Vec<Option<Url>> = each()
-        .map(|(written, path)| request::uri(written, &path, report))
-        .collect();
+    refuse_empty(Some(written), &path, "is empty: nothing would be sent", report);
+    let sources: Vec<&str> = file.sources.iter().flatten().filter_map(|source| source.name.as_deref()).collect();
+    let each = || written.iter().enumerate().map(|(index, forwarder)| (forwarder, path.index(index)));
+    let uris: Vec<Option<Url>> = each().map(|(written, path)| request::uri(written, &path, report)).collect();
     let names = names(written, &uris, &path, report);
     let parts = each().zip(uris).zip(names);
     // Every forwarder is checked, before one that is missing makes nothing of all.
-    let checked: Vec<_> = parts
-        .map(|(((written, path), uri), name)| {
-            forwarder(written, name, uri, &sources, &path, report)
-        })
-        .collect();
+    let checked: Vec<_> =
+        parts.map(|(((written, path), uri), name)| forwarder(written, name, uri, &sources, &path, report)).collect();
     checked.into_iter().collect()
 }
 
 /// The list and its path, under either of its names.
-fn written<'f>(
-    file: &'f ConfigFile,
-    root: &Path,
-    report: &mut Report,
-) -> Option<(&'f [schema::Forwarder], Path)> {
+fn written<'f>(file: &'f ConfigFile, root: &Path, report: &mut Report) -> Option<(&'f [schema::Forwarder], Path)> {
     let (path, other) = (root.key("forwarders"), root.key("auditLogForwarders"));
     match (&file.forwarders, &file.audit_log_forwarders) {
         (Some(_), Some(_)) => {
-            report.problem(
-                &other,
-                "is another name for forwarders: only one of them can be used",
-            );
+            report.problem(&other, "is another name for forwarders: only one of them can be used");
             None
         }
         (Some(written), None) => Some((written, path)),
@@ -83,17 +52,10 @@ fn written<'f>(
 }
 
 /// Each forwarder's name: as written, or made of its host.
-fn names(
-    written: &[schema::Forwarder],
-    uris: &[Option<Url>],
-    path: &Path,
-    report: &mut Report,
-) -> Vec<String> {
+fn names(written: &[schema::Forwarder], uris: &[Option<Url>], path: &Path, report: &mut Report) -> Vec<String> {
     let at = |index: usize| path.index(index).key("name");
     let given = written.iter().enumerate();
-    let given: Vec<_> = given
-        .filter_map(|(i, forwarder)| Some((forwarder.name.as_deref()?, at(i))))
-        .collect();
+    let given: Vec<_> = given.filter_map(|(i, forwarder)| Some((forwarder.name.as_deref()?, at(i)))).collect();
     name::check(given.iter().cloned(), report);
     let mut taken: BTreeSet<String> = given.iter().map(|(name, _)| (*name).to_owned()).collect();
     let mut names = Vec::new();
@@ -127,37 +89,17 @@ fn forwarder(
     let (format, framing) = body(written, path, report);
     let profile = written.profile.unwrap_or_default();
     let defaults = profile::defaults(profile, format, framing);
-    let compression = written
-        .compression
-        .map(|written| delivery::compression(written, path, report));
+    let compression = written.compression.map(|written| delivery::compression(written, path, report));
     let compression = compression.unwrap_or(defaults.compression);
     if compression == Compression::None && written.content_encoding.is_some() {
-        report.problem(
-            &path.key("contentEncoding"),
-            "has no effect: the body is not compressed",
-        );
+        report.problem(&path.key("contentEncoding"), "has no effect: the body is not compressed");
     }
     let text = |written: &Option<String>, default: &str, key: &str, report: &mut Report| {
         request::header_text(written.as_ref(), default, &path.key(key), report)
     };
-    let content_type = text(
-        &written.content_type,
-        defaults.content_type,
-        "contentType",
-        report,
-    );
-    let content_encoding = text(
-        &written.content_encoding,
-        defaults.content_encoding,
-        "contentEncoding",
-        report,
-    );
-    let user_agent = text(
-        &written.user_agent,
-        &defaults.user_agent,
-        "userAgent",
-        report,
-    );
+    let content_type = text(&written.content_type, defaults.content_type, "contentType", report);
+    let content_encoding = text(&written.content_encoding, defaults.content_encoding, "contentEncoding", report);
+    let user_agent = text(&written.user_agent, &defaults.user_agent, "userAgent", report);
     let token = request::token(written, path, report);
     let headers = request::headers(written, path, report);
     let sources = followed(written, sources, path, report);
@@ -207,46 +149,28 @@ fn body(written: &schema::Forwarder, path: &Path, report: &mut Report) -> (Forma
         Some(schema::Framing::Single) => Framing::Single,
     };
     if (format, framing) == (Format::Cef, Framing::Array) {
-        report.problem(
-            &path.key("framing"),
-            "cannot be array with format cef: CEF is no JSON; use lines or single",
-        );
+        report.problem(&path.key("framing"), "cannot be array with format cef: CEF is no JSON; use lines or single");
     }
     (format, framing)
 }
 
 /// The sources it follows, in the configuration's order.
-fn followed(
-    written: &schema::Forwarder,
-    known: &[&str],
-    path: &Path,
-    report: &mut Report,
-) -> Vec<String> {
+fn followed(written: &schema::Forwarder, known: &[&str], path: &Path, report: &mut Report) -> Vec<String> {
     let path = path.key("sources");
     let Some(named) = &written.sources else {
         return known.iter().map(|name| (*name).to_owned()).collect();
     };
-    refuse_empty(
-        Some(named),
-        &path,
-        "is empty: nothing would ever be sent; leave it out for every source",
-        report,
-    );
+    refuse_empty(Some(named), &path, "is empty: nothing would ever be sent; leave it out for every source", report);
     for (index, name) in named.iter().enumerate() {
         let path = path.index(index);
         // Where no source has a name, that has been complained of.
         if !known.contains(&name.as_str()) && !known.is_empty() {
             let written = report.written(&path);
-            let near =
-                nearest(name, known.iter().copied()).filter(|_| report.is_literal(&path, name));
+            let near = nearest(name, known.iter().copied()).filter(|_| report.is_literal(&path, name));
             report.problem_near(&path, format!("no source is called {written}"), near);
         }
     }
-    known
-        .iter()
-        .filter(|name| named.iter().any(|named| named == *name))
-        .map(|name| (*name).to_owned())
-        .collect()
+    known.iter().filter(|name| named.iter().any(|named| named == *name)).map(|name| (*name).to_owned()).collect()
 }
 
 fn filter(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Filter {
@@ -255,15 +179,8 @@ fn filter(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Filt
     let disabled = written.disabled_events.as_deref().unwrap_or_default();
     let nothing_sent = "is empty: nothing would ever be sent; leave it out for all";
     refuse_empty(enabled, &at_enabled, nothing_sent, report);
-    for (list, path) in [
-        (enabled.unwrap_or_default(), &at_enabled),
-        (disabled, &at_disabled),
-    ] {
-        for (index, _) in list
-            .iter()
-            .enumerate()
-            .filter(|(_, event)| event.is_empty())
-        {
+    for (list, path) in [(enabled.unwrap_or_default(), &at_enabled), (disabled, &at_disabled)] {
+        for (index, _) in list.iter().enumerate().filter(|(_, event)| event.is_empty()) {
             report.problem(&path.index(index), "is empty: it must be an event type");
         }
     }
@@ -272,17 +189,11 @@ fn filter(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Filt
         if event == ALL {
             report.problem(&path, "\"all\" would leave nothing to send");
         } else if enabled.unwrap_or_default().contains(event) {
-            let what = format!(
-                "{} is in enabledEvents too: leave it out of one",
-                report.written(&path)
-            );
+            let what = format!("{} is in enabledEvents too: leave it out of one", report.written(&path));
             report.problem(&path, what);
         }
     }
-    Filter {
-        enabled: enabled.map_or(EventTypes::All, event_types),
-        disabled: event_types(disabled),
-    }
+    Filter { enabled: enabled.map_or(EventTypes::All, event_types), disabled: event_types(disabled) }
 }
 
 fn event_types(written: &[String]) -> EventTypes {

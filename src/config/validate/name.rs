@@ -17,13 +17,7 @@ pub(super) fn check<'n>(names: impl IntoIterator<Item = (&'n str, Path)>, report
             let near = usable.then_some(near.as_str());
             report.problem_near(&path, format!("{} {what}", report.written(&path)), near);
         } else if let Some(first) = seen.get(name) {
-            report.problem(
-                &path,
-                format!(
-                    "the name {} is used by {first} already",
-                    report.written(&path)
-                ),
-            );
+            report.problem(&path, format!("the name {} is used by {first} already", report.written(&path)));
         } else {
             seen.insert(name, path);
         }
@@ -31,20 +25,13 @@ pub(super) fn check<'n>(names: impl IntoIterator<Item = (&'n str, Path)>, report
 }
 
 pub(super) fn is_valid(name: &str) -> bool {
-    (1..=LONGEST).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    (1..=LONGEST).contains(&name.len()) && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
 /// A valid name made of a host: other characters become `-`. Empty where nothing of it could be kept.
 pub(super) fn derive(host: &str) -> String {
     let fold = |c: char| {
-        if c.is_ascii_alphanumeric() {
-            c.to_ascii_lowercase()
-        } else {
-            '-'
-        }
+        if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }
     };
     let name: String = host.chars().map(fold).take(LONGEST).collect();
     name.trim_matches('-').to_owned()

@@ -15,19 +15,15 @@ use super::super::{
 pub(super) fn uri(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Option<Url> {
     let text = written.uri.as_deref()?;
     let at = path.key("uri");
-    let known_scheme = ["http://", "https://"].iter().any(|scheme| {
-        text.get(..scheme.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    });
+    let known_scheme = ["http://", "https://"]
+        .iter()
+        .any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
     if !known_scheme {
         report.problem(&at, "must begin with https:// (or http://, see allowHttp)");
         return None;
     }
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        report.problem(
-            &at,
-            "has a space or a control character in it; write %20 for a space",
-        );
+        report.problem(&at, "has a space or a control character in it; write %20 for a space");
         return None;
     }
     let url = match Url::parse(text) {
@@ -43,10 +39,7 @@ pub(super) fn uri(written: &schema::Forwarder, path: &Path, report: &mut Report)
         report.problem(&at, what);
     }
     if url.fragment().is_some() {
-        report.problem(
-            &at,
-            "has a fragment (`#…`), which is never sent: leave it out, or write %23",
-        );
+        report.problem(&at, "has a fragment (`#…`), which is never sent: leave it out, or write %23");
     }
     if url.scheme() == "http" && !is_loopback(&url) && written.allow_http != Some(true) {
         let what = "plain http to another host shows events and token to the network: use https, or set \
@@ -66,17 +59,10 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-pub(super) fn token(
-    written: &schema::Forwarder,
-    path: &Path,
-    report: &mut Report,
-) -> Option<Token> {
+pub(super) fn token(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Option<Token> {
     match (&written.token, &written.token_file) {
         (Some(_), Some(_)) => {
-            report.problem(
-                &path.key("tokenFile"),
-                "stands beside token: only one of them can be used",
-            );
+            report.problem(&path.key("tokenFile"), "stands beside token: only one of them can be used");
             None
         }
         (Some(SecretText(secret)), None) => {
@@ -86,8 +72,7 @@ pub(super) fn token(
             if text.is_empty() {
                 report.problem(&path, "is empty");
             } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-                let what =
-                    "has a space, a line break or another character in it that no bearer token has";
+                let what = "has a space, a line break or another character in it that no bearer token has";
                 report.problem(&path, what);
             }
             Some(Token::Inline(Secret::new(text)))
@@ -102,11 +87,7 @@ pub(super) fn token(
     }
 }
 
-pub(super) fn headers(
-    written: &schema::Forwarder,
-    path: &Path,
-    report: &mut Report,
-) -> Vec<(HeaderName, Secret)> {
+pub(super) fn headers(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Vec<(HeaderName, Secret)> {
     let has_token = written.token.is_some() || written.token_file.is_some();
     let path = path.key("headers");
     let mut headers: Vec<(HeaderName, Secret)> = Vec::new();
@@ -119,10 +100,7 @@ pub(super) fn headers(
         if let Some(what) = is_ours(name.as_str(), has_token) {
             report.problem_with_key(&path, what);
         } else if headers.iter().any(|(other, _)| *other == name) {
-            report.problem_with_key(
-                &path,
-                "is there already: case makes no difference in a header's name",
-            );
+            report.problem_with_key(&path, "is there already: case makes no difference in a header's name");
         } else if !is_header_text(value.expose()) {
             report.problem(&path, NO_HEADER_VALUE);
         }
@@ -136,17 +114,11 @@ const NO_HEADER_VALUE: &str =
 
 /// Whether a header's value can be sent: visible ASCII, spaces and tabs (RFC 9110, section 5.5).
 fn is_header_text(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t'))
+    text.bytes().all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t'))
 }
 
 /// The text of a header that has a key of its own.
-pub(super) fn header_text(
-    written: Option<&String>,
-    default: &str,
-    path: &Path,
-    report: &mut Report,
-) -> String {
+pub(super) fn header_text(written: Option<&String>, default: &str, path: &Path, report: &mut Report) -> String {
     let Some(text) = written else {
         return default.to_owned();
     };
@@ -166,14 +138,12 @@ fn is_ours(name: &str, has_token: bool) -> Option<&'static str> {
         "content-encoding" => Some("is set by auditpost: use compression and contentEncoding"),
         "user-agent" => Some("is set by auditpost: use userAgent"),
         "host" => Some("is set by auditpost, to the host of the uri"),
-        "content-length" | "transfer-encoding" | "connection" | "keep-alive" | "te" | "trailer"
-        | "upgrade" | "expect" => Some("is set by auditpost: it belongs to the connection"),
+        "content-length" | "transfer-encoding" | "connection" | "keep-alive" | "te" | "trailer" | "upgrade"
+        | "expect" => Some("is set by auditpost: it belongs to the connection"),
         "webhook-id" | "webhook-timestamp" | "webhook-signature" | "idempotency-key" => {
             Some("is set by auditpost, for each batch")
         }
-        name if name.starts_with("auditpost-") => {
-            Some("is set by auditpost: the prefix Auditpost- is its own")
-        }
+        name if name.starts_with("auditpost-") => Some("is set by auditpost: the prefix Auditpost- is its own"),
         _ => None,
     }
 }

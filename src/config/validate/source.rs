@@ -21,52 +21,25 @@ const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 const LEAST_SCAN_INTERVAL: Duration = Duration::from_millis(10);
 const SEAL_AFTER: Duration = Duration::from_secs(30);
 
-pub(super) fn sources(
-    written: Option<&[schema::Source]>,
-    path: &Path,
-    report: &mut Report,
-) -> Option<Vec<Source>> {
+pub(super) fn sources(written: Option<&[schema::Source]>, path: &Path, report: &mut Report) -> Option<Vec<Source>> {
     let Some(written) = written else {
         report.problem(path, "is missing: nothing would be read");
         return None;
     };
-    refuse_empty(
-        Some(written),
-        path,
-        "is empty: nothing would be read",
-        report,
-    );
-    let each = || {
-        written
-            .iter()
-            .enumerate()
-            .map(|(index, source)| (source, path.index(index)))
-    };
-    let names =
-        each().filter_map(|(source, path)| Some((source.name.as_deref()?, path.key("name"))));
+    refuse_empty(Some(written), path, "is empty: nothing would be read", report);
+    let each = || written.iter().enumerate().map(|(index, source)| (source, path.index(index)));
+    let names = each().filter_map(|(source, path)| Some((source.name.as_deref()?, path.key("name"))));
     name::check(names, report);
     // Every source is checked, before one that is missing makes nothing of all.
-    let checked: Vec<_> = each()
-        .map(|(written, path)| source(written, &path, report))
-        .collect();
+    let checked: Vec<_> = each().map(|(written, path)| source(written, &path, report)).collect();
     checked.into_iter().collect()
 }
 
 fn source(written: &schema::Source, path: &Path, report: &mut Report) -> Option<Source> {
     let kind = kind(written, path, report);
     let schema = event_schema(written.schema, &path.key("schema"), report);
-    let max_event_bytes = bounded(
-        written.max_event_bytes,
-        MAX_EVENT_BYTES,
-        &path.key("maxEventBytes"),
-        report,
-    );
-    Some(Source {
-        name: written.name.clone()?,
-        kind: kind?,
-        schema: schema?,
-        max_event_bytes,
-    })
+    let max_event_bytes = bounded(written.max_event_bytes, MAX_EVENT_BYTES, &path.key("maxEventBytes"), report);
+    Some(Source { name: written.name.clone()?, kind: kind?, schema: schema?, max_event_bytes })
 }
 
 fn kind(written: &schema::Source, path: &Path, report: &mut Report) -> Option<SourceKind> {
@@ -85,10 +58,7 @@ fn event_schema(written: Option<EventSchema>, path: &Path, report: &mut Report) 
         EventSchema::Auto => Some(Schema::Auto),
         EventSchema::Generic => Some(Schema::Generic),
         EventSchema::Raw => Some(Schema::Raw),
-        EventSchema::Connect
-        | EventSchema::Infrakitchen
-        | EventSchema::Konnect
-        | EventSchema::Chainloop => {
+        EventSchema::Connect | EventSchema::Infrakitchen | EventSchema::Konnect | EventSchema::Chainloop => {
             not_built(path, "\"auto\", \"generic\" and \"raw\" are", report);
             None
         }
@@ -105,28 +75,15 @@ fn not_built(path: &Path, built: &str, report: &mut Report) {
 fn file(written: &schema::Source, path: &Path, report: &mut Report) -> FileSource {
     let include = path.key("include");
     if written.include.is_none() {
-        report.problem(
-            &include,
-            "is missing: the paths or globs of the files to follow",
-        );
+        report.problem(&include, "is missing: the paths or globs of the files to follow");
     }
-    refuse_empty(
-        written.include.as_deref(),
-        &include,
-        "is empty: no file would be followed",
-        report,
-    );
+    refuse_empty(written.include.as_deref(), &include, "is empty: no file would be followed", report);
     globs(written.include.as_deref(), &include, report);
     globs(written.exclude.as_deref(), &path.key("exclude"), report);
     let scan = path.key("scanInterval");
-    let scan_interval = written
-        .scan_interval
-        .map_or(SCAN_INTERVAL, |written| written.0);
+    let scan_interval = written.scan_interval.map_or(SCAN_INTERVAL, |written| written.0);
     if scan_interval < LEAST_SCAN_INTERVAL {
-        report.problem(
-            &scan,
-            format!("{} is too short: 10ms is the least", report.written(&scan)),
-        );
+        report.problem(&scan, format!("{} is too short: 10ms is the least", report.written(&scan)));
     }
     FileSource {
         include: written.include.clone().unwrap_or_default(),
@@ -136,12 +93,7 @@ fn file(written: &schema::Source, path: &Path, report: &mut Report) -> FileSourc
             schema::StartAt::End => StartAt::End,
         },
         scan_interval,
-        seal_after: positive(
-            written.seal_after,
-            SEAL_AFTER,
-            &path.key("sealAfter"),
-            report,
-        ),
+        seal_after: positive(written.seal_after, SEAL_AFTER, &path.key("sealAfter"), report),
     }
 }
 

@@ -17,6 +17,7 @@
 //! whole state is written to a new file, and until that works nothing more counts as synced, so no log releases
 //! anything. What a crash costs meanwhile is duplicates.
 
+mod check;
 mod compact;
 mod ledger;
 mod record;
@@ -35,17 +36,14 @@ use std::{
 
 use thiserror::Error;
 
-use crate::{
-    durable::{self, lines},
-    log::SegmentId,
-};
+use crate::durable::{self, lines};
 
 pub use record::{
     Advance, CursorSet, Forget, ForgetSource, Gap, Intent, LedgerEntry, Outcome, Outstanding, Record, SetBy, Settled,
     Totals, UnixMillis,
 };
 pub use replay::{Damage, JournalError};
-pub use state::Marks;
+pub use state::{Committed, Marks};
 pub use storage::{SyncDone, SyncStarted};
 
 use replay::{Header, Loaded, VERSION};
@@ -54,9 +52,6 @@ use storage::Storage;
 
 /// The file is compacted when it is larger than this, in bytes.
 pub const DEFAULT_LIMIT: u64 = 4 << 20;
-
-/// How far each segment of a source is settled, in bytes.
-pub type Committed = BTreeMap<SegmentId, u64>;
 
 /// An open journal. One per forwarder, under the state directory's lock.
 #[derive(Debug)]
@@ -81,6 +76,14 @@ pub struct Recovered {
     pub outstanding: Vec<Outstanding>,
     pub totals: BTreeMap<String, Totals>,
     pub damage: Damage,
+}
+
+impl Recovered {
+    /// As [`Journal::committed`].
+    pub fn committed(&self, source: &str) -> Committed {
+        let marks = self.frontiers.get(source);
+        marks.map(|marks| state::committed(marks, source, &self.outstanding)).unwrap_or_default()
+    }
 }
 
 /// Why [`Journal::append`] failed.
@@ -247,9 +250,9 @@ fn path(state_dir: &Path, forwarder: &str) -> Result<PathBuf, JournalError> {
     Err(JournalError::Io { path, source })
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a limit beyond the address space is as good as none")]
+/// A quarter. A limit beyond the address space is as good as none.
 fn ledger_limit(limit: u64) -> usize {
-    (limit / 4) as usize
+    usize::try_from(limit / 4).unwrap_or(usize::MAX)
 }
 
 fn first(forwarder: &str, limit: u64) -> Loaded {

@@ -3,6 +3,9 @@
 //! A torn last line is dropped; a bad line is set aside and counted; what it said is made up for by reading again
 //! (see `state`). A header that cannot be read, or is not ours, is an error, and the file stays untouched.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     io::{self, BufRead, BufReader},
     ops::Range,

@@ -7,7 +7,7 @@
 //! not continue where reading stood; the bytes between are then outstanding, to be read and sent again. So damage
 //! costs duplicates, never a record.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::log::{AnchoredRange, Mark, Range, SegmentId};
 
@@ -22,6 +22,9 @@ use super::{
 
 /// Where reading stands in each segment of a source: the next unread byte.
 pub type Marks = BTreeMap<SegmentId, Mark>;
+
+/// How far each segment of a source is settled, in bytes.
+pub type Committed = BTreeMap<SegmentId, u64>;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -45,41 +48,8 @@ impl State {
         }
     }
 
-    /// How far a segment's cursor is: up to there everything is settled.
-    pub(super) fn committed(&self, source: &str) -> BTreeMap<SegmentId, u64> {
-        let Some(marks) = self.marks.get(source) else {
-            return BTreeMap::new();
-        };
-        let mut committed: BTreeMap<_, _> = marks.iter().map(|(segment, mark)| (*segment, mark.offset)).collect();
-        for AnchoredRange { range, .. } in
-            self.outstanding.iter().filter(|o| o.source == source).flat_map(|o| &o.span)
-        {
-            if let Some(offset) = committed.get_mut(&range.segment) {
-                *offset = range.start.min(*offset);
-            }
-        }
-        committed
-    }
-
-    /// Whether a record may be appended: it must continue what is known.
-    pub(super) fn check(&self, record: &Record) -> Result<(), String> {
-        match record {
-            Record::Intent(intent) => self.check_intent(intent),
-            Record::Settled(Settled { n, .. }) => self.check_settled(*n),
-            Record::Advance(advance) => self.check_continues(&advance.source, &advance.span),
-            Record::Gap(gap) if gap.start > gap.end || gap.start > self.offset(&gap.source, gap.segment) => {
-                Err(format!(
-                    "the gap {}..{} in segment {} of {} begins behind byte {}, where reading stands",
-                    gap.start,
-                    gap.end,
-                    gap.segment,
-                    gap.source,
-                    self.offset(&gap.source, gap.segment)
-                ))
-            }
-            Record::Forget(forget) => self.check_forget(forget),
-            _ => Ok(()),
-        }
+    pub(super) fn committed(&self, source: &str) -> Committed {
+        self.marks.get(source).map(|marks| committed(marks, source, &self.outstanding)).unwrap_or_default()
     }
 
     pub(super) fn apply_entry(&mut self, entry: Entry) {
@@ -141,57 +111,6 @@ impl State {
         for hole in self.outstanding.iter_mut().filter(|o| o.n == 0) {
             hole.n = self.next_batch;
             self.next_batch = self.next_batch.saturating_add(1);
-        }
-    }
-
-    fn check_intent(&self, intent: &Intent) -> Result<(), String> {
-        let Intent { n, source, span, of, .. } = intent;
-        if *n < self.next_batch {
-            return Err(format!("batch number {n} was used; the next is {}", self.next_batch));
-        }
-        if span.is_empty() || span.iter().any(|r| r.range.is_empty()) {
-            return Err(format!("batch {n} covers an empty range"));
-        }
-        let Some(of) = of else {
-            return self.check_continues(source, span);
-        };
-        let parent = self.outstanding.iter().find(|o| o.n == *of && o.source == *source);
-        let parent = parent.ok_or_else(|| format!("batch {n} is a part of batch {of}, which is not outstanding"))?;
-        match span::cut(&parent.span, span) {
-            Some(cut) if cut.is_prefix() => Ok(()),
-            _ => Err(format!("batch {n} is not the first part of what remains of batch {of}")),
-        }
-    }
-
-    fn check_settled(&self, n: u64) -> Result<(), String> {
-        match self.outstanding.iter().find(|o| o.n == n) {
-            Some(Outstanding { id: Some(_), .. }) => Ok(()),
-            // Were the line lost that cut a part off, this one would settle the part too.
-            Some(_) => {
-                Err(format!("batch {n} is settled, but needs an intent of its own first: parts were cut off it"))
-            }
-            None => Err(format!("batch {n} is settled, but is not outstanding")),
-        }
-    }
-
-    fn check_continues(&self, source: &str, span: &[AnchoredRange]) -> Result<(), String> {
-        let mut stands = HashMap::with_capacity(span.len());
-        for AnchoredRange { range: Range { segment, start, end }, .. } in span {
-            let stood = stands.insert(*segment, *end).unwrap_or_else(|| self.offset(source, *segment));
-            if stood != *start || end < start {
-                return Err(format!(
-                    "the range {start}..{end} in segment {segment} of {source} does not continue at byte {stood}"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_forget(&self, forget: &Forget) -> Result<(), String> {
-        let ours = self.outstanding.iter().filter(|o| o.source == forget.source);
-        match ours.flat_map(|o| &o.span).find(|r| forget.segments.contains(&r.range.segment)) {
-            Some(r) => Err(format!("segment {} of {} still has outstanding bytes", r.range.segment, forget.source)),
-            None => Ok(()),
         }
     }
 
@@ -347,6 +266,17 @@ impl State {
         }
         self.totals.get_mut(source).expect("it was put there above")
     }
+}
+
+/// How far each segment's cursor is: up to there everything is settled.
+pub(super) fn committed(marks: &Marks, source: &str, outstanding: &[Outstanding]) -> Committed {
+    let mut committed: Committed = marks.iter().map(|(segment, mark)| (*segment, mark.offset)).collect();
+    for AnchoredRange { range, .. } in outstanding.iter().filter(|o| o.source == source).flat_map(|o| &o.span) {
+        if let Some(offset) = committed.get_mut(&range.segment) {
+            *offset = range.start.min(*offset);
+        }
+    }
+    committed
 }
 
 /// Totals never overflow, whatever a line claims.

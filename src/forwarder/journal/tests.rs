@@ -11,7 +11,7 @@ use std::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::log::{Anchor, AnchoredRange, Range};
+use crate::log::{Anchor, AnchoredRange, Range, SegmentId};
 
 const AT: UnixMillis = UnixMillis(1_700_000_000_000);
 

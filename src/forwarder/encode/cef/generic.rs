@@ -168,10 +168,7 @@ impl<'a> Object<'a> {
 /// The nodes of the members that need no key of ours any more, one bit each.
 struct Taken(u128);
 
-const _: () = assert!(
-    generic::TYPES.len() + generic::NAMES.len() < 128,
-    "a bit for every node"
-);
+const _: () = assert!(generic::TYPES.len() + generic::NAMES.len() < 128, "a bit for every node");
 
 impl Taken {
     fn add(&mut self, node: NodeId) {

@@ -18,13 +18,8 @@ pub(super) fn decode(line: &str) -> Decoded {
     let mut rest = line.strip_prefix("CEF:0|").expect("the version");
     let mut header = Vec::new();
     for _ in 0..6 {
-        let (field, behind) = until(rest, '|', |escaped| {
-            "\\|".contains(escaped).then_some(escaped)
-        });
-        assert!(
-            !field.trim().is_empty() && field.trim() == field,
-            "a blank or untrimmed header field: {line:?}"
-        );
+        let (field, behind) = until(rest, '|', |escaped| "\\|".contains(escaped).then_some(escaped));
+        assert!(!field.trim().is_empty() && field.trim() == field, "a blank or untrimmed header field: {line:?}");
         header.push(field);
         rest = behind.expect("seven pipes");
     }
@@ -48,22 +43,10 @@ pub(super) fn decode(line: &str) -> Decoded {
             let (before, name) = value.rsplit_once(' ').expect("a space before a key");
             (value, next) = (before.to_owned(), name.to_owned());
         }
-        assert!(
-            !value.is_empty() && value.trim() == value,
-            "{key} is blank or untrimmed: {line:?}"
-        );
-        assert!(
-            key.starts_with(|c: char| c.is_ascii_alphabetic()),
-            "{key:?}: {line:?}"
-        );
-        assert!(
-            key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'),
-            "{key:?}: {line:?}"
-        );
-        assert!(
-            pairs.insert(key.clone(), value).is_none(),
-            "{key} twice: {line:?}"
-        );
+        assert!(!value.is_empty() && value.trim() == value, "{key} is blank or untrimmed: {line:?}");
+        assert!(key.starts_with(|c: char| c.is_ascii_alphabetic()), "{key:?}: {line:?}");
+        assert!(key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{key:?}: {line:?}");
+        assert!(pairs.insert(key.clone(), value).is_none(), "{key} twice: {line:?}");
         rest = behind.unwrap_or_default();
         key = next;
     }

@@ -1,0 +1,261 @@
+//! Journals opened: whole, damaged, foreign.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::fs;
+
+use super::*;
+use crate::{
+    durable::lines,
+    forwarder::journal::{
+        Advance, AppendError, Gap, Intent, Journal, Outcome, Record, Recovered, Settled,
+        tests::{intent, range, settled},
+    },
+    log::SegmentId,
+};
+
+fn file(dir: &Path) -> PathBuf {
+    dir.join("forwarders/siem/journal")
+}
+
+/// A journal with these records, as a running instance leaves it.
+fn journal(records: &[Record]) -> (tempfile::TempDir, Journal) {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, recovered) = Journal::open(dir.path(), "siem").unwrap();
+    assert!(recovered.fresh && recovered.next_batch == 1);
+    journal.append(records).unwrap();
+    (dir, journal)
+}
+
+/// Flips a bit of the first line that holds `text`.
+fn damage(dir: &Path, text: &str) {
+    let mut bytes = fs::read(file(dir)).unwrap();
+    let at = memchr::memmem::find(&bytes, text.as_bytes()).unwrap();
+    bytes[at] ^= 4;
+    fs::write(file(dir), bytes).unwrap();
+}
+
+fn reopen(dir: &Path) -> Recovered {
+    let (_, recovered) = Journal::open(dir, "siem").unwrap();
+    assert!(!recovered.fresh);
+    recovered
+}
+
+/// Number, id, start and end of each outstanding range.
+fn ranges(recovered: &Recovered) -> Vec<(u64, Option<&str>, u64, u64)> {
+    let all = recovered.outstanding.iter().flat_map(|o| o.span.iter().map(move |r| (o, r.range)));
+    all.map(|(o, range)| (o.n, o.id.as_deref(), range.start, range.end)).collect()
+}
+
+#[test]
+fn what_cannot_be_understood_is_refused_and_left_as_it_is() {
+    let header = |v: u32, forwarder: &str| {
+        let header = Header { v, forwarder: forwarder.into(), journal: "00".into(), created: UnixMillis(0) };
+        let mut line = Vec::new();
+        lines::encode(&mut line, &header).unwrap();
+        line
+    };
+    let mut torn = header(1, "siem");
+    torn.pop();
+    let no_header = [torn.clone(), b"\n".to_vec()].concat().split_off(1);
+    for (content, expected) in [
+        (header(2, "siem"), "has format version 2"),
+        (header(1, "other"), "belongs to forwarder 'other'"),
+        (vec![], "is empty"),
+        (b"x".to_vec(), "has no readable header"),
+        (torn, "has no readable header"),
+        (no_header, "has no readable header"),
+        (vec![0; 100_000], "has no readable header"),
+        (b"\n\n\n".to_vec(), "has no readable header"),
+    ] {
+        let (dir, _) = journal(&[]);
+        fs::write(file(dir.path()), &content).unwrap();
+        let error = Journal::open(dir.path(), "siem").unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("is not started"), "{error}");
+        assert_eq!(fs::read(file(dir.path())).unwrap(), content);
+        assert_eq!(fs::read_dir(dir.path().join("forwarders/siem")).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn a_huge_file_and_a_link_are_refused_at_once() {
+    let (dir, _) = journal(&[]);
+    fs::File::options().append(true).open(file(dir.path())).unwrap().set_len(1 << 40).unwrap();
+    let error = Journal::open(dir.path(), "siem").unwrap_err();
+    assert!(matches!(error, JournalError::Damaged { size, .. } if size == 1 << 40), "{error}");
+    fs::rename(file(dir.path()), dir.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("elsewhere"), file(dir.path())).unwrap();
+    assert!(matches!(Journal::open(dir.path(), "siem"), Err(JournalError::Io { .. })));
+}
+
+#[test]
+fn an_operator_who_accepts_the_loss_starts_over_and_keeps_the_damaged_file() {
+    let (dir, _) = journal(&[Record::Intent(intent(1, "s", 1, 0, 10))]);
+    damage(dir.path(), "forwarder");
+    assert!(matches!(Journal::open(dir.path(), "siem"), Err(JournalError::Damaged { .. })));
+    let (_, recovered) = Journal::start_over(dir.path(), "siem").unwrap();
+    assert!(recovered.fresh && recovered.frontiers.is_empty());
+    let names = fs::read_dir(dir.path().join("forwarders/siem")).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.iter().any(|name| name.starts_with("journal.damaged-")), "{names:?}");
+}
+
+#[test]
+fn a_batch_keeps_its_id_until_it_is_settled() {
+    let (dir, _) =
+        journal(&[Record::Intent(intent(1, "s", 1, 0, 10)), settled(1), Record::Intent(intent(2, "s", 1, 10, 30))]);
+    let recovered = reopen(dir.path());
+    assert_eq!(ranges(&recovered), [(2, Some("id-2"), 10, 30)]);
+    assert_eq!((recovered.frontiers["s"][&SegmentId(1)].offset, recovered.next_batch), (30, 3));
+    assert_eq!(recovered.frontiers["s"][&SegmentId(1)].anchor, range(1, 10, 30).anchor);
+    assert_eq!(recovered.committed("s")[&SegmentId(1)], 10);
+}
+
+#[test]
+fn what_parts_were_cut_from_needs_a_new_id_and_is_gone_when_nothing_of_it_remains() {
+    let part = |n, of, start, end| Record::Intent(Intent { of: Some(of), ..intent(n, "s", 1, start, end) });
+    let (dir, mut journal) = journal(&[Record::Intent(intent(1, "s", 1, 0, 100)), part(2, 1, 0, 50)]);
+    journal.append(&[part(3, 2, 0, 10), settled(3)]).unwrap();
+    drop(journal);
+    let (mut journal, recovered) = Journal::open(dir.path(), "siem").unwrap();
+    assert_eq!(ranges(&recovered), [(2, None, 10, 50), (1, None, 50, 100)]);
+    assert_eq!(recovered.outstanding.iter().map(|o| o.events).collect::<Vec<_>>(), [40, 50]);
+    journal.append(&[part(4, 2, 10, 50), part(5, 1, 50, 100), settled(5)]).unwrap();
+    drop(journal);
+    let recovered = reopen(dir.path());
+    assert_eq!(ranges(&recovered), [(4, Some("id-4"), 10, 50)]);
+    assert_eq!(recovered.totals["s"].delivered, 60);
+    assert_eq!(recovered.committed("s")[&SegmentId(1)], 10);
+}
+
+#[test]
+fn a_lost_line_makes_its_bytes_outstanding_again_and_is_set_aside() {
+    let batches: Vec<_> = (1..=4).map(|n| Record::Intent(intent(n, "s", 1, n * 10 - 10, n * 10))).collect();
+    let (dir, mut journal) = journal(&batches);
+    journal.append(&[settled(1), settled(2), settled(3)]).unwrap();
+    drop(journal);
+    damage(dir.path(), "id-2");
+    let recovered = reopen(dir.path());
+    assert_eq!(ranges(&recovered), [(5, None, 10, 20), (4, Some("id-4"), 30, 40)]);
+    assert_eq!((recovered.damage.quarantined, recovered.damage.torn), (1, false));
+    assert_eq!(recovered.damage.reported[0].1, "wrong checksum");
+    let aside = fs::read_to_string(dir.path().join("forwarders/siem/journal.quarantine")).unwrap();
+    assert!(aside.contains("\"sp\":[[1,10,20,"), "{aside}");
+    // It was written anew: the number of what was lost is fixed, and the damage is told once.
+    let again = reopen(dir.path());
+    assert_eq!((ranges(&again), again.damage.clone()), (ranges(&recovered), Damage::default()));
+}
+
+#[test]
+fn nonsense_under_a_right_checksum_is_set_aside_too() {
+    let (dir, journal) = journal(&[Record::Intent(intent(1, "s", 1, 0, 10))]);
+    let huge = u64::MAX;
+    let mut bytes = fs::read(file(dir.path())).unwrap();
+    for json in [
+        "null".to_owned(),
+        "{}".into(),
+        r#"{"k":"later"}"#.into(),
+        r#"{"k":"advance","s":"s","sp":[[1,10,5,null]],"f":0,"d":0,"t":0}"#.into(),
+        r#"{"k":"advance","s":"s","sp":[[1,0,5,"256:xyz"]],"f":0,"d":0,"t":0}"#.into(),
+        // These can be read; they must not make the reader overflow.
+        format!(r#"{{"k":"settled","n":0,"o":"delivered","t":{}}}"#, i64::MIN),
+        format!(r#"{{"k":"advance","s":"x","sp":[[1,0,{huge},null]],"f":{huge},"d":{huge},"t":0}}"#),
+        format!(r#"{{"k":"gap","s":"x","g":1,"a":{huge},"b":0,"e":{huge},"r":"","t":0}}"#),
+        format!(r#"{{"k":"gap","s":"y","g":1,"a":0,"b":{huge},"e":{huge},"r":"","t":0}}"#),
+        format!(r#"{{"k":"rest","n":{huge},"s":"x","sp":[[2,0,{huge},null]],"e":{huge},"d":1,"f":1,"t":0}}"#),
+    ] {
+        let line = format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()));
+        bytes.extend_from_slice(line.as_bytes());
+    }
+    drop(journal);
+    fs::write(file(dir.path()), bytes).unwrap();
+    let recovered = reopen(dir.path());
+    assert_eq!(recovered.damage.quarantined, 5, "{:?}", recovered.damage);
+    assert_eq!(recovered.frontiers["s"][&SegmentId(1)].offset, 10);
+}
+
+#[test]
+fn a_record_that_contradicts_the_journal_is_refused() {
+    let part = |n, start, end| Record::Intent(Intent { of: Some(1), ..intent(n, "s", 1, start, end) });
+    let advance = |start, end| {
+        Record::Advance(Advance {
+            source: "s".into(),
+            span: vec![range(1, start, end)],
+            filtered: 0,
+            dead: 0,
+            at: UnixMillis(0),
+        })
+    };
+    let gap = Gap {
+        source: "s".into(),
+        segment: SegmentId(1),
+        start: 11,
+        end: 20,
+        events: 0,
+        reason: String::new(),
+        at: UnixMillis(0),
+    };
+    let (dir, mut journal) = journal(&[Record::Intent(intent(1, "s", 1, 0, 10))]);
+    for record in [
+        Record::Intent(intent(1, "s", 1, 10, 20)),
+        Record::Intent(intent(2, "s", 1, 0, 20)),
+        Record::Intent(intent(2, "s", 1, 11, 20)),
+        Record::Intent(intent(2, "s", 1, 10, 10)),
+        Record::Intent(intent(2, "s", 2, 5, 10)),
+        part(2, 5, 10),
+        part(2, 0, 11),
+        Record::Intent(Intent { of: Some(7), ..intent(2, "s", 1, 0, 5) }),
+        settled(2),
+        advance(9, 20),
+        advance(11, 20),
+        Record::Gap(gap),
+    ] {
+        let result = journal.append(std::slice::from_ref(&record));
+        assert!(matches!(result, Err(AppendError::Refused(_))), "{record:?}: {result:?}");
+    }
+    assert_eq!((journal.outstanding().len(), journal.committed("s")[&SegmentId(1)]), (1, 0));
+    // Those before a refused one count, and what is cut off must be sent under an id of its own.
+    let result = journal.append(&[part(2, 0, 5), settled(1)]);
+    assert!(matches!(result, Err(AppendError::Refused(_))), "{result:?}");
+    drop(journal);
+    assert_eq!(ranges(&reopen(dir.path())), [(2, Some("id-2"), 0, 5), (1, None, 5, 10)]);
+}
+
+#[test]
+fn every_event_is_in_one_total_or_outstanding() {
+    let batch =
+        |n, start, end, filtered, dead| Record::Intent(Intent { filtered, dead, ..intent(n, "s", 1, start, end) });
+    let outcome = |n, outcome| Record::Settled(Settled { n, outcome, status: None, at: UnixMillis(0) });
+    let advance =
+        Advance { source: "s".into(), span: vec![range(1, 50, 60)], filtered: 3, dead: 4, at: UnixMillis(0) };
+    let gap = Gap {
+        source: "s".into(),
+        segment: SegmentId(1),
+        start: 40,
+        end: 70,
+        events: 10,
+        reason: "deleted".into(),
+        at: UnixMillis(0),
+    };
+    let (dir, mut journal) = journal(&[
+        batch(1, 0, 10, 1, 0),
+        batch(2, 10, 20, 0, 2),
+        batch(3, 20, 30, 0, 0),
+        batch(4, 30, 40, 0, 0),
+        batch(5, 40, 50, 5, 6),
+        Record::Advance(advance),
+        outcome(1, Outcome::Delivered),
+        outcome(2, Outcome::DeadLettered),
+        outcome(3, Outcome::Filtered),
+        outcome(4, Outcome::Gap),
+        Record::Gap(gap),
+    ]);
+    let totals = journal.totals("s");
+    assert_eq!((totals.delivered, totals.filtered, totals.dead_lettered), (10, 1 + 3 + 10 + 5, 2 + 4 + 10 + 6));
+    // Batch 4's ten bytes, batch 5's, and ten that nobody had read; what was settled between them is not gone.
+    assert_eq!((totals.gap, totals.gap_bytes, journal.outstanding().len()), (20, 30, 0));
+    journal.compact().unwrap();
+    drop(journal);
+    let recovered = reopen(dir.path());
+    assert_eq!((recovered.totals["s"], recovered.committed("s")[&SegmentId(1)]), (totals, 70));
+}
