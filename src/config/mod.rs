@@ -119,6 +119,8 @@ pub struct Forwarder {
     pub timeout: Duration,
     pub batch: BatchLimits,
     pub retry: Retry,
+    /// How often a receiver that refuses us is tried again; after a 410 twelve times as long.
+    pub probe: Duration,
     pub in_flight: usize,
     pub tls: Tls,
     /// Statuses whose verdict the operator changed.

@@ -65,7 +65,8 @@ impl Follow {
     pub fn new(forwarder: &config::Forwarder, source: &config::Source, reader: Reader) -> Self {
         let filter = Filter::new(&forwarder.filter);
         let encoder = Encoder::new(forwarder.format, &source.name);
-        let for_filter = if filter.needs_type() { crate::schema::Needs::Type } else { crate::schema::Needs::Validity };
+        let for_filter =
+            if filter.needs_type() { crate::schema::Needs::Type } else { crate::schema::Needs::Validity };
         let name: Arc<str> = source.name.as_str().into();
         Self {
             checker: Checker::new(source.schema, encoder.needs().max(for_filter)),
@@ -109,7 +110,9 @@ impl Follow {
         let Self { reader, checker, filter, encoder, draft, covered, .. } = self;
         let end = reader.read(BUDGET, &mut |item| {
             let range = match &item {
-                Item::Line { range, .. } | Item::Blank { range } | Item::TooLong { range } | Item::Gap { range } => *range,
+                Item::Line { range, .. } | Item::Blank { range } | Item::TooLong { range } | Item::Gap { range } => {
+                    *range
+                }
             };
             let take = match item {
                 Item::Blank { .. } => Take::More,
@@ -126,13 +129,15 @@ impl Follow {
                             tally.read_event(range.len());
                             Take::More
                         }
-                        Verdict::Pass => match draft.body.push(fit, range, false, |out| encoder.encode(&event, out)) {
-                            Pushed::Full => Take::Not,
-                            Pushed::In => {
-                                tally.read_event(range.len());
-                                if draft.body.is_full(fit) { Take::Last } else { Take::More }
+                        Verdict::Pass => {
+                            match draft.body.push(fit, range, false, |out| encoder.encode(&event, out)) {
+                                Pushed::Full => Take::Not,
+                                Pushed::In => {
+                                    tally.read_event(range.len());
+                                    if draft.body.is_full(fit) { Take::Last } else { Take::More }
+                                }
                             }
-                        },
+                        }
                     },
                 },
                 Item::TooLong { .. } | Item::Gap { .. } if !draft.is_empty() => Take::Not,
@@ -162,7 +167,9 @@ impl Follow {
             },
             None => match end {
                 ReadEnd::Stopped => Filled::Draft(self.finish()),
-                ReadEnd::Budget if self.draft.body.is_empty() || self.covered > MAX_COVERED => Filled::Draft(self.finish()),
+                ReadEnd::Budget if self.draft.body.is_empty() || self.covered > MAX_COVERED => {
+                    Filled::Draft(self.finish())
+                }
                 ReadEnd::Budget => Filled::More,
                 ReadEnd::CaughtUp => Filled::CaughtUp,
             },
@@ -194,8 +201,10 @@ impl Follow {
                     Err(invalid) => draft.dead.push(dead(range, &invalid)),
                     Ok(event) => match filter.verdict(event.event_type) {
                         Verdict::Dropped(_) => draft.filtered += 1,
-                        // An empty array or single body takes any event; a body without limits takes every other.
-                        Verdict::Pass => drop(draft.body.push(&whole, range, false, |out| encoder.encode(&event, out))),
+                        // A body without limits takes it.
+                        Verdict::Pass => {
+                            let _ = draft.body.push(&whole, range, false, |out| encoder.encode(&event, out));
+                        }
                     },
                 }
             }
@@ -248,7 +257,8 @@ fn push_stub(log: &Log, encoder: &Encoder, draft: &mut Draft, range: Range) -> i
     let (bytes, sha256) = hash(log, range)?;
     let stub = Stub { event_id: &log.event_id(range.segment, range.start), bytes, sha256: &sha256 };
     let whole = Fit { max_events: usize::MAX, max_bytes: usize::MAX };
-    drop(draft.body.push(&whole, range, true, |out| encoder.stub(&stub, out)));
+    // A body without limits takes it.
+    let _ = draft.body.push(&whole, range, true, |out| encoder.stub(&stub, out));
     let detail = format!("the line is {bytes} bytes long, more than maxEventBytes allows");
     draft.dead.push(Dead { range, reason: Reason::LineTooLong, detail });
     Ok(())

@@ -1,10 +1,31 @@
 //! A forwarder follows logs at its own cursors and delivers what its rules let pass to one webhook.
+//!
+//! It shares nothing that another forwarder could hold up: it has its own task, cursors, journal, dead letters,
+//! compressors and client. [`task`] is the state machine; the other modules are plain and stand in the order in
+//! which a record passes them.
+
+pub mod follow;
+
+pub mod filter;
+
+pub mod encode;
 
 pub mod batch;
+
+pub mod draft;
+
 pub mod compress;
-pub mod dead_letter;
+
+pub mod parcel;
+
 pub mod deliver;
-pub mod encode;
-pub mod filter;
+
 pub mod journal;
+
+pub mod dead_letter;
+
+pub mod desk;
+
+pub mod backlog;
 pub mod stats;
+pub mod task;

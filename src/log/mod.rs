@@ -20,7 +20,10 @@ pub mod tail;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::sync::{Notify, watch};
@@ -42,6 +45,7 @@ pub struct Log {
     pub id: Arc<str>,
     pub board: Arc<Board>,
     segments: watch::Receiver<Segments>,
+    scanned: Arc<AtomicBool>,
     suspicion: Arc<Suspicion>,
 }
 
@@ -57,8 +61,14 @@ impl Log {
     /// A log and the sender with which its scanner publishes segments.
     pub fn new(name: &str, id: &str) -> (Self, watch::Sender<Segments>) {
         let (sender, segments) = watch::channel(Segments::default());
-        let log =
-            Self { name: name.into(), id: id.into(), board: Arc::default(), segments, suspicion: Arc::default() };
+        let log = Self {
+            name: name.into(),
+            id: id.into(),
+            board: Arc::default(),
+            segments,
+            scanned: Arc::default(),
+            suspicion: Arc::default(),
+        };
         (log, sender)
     }
 
@@ -69,6 +79,11 @@ impl Log {
     /// Whoever awaits a change on it is woken when segments appear, grow, change their state or are released.
     pub fn changes(&self) -> watch::Receiver<Segments> {
         self.segments.clone()
+    }
+
+    /// Whether its segments were published at least once.
+    pub fn was_scanned(&self) -> bool {
+        self.scanned.load(Ordering::Acquire)
     }
 
     /// A reader found other bytes before `mark` than it had read there: the file is another life by now.

@@ -164,6 +164,8 @@ pub(in crate::config) struct Retry {
     pub(in crate::config) initial: Option<Duration>,
     /// Default: 60s
     pub(in crate::config) max: Option<Duration>,
+    /// How often a receiver that refuses us is tried again; after a 410 twelve times as long. Default: 5m
+    pub(in crate::config) probe: Option<Duration>,
 }
 
 /// TLS of a forwarder.

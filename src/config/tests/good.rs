@@ -41,6 +41,7 @@ fn defaults_are_those_of_the_readme() {
         timeout: Duration::from_secs(5),
         batch: BatchLimits { max_events: 1_000, max_bytes: 1_000_000, max_age: Duration::from_secs(1) },
         retry: Retry { initial: Duration::from_secs(1), max: Duration::from_secs(60) },
+        probe: Duration::from_secs(300),
         in_flight: 1,
         tls: Tls::default(),
         responses: Vec::new(),

@@ -17,6 +17,7 @@ const MAX_BYTES: usize = 1_000_000;
 const MAX_AGE: Duration = Duration::from_secs(1);
 const RETRY_INITIAL: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
+const PROBE: Duration = Duration::from_secs(300);
 
 pub(super) fn batch(written: &schema::Forwarder, framing: Framing, path: &Path, report: &mut Report) -> BatchLimits {
     let path = path.key("batch");
@@ -31,6 +32,10 @@ pub(super) fn batch(written: &schema::Forwarder, framing: Framing, path: &Path, 
         max_bytes: bounded(batch.max_bytes, MAX_BYTES, &path.key("maxBytes"), report),
         max_age: batch.max_age.map_or(MAX_AGE, |written| written.0),
     }
+}
+
+pub(super) fn probe(written: Option<&schema::Retry>, path: &Path, report: &mut Report) -> Duration {
+    positive(written.and_then(|retry| retry.probe), PROBE, &path.key("retry").key("probe"), report)
 }
 
 pub(super) fn retry(written: Option<&schema::Retry>, path: &Path, report: &mut Report) -> Retry {

@@ -107,6 +107,7 @@ fn forwarder(
     let timeout = positive(written.timeout, TIMEOUT, &path.key("timeout"), report);
     let batch = delivery::batch(written, framing, path, report);
     let retry = delivery::retry(written.retry.as_ref(), path, report);
+    let probe = delivery::probe(written.retry.as_ref(), path, report);
     let tls = delivery::tls(written.tls.as_ref(), path, report);
     let responses = delivery::responses(written, path, report);
     let method = match written.method.unwrap_or(schema::Method::Post) {
@@ -131,6 +132,7 @@ fn forwarder(
         timeout,
         batch,
         retry,
+        probe,
         in_flight: written.in_flight.unwrap_or(1),
         tls,
         responses,

@@ -35,6 +35,7 @@ fn forwarder(uri: &str) -> Forwarder {
         timeout: Duration::from_secs(5),
         batch: BatchLimits { max_events: 1000, max_bytes: 1_000_000, max_age: Duration::from_secs(1) },
         retry: Retry { initial: Duration::from_secs(1), max: Duration::from_secs(60) },
+        probe: Duration::from_secs(300),
         in_flight: 1,
         tls: Tls::default(),
         responses: Vec::new(),

@@ -339,6 +339,7 @@ impl Tail {
         } else {
             self.publish.send_replace(Arc::new(segments));
         }
+        self.log.scanned.store(true, Ordering::Release);
     }
 
     /// Writes sizes and marks as last seen: a better start next time, on which nothing depends.

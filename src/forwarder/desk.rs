@@ -1,0 +1,225 @@
+//! The forwarder's desk: what it writes down before and after it sends.
+//!
+//! What always holds: the dead letters of a batch are durable before its intent is written, its intent is written
+//! before it is first sent, and a settlement is written when the receiver has it. All of it blocks on storage.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Read},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use jiff::Timestamp;
+use tracing::{error, warn};
+
+use super::{
+    batch::EventAt,
+    dead_letter::{DeadLetter, DeadLetters, Envelope, Reason},
+    draft::Dead,
+    journal::{Advance, AppendError, Forget, Gap, Intent, Journal, Outcome, Record, Settled, UnixMillis},
+};
+use crate::{
+    alarm::{Alarms, Kind},
+    log::{AnchoredRange, Log, Range, SegmentId},
+};
+
+/// The storage of one forwarder. Shared between its task and the blocking calls it makes; never by two at once for
+/// longer than a write takes.
+#[derive(Debug)]
+pub struct Desk {
+    forwarder: String,
+    journal: Mutex<Journal>,
+    letters: Mutex<DeadLetters>,
+    alarms: Arc<Alarms>,
+}
+
+/// Why an event that was sent alone is given up.
+#[derive(Debug)]
+pub struct Refusal {
+    pub reason: Reason,
+    pub status: Option<u16>,
+    pub excerpt: String,
+}
+
+impl Desk {
+    pub fn new(forwarder: &str, journal: Journal, letters: DeadLetters, alarms: Arc<Alarms>) -> Self {
+        Self { forwarder: forwarder.to_owned(), journal: Mutex::new(journal), letters: Mutex::new(letters), alarms }
+    }
+
+    /// Makes the letters durable. On an error none counts, and what they belong to must wait.
+    pub fn bury(&self, log: &Log, dead: &[Dead]) -> io::Result<()> {
+        if dead.is_empty() {
+            return Ok(());
+        }
+        let mut letters = self.letters.lock().expect("nothing panics while it writes letters");
+        let now = Timestamp::now();
+        let ids: Vec<String> = dead.iter().map(|dead| log.event_id(dead.range.segment, dead.range.start)).collect();
+        let mut payloads: Vec<(usize, Vec<u8>)> = Vec::new();
+        for (index, dead) in dead.iter().enumerate() {
+            let mut record = match log.record(dead.range) {
+                Ok(record) => record,
+                Err(error) => {
+                    warn!(forwarder = self.forwarder, event_id = ids[index], %error, "the bytes of a dead letter are gone; it is written without them");
+                    payloads.push((index, Vec::new()));
+                    continue;
+                }
+            };
+            if dead.reason == Reason::LineTooLong {
+                let envelope = envelope(&ids[index], &log.name, dead, now);
+                letters.write_stream(&envelope, &mut record)?;
+            } else {
+                let mut payload = Vec::new();
+                record.read_to_end(&mut payload)?;
+                payloads.push((index, payload));
+            }
+        }
+        let batch: Vec<DeadLetter<'_>> = payloads
+            .iter()
+            .map(|(index, payload)| DeadLetter {
+                envelope: envelope(&ids[*index], &log.name, &dead[*index], now),
+                payload,
+            })
+            .collect();
+        if batch.is_empty() { Ok(()) } else { letters.write(&batch) }
+    }
+
+    /// Makes durable that the receiver refuses this event. `encoded`: the event as it was sent, which stands in for the
+    /// record where that cannot be read any more.
+    pub fn give_up(&self, log: &Log, event: &EventAt, encoded: &[u8], refusal: &Refusal) -> io::Result<()> {
+        let mut payload = Vec::new();
+        let original = log.record(event.range).and_then(|mut record| record.read_to_end(&mut payload));
+        let payload = if original.is_ok() { &payload } else { encoded };
+        let event_id = log.event_id(event.range.segment, event.range.start);
+        let detail = match refusal.reason {
+            Reason::TooLarge => "the receiver finds the event alone too large",
+            _ => "the receiver refuses the event alone",
+        };
+        let envelope = Envelope {
+            event_id: &event_id,
+            source: &log.name,
+            reason: refusal.reason,
+            status: refusal.status,
+            excerpt: &refusal.excerpt,
+            time: Timestamp::now(),
+            detail,
+        };
+        warn!(forwarder = self.forwarder, event_id, status = refusal.status, "{detail}: it goes to the dead letters");
+        let mut letters = self.letters.lock().expect("nothing panics while it writes letters");
+        letters.write(&[DeadLetter { envelope, payload }])
+    }
+
+    pub fn next_number(&self) -> u64 {
+        self.journal().next_batch()
+    }
+
+    pub fn announce(&self, intent: Intent) {
+        self.append(&[Record::Intent(intent)]);
+    }
+
+    pub fn settle(&self, n: u64, outcome: Outcome, status: Option<u16>) {
+        self.append(&[Record::Settled(Settled { n, outcome, status, at: UnixMillis::now() })]);
+    }
+
+    /// Reading moved over records that need no delivery.
+    pub fn advance(&self, source: &str, span: Vec<AnchoredRange>, filtered: u64, dead: u64) {
+        let source = source.to_owned();
+        self.append(&[Record::Advance(Advance { source, span, filtered, dead, at: UnixMillis::now() })]);
+    }
+
+    /// Bytes that can never be delivered: written down, told, and an alarm that stays.
+    pub fn gap(&self, source: &str, ranges: &[Range], events: u64, reason: &str) {
+        let mut bytes = 0;
+        let mut records = Vec::new();
+        for (index, range) in ranges.iter().enumerate() {
+            bytes += range.len();
+            records.push(Record::Gap(Gap {
+                source: source.to_owned(),
+                segment: range.segment,
+                start: range.start,
+                end: range.end,
+                events: if index == 0 { events } else { 0 },
+                reason: reason.to_owned(),
+                at: UnixMillis::now(),
+            }));
+        }
+        error!(forwarder = self.forwarder, source, bytes, reason, "events are lost: a gap is recorded");
+        let text = format!("{bytes} bytes of source {source} can never be delivered: {reason}");
+        self.alarms.raise(&self.object(), Kind::Gap, text, Timestamp::now());
+        self.append(&records);
+    }
+
+    /// Makes all that was written durable, tells the logs what may be released, and forgets what was.
+    pub fn sync(&self, logs: &[Log]) {
+        let started = self.journal().start_sync();
+        let done = started.run();
+        let result = self.journal().finish_sync(done);
+        self.report_storage(result.err());
+        for log in logs {
+            let committed = self.journal().committed_synced(&log.name);
+            self.forget_released(log, &committed);
+            log.board.report(&self.forwarder, committed);
+        }
+    }
+
+    /// Up to where each segment of a source is settled.
+    pub fn committed(&self, source: &str) -> BTreeMap<SegmentId, u64> {
+        self.journal().committed(source)
+    }
+
+    pub fn is_degraded(&self) -> bool {
+        self.journal().degraded().is_some()
+    }
+
+    fn forget_released(&self, log: &Log, known: &BTreeMap<SegmentId, u64>) {
+        if !log.was_scanned() {
+            return;
+        }
+        let published = log.segments();
+        let released = |id: &&SegmentId| published.binary_search_by_key(*id, |segment| segment.id).is_err();
+        let segments: Vec<SegmentId> = known.keys().filter(released).copied().collect();
+        if !segments.is_empty() {
+            self.append(&[Record::Forget(Forget { source: log.name.to_string(), segments, at: UnixMillis::now() })]);
+        }
+    }
+
+    fn append(&self, records: &[Record]) {
+        let result = self.journal().append(records);
+        match result {
+            Ok(()) => {}
+            Err(AppendError::Storage(error)) => self.report_storage(Some(error)),
+            Err(AppendError::Refused(why)) => {
+                error!(
+                    forwarder = self.forwarder,
+                    why, "a bug: the journal does not take a record; after a restart events may be sent again"
+                );
+            }
+        }
+    }
+
+    fn report_storage(&self, error: Option<io::Error>) {
+        let incident = self.journal().take_incident();
+        let object = self.object();
+        if let Some(text) = error.map(|error| error.to_string()).or(incident) {
+            let text = format!(
+                "the journal cannot be written ({text}); delivery goes on, a crash now would send events again, and files are kept until it can be"
+            );
+            if self.alarms.raise(&object, Kind::State, &*text, Timestamp::now()) {
+                error!(forwarder = self.forwarder, "{text}");
+            }
+        } else if !self.is_degraded() {
+            self.alarms.clear(&object, Kind::State);
+        }
+    }
+
+    fn object(&self) -> String {
+        format!("forwarder {}", self.forwarder)
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().expect("nothing panics while it holds the journal")
+    }
+}
+
+fn envelope<'a>(event_id: &'a str, source: &'a str, dead: &'a Dead, time: Timestamp) -> Envelope<'a> {
+    Envelope { event_id, source, reason: dead.reason, status: None, excerpt: "", time, detail: &dead.detail }
+}

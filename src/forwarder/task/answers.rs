@@ -1,0 +1,197 @@
+//! Sending a batch, and what becomes of it.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tracing::Level;
+
+use super::{Landing, Task, fill::new_id};
+use crate::{
+    alarm::Kind,
+    forwarder::{
+        compress::Digest,
+        dead_letter::Reason,
+        deliver::{Act, Answer, Attempt, HoldReason, Notice, Request, Ruling, State as HealthState, judge},
+        desk::Refusal,
+        journal::Outcome,
+        parcel::Parcel,
+        stats::{State, Tally},
+    },
+};
+
+impl Task {
+    pub(super) fn launch(&mut self, index: usize) {
+        let batch = &mut self.window[index];
+        batch.flying = true;
+        batch.attempts += 1;
+        let (n, id, attempt) = (batch.n, batch.id.clone(), batch.attempts);
+        let (events, body) = (batch.parcel.body.events().len(), batch.parcel.wire.clone());
+        let compressed = self.config.compression != crate::config::Compression::None;
+        let webhook = self.webhook.clone();
+        self.flights.spawn(async move {
+            let begun = Instant::now();
+            let request = Request { batch_id: &id, number: n, events, attempt, body, compressed };
+            let answer = webhook.send(request).await;
+            Landing { n, begun, answer }
+        });
+    }
+
+    pub(super) async fn landed(&mut self, landing: Landing) {
+        let Landing { n, begun, answer } = landing;
+        let now = Instant::now();
+        self.stats.request(&answer.label(), now - begun);
+        let Some(index) = self.window.iter().position(|batch| batch.n == n) else { return };
+        self.window[index].flying = false;
+        let verdict = judge(&answer, &self.config.responses);
+        let (act, notice) = self.health.on_answer(Attempt { batch: n, begun }, verdict, &answer, now);
+        tracing::debug!(forwarder = self.config.name, batch = n, attempt = self.window[index].attempts, %answer, ?act, "answered");
+        if act != Act::Settle {
+            self.stats.failed(&answer, Timestamp::now());
+        }
+        match act {
+            Act::Settle => self.delivered(index, answer.code()).await,
+            Act::Keep | Act::AgainAtOnce => {}
+            Act::Halve { said } => {
+                if said {
+                    let bytes = self.window[index].parcel.digest.len;
+                    self.ceiling.refused(usize::try_from(bytes).unwrap_or(usize::MAX));
+                }
+                if self.window[index].split() {
+                    self.next_part(index).await;
+                } else if said {
+                    self.give_up(index, Reason::TooLarge, &answer).await;
+                }
+            }
+            Act::Narrow => {
+                if self.window[index].split() {
+                    self.next_part(index).await;
+                } else {
+                    self.refused(index, &answer, now).await;
+                }
+            }
+        }
+        self.health.set_narrowing(self.window.iter().any(|batch| batch.whole.is_some()));
+        self.tell(notice);
+    }
+
+    async fn delivered(&mut self, index: usize, status: Option<u16>) {
+        let (n, events, bytes, source) = {
+            let batch = &self.window[index];
+            (batch.n, batch.parcel.events(), batch.parcel.digest.len, batch.parcel.source.clone())
+        };
+        self.guard.delivered(usize::try_from(events).unwrap_or(usize::MAX));
+        self.ceiling.delivered(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let desk = self.desk.clone();
+        let settled = tokio::task::spawn_blocking(move || desk.settle(n, Outcome::Delivered, status));
+        settled.await.expect("writing to the journal does not panic");
+        let mut tally = Tally::default();
+        tally.delivered(events);
+        self.stats.enter(&source, &tally);
+        self.stats.succeeded(Timestamp::now());
+        self.settled(index).await;
+    }
+
+    /// A single event was refused: to the dead letters, unless nearly everything is.
+    async fn refused(&mut self, index: usize, answer: &Answer, now: Instant) {
+        match self.guard.refused() {
+            Ruling::DeadLetter => self.give_up(index, Reason::Refused, answer).await,
+            Ruling::Hold => {
+                let cause = format!("{answer}: nearly every event is refused, even alone");
+                let notice = self.health.hold(HoldReason::Systemic, cause, now);
+                self.tell(notice);
+            }
+        }
+    }
+
+    async fn give_up(&mut self, index: usize, reason: Reason, answer: &Answer) {
+        let batch = &self.window[index];
+        let Some(event) = batch.only_event() else { return };
+        let (n, body, source) = (batch.n, batch.parcel.body.clone(), batch.parcel.source.clone());
+        let (desk, log) = (self.desk.clone(), self.log(&source));
+        let status = answer.code();
+        let excerpt = match answer {
+            Answer::Status { excerpt, .. } => excerpt.clone(),
+            Answer::Failed { text, .. } => text.clone(),
+        };
+        let refusal = Refusal { reason, status, excerpt };
+        let given_up = tokio::task::spawn_blocking(move || {
+            // A stub's line is in the dead letters already.
+            if !event.stub {
+                desk.give_up(&log, &event, body.event_bytes(0), &refusal)?;
+            }
+            desk.settle(n, Outcome::DeadLettered, status);
+            Ok::<(), std::io::Error>(())
+        });
+        if let Err(error) = given_up.await.expect("writing to the journal does not panic") {
+            self.cannot_bury(&error);
+            return; // It is sent, and refused, again.
+        }
+        let mut tally = Tally::default();
+        tally.dead_lettered(u64::from(!event.stub));
+        self.stats.enter(&source, &tally);
+        self.settled(index).await;
+    }
+
+    /// What was sent is settled: on to the next part, or out of the window.
+    async fn settled(&mut self, index: usize) {
+        self.progressed();
+        match &mut self.window[index].whole {
+            Some(whole) => {
+                whole.plan.settle();
+                self.next_part(index).await;
+            }
+            None => drop(self.window.remove(index)),
+        }
+    }
+
+    /// The next part of a batch that goes in parts takes its place in the window, under an id of its own.
+    async fn next_part(&mut self, index: usize) {
+        let Some(part) = self.window[index].next_part() else {
+            self.window.remove(index);
+            return;
+        };
+        let (desk, compressors, source) =
+            (self.desk.clone(), self.compressors.clone(), self.window[index].parcel.source.clone());
+        let (n, id) = (self.next_number, new_id());
+        self.next_number += 1;
+        let announced = tokio::task::spawn_blocking(move || {
+            let wire = compressors.compress(part.body.bytes()).unwrap_or_else(|error| panic!("{error}"));
+            let digest = Digest::of(part.body.bytes());
+            let body = std::sync::Arc::new(part.body);
+            let parcel = Parcel { source, span: part.span, body, wire, digest, dead: Vec::new(), filtered: 0 };
+            desk.announce(parcel.intent(n, &id, Some(part.of)));
+            (id, parcel)
+        });
+        let (id, parcel) = announced.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        let batch = &mut self.window[index];
+        (batch.n, batch.id, batch.parcel, batch.attempts) = (n, id, parcel, 0);
+    }
+
+    /// Shows and logs a change of state.
+    pub(super) fn tell(&mut self, notice: Option<Notice>) {
+        let now = Timestamp::now();
+        let state = match self.health.state() {
+            HealthState::Ready => State::Ready,
+            HealthState::BackingOff => State::BackingOff,
+            HealthState::Open => State::Open,
+            HealthState::Held => State::Held,
+            HealthState::Narrowing => State::Narrowing,
+        };
+        let cause = self.health.cause();
+        self.stats.set_state(state, (!cause.is_empty()).then(|| cause.to_owned()), now);
+        let object = format!("forwarder {}", self.config.name);
+        if self.health.hold_reason().is_some() {
+            self.alarms.raise(&object, Kind::Held, cause, now);
+        } else {
+            self.alarms.clear(&object, Kind::Held);
+        }
+        if let Some(notice) = notice {
+            let forwarder = &self.config.name;
+            match notice.level() {
+                Level::ERROR => tracing::error!(forwarder, "{notice}"),
+                Level::WARN => tracing::warn!(forwarder, "{notice}"),
+                _ => tracing::info!(forwarder, "{notice}"),
+            }
+        }
+    }
+}

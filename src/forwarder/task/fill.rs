@@ -1,0 +1,280 @@
+//! From the logs to the queue: reading, compressing, admitting in order.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::task::JoinHandle;
+use tracing::error;
+
+use super::{Order, Task};
+use crate::{
+    alarm::Kind,
+    config,
+    forwarder::{
+        batch::Fit,
+        compress::{CompressError, Compressor, Digest},
+        follow::{Filled, Finished, Follow},
+        parcel::{Batch, Parcel},
+        stats::Tally,
+    },
+    log::{Log, Range},
+};
+
+/// How long admission waits after dead letters could not be written.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What waits to be admitted, in the log's order.
+pub(super) enum Queued {
+    Compressing(JoinHandle<Parcel>),
+    Ready(Parcel),
+    /// Covers records but has no event to deliver.
+    Bare(Finished),
+    Gap(Arc<str>, Range),
+}
+
+/// A fill that ended: the source comes back.
+pub(super) struct Filling {
+    pub index: usize,
+    pub follow: Follow,
+    pub filled: Filled,
+    pub tally: Tally,
+}
+
+/// The compressors of one forwarder: as many as work at once.
+#[derive(Clone)]
+pub(super) struct Compressors {
+    compression: config::Compression,
+    idle: Arc<Mutex<Vec<Compressor>>>,
+}
+
+impl Compressors {
+    pub(super) fn new(compression: config::Compression) -> Self {
+        Self { compression, idle: Arc::default() }
+    }
+
+    /// Blocks for some milliseconds a megabyte.
+    pub(super) fn compress(&self, body: &[u8]) -> Result<Bytes, CompressError> {
+        let idle = self.idle.lock().expect("nothing panics while it holds the compressors").pop();
+        let mut compressor = idle.unwrap_or_else(|| Compressor::new(self.compression));
+        let wire = compressor.compress(body);
+        self.idle.lock().expect("nothing panics while it holds the compressors").push(compressor);
+        wire
+    }
+
+    /// A body that cannot be compressed is a bug and no reason to lose it: it ends the task, which starts anew.
+    pub(super) fn parcel(&self, finished: Finished) -> Parcel {
+        let wire = self.compress(finished.draft.body.bytes()).unwrap_or_else(|error| panic!("{error}"));
+        let digest = Digest::of(finished.draft.body.bytes());
+        Parcel::new(finished, wire, digest)
+    }
+}
+
+impl Task {
+    /// Begins to read where there is room for what comes of it.
+    pub(super) fn fill(&mut self) {
+        if self.order == Order::Stop || self.filling.is_some() {
+            return;
+        }
+        if !self.outstanding.is_empty() {
+            return self.resume();
+        }
+        while self.has_room() && self.filling.is_none() {
+            if !self.flush_what_is_due() && !self.read_next() {
+                return;
+            }
+        }
+    }
+
+    /// Queues a draft that is old enough; true if there was one.
+    fn flush_what_is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let draining = matches!(self.order, Order::Drain(_));
+        let max_age = self.config.batch.max_age;
+        let due = |follow: &Follow| {
+            let old = follow.begun().is_some_and(|begun| now >= begun + max_age);
+            // While there is more to read, a fill ends a draft that is large enough before it ends one that is old.
+            old || (draining && follow.begun().is_some() && !follow.has_more())
+        };
+        let Some(follow) = self.follows.iter_mut().flatten().find(|follow| due(follow)) else { return false };
+        if let Some(finished) = follow.flush() {
+            self.enqueue(finished);
+        }
+        true
+    }
+
+    /// Starts to read the next source that has something; true if there is one.
+    fn read_next(&mut self) -> bool {
+        let count = self.follows.len();
+        let ready = |index: &usize| self.follows[*index].as_ref().is_some_and(Follow::has_more);
+        let Some(index) = (0..count).map(|step| (self.next_follow + step) % count).find(ready) else { return false };
+        self.next_follow = (index + 1) % count;
+        let Some(mut follow) = self.follows[index].take() else { return false };
+        let fit = Fit::new(&self.config.batch, Some(self.ceiling.max_bytes()));
+        self.filling = Some(tokio::task::spawn_blocking(move || {
+            let mut tally = Tally::default();
+            let filled = follow.fill(&fit, &mut tally);
+            Filling { index, follow, filled, tally }
+        }));
+        true
+    }
+
+    pub(super) fn filled(&mut self, filling: Filling) {
+        let Filling { index, follow, filled, tally } = filling;
+        let source = follow.source().clone();
+        self.follows[index] = Some(follow);
+        self.stats.enter(&source, &tally);
+        match filled {
+            Filled::Draft(finished) => self.enqueue(finished),
+            Filled::Gap(range) => self.queue.push_back(Queued::Gap(source, range)),
+            Filled::More | Filled::CaughtUp => {}
+        }
+    }
+
+    pub(super) fn enqueue(&mut self, finished: Finished) {
+        if finished.draft.body.is_empty() {
+            self.queue.push_back(Queued::Bare(finished));
+            return;
+        }
+        let compressors = self.compressors.clone();
+        self.queue.push_back(Queued::Compressing(tokio::task::spawn_blocking(move || compressors.parcel(finished))));
+    }
+
+    /// Moves what is ready from the queue into the window, in order, writing down what must be written before.
+    pub(super) async fn admit(&mut self) {
+        if self.order == Order::Stop || self.admit_after.is_some_and(|then| Instant::now() < then) {
+            return;
+        }
+        self.admit_after = None;
+        while let Some(queued) = self.queue.pop_front() {
+            let wanted = match &queued {
+                Queued::Compressing(_) => false,
+                Queued::Ready(_) => self.window.len() < self.config.in_flight,
+                Queued::Bare(_) | Queued::Gap(..) => true,
+            };
+            let refused = if wanted { self.admit_one(queued).await } else { Some(queued) };
+            if let Some(queued) = refused {
+                self.queue.push_front(queued);
+                return;
+            }
+        }
+    }
+
+    /// Gives back what cannot be admitted now.
+    async fn admit_one(&mut self, queued: Queued) -> Option<Queued> {
+        let desk = self.desk.clone();
+        match queued {
+            Queued::Ready(parcel) => {
+                let log = self.log(&parcel.source);
+                let (n, id) = (self.next_number, new_id());
+                let blocking = tokio::task::spawn_blocking(move || {
+                    let buried = desk.bury(&log, &parcel.dead);
+                    if buried.is_ok() {
+                        desk.announce(parcel.intent(n, &id, None));
+                    }
+                    (buried, id, parcel)
+                });
+                let (buried, id, parcel) = blocking.await.expect("writing to the journal does not panic");
+                if let Err(error) = buried {
+                    self.cannot_bury(&error);
+                    return Some(Queued::Ready(parcel));
+                }
+                self.buried(&parcel.source, parcel.filtered, parcel.dead.len() as u64);
+                self.next_number += 1;
+                self.stats.batch(parcel.body.events().len() as u64, parcel.digest.len, parcel.wire.len() as u64);
+                self.window.push(Batch::new(n, id, parcel));
+            }
+            Queued::Bare(finished) => {
+                let log = self.log(&finished.draft.source);
+                let blocking = tokio::task::spawn_blocking(move || {
+                    let buried = desk.bury(&log, &finished.draft.dead);
+                    if buried.is_ok() {
+                        let dead = finished.draft.dead.len() as u64;
+                        desk.advance(&finished.draft.source, finished.span.clone(), finished.draft.filtered, dead);
+                    }
+                    (buried, finished)
+                });
+                let (buried, finished) = blocking.await.expect("writing to the journal does not panic");
+                if let Err(error) = buried {
+                    self.cannot_bury(&error);
+                    return Some(Queued::Bare(finished));
+                }
+                let draft = finished.draft;
+                self.buried(&draft.source, draft.filtered, draft.dead.len() as u64);
+                self.progressed();
+            }
+            Queued::Gap(source, range) => {
+                let mut tally = Tally::default();
+                tally.gap(range.len());
+                self.stats.enter(&source, &tally);
+                let blocking = tokio::task::spawn_blocking(move || {
+                    desk.gap(&source, &[range], 0, "the file was truncated, rewritten or deleted before it was read");
+                });
+                blocking.await.expect("writing to the journal does not panic");
+                self.progressed();
+            }
+            Queued::Compressing(_) => return Some(queued),
+        }
+        None
+    }
+
+    fn buried(&mut self, source: &str, filtered: u64, dead: u64) {
+        let mut tally = Tally::default();
+        tally.filtered(filtered);
+        tally.dead_lettered(dead);
+        self.stats.enter(source, &tally);
+        self.alarms.clear(&format!("dead letters of {}", self.config.name), Kind::State);
+    }
+
+    pub(super) fn cannot_bury(&mut self, error: &io::Error) {
+        self.admit_after = Some(Instant::now() + PAUSE);
+        let text = format!(
+            "dead letters cannot be written ({error}): this forwarder waits, so that nothing is passed over; make room or mend the state directory"
+        );
+        if self.alarms.raise(&format!("dead letters of {}", self.config.name), Kind::State, &*text, Timestamp::now())
+        {
+            error!(forwarder = self.config.name, "{text}");
+        }
+    }
+
+    pub(super) fn log(&self, source: &str) -> Log {
+        self.logs
+            .iter()
+            .find(|log| *log.name == *source)
+            .expect("a batch comes from one of the forwarder's sources")
+            .clone()
+    }
+}
+
+/// Sixteen random bytes in hexadecimal digits.
+pub(super) fn new_id() -> String {
+    format!("{:032x}", fastrand::u128(..))
+}
+
+/// The fill that ends next; waits for ever where none is under way.
+pub(super) async fn filled(filling: &mut Option<JoinHandle<Filling>>) -> Filling {
+    match filling {
+        Some(handle) => {
+            let result = handle.await;
+            *filling = None;
+            result.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until the first of the queue is compressed; for ever where it is not being compressed.
+pub(super) async fn compressed(queue: &mut VecDeque<Queued>) {
+    match queue.front_mut() {
+        Some(Queued::Compressing(handle)) => {
+            let parcel = handle.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+            queue[0] = Queued::Ready(parcel);
+        }
+        _ => std::future::pending().await,
+    }
+}

@@ -1,0 +1,293 @@
+//! The task of one forwarder: it reads, compresses and sends at once, and settles in order.
+//!
+//! ```text
+//!  logs ─fill─► draft ─compress─► queue ─admit─► window ─send─► answer ─► settled
+//!        1 at a time   2 at once   in order      inFlight       (again, in parts, held)
+//! ```
+//!
+//! Whatever blocks (files, gzip, the journal) runs on the blocking pool; the task itself only decides. What always
+//! holds: what is admitted was announced in the journal in the log's order; queue and window together hold no more
+//! than `inFlight` + [`AHEAD`] batches, so memory is bounded by the configuration.
+
+mod answers;
+mod fill;
+mod resume;
+mod tick;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use tokio::{
+    sync::{Notify, watch},
+    task::{JoinHandle, JoinSet},
+    time::{MissedTickBehavior, interval},
+};
+use tracing::info;
+
+use self::fill::{Compressors, Filling, Queued};
+use super::{
+    backlog::Backlog,
+    deliver::{Answer, Ceiling, Guard, Health, ProbeIntervals, SendAllowance, Webhook},
+    desk::Desk,
+    follow::Follow,
+    journal::{Outstanding, Recovered},
+    parcel::Batch,
+    stats::{ForwarderStats, State},
+};
+use crate::{
+    admin::Pulse,
+    alarm::Alarms,
+    config,
+    log::{Log, Reader},
+};
+
+/// Batches that are compressed ahead of those on the way.
+pub const AHEAD: usize = 2;
+
+/// How often everything that is not prompted by an event is looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What the task is told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    Run,
+    /// Finish what is on the way and stop: the configuration changed.
+    Stop,
+    /// Deliver what can be delivered until then, and stop.
+    Drain(Instant),
+}
+
+/// How the task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing whole is left to deliver.
+    Drained,
+    /// What is left is safe on disk.
+    Backlog,
+}
+
+/// What a forwarder's task needs from the outside.
+pub struct Setup {
+    pub config: config::Forwarder,
+    /// The sources it follows, with their logs.
+    pub sources: Vec<(config::Source, Log)>,
+    pub desk: Desk,
+    pub recovered: Recovered,
+    pub webhook: Webhook,
+    pub stats: Arc<ForwarderStats>,
+    pub alarms: Arc<Alarms>,
+    pub pulse: Pulse,
+    pub orders: watch::Receiver<Order>,
+}
+
+pub struct Task {
+    config: config::Forwarder,
+    logs: Vec<Log>,
+    /// `None` while its source is being read.
+    follows: Vec<Option<Follow>>,
+    next_follow: usize,
+    outstanding: VecDeque<Outstanding>,
+    desk: Arc<Desk>,
+    webhook: Arc<Webhook>,
+    stats: Arc<ForwarderStats>,
+    alarms: Arc<Alarms>,
+    pulse: Pulse,
+    orders: watch::Receiver<Order>,
+    order: Order,
+
+    health: Health,
+    ceiling: Ceiling,
+    guard: Guard,
+    compressors: Compressors,
+    filling: Option<JoinHandle<Filling>>,
+    queue: VecDeque<Queued>,
+    /// Nothing is admitted before: dead letters could not be written.
+    admit_after: Option<Instant>,
+    window: Vec<Batch>,
+    flights: JoinSet<Landing>,
+    next_number: u64,
+
+    wake: Arc<Notify>,
+    syncing: Option<JoinHandle<()>>,
+    backlogs: HashMap<Arc<str>, Backlog>,
+    last_progress: Instant,
+    drain_begun: bool,
+}
+
+/// What came back for a batch.
+struct Landing {
+    n: u64,
+    begun: Instant,
+    answer: Answer,
+}
+
+impl Task {
+    pub fn new(setup: Setup) -> Self {
+        let Setup { config, sources, desk, recovered, webhook, stats, alarms, pulse, orders } = setup;
+        let now = Instant::now();
+        let probes = ProbeIntervals { hold: config.probe, gone: config.probe.saturating_mul(12) };
+        let follows = sources.iter().map(|(source, log)| {
+            let cursors = recovered.frontiers.get(&source.name).cloned().unwrap_or_default();
+            Some(Follow::new(&config, source, Reader::new(log.clone(), source.max_event_bytes, cursors)))
+        });
+        Self {
+            follows: follows.collect(),
+            next_follow: 0,
+            logs: sources.into_iter().map(|(_, log)| log).collect(),
+            outstanding: recovered.outstanding.into(),
+            next_number: desk.next_number(),
+            desk: Arc::new(desk),
+            webhook: Arc::new(webhook),
+            stats,
+            alarms,
+            pulse,
+            order: *orders.borrow(),
+            orders,
+            health: Health::new(config.retry, probes, fastrand::Rng::new(), now),
+            ceiling: Ceiling::new(config.batch.max_bytes),
+            guard: Guard::default(),
+            compressors: Compressors::new(config.compression),
+            filling: None,
+            queue: VecDeque::new(),
+            admit_after: None,
+            window: Vec::new(),
+            flights: JoinSet::new(),
+            wake: Arc::default(),
+            syncing: None,
+            backlogs: HashMap::new(),
+            last_progress: now,
+            drain_begun: false,
+            config,
+        }
+    }
+
+    pub async fn run(mut self) -> Ended {
+        let mut listeners = self.listen();
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.fill();
+            self.admit().await;
+            self.send();
+            if let Some(ended) = self.ended() {
+                listeners.abort_all();
+                return self.end(ended).await;
+            }
+            let until = self.next_moment();
+            let wake = self.wake.clone();
+            tokio::select! {
+                filling = fill::filled(&mut self.filling) => self.filled(filling),
+                () = fill::compressed(&mut self.queue) => {}
+                Some(landing) = self.flights.join_next() => match landing {
+                    Ok(landing) => self.landed(landing).await,
+                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                },
+                () = wake.notified() => {}
+                () = tokio::time::sleep_until(until.into()) => {}
+                _ = ticks.tick() => self.tick().await,
+                Ok(()) = self.orders.changed() => self.ordered(),
+            }
+        }
+    }
+
+    /// Wakes the task when one of its logs changes.
+    fn listen(&self) -> JoinSet<()> {
+        let mut listeners = JoinSet::new();
+        for log in &self.logs {
+            let (mut changes, wake) = (log.changes(), self.wake.clone());
+            listeners.spawn(async move {
+                while changes.changed().await.is_ok() {
+                    changes.mark_unchanged();
+                    wake.notify_one();
+                }
+            });
+        }
+        listeners
+    }
+
+    fn ordered(&mut self) {
+        self.order = *self.orders.borrow_and_update();
+        if matches!(self.order, Order::Drain(_)) && !std::mem::replace(&mut self.drain_begun, true) {
+            self.health.probe_now(Instant::now());
+        }
+    }
+
+    /// Sends what may be sent, oldest first.
+    fn send(&mut self) {
+        if self.order == Order::Stop {
+            return;
+        }
+        let idle = |batch: &Batch| !batch.flying;
+        while let Some(index) = self.window.iter().position(idle) {
+            match self.health.may_send(Instant::now()) {
+                SendAllowance::Yes => {}
+                SendAllowance::OnlyOne if self.flights.is_empty() => {}
+                SendAllowance::OnlyOne | SendAllowance::NotBefore(_) => return,
+            }
+            self.launch(index);
+        }
+    }
+
+    /// When something is due that nothing else wakes us for.
+    fn next_moment(&self) -> Instant {
+        let now = Instant::now();
+        let mut moments = vec![now + TICK];
+        if self.window.iter().any(|batch| !batch.flying)
+            && let SendAllowance::NotBefore(then) = self.health.may_send(now)
+        {
+            moments.push(then);
+        }
+        if self.has_room() && self.filling.is_none() {
+            let begun = self.follows.iter().flatten().filter_map(Follow::begun);
+            moments.extend(begun.map(|begun| begun + self.config.batch.max_age));
+        }
+        moments.extend(self.admit_after);
+        if let Order::Drain(until) = self.order {
+            moments.push(until);
+        }
+        moments.into_iter().min().unwrap_or(now + TICK)
+    }
+
+    fn has_room(&self) -> bool {
+        self.queue.len() + self.window.len() < self.config.in_flight + AHEAD
+    }
+
+    /// Nothing was read that is not settled, and nothing whole is left to read.
+    fn is_empty(&self) -> bool {
+        let drafts = self
+            .follows
+            .iter()
+            .all(|follow| follow.as_ref().is_some_and(|follow| follow.begun().is_none() && !follow.has_more()));
+        drafts
+            && self.outstanding.is_empty()
+            && self.filling.is_none()
+            && self.queue.is_empty()
+            && self.window.is_empty()
+    }
+
+    fn ended(&self) -> Option<Ended> {
+        match self.order {
+            Order::Run => None,
+            Order::Stop => (self.flights.is_empty() && self.filling.is_none()).then_some(Ended::Backlog),
+            Order::Drain(_) if self.is_empty() => Some(Ended::Drained),
+            Order::Drain(until) => (Instant::now() >= until).then_some(Ended::Backlog),
+        }
+    }
+
+    async fn end(mut self, ended: Ended) -> Ended {
+        self.flights.shutdown().await;
+        if let Some(syncing) = self.syncing.take() {
+            let _ = syncing.await;
+        }
+        let (desk, logs) = (self.desk.clone(), self.logs.clone());
+        let _ = tokio::task::spawn_blocking(move || desk.sync(&logs)).await;
+        self.look_at_backlog();
+        self.stats.set_state(State::Stopped, None, Timestamp::now());
+        info!(forwarder = self.config.name, backlog = ended == Ended::Backlog, "forwarder stopped");
+        ended
+    }
+}

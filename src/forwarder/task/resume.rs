@@ -1,0 +1,137 @@
+//! After a restart: the batches that were not settled are sent again, as they were.
+
+use tracing::{info, warn};
+
+use super::{
+    Task,
+    fill::{Queued, new_id},
+};
+use crate::{
+    alarm::Kind,
+    forwarder::{
+        compress::Digest,
+        follow::Finished,
+        journal::{Outcome, Outstanding},
+        parcel::{Batch, Parcel},
+        stats::Tally,
+    },
+    log::Range,
+};
+
+/// What became of a batch that was outstanding.
+enum Again {
+    /// The same bytes: the same number and id.
+    Same(u64, String, Parcel),
+    /// Other bytes, or never sent as it is: another number and id.
+    Anew(Parcel),
+    /// Nothing in it passes the rules any more.
+    Empty,
+    /// Its bytes are gone.
+    Lost(std::io::Error),
+}
+
+impl Task {
+    /// Puts the next outstanding batch together again, one at a time, before anything new is read. Waits for the
+    /// first scan, which finds the files.
+    pub(super) fn resume(&mut self) {
+        if self.window.len() >= self.config.in_flight.max(1) || !self.logs.iter().all(crate::log::Log::was_scanned) {
+            return;
+        }
+        let Some(outstanding) = self.outstanding.pop_front() else { return };
+        let Some(index) = self
+            .follows
+            .iter()
+            .position(|follow| follow.as_ref().is_some_and(|follow| **follow.source() == outstanding.source))
+        else {
+            warn!(
+                forwarder = self.config.name,
+                source = outstanding.source,
+                batch = outstanding.n,
+                "a batch of a source that this forwarder no longer follows is left as it is; add the source again, or use `auditpost cursors forget`"
+            );
+            return;
+        };
+        let Some(mut follow) = self.follows[index].take() else { return };
+        let mut tally = Tally::default();
+        // Once per batch that a crash left, at the start: as well blocking here as anywhere.
+        let again = tokio::task::block_in_place(|| {
+            let finished = follow.again(&outstanding, &mut tally);
+            self.weigh(&outstanding, finished)
+        });
+        let source = follow.source().clone();
+        self.follows[index] = Some(follow);
+        self.stats.enter(&source, &tally);
+        self.put_back(outstanding, again);
+    }
+
+    fn weigh(&self, outstanding: &Outstanding, finished: std::io::Result<Finished>) -> Again {
+        let finished = match finished {
+            Ok(finished) if finished.draft.body.is_empty() => return Again::Empty,
+            Ok(finished) => finished,
+            Err(error) => return Again::Lost(error),
+        };
+        let digest = Digest::of(finished.draft.body.bytes());
+        let same = digest.crc32 == outstanding.crc32 && digest.len == outstanding.len;
+        let parcel = self.compressors.parcel(finished);
+        match &outstanding.id {
+            Some(id) if same => Again::Same(outstanding.n, id.clone(), parcel),
+            _ => Again::Anew(parcel),
+        }
+    }
+
+    fn put_back(&mut self, outstanding: Outstanding, again: Again) {
+        let forwarder = self.config.name.clone();
+        let (n, source) = (outstanding.n, outstanding.source.clone());
+        match again {
+            Again::Same(n, id, parcel) => {
+                info!(
+                    forwarder,
+                    batch = n,
+                    id,
+                    events = parcel.events(),
+                    "sending a batch again that was not settled before the restart"
+                );
+                self.settle_rest(&parcel, &source);
+                self.window.push(Batch::new(n, id, parcel));
+            }
+            Again::Anew(parcel) => {
+                let (number, id) = (self.next_number, new_id());
+                self.next_number += 1;
+                info!(
+                    forwarder,
+                    batch = number,
+                    was = n,
+                    "sending what remains of a batch under a new id: it has other bytes than before the restart"
+                );
+                tokio::task::block_in_place(|| self.desk.announce(parcel.intent(number, &id, Some(n))));
+                self.settle_rest(&parcel, &source);
+                self.window.push(Batch::new(number, id, parcel));
+            }
+            Again::Empty => {
+                info!(forwarder, batch = n, "no event of this batch passes the rules of the new configuration");
+                tokio::task::block_in_place(|| self.desk.settle(n, Outcome::Filtered, None));
+            }
+            Again::Lost(error) => {
+                let ranges: Vec<Range> = outstanding.span.iter().map(|range| range.range).collect();
+                let mut tally = Tally::default();
+                ranges.iter().for_each(|range| tally.gap(range.len()));
+                self.stats.enter(&source, &tally);
+                let reason = format!("batch {n} was not settled before the restart, and its bytes are gone: {error}");
+                tokio::task::block_in_place(|| self.desk.gap(&source, &ranges, outstanding.events, &reason));
+            }
+        }
+    }
+
+    /// Counts what a batch covers beside its events. Its dead letters were written before it was first sent.
+    fn settle_rest(&mut self, parcel: &Parcel, source: &str) {
+        let mut tally = Tally::default();
+        tally.filtered(parcel.filtered);
+        tally.dead_lettered(parcel.dead.len() as u64);
+        self.stats.enter(source, &tally);
+        self.alarms.clear(&format!("dead letters of {}", self.config.name), Kind::State);
+        debug_assert!(
+            !self.queue.iter().any(|queued| matches!(queued, Queued::Ready(_))),
+            "nothing new is read before"
+        );
+    }
+}
