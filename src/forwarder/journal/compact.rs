@@ -109,7 +109,7 @@ impl State {
                         now,
                     )?;
                 }
-                *stood = (*stood).max(*end);
+                *stood = *end;
             }
             write_batch(out, batch)?;
         }

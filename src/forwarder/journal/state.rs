@@ -15,7 +15,7 @@ use super::{
     ledger::Ledger,
     record::{
         Advance, CursorSet, Entry, Forget, Gap, Intent, Kept, LedgerEntry, Outcome, Outstanding,
-        Record, Settled, Totals, UnixMillis,
+        Record, Settled, Totals,
     },
     span,
 };
@@ -83,7 +83,7 @@ impl State {
                     dead: d,
                     filtered: f,
                     at: t,
-                    ..rest(&s, sp)
+                    ..Outstanding::unsent(&s, sp)
                 });
             }
             Entry::Kept(Kept::Ledger(entry)) => {
@@ -191,9 +191,9 @@ impl State {
             dead: parent.dead.saturating_sub(part.dead),
             filtered: parent.filtered.saturating_sub(part.filtered),
             at: parent.at,
-            ..rest(&parent.source, cut.after)
+            ..Outstanding::unsent(&parent.source, cut.after)
         };
-        let before = rest(&parent.source, cut.before);
+        let before = Outstanding::unsent(&parent.source, cut.before);
         let pieces = [before, part, remaining];
         self.outstanding
             .splice(at..at, pieces.into_iter().filter(|o| !o.span.is_empty()));
@@ -215,7 +215,8 @@ impl State {
                     start: stood,
                     end: start,
                 };
-                self.outstanding.push(rest(source, vec![hole.into()]));
+                self.outstanding
+                    .push(Outstanding::unsent(source, vec![hole.into()]));
             }
             if stood > start {
                 // The line that set the cursor back was lost: reading went on from `start`, all behind it again.
@@ -383,21 +384,5 @@ fn whole(segment: SegmentId) -> Range {
         segment,
         start: 0,
         end: u64::MAX,
-    }
-}
-
-/// Bytes that are outstanding under no id; without a number until [`State::number_holes`].
-fn rest(source: &str, span: Vec<AnchoredRange>) -> Outstanding {
-    Outstanding {
-        n: 0,
-        id: None,
-        source: source.to_owned(),
-        span,
-        events: 0,
-        dead: 0,
-        filtered: 0,
-        crc32: 0,
-        len: 0,
-        at: UnixMillis::default(),
     }
 }
