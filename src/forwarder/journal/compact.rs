@@ -69,7 +69,7 @@ impl State {
                     let settled = Mark { offset: *start, anchor: None };
                     write_settled(out, source, span::up_to(*segment, *stood, settled), &taken, now)?;
                 }
-                *stood = (*stood).max(*end);
+                *stood = *end;
             }
             write_batch(out, batch)?;
         }

@@ -309,6 +309,24 @@ impl Entry {
     }
 }
 
+impl Outstanding {
+    /// Bytes to be sent under a new id; the number 0 is replaced when all lines are read.
+    pub(super) fn unsent(source: &str, span: Vec<AnchoredRange>) -> Self {
+        Self {
+            n: 0,
+            id: None,
+            source: source.to_owned(),
+            span,
+            events: 0,
+            dead: 0,
+            filtered: 0,
+            crc32: 0,
+            len: 0,
+            at: UnixMillis::default(),
+        }
+    }
+}
+
 impl From<&Intent> for Outstanding {
     fn from(intent: &Intent) -> Self {
         Self {

@@ -14,8 +14,8 @@ use crate::log::{AnchoredRange, Mark, Range, SegmentId};
 use super::{
     ledger::Ledger,
     record::{
-        Advance, CursorSet, Entry, Forget, Gap, Intent, Kept, LedgerEntry, Outcome, Outstanding, Record, Settled,
-        Totals, UnixMillis,
+        Advance, CursorSet, Entry, Forget, Gap, Intent, Kept, LedgerEntry, Outcome, Outstanding,
+        Record, Settled, Totals,
     },
     span,
 };
@@ -64,7 +64,14 @@ impl State {
             Entry::Kept(Kept::Rest { n, s, sp, e, d, f, t }) => {
                 self.extend(&s, &sp);
                 self.next_batch = self.next_batch.max(n.saturating_add(1));
-                self.outstanding.push(Outstanding { n, events: e, dead: d, filtered: f, at: t, ..rest(&s, sp) });
+                self.outstanding.push(Outstanding {
+                    n,
+                    events: e,
+                    dead: d,
+                    filtered: f,
+                    at: t,
+                    ..Outstanding::unsent(&s, sp)
+                });
             }
             Entry::Kept(Kept::Ledger(entry)) => {
                 self.next_batch = self.next_batch.max(entry.n.saturating_add(1));
@@ -150,9 +157,9 @@ impl State {
             dead: parent.dead.saturating_sub(part.dead),
             filtered: parent.filtered.saturating_sub(part.filtered),
             at: parent.at,
-            ..rest(&parent.source, cut.after)
+            ..Outstanding::unsent(&parent.source, cut.after)
         };
-        let before = rest(&parent.source, cut.before);
+        let before = Outstanding::unsent(&parent.source, cut.before);
         let pieces = [before, part, remaining];
         self.outstanding.splice(at..at, pieces.into_iter().filter(|o| !o.span.is_empty()));
     }
@@ -164,8 +171,13 @@ impl State {
             let stood = self.offset(source, segment);
             if stood < start && !span[..i].iter().any(|earlier| earlier.range.segment == segment) {
                 // The line that moved reading to `start` was lost: nobody knows whether these bytes were settled.
-                let hole = Range { segment, start: stood, end: start };
-                self.outstanding.push(rest(source, vec![hole.into()]));
+                let hole = Range {
+                    segment,
+                    start: stood,
+                    end: start,
+                };
+                self.outstanding
+                    .push(Outstanding::unsent(source, vec![hole.into()]));
             }
             if stood > start {
                 // The line that set the cursor back was lost: reading went on from `start`, all behind it again.
@@ -286,20 +298,4 @@ fn add(total: &mut u64, more: u64) {
 
 fn whole(segment: SegmentId) -> Range {
     Range { segment, start: 0, end: u64::MAX }
-}
-
-/// Bytes that are outstanding under no id; without a number until [`State::number_holes`].
-fn rest(source: &str, span: Vec<AnchoredRange>) -> Outstanding {
-    Outstanding {
-        n: 0,
-        id: None,
-        source: source.to_owned(),
-        span,
-        events: 0,
-        dead: 0,
-        filtered: 0,
-        crc32: 0,
-        len: 0,
-        at: UnixMillis::default(),
-    }
 }
