@@ -24,9 +24,11 @@ pub mod schema;
 pub mod forwarder;
 
 pub mod alarm;
+pub mod health;
 
 pub mod admin;
 
+pub mod app;
 pub mod cli;
 
 pub mod durable;

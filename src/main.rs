@@ -1,10 +1,11 @@
 //! The command line: one command, its exit status.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use auditpost::{
     VERSION,
-    cli::{exit::Exit, receive, status},
+    cli::{check, cursors, dead_letters, exit::Exit, receive, replay_letters, run, state_dir, status},
+    config,
 };
 use clap::{Parser, Subcommand};
 
@@ -18,8 +19,32 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Forward until stopped; SIGTERM and SIGINT drain, SIGHUP reloads
+    Run(run::Args),
+    /// Validate the configuration and print what would run
+    Check {
+        /// The configuration
+        #[arg(short, long, default_value = config::DEFAULT_PATH)]
+        config: PathBuf,
+    },
+    /// A webhook receiver to try things with
     Receive(receive::Args),
+    /// What a running instance does
     Status(status::Args),
+    /// Where each forwarder stands, and moving it
+    Cursors {
+        #[command(flatten)]
+        state: state_dir::Args,
+        #[command(flatten)]
+        cursors: cursors::CursorsArgs,
+    },
+    /// Events that cannot be delivered
+    DeadLetters {
+        #[command(flatten)]
+        state: state_dir::Args,
+        #[command(flatten)]
+        letters: dead_letters::DeadLettersArgs,
+    },
 }
 
 fn main() -> ExitCode {
@@ -31,17 +56,32 @@ fn main() -> ExitCode {
             return if failed { Exit::Usage } else { Exit::Ok }.into();
         }
     };
-    run(args.command).unwrap_or_else(|error| {
-        tracing::error!("{error:#}");
-        Exit::Software.into()
+    execute(args.command)
+        .unwrap_or_else(|error| {
+            // Nobody is left to be told where this fails.
+            let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("auditpost: {error:#}\n"));
+            Exit::Software
+        })
+        .into()
+}
+
+fn execute(command: Command) -> anyhow::Result<Exit> {
+    Ok(match command {
+        Command::Run(args) => run::run(&args),
+        Command::Check { config } => check::run(&config),
+        Command::Receive(args) => wait_for(receive::run(args))??,
+        Command::Status(args) => wait_for(status::run(args))??,
+        Command::Cursors { state, cursors } => match state.resolve() {
+            Ok(dir) => cursors::run(&cursors, &dir, &|source, segment| state_dir::file_of(&dir, source, segment)),
+            Err(exit) => exit,
+        },
+        Command::DeadLetters { state, letters } => match state.resolve() {
+            Ok(dir) => dead_letters::run(&letters, &dir, |chosen| replay_letters::send(&state, chosen)),
+            Err(exit) => exit,
+        },
     })
 }
 
-#[tokio::main]
-async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    let exit = match command {
-        Command::Receive(args) => receive::run(args).await?,
-        Command::Status(args) => status::run(args).await?,
-    };
-    Ok(exit.into())
+fn wait_for<T>(command: impl Future<Output = T>) -> anyhow::Result<T> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(command))
 }

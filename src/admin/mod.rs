@@ -4,7 +4,6 @@
 //! each, 5 s for its head, 16 KiB at most, 10 s in all. A page of another site cannot read them through a browser
 //! whose name resolution it controls, because the `Host` must be an address or a loopback name.
 
-mod health;
 pub mod human;
 mod metrics;
 mod page;
@@ -37,7 +36,6 @@ use tracing::{debug, info, warn};
 
 use crate::config;
 
-pub use health::{Condition, Health, Pulse, STUCK_AFTER};
 pub use registry::Registry;
 
 use status::Status;

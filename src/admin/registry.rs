@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
 
-use super::Health;
+use crate::health::Health;
 use crate::{alarm::Alarms, forwarder::stats::ForwarderStats, source::stats::SourceStats};
 
 /// The statistics of the forwarders and sources that run, in the configuration's order, with alarms and health.

@@ -20,7 +20,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Condition, HEAD_TIMEOUT, Registry, Server, may_ask, metrics, status::Status};
+use crate::health::Condition;
+
+use super::{HEAD_TIMEOUT, Registry, Server, may_ask, metrics, status::Status};
 use crate::{
     config,
     forwarder::stats::{ForwarderStats, State, Tally},

@@ -3,9 +3,13 @@
 pub mod check;
 pub mod cursors;
 pub mod dead_letters;
+pub mod diagnostics;
 pub mod exit;
 mod failure;
 mod printable;
 pub mod receive;
+pub mod replay_letters;
+pub mod run;
+pub mod state_dir;
 pub mod status;
 mod terminal;

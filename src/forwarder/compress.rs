@@ -20,6 +20,9 @@ use libdeflate as backend;
 #[cfg(not(feature = "libdeflate"))]
 use zlib as backend;
 
+/// What a compressor keeps beside its output buffer, in bytes, at most.
+pub const STATE_BYTES: usize = 1 << 20;
+
 /// The backend's own level numbers. The configuration refuses others.
 pub const LEVELS: std::ops::RangeInclusive<u8> = backend::LEVELS;
 

@@ -4,7 +4,7 @@
 //! before it is first sent, and a settlement is written when the receiver has it. All of it blocks on storage.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Read},
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -16,7 +16,9 @@ use super::{
     batch::EventAt,
     dead_letter::{DeadLetter, DeadLetters, Envelope, Reason},
     draft::Dead,
-    journal::{Advance, AppendError, Forget, Gap, Intent, Journal, Outcome, Record, Settled, UnixMillis},
+    journal::{
+        Advance, AppendError, CursorSet, Forget, Gap, Intent, Journal, Outcome, Record, SetBy, Settled, UnixMillis,
+    },
 };
 use crate::{
     alarm::{Alarms, Kind},
@@ -113,7 +115,12 @@ impl Desk {
     }
 
     pub fn announce(&self, intent: Intent) {
-        self.append(&[Record::Intent(intent)]);
+        let mut records = match intent.of {
+            None => self.first_positions(&intent.source, intent.span.iter().map(|range| range.range)),
+            Some(_) => Vec::new(),
+        };
+        records.push(Record::Intent(intent));
+        self.append(&records);
     }
 
     pub fn settle(&self, n: u64, outcome: Outcome, status: Option<u16>) {
@@ -122,14 +129,16 @@ impl Desk {
 
     /// Reading moved over records that need no delivery.
     pub fn advance(&self, source: &str, span: Vec<AnchoredRange>, filtered: u64, dead: u64) {
+        let mut records = self.first_positions(source, span.iter().map(|range| range.range));
         let source = source.to_owned();
-        self.append(&[Record::Advance(Advance { source, span, filtered, dead, at: UnixMillis::now() })]);
+        records.push(Record::Advance(Advance { source, span, filtered, dead, at: UnixMillis::now() }));
+        self.append(&records);
     }
 
     /// Bytes that can never be delivered: written down, told, and an alarm that stays.
     pub fn gap(&self, source: &str, ranges: &[Range], events: u64, reason: &str) {
         let mut bytes = 0;
-        let mut records = Vec::new();
+        let mut records = self.first_positions(source, ranges.iter().copied());
         for (index, range) in ranges.iter().enumerate() {
             bytes += range.len();
             records.push(Record::Gap(Gap {
@@ -168,6 +177,21 @@ impl Desk {
 
     pub fn is_degraded(&self) -> bool {
         self.journal().degraded().is_some()
+    }
+
+    /// Segments that are met for the first time and do not begin at 0: the journal must know where reading began.
+    fn first_positions(&self, source: &str, ranges: impl Iterator<Item = Range>) -> Vec<Record> {
+        let journal = self.journal();
+        let known = journal.frontier(source);
+        let mut records: Vec<Record> = Vec::new();
+        let mut met = BTreeSet::new();
+        for Range { segment, start: offset, .. } in ranges {
+            if met.insert(segment) && offset > 0 && known.is_none_or(|known| !known.contains_key(&segment)) {
+                let (source, by, at) = (source.to_owned(), SetBy::StartAt, UnixMillis::now());
+                records.push(Record::CursorSet(CursorSet { source, segment, offset, by, at }));
+            }
+        }
+        records
     }
 
     fn forget_released(&self, log: &Log, known: &BTreeMap<SegmentId, u64>) {

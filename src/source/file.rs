@@ -1,6 +1,6 @@
 //! The `file` source: a task that scans its paths and keeps the tailed log up to date.
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
@@ -8,10 +8,12 @@ use tracing::{info, warn};
 
 use super::{
     paths::Paths,
+    stats::SourceStats,
     watch::{Hint, Watch},
 };
 use crate::{
     config::FileSource,
+    health::Pulse,
     log::{Log, tail::Tail},
 };
 
@@ -29,25 +31,27 @@ pub struct FileTask {
     log: Log,
     watch: Option<Watch>,
     watch_failed: bool,
-    beat: Box<dyn Fn() + Send + Sync>,
+    stats: Arc<SourceStats>,
+    pulse: Pulse,
 }
 
 impl FileTask {
-    /// `beat` is called after every scan: the loop turns.
-    pub fn new(name: &str, source: &FileSource, tail: Tail, log: Log, beat: Box<dyn Fn() + Send + Sync>) -> Self {
+    pub fn new(source: &FileSource, tail: Tail, log: Log, stats: Arc<SourceStats>, pulse: Pulse) -> Self {
+        let name = &*log.name;
         let watch = Watch::new();
         if let Err(error) = &watch {
             warn!(source = name, %error, "inotify is not to be had: files are looked at every {:?} only", source.scan_interval);
         }
         Self {
             name: name.to_owned(),
+            stats,
+            pulse,
             paths: Paths::new(source),
             scan_interval: source.scan_interval,
             tail: Some(tail),
             log,
             watch_failed: watch.is_err(),
             watch: watch.ok(),
-            beat,
         }
     }
 
@@ -103,8 +107,10 @@ impl FileTask {
         });
         let (tail, matched) = scanned.await.expect("a scan does not panic");
         self.watch_directories(&tail);
+        let facts = tail.facts();
+        self.stats.scanned(facts.files_matched, facts.files_open, facts.truncations);
         self.tail = Some(tail);
-        (self.beat)();
+        self.pulse.beat();
         matched
     }
 

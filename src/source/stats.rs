@@ -26,15 +26,12 @@ impl SourceStats {
         &self.name
     }
 
-    /// What the last scan found: files that match the paths, and files held open (rotated ones too).
-    pub fn scanned(&self, matched: u64, open: u64) {
+    /// What the last scan found: files that match the paths, files held open (rotated ones too), and how often a file
+    /// was seen to have become shorter or to be rewritten in place.
+    pub fn scanned(&self, matched: u64, open: u64, truncations: u64) {
         self.files_matched.store(matched, Relaxed);
         self.files_open.store(open, Relaxed);
-    }
-
-    /// A file became shorter or was rewritten in place.
-    pub fn truncated(&self) {
-        self.truncations.fetch_add(1, Relaxed);
+        self.truncations.store(truncations, Relaxed);
     }
 
     pub fn files_open(&self) -> u64 {

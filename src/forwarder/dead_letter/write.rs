@@ -89,8 +89,7 @@ impl DeadLetters {
     ) -> io::Result<T> {
         let (mut file, before) = self.take_file()?;
         let mut out = BufWriter::with_capacity(1 << 16, &mut file);
-        let filled =
-            fill(&self.forwarder, &mut out).and_then(|result| out.flush().map(|()| result));
+        let filled = fill(&self.forwarder, &mut out).and_then(|result| out.flush().map(|()| result));
         drop(out);
         let written = filled.and_then(|result| file.sync_data().map(|()| result));
         match written {

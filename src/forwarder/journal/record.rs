@@ -343,3 +343,22 @@ impl From<&Intent> for Outstanding {
         }
     }
 }
+
+impl From<&Outstanding> for Intent {
+    /// The announcement of a batch as it stands; without an id it needs one.
+    fn from(batch: &Outstanding) -> Self {
+        Self {
+            n: batch.n,
+            id: batch.id.clone().unwrap_or_default(),
+            source: batch.source.clone(),
+            span: batch.span.clone(),
+            events: batch.events,
+            dead: batch.dead,
+            filtered: batch.filtered,
+            crc32: batch.crc32,
+            len: batch.len,
+            of: None,
+            at: batch.at,
+        }
+    }
+}

@@ -14,8 +14,8 @@ use crate::log::{AnchoredRange, Mark, Range, SegmentId};
 use super::{
     ledger::Ledger,
     record::{
-        Advance, CursorSet, Entry, Forget, Gap, Intent, Kept, LedgerEntry, Outcome, Outstanding,
-        Record, Settled, Totals,
+        Advance, CursorSet, Entry, Forget, Gap, Intent, Kept, LedgerEntry, Outcome, Outstanding, Record, Settled,
+        Totals,
     },
     span,
 };
@@ -171,13 +171,8 @@ impl State {
             let stood = self.offset(source, segment);
             if stood < start && !span[..i].iter().any(|earlier| earlier.range.segment == segment) {
                 // The line that moved reading to `start` was lost: nobody knows whether these bytes were settled.
-                let hole = Range {
-                    segment,
-                    start: stood,
-                    end: start,
-                };
-                self.outstanding
-                    .push(Outstanding::unsent(source, vec![hole.into()]));
+                let hole = Range { segment, start: stood, end: start };
+                self.outstanding.push(Outstanding::unsent(source, vec![hole.into()]));
             }
             if stood > start {
                 // The line that set the cursor back was lost: reading went on from `start`, all behind it again.

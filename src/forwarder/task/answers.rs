@@ -152,13 +152,16 @@ impl Task {
         };
         let (desk, compressors, source) =
             (self.desk.clone(), self.compressors.clone(), self.window[index].parcel.source.clone());
+        // What the whole covers beside its events is counted with its first part.
+        let parent = &mut self.window[index].parcel;
+        let (filtered, dead) = (std::mem::take(&mut parent.filtered), std::mem::take(&mut parent.dead));
         let (n, id) = (self.next_number, new_id());
         self.next_number += 1;
         let announced = tokio::task::spawn_blocking(move || {
             let wire = compressors.compress(part.body.bytes()).unwrap_or_else(|error| panic!("{error}"));
             let digest = Digest::of(part.body.bytes());
             let body = std::sync::Arc::new(part.body);
-            let parcel = Parcel { source, span: part.span, body, wire, digest, dead: Vec::new(), filtered: 0 };
+            let parcel = Parcel { source, span: part.span, body, wire, digest, dead, filtered };
             desk.announce(parcel.intent(n, &id, Some(part.of)));
             (id, parcel)
         });

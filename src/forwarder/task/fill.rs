@@ -186,7 +186,7 @@ impl Task {
                 }
                 self.buried(&parcel.source, parcel.filtered, parcel.dead.len() as u64);
                 self.next_number += 1;
-                self.stats.batch(parcel.body.events().len() as u64, parcel.digest.len, parcel.wire.len() as u64);
+                self.stats.batch(parcel.body.events().len(), parcel.body.len(), parcel.wire.len());
                 self.window.push(Batch::new(n, id, parcel));
             }
             Queued::Bare(finished) => {

@@ -39,9 +39,9 @@ use super::{
     stats::{ForwarderStats, State},
 };
 use crate::{
-    admin::Pulse,
     alarm::Alarms,
     config,
+    health::Pulse,
     log::{Log, Reader},
 };
 
@@ -129,6 +129,7 @@ impl Task {
     pub fn new(setup: Setup) -> Self {
         let Setup { config, sources, desk, recovered, webhook, stats, alarms, pulse, orders } = setup;
         let now = Instant::now();
+        let order = *orders.borrow();
         let probes = ProbeIntervals { hold: config.probe, gone: config.probe.saturating_mul(12) };
         let follows = sources.iter().map(|(source, log)| {
             let cursors = recovered.frontiers.get(&source.name).cloned().unwrap_or_default();
@@ -145,7 +146,7 @@ impl Task {
             stats,
             alarms,
             pulse,
-            order: *orders.borrow(),
+            order,
             orders,
             health: Health::new(config.retry, probes, fastrand::Rng::new(), now),
             ceiling: Ceiling::new(config.batch.max_bytes),

@@ -11,7 +11,7 @@ use crate::{
     forwarder::{
         compress::Digest,
         follow::Finished,
-        journal::{Outcome, Outstanding},
+        journal::{Intent, Outcome, Outstanding},
         parcel::{Batch, Parcel},
         stats::Tally,
     },
@@ -109,7 +109,17 @@ impl Task {
             }
             Again::Empty => {
                 info!(forwarder, batch = n, "no event of this batch passes the rules of the new configuration");
-                tokio::task::block_in_place(|| self.desk.settle(n, Outcome::Filtered, None));
+                let (number, id) = (self.next_number, new_id());
+                let anew = outstanding.id.is_none();
+                self.next_number += u64::from(anew);
+                tokio::task::block_in_place(|| {
+                    if anew {
+                        // What has no id was never announced as it is, and only what was announced can be settled.
+                        let empty = Intent { n: number, id, of: Some(n), ..Intent::from(&outstanding) };
+                        self.desk.announce(empty);
+                    }
+                    self.desk.settle(if anew { number } else { n }, Outcome::Filtered, None);
+                });
             }
             Again::Lost(error) => {
                 let ranges: Vec<Range> = outstanding.span.iter().map(|range| range.range).collect();

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Instant,
 };
 
@@ -137,7 +137,7 @@ impl Tail {
             self.newest.remove(&key);
         }
         self.dirty = true;
-        self.facts.truncations.fetch_add(1, Ordering::Relaxed);
+        self.facts.truncations += 1;
         warn!(source = %self.log.name, path = %life.segment.path().display(), segment = %id, bytes = life.segment.size(),
             "the file was {how}; it is read again from its beginning, and what was not read before is looked for in its copies");
     }

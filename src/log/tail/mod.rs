@@ -21,7 +21,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -47,11 +47,12 @@ pub struct Found {
 }
 
 /// Numbers of a source, for the metrics.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TailFacts {
-    pub files_matched: std::sync::atomic::AtomicU64,
-    pub files_open: std::sync::atomic::AtomicU64,
-    pub truncations: std::sync::atomic::AtomicU64,
+    pub files_matched: u64,
+    pub files_open: u64,
+    /// Files that lost bytes that were seen in them.
+    pub truncations: u64,
 }
 
 #[derive(Debug)]
@@ -59,7 +60,7 @@ pub struct Tail {
     source: FileSource,
     log: Log,
     publish: watch::Sender<Segments>,
-    facts: Arc<TailFacts>,
+    facts: TailFacts,
     catalog: PathBuf,
     /// Files below it are our own and never read.
     state_dir: PathBuf,
@@ -147,7 +148,7 @@ impl Tail {
             source,
             log: log.clone(),
             publish,
-            facts: Arc::default(),
+            facts: TailFacts::default(),
             catalog: path,
             state_dir: state_dir.canonicalize().unwrap_or_else(|_| state_dir.to_owned()),
             lives: BTreeMap::new(),
@@ -167,8 +168,8 @@ impl Tail {
         Ok((tail, log))
     }
 
-    pub fn facts(&self) -> Arc<TailFacts> {
-        self.facts.clone()
+    pub fn facts(&self) -> TailFacts {
+        self.facts
     }
 
     /// The directories to watch for prompt news.
@@ -246,7 +247,7 @@ impl Tail {
                 }
             }
         }
-        self.facts.files_matched.store(named.keys.len() as u64, Ordering::Relaxed);
+        self.facts.files_matched = named.keys.len() as u64;
         let mut unknown = self.resolve(&sights, now);
         for (path, sight) in sights {
             if !self.newest.contains_key(&sight.key) {
@@ -323,7 +324,7 @@ impl Tail {
     /// Publishes the unreleased segments: those whose numbers are durable.
     fn tell(&mut self) {
         let open = self.lives.values().filter(|life| life.segment.is_pinned()).count();
-        self.facts.files_open.store(open as u64, Ordering::Relaxed);
+        self.facts.files_open = open as u64;
         let published = self.publish.borrow().clone();
         if self.dirty {
             // New lives wait until the catalog can be written; those already told may have grown.
@@ -339,7 +340,7 @@ impl Tail {
         } else {
             self.publish.send_replace(Arc::new(segments));
         }
-        self.log.scanned.store(true, Ordering::Release);
+        self.log.scanned.store(true, std::sync::atomic::Ordering::Release);
     }
 
     /// Writes sizes and marks as last seen: a better start next time, on which nothing depends.

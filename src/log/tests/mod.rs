@@ -8,7 +8,6 @@ use std::{
     fs::{self, File, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -30,7 +29,6 @@ struct Bench {
     gap_bytes: u64,
     blank_bytes: u64,
     too_long: Vec<u64>,
-    facts: Arc<TailFacts>,
 }
 
 const MAX_LINE: usize = 600 * 1024;
@@ -62,7 +60,6 @@ impl Bench {
             gap_bytes: 0,
             blank_bytes: 0,
             too_long: Vec::new(),
-            facts: Arc::default(),
         }
     }
 
@@ -87,7 +84,6 @@ impl Bench {
         fs::create_dir_all(&state).unwrap();
         let (tail, log) = Tail::open("t", self.source.clone(), &state, &state, &claims, 100).unwrap();
         log.board.enlist("f");
-        self.facts = tail.facts();
         self.reader = Some(Reader::new(log.clone(), MAX_LINE, self.cursors.clone()));
         (self.tail, self.log) = (Some(tail), Some(log));
         self
@@ -169,6 +165,10 @@ impl Bench {
 
     fn seal_at_once(&mut self) {
         self.source.seal_after = Duration::ZERO;
+    }
+
+    fn facts(&self) -> TailFacts {
+        self.tail.as_ref().unwrap().facts()
     }
 
     fn segments(&self) -> usize {

@@ -110,7 +110,7 @@ fn copytruncate_loses_nothing_that_was_copied() {
         copytruncate(&t);
         t.append("a.log", &numbers(6..7));
         assert_eq!(t.scan_and_read(), lines(2..7));
-        assert_eq!((t.gap_bytes, t.facts.truncations.load(std::sync::atomic::Ordering::Relaxed)), (0, 1));
+        assert_eq!((t.gap_bytes, t.facts().truncations), (0, 1));
         t.append("a.log", &numbers(7..9));
         copytruncate(&t);
         t.append("a.log", &numbers(9..200));
@@ -225,7 +225,7 @@ fn a_deleted_file_is_read_to_its_end_and_then_let_go() {
     t.scan();
     assert_eq!(t.read(), ["line 1", "line 2", "line 3", "no line end"]);
     t.scan();
-    assert_eq!((t.segments(), t.facts.files_open.load(std::sync::atomic::Ordering::Relaxed), t.gap_bytes), (0, 0, 0));
+    assert_eq!((t.segments(), t.facts().files_open, t.gap_bytes), (0, 0, 0));
 }
 
 #[test]
@@ -406,7 +406,7 @@ fn files_beyond_the_descriptor_budget_are_opened_on_demand() {
     }
     t.start();
     assert_eq!(t.scan_and_read().len(), 300);
-    assert!(t.facts.files_open.load(std::sync::atomic::Ordering::Relaxed) <= 100);
+    assert!(t.facts().files_open <= 100);
     for n in 0..300 {
         t.append(&format!("{n}.log"), "two\n");
     }

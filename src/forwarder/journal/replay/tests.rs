@@ -148,25 +148,11 @@ fn a_lost_line_makes_its_bytes_outstanding_again_and_is_set_aside() {
 
 #[test]
 fn a_part_of_a_batch_whose_line_was_lost_leaves_the_others_their_ids() {
-    let part = Record::Intent(Intent {
-        of: Some(1),
-        ..intent(3, "s", 1, 0, 5)
-    });
-    let batches = [
-        Record::Intent(intent(1, "s", 1, 0, 10)),
-        Record::Intent(intent(2, "s", 1, 10, 20)),
-        part,
-    ];
+    let part = Record::Intent(Intent { of: Some(1), ..intent(3, "s", 1, 0, 5) });
+    let batches = [Record::Intent(intent(1, "s", 1, 0, 10)), Record::Intent(intent(2, "s", 1, 10, 20)), part];
     let (dir, _) = journal(&batches);
     damage(dir.path(), "id-1");
-    assert_eq!(
-        ranges(&reopen(dir.path())),
-        [
-            (3, Some("id-3"), 0, 5),
-            (4, None, 5, 10),
-            (2, Some("id-2"), 10, 20)
-        ]
-    );
+    assert_eq!(ranges(&reopen(dir.path())), [(3, Some("id-3"), 0, 5), (4, None, 5, 10), (2, Some("id-2"), 10, 20)]);
 }
 
 /// A batch that lost its middle to a gap, and went on as one part.
@@ -180,18 +166,9 @@ fn around_a_gap() -> [Record; 4] {
         reason: "hole".into(),
         at: UnixMillis(0),
     };
-    let part = Intent {
-        of: Some(1),
-        span: vec![range(1, 0, 20), range(1, 30, 50)],
-        ..intent(2, "s", 1, 0, 50)
-    };
+    let part = Intent { of: Some(1), span: vec![range(1, 0, 20), range(1, 30, 50)], ..intent(2, "s", 1, 0, 50) };
     let first = Record::Intent(intent(1, "s", 1, 0, 50));
-    [
-        first,
-        Record::Gap(gap),
-        Record::Intent(part),
-        Record::Intent(intent(3, "s", 1, 50, 60)),
-    ]
+    [first, Record::Gap(gap), Record::Intent(part), Record::Intent(intent(3, "s", 1, 50, 60))]
 }
 
 #[test]
@@ -202,14 +179,7 @@ fn a_batch_around_a_gap_is_compacted_into_one_line() {
     assert!(!text.contains("advance"), "{text}");
     drop(journal);
     let recovered = reopen(dir.path());
-    assert_eq!(
-        ranges(&recovered),
-        [
-            (2, Some("id-2"), 0, 20),
-            (2, Some("id-2"), 30, 50),
-            (3, Some("id-3"), 50, 60)
-        ]
-    );
+    assert_eq!(ranges(&recovered), [(2, Some("id-2"), 0, 20), (2, Some("id-2"), 30, 50), (3, Some("id-3"), 50, 60)]);
 }
 
 #[test]
@@ -218,10 +188,7 @@ fn a_compaction_never_says_that_outstanding_bytes_are_settled() {
     damage(dir.path(), "hole");
     // The gap's bytes are outstanding again, behind the batch around them: out of order.
     for _ in 0..3 {
-        let mut bytes: Vec<_> = ranges(&reopen(dir.path()))
-            .iter()
-            .flat_map(|&(.., start, end)| start..end)
-            .collect();
+        let mut bytes: Vec<_> = ranges(&reopen(dir.path())).iter().flat_map(|&(.., start, end)| start..end).collect();
         bytes.sort_unstable();
         assert!(bytes.iter().copied().eq(0..60), "{bytes:?}");
     }

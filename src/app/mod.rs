@@ -1,0 +1,193 @@
+//! The running program: builds sources, logs and forwarders from a configuration; reloads and stops them.
+//!
+//! What always holds: every forwarder is enlisted with its logs before they are first scanned, so nothing is
+//! released without it; a forwarder whose configuration and sources did not change is not touched by a reload; a
+//! task that panics is started anew from its journal and does not stop the others.
+
+mod open;
+mod reload;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use tokio::{
+    sync::watch,
+    task::{Id, JoinHandle, JoinSet},
+    time::interval,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::{
+    admin::{Registry, Server},
+    alarm::Kind,
+    config::{self, Config},
+    forwarder::{
+        stats::ForwarderStats,
+        task::{Ended, Order},
+    },
+    health::Condition,
+    lock::Lock,
+    log::Log,
+    source::stats::SourceStats,
+};
+
+pub use open::StartError;
+
+/// How long a task that panicked is left before it starts again.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// The program while it runs.
+pub struct App {
+    config: Config,
+    registry: Arc<Registry>,
+    sources: BTreeMap<String, RunningSource>,
+    forwarders: BTreeMap<String, RunningForwarder>,
+    tasks: JoinSet<Ended>,
+    admin: Option<(CancellationToken, JoinHandle<()>)>,
+    /// Held until the end: one process per state directory.
+    _lock: Lock,
+}
+
+struct RunningSource {
+    config: config::Source,
+    log: Log,
+    stats: Arc<SourceStats>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+struct RunningForwarder {
+    config: config::Forwarder,
+    stats: Arc<ForwarderStats>,
+    orders: watch::Sender<Order>,
+    task: Id,
+}
+
+impl App {
+    /// Opens everything and starts it. Nothing was sent where this fails.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let lock = open::state_dir(&config.state_dir)?;
+        let registry = Arc::new(Registry::new(Timestamp::now()));
+        let admin = match &config.admin {
+            Some(admin) => Some(open::admin(Server::bind(admin, registry.clone()).await?)),
+            None => None,
+        };
+        let mut app = Self {
+            registry,
+            sources: BTreeMap::new(),
+            forwarders: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            admin,
+            _lock: lock,
+            config,
+        };
+        app.open_all().await?;
+        app.registry.health.met(Condition::Configuration);
+        app.registry.health.met(Condition::Sources);
+        Ok(app)
+    }
+
+    /// Looks after the tasks until `stop` is asked for.
+    pub async fn run_until(&mut self, stop: impl Future<Output = ()>) {
+        let mut ticks = interval(Duration::from_secs(1));
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => return,
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    if let Err(panicked) = ended {
+                        self.revive(panicked.id()).await;
+                    }
+                }
+                _ = ticks.tick() => self.judge_state(),
+            }
+        }
+    }
+
+    /// One more scan, then delivers what can be delivered in time. `hurry` completes when there is no more time.
+    pub async fn drain(mut self, hurry: impl Future<Output = ()>) -> Ended {
+        info!(timeout = ?self.config.drain_timeout, "stopping: delivering what is left");
+        let until = Instant::now() + self.config.drain_timeout;
+        for source in self.sources.values() {
+            source.stop.cancel();
+        }
+        for source in std::mem::take(&mut self.sources).into_values() {
+            let _ = tokio::time::timeout_at(until.into(), source.task).await;
+        }
+        for forwarder in self.forwarders.values() {
+            forwarder.orders.send_replace(Order::Drain(until));
+        }
+        let mut all = Ended::Drained;
+        tokio::pin!(hurry);
+        let mut hurried = false;
+        loop {
+            tokio::select! {
+                ended = self.tasks.join_next() => match ended {
+                    Some(Ok(Ended::Drained)) => {}
+                    Some(_) => all = Ended::Backlog,
+                    None => break,
+                },
+                () = &mut hurry, if !hurried => {
+                    hurried = true;
+                    for forwarder in self.forwarders.values() {
+                        forwarder.orders.send_replace(Order::Drain(Instant::now()));
+                    }
+                }
+            }
+        }
+        if let Some((stop, task)) = self.admin.take() {
+            stop.cancel();
+            let _ = task.await;
+        }
+        all
+    }
+
+    /// A forwarder's task panicked: it is a bug, and the others go on.
+    async fn revive(&mut self, task: Id) {
+        let Some(name) =
+            self.forwarders.iter().find(|(_, running)| running.task == task).map(|(name, _)| name.clone())
+        else {
+            return;
+        };
+        error!(
+            forwarder = name,
+            "a bug: the forwarder's task panicked; it starts again from its journal, nothing is lost"
+        );
+        tokio::time::sleep(RESTART_PAUSE).await;
+        let Some(running) = self.forwarders.remove(&name) else { return };
+        if let Err(error) = self.start_forwarders(vec![running.config]).await {
+            let text = format!("it panicked and cannot be started again: {error}");
+            error!(forwarder = name, "{text}");
+            self.registry.alarms.raise(&format!("forwarder {name}"), Kind::State, text, Timestamp::now());
+        }
+    }
+
+    /// Ready means that the state directory can be written.
+    fn judge_state(&self) {
+        let broken = self.registry.alarms.raised().into_iter().find(|alarm| alarm.kind == Kind::State);
+        match broken {
+            Some(alarm) => {
+                self.registry.health.unmet_because(Condition::State, format!("{}: {}", alarm.object, alarm.text))
+            }
+            None => self.registry.health.met(Condition::State),
+        }
+    }
+
+    /// Shows what runs, in the configuration's order.
+    fn show(&self) {
+        let forwarders = self.config.forwarders.iter().filter_map(|forwarder| self.forwarders.get(&forwarder.name));
+        self.registry.set_forwarders(forwarders.map(|running| running.stats.clone()).collect());
+        let sources = self.config.sources.iter().filter_map(|source| self.sources.get(&source.name));
+        self.registry.set_sources(sources.map(|running| running.stats.clone()).collect());
+    }
+
+    fn source_dir(&self, name: &str) -> PathBuf {
+        self.config.state_dir.join("sources").join(name)
+    }
+}

@@ -1,0 +1,235 @@
+//! Opening what runs: the state directory, journals, catalogs, clients; and starting the tasks.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{App, RunningForwarder, RunningSource};
+use crate::{
+    admin::{BindError, Server},
+    alarm::Kind,
+    cli::exit::Exit,
+    config::{self, SourceKind},
+    durable::{self, PrivateDirError},
+    forwarder::{
+        dead_letter::DeadLetters,
+        deliver::{Webhook, WebhookError},
+        desk::Desk,
+        journal::{Journal, JournalError, Recovered},
+        stats::ForwarderStats,
+        task::{Order, Setup, Task},
+    },
+    lock::{Lock, LockError},
+    log::{Log, Mark, SegmentId, catalog::CatalogError, tail::Tail},
+    source::{file::FileTask, stats::SourceStats},
+};
+
+/// Descriptors that are not for tailed files: connections, journals, the runtime.
+const OTHER_DESCRIPTORS: u64 = 128;
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(
+        "cannot create the state directory {path}: {source}; nothing was started: create it, or set stateDir to one that can be created"
+    )]
+    StateDir { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Private(#[from] PrivateDirError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Admin(#[from] BindError),
+    #[error("forwarder {forwarder}: {source}")]
+    Journal { forwarder: String, source: JournalError },
+    #[error(
+        "forwarder {forwarder}: the dead letters cannot be opened: {source}; it was not started, so that nothing is passed over"
+    )]
+    DeadLetters { forwarder: String, source: io::Error },
+    #[error("forwarder {forwarder}: {source}")]
+    Webhook { forwarder: String, source: WebhookError },
+    #[error("source {name}: {source}")]
+    Catalog { name: String, source: CatalogError },
+}
+
+impl StartError {
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::StateDir { .. } | Self::Private(_) | Self::Admin(_) => Exit::CannotCreate,
+            Self::Lock(LockError::Held { .. }) => Exit::Locked,
+            Self::Lock(LockError::Io { .. }) => Exit::CannotCreate,
+            Self::Journal { source, .. } => match source {
+                JournalError::Directory(_) => Exit::CannotCreate,
+                JournalError::Newer { .. } | JournalError::OtherForwarder { .. } => Exit::Config,
+                JournalError::Io { .. } | JournalError::Damaged { .. } => Exit::Storage,
+            },
+            Self::DeadLetters { .. } => Exit::Storage,
+            Self::Webhook { .. } => Exit::Config,
+            Self::Catalog { source, .. } => match source {
+                CatalogError::Newer { .. } => Exit::Config,
+                CatalogError::Read { .. } | CatalogError::Unreadable { .. } => Exit::Storage,
+            },
+        }
+    }
+}
+
+/// The state directory, made if need be, and the lock on it.
+pub(super) fn state_dir(path: &Path) -> Result<Lock, StartError> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(|source| StartError::StateDir { path: path.to_owned(), source })?;
+    }
+    durable::create_private_dir(path)?;
+    Ok(Lock::acquire(path)?)
+}
+
+pub(super) fn admin(server: Server) -> (CancellationToken, JoinHandle<()>) {
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(server.run(stop.clone()));
+    (stop, task)
+}
+
+/// A forwarder that is open and not yet started.
+pub(super) struct Opened {
+    config: config::Forwarder,
+    journal: Journal,
+    letters: DeadLetters,
+    recovered: Recovered,
+    webhook: Webhook,
+}
+
+impl App {
+    /// Opens and starts everything, the forwarders first: a log must know how far each of them is.
+    pub(super) async fn open_all(&mut self) -> Result<(), StartError> {
+        let mut opened = Vec::new();
+        for forwarder in &self.config.forwarders {
+            opened.push(self.open_forwarder(forwarder.clone())?);
+        }
+        for source in self.config.sources.clone() {
+            self.start_source(source, &opened)?;
+        }
+        for forwarder in opened {
+            self.start_opened(forwarder).await;
+        }
+        self.show();
+        Ok(())
+    }
+
+    pub(super) async fn start_forwarders(&mut self, forwarders: Vec<config::Forwarder>) -> Result<(), StartError> {
+        for forwarder in forwarders {
+            let opened = self.open_forwarder(forwarder)?;
+            self.start_opened(opened).await;
+        }
+        self.show();
+        Ok(())
+    }
+
+    pub(super) fn open_forwarder(&self, config: config::Forwarder) -> Result<Opened, StartError> {
+        let forwarder = || config.name.clone();
+        let state_dir = &self.config.state_dir;
+        let (journal, recovered) = Journal::open(state_dir, &config.name)
+            .map_err(|source| StartError::Journal { forwarder: forwarder(), source })?;
+        self.report_damage(&config.name, &recovered);
+        let letters = DeadLetters::open(state_dir, &config.name)
+            .map_err(|source| StartError::DeadLetters { forwarder: forwarder(), source })?;
+        let webhook =
+            Webhook::new(&config).map_err(|source| StartError::Webhook { forwarder: forwarder(), source })?;
+        Ok(Opened { config, journal, letters, recovered, webhook })
+    }
+
+    fn report_damage(&self, forwarder: &str, recovered: &Recovered) {
+        let damage = &recovered.damage;
+        if damage.torn {
+            info!(
+                forwarder,
+                "the journal's last line was torn by a crash and is dropped; at most a batch is sent twice"
+            );
+        }
+        if damage.quarantined > 0 {
+            let text = format!(
+                "{} lines of the journal were damaged on disk and are kept in journal.quarantine; what they said is sent again",
+                damage.quarantined
+            );
+            warn!(forwarder, first = ?damage.reported.first(), "{text}");
+            self.registry.alarms.raise(&format!("journal of {forwarder}"), Kind::File, text, Timestamp::now());
+        }
+    }
+
+    pub(super) fn start_source(&mut self, config: config::Source, opened: &[Opened]) -> Result<(), StartError> {
+        let dir = self.source_dir(&config.name);
+        for directory in [self.config.state_dir.join("sources"), dir.clone()] {
+            durable::create_private_dir(&directory)?;
+        }
+        let SourceKind::File(file) = &config.kind;
+        let pins = self.pins();
+        let claims = claims(&config.name, opened);
+        let (tail, log) = Tail::open(&config.name, file.clone(), &dir, &self.config.state_dir, &claims, pins)
+            .map_err(|source| StartError::Catalog { name: config.name.clone(), source })?;
+        for forwarder in self.config.forwarders.iter().filter(|forwarder| forwarder.sources.contains(&config.name)) {
+            log.board.enlist(&forwarder.name);
+        }
+        let stats = Arc::new(SourceStats::new(&config.name));
+        let pulse = self.registry.health.pulse(format!("source {}", config.name));
+        let stop = CancellationToken::new();
+        let task = FileTask::new(file, tail, log.clone(), stats.clone(), pulse);
+        let task = tokio::spawn(task.run(stop.clone()));
+        self.sources.insert(config.name.clone(), RunningSource { config, log, stats, stop, task });
+        Ok(())
+    }
+
+    pub(super) async fn start_opened(&mut self, opened: Opened) {
+        let Opened { config, journal, letters, recovered, webhook } = opened;
+        if let Err(error) = webhook.check().await {
+            warn!(forwarder = config.name, %error, "a file that this forwarder needs cannot be used; its events wait until it can be");
+        }
+        let stats = Arc::new(ForwarderStats::new(&config.name, config.sources.clone(), Timestamp::now()));
+        let alarms = self.registry.alarms.clone();
+        let orders = watch::Sender::new(Order::Run);
+        let task = Task::new(Setup {
+            sources: self.logs_of(&config),
+            desk: Desk::new(&config.name, journal, letters, alarms.clone()),
+            recovered,
+            webhook,
+            stats: stats.clone(),
+            alarms,
+            pulse: self.registry.health.pulse(format!("forwarder {}", config.name)),
+            orders: orders.subscribe(),
+            config: config.clone(),
+        });
+        info!(forwarder = config.name, to = webhook_peer(&config), sources = ?config.sources, "forwarding");
+        let task = self.tasks.spawn(task.run()).id();
+        self.forwarders.insert(config.name.clone(), RunningForwarder { config, stats, orders, task });
+    }
+
+    fn logs_of(&self, forwarder: &config::Forwarder) -> Vec<(config::Source, Log)> {
+        let running = forwarder.sources.iter().filter_map(|name| self.sources.get(name));
+        running.map(|running| (running.config.clone(), running.log.clone())).collect()
+    }
+
+    /// How many descriptors each source may hold for files that still stand at their path.
+    fn pins(&self) -> usize {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(65_536);
+        let share = limit.saturating_sub(OTHER_DESCRIPTORS) / (2 * self.config.sources.len().max(1) as u64);
+        usize::try_from(share).unwrap_or(usize::MAX).max(8)
+    }
+}
+
+/// Where the forwarders stand in each segment of a source: a file is the same only if it still has those bytes.
+fn claims(source: &str, opened: &[Opened]) -> HashMap<SegmentId, Vec<Mark>> {
+    let mut claims: HashMap<SegmentId, Vec<Mark>> = HashMap::new();
+    for (id, mark) in opened.iter().filter_map(|opened| opened.recovered.frontiers.get(source)).flatten() {
+        claims.entry(*id).or_default().push(*mark);
+    }
+    claims
+}
+
+fn webhook_peer(config: &config::Forwarder) -> String {
+    format!("{}://{}{}", config.uri.scheme(), config.uri.authority(), config.uri.path())
+}

@@ -1,0 +1,156 @@
+//! `auditpost run`: forward until stopped. SIGTERM and SIGINT drain, a second one hurries, SIGHUP reloads.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{error, info, warn};
+
+use super::{diagnostics, exit::Exit};
+use crate::{
+    VERSION,
+    app::App,
+    config::{self, Config},
+    forwarder::{
+        compress,
+        task::{AHEAD, Ended},
+    },
+    log::reader,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The configuration
+    #[arg(short, long, default_value = config::DEFAULT_PATH)]
+    config: PathBuf,
+}
+
+/// Runs until a signal ends it.
+pub fn run(args: &Args) -> Exit {
+    let config = match config::load(&args.config, &config::environment) {
+        Ok(config) => config,
+        Err(problems) => {
+            // Nobody is left to be told where this fails.
+            let _ = writeln!(io::stderr(), "{problems}");
+            return Exit::Config;
+        }
+    };
+    diagnostics::install(&config.diagnostics);
+    raise_descriptor_limit();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!(%error, "cannot start threads; nothing was started: raise the limit of processes");
+            return Exit::Software;
+        }
+    };
+    let exit = runtime.block_on(forward(args, config));
+    // A file system that hangs must not keep us: what matters was written before.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn forward(args: &Args, config: Config) -> Exit {
+    info!(version = VERSION, config = %args.config.display(), state = %config.state_dir.display(),
+        memory_at_most = config::size_text(memory_bound(&config)), "starting");
+    let (mut terminate, mut interrupt, mut hangup) = match signals() {
+        Ok(signals) => signals,
+        Err(error) => {
+            error!(%error, "cannot listen for signals; nothing was started");
+            return Exit::Software;
+        }
+    };
+    let mut app = match App::start(config).await {
+        Ok(app) => app,
+        Err(error) => {
+            error!("{error}");
+            return error.exit();
+        }
+    };
+    loop {
+        let mut asked = false;
+        app.run_until(async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = hangup.recv() => asked = true,
+            }
+        })
+        .await;
+        if !asked {
+            break;
+        }
+        reload_from(&args.config, &mut app).await;
+    }
+    let hurry = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    match app.drain(hurry).await {
+        Ended::Drained => {
+            info!("stopped: everything is delivered");
+            Exit::Ok
+        }
+        Ended::Backlog => {
+            warn!("stopped with a backlog, which is safe on disk and is delivered after the next start");
+            Exit::Backlog
+        }
+    }
+}
+
+/// A configuration with problems changes nothing; the old one stays.
+async fn reload_from(path: &Path, app: &mut App) {
+    match config::load(path, &config::environment) {
+        Ok(config) => {
+            if let Err(error) = app.reload(config).await {
+                app.reload_failed(format!("a part of the new configuration could not be started: {error}"));
+            } else {
+                app.reloaded();
+            }
+        }
+        Err(problems) => {
+            for problem in problems.iter() {
+                error!("{problem}");
+            }
+            let count = problems.count();
+            app.reload_failed(format!(
+                "{} has {count} problems: the configuration before it stays in force",
+                path.display()
+            ));
+        }
+    }
+}
+
+fn signals() -> io::Result<(Signal, Signal, Signal)> {
+    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
+}
+
+/// Every tailed file wants a descriptor; the soft limit is often far below what is allowed.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!(%error, soft = limit.current, "cannot raise the limit of open files");
+    }
+}
+
+/// What the configuration allows us to use, in bytes: it does not depend on the backlog, nor on the peers.
+fn memory_bound(config: &Config) -> u64 {
+    const PROGRAM: usize = 12 << 20;
+    let buffers = |forwarder: &config::Forwarder| {
+        let batches = forwarder.in_flight + AHEAD;
+        let followed = config.sources.iter().filter(|source| forwarder.sources.contains(&source.name));
+        let reading: usize =
+            followed.map(|source| source.max_event_bytes + reader::CHUNK + forwarder.batch.max_bytes).sum();
+        // A batch is held as it was read and as it is sent, a compressor has a buffer for the worst case.
+        batches * 2 * forwarder.batch.max_bytes
+            + reading
+            + AHEAD * (forwarder.batch.max_bytes + compress::STATE_BYTES)
+    };
+    (PROGRAM + config.forwarders.iter().map(buffers).sum::<usize>()) as u64
+}
