@@ -114,4 +114,5 @@ impl Log {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on says where by panicking")]
 mod tests;
