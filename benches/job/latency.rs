@@ -38,9 +38,12 @@ fn show(name: &str, times: &[f64]) {
     println!("{name:<44} {:>9.1} {:>9.1} {:>9.1}", at(50), at(99), at(100));
 }
 
+/// Which event arrived when.
+type Arrivals = Arc<Mutex<Vec<(usize, Instant)>>>;
+
 /// A receiver that notes when each event arrives.
-fn receiver() -> (String, Arc<Mutex<Vec<(usize, Instant)>>>) {
-    let arrivals: Arc<Mutex<Vec<(usize, Instant)>>> = Arc::default();
+fn receiver() -> (String, Arrivals) {
+    let arrivals = Arrivals::default();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let noted = arrivals.clone();

@@ -58,6 +58,16 @@ impl Body {
         Body { framing, bytes: Vec::new(), events: Vec::new(), finished: false }
     }
 
+    /// A body that grows to `bytes` without being moved. Memory that is not written to is not used.
+    pub fn with_capacity(framing: Framing, bytes: usize) -> Body {
+        Body { bytes: Vec::with_capacity(bytes), ..Body::new(framing) }
+    }
+
+    /// How many bytes it has room for.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Empties the body and keeps its memory.
     pub fn clear(&mut self) {
         self.bytes.clear();

@@ -81,9 +81,7 @@ impl Task {
         };
         self.guard.delivered(usize::try_from(events).unwrap_or(usize::MAX));
         self.ceiling.delivered(usize::try_from(bytes).unwrap_or(usize::MAX));
-        let desk = self.desk.clone();
-        let settled = tokio::task::spawn_blocking(move || desk.settle(n, Outcome::Delivered, status));
-        settled.await.expect("writing to the journal does not panic");
+        tokio::task::block_in_place(|| self.desk.settle(n, Outcome::Delivered, status));
         let mut tally = Tally::default();
         tally.delivered(events);
         self.stats.enter(&source, &tally);
@@ -140,7 +138,10 @@ impl Task {
                 whole.plan.settle();
                 self.next_part(index).await;
             }
-            None => drop(self.window.remove(index)),
+            None => {
+                let batch = self.window.remove(index);
+                self.bodies.give(batch.parcel.body);
+            }
         }
     }
 

@@ -31,6 +31,7 @@ use tracing::info;
 use self::fill::{Compressors, Filling, Queued};
 use super::{
     backlog::Backlog,
+    bodies::Bodies,
     deliver::{Answer, Ceiling, Guard, Health, ProbeIntervals, SendAllowance, Webhook},
     desk::Desk,
     follow::Follow,
@@ -46,7 +47,7 @@ use crate::{
 };
 
 /// Batches that are compressed ahead of those on the way.
-pub const AHEAD: usize = 2;
+pub const AHEAD: usize = 3;
 
 /// How often everything that is not prompted by an event is looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -103,6 +104,7 @@ pub struct Task {
     ceiling: Ceiling,
     guard: Guard,
     compressors: Compressors,
+    bodies: Bodies,
     filling: Option<JoinHandle<Filling>>,
     queue: VecDeque<Queued>,
     /// Nothing is admitted before: dead letters could not be written.
@@ -131,9 +133,15 @@ impl Task {
         let now = Instant::now();
         let order = *orders.borrow();
         let probes = ProbeIntervals { hold: config.probe, gone: config.probe.saturating_mul(12) };
+        let bodies = Bodies::new(&config, config.in_flight + AHEAD);
         let follows = sources.iter().map(|(source, log)| {
             let cursors = recovered.frontiers.get(&source.name).cloned().unwrap_or_default();
-            Some(Follow::new(&config, source, Reader::new(log.clone(), source.max_event_bytes, cursors)))
+            Some(Follow::new(
+                &config,
+                source,
+                Reader::new(log.clone(), source.max_event_bytes, cursors),
+                bodies.clone(),
+            ))
         });
         Self {
             follows: follows.collect(),
@@ -152,6 +160,7 @@ impl Task {
             ceiling: Ceiling::new(config.batch.max_bytes),
             guard: Guard::default(),
             compressors: Compressors::new(config.compression),
+            bodies,
             filling: None,
             queue: VecDeque::new(),
             admit_after: None,
@@ -172,7 +181,7 @@ impl Task {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.fill();
-            self.admit().await;
+            self.admit();
             self.send();
             if let Some(ended) = self.ended() {
                 listeners.abort_all();
