@@ -6,6 +6,7 @@
 use std::{io, io::Read, sync::Arc, time::Instant};
 
 use sha2::{Digest, Sha256};
+use tracing::warn;
 
 use super::{
     batch::{Fit, Pushed},
@@ -164,7 +165,14 @@ impl Follow {
                     tally.read_event(range.len());
                     Filled::More
                 }
-                Err(_) => Filled::Gap(range),
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {
+                    Filled::Gap(range)
+                }
+                Err(error) => {
+                    warn!(source = %self.source, %error, "cannot read a line that is too long; it is tried again");
+                    self.reader.put_back(range);
+                    Filled::CaughtUp
+                }
             },
             None => match end {
                 ReadEnd::Stopped => Filled::Draft(self.finish()),
