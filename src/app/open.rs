@@ -203,7 +203,7 @@ impl App {
             orders: orders.subscribe(),
             config: config.clone(),
         });
-        info!(forwarder = config.name, to = webhook_peer(&config), sources = ?config.sources, "forwarding");
+        info!(forwarder = config.name, to = config.uri.peer(), sources = ?config.sources, "forwarding");
         let task = self.tasks.spawn(task.run()).id();
         self.forwarders.insert(config.name.clone(), RunningForwarder { config, stats, orders, task });
     }
@@ -228,8 +228,4 @@ fn claims(source: &str, opened: &[Opened]) -> HashMap<SegmentId, Vec<Mark>> {
         claims.entry(*id).or_default().push(*mark);
     }
     claims
-}
-
-fn webhook_peer(config: &config::Forwarder) -> String {
-    format!("{}://{}{}", config.uri.scheme(), config.uri.authority(), config.uri.path())
 }

@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> Exit {
 
 async fn forward(args: &Args, config: Config) -> Exit {
     info!(version = VERSION, config = %args.config.display(), state = %config.state_dir.display(),
-        memory_at_most = config::size_text(memory_bound(&config)), "starting");
+        memory_at_most = format_args!("{} MiB", memory_bound(&config).div_ceil(1 << 20)), "starting");
     let (mut terminate, mut interrupt, mut hangup) = match signals() {
         Ok(signals) => signals,
         Err(error) => {

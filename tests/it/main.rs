@@ -6,6 +6,7 @@
 )]
 
 mod certificate;
+mod demo;
 mod events;
 mod http;
 mod metrics;
