@@ -6,6 +6,7 @@
 )]
 
 mod certificate;
+mod delivery;
 mod events;
 mod http;
 mod metrics;
