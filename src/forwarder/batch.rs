@@ -151,6 +151,14 @@ impl Body {
         &self.bytes[start..self.events[index].end]
     }
 
+    /// About how many bytes the body of some of the events has: its own framing, beyond what stands between them, is
+    /// not counted.
+    pub fn len_of(&self, events: std::ops::Range<usize>) -> usize {
+        let end = |index: usize| self.events.get(index).map_or(0, |event| event.end);
+        let start = events.start.checked_sub(1).map_or(0, end);
+        events.end.checked_sub(1).map_or(0, end).saturating_sub(start)
+    }
+
     /// A finished body of some of the events, framed as if only these had been pushed.
     pub fn subset(&self, events: std::ops::Range<usize>) -> Body {
         let mut part = Body::new(self.framing);

@@ -6,6 +6,7 @@
 )]
 
 mod certificate;
+mod delivery;
 mod demo;
 mod events;
 mod http;

@@ -59,14 +59,14 @@ impl Task {
                 if self.window[index].split() {
                     self.next_part(index).await;
                 } else if said {
-                    self.give_up(index, Reason::TooLarge, &answer).await;
+                    self.refused(index, Reason::TooLarge, &answer, now).await;
                 }
             }
             Act::Narrow => {
                 if self.window[index].split() {
                     self.next_part(index).await;
                 } else {
-                    self.refused(index, &answer, now).await;
+                    self.refused(index, Reason::Refused, &answer, now).await;
                 }
             }
         }
@@ -90,9 +90,16 @@ impl Task {
     }
 
     /// A single event was refused: to the dead letters, unless nearly everything is.
-    async fn refused(&mut self, index: usize, answer: &Answer, now: Instant) {
+    async fn refused(&mut self, index: usize, reason: Reason, answer: &Answer, now: Instant) {
         match self.guard.refused() {
-            Ruling::DeadLetter => self.give_up(index, Reason::Refused, answer).await,
+            Ruling::DeadLetter => {
+                let excerpt = match answer {
+                    Answer::Status { excerpt, .. } => excerpt.clone(),
+                    Answer::Failed { text, .. } => text.clone(),
+                };
+                self.window[index].refusal = Some(Refusal { reason, status: answer.code(), excerpt });
+                self.bury_refused().await;
+            }
             Ruling::Hold => {
                 let cause = format!("{answer}: nearly every event is refused, even alone");
                 let notice = self.health.hold(HoldReason::Systemic, cause, now);
@@ -101,33 +108,31 @@ impl Task {
         }
     }
 
-    async fn give_up(&mut self, index: usize, reason: Reason, answer: &Answer) {
-        let batch = &self.window[index];
-        let Some(event) = batch.only_event() else { return };
-        let (n, body, source) = (batch.n, batch.parcel.body.clone(), batch.parcel.source.clone());
-        let (desk, log) = (self.desk.clone(), self.log(&source));
-        let status = answer.code();
-        let excerpt = match answer {
-            Answer::Status { excerpt, .. } => excerpt.clone(),
-            Answer::Failed { text, .. } => text.clone(),
-        };
-        let refusal = Refusal { reason, status, excerpt };
-        let given_up = tokio::task::spawn_blocking(move || {
-            // A stub's line is in the dead letters already.
-            if !event.stub {
-                desk.give_up(&log, &event, body.event_bytes(0), &refusal)?;
+    /// Makes dead letters of the events that were refused. False where they cannot be written: the events stay in
+    /// the window until they can be.
+    pub(super) async fn bury_refused(&mut self) -> bool {
+        while let Some(index) = self.window.iter().position(|batch| batch.refusal.is_some()) {
+            let batch = &self.window[index];
+            let (Some(event), Some(refusal)) = (batch.only_event(), batch.refusal.clone()) else { return true };
+            let (n, body, source) = (batch.n, batch.parcel.body.clone(), batch.parcel.source.clone());
+            let (desk, log) = (self.desk.clone(), self.log(&source));
+            let buried = tokio::task::spawn_blocking(move || {
+                // A stub's line is in the dead letters already.
+                if !event.stub {
+                    desk.give_up(&log, &event, body.event_bytes(0), &refusal)?;
+                }
+                desk.settle(n, Outcome::DeadLettered, refusal.status);
+                Ok::<(), std::io::Error>(())
+            });
+            if let Err(error) = buried.await.expect("writing to the journal does not panic") {
+                self.cannot_bury(&error);
+                return false;
             }
-            desk.settle(n, Outcome::DeadLettered, status);
-            Ok::<(), std::io::Error>(())
-        });
-        if let Err(error) = given_up.await.expect("writing to the journal does not panic") {
-            self.cannot_bury(&error);
-            return; // It is sent, and refused, again.
+            self.window[index].refusal = None;
+            self.buried(&source, 0, u64::from(!event.stub));
+            self.settled(index).await;
         }
-        let mut tally = Tally::default();
-        tally.dead_lettered(u64::from(!event.stub));
-        self.stats.enter(&source, &tally);
-        self.settled(index).await;
+        true
     }
 
     /// What was sent is settled: on to the next part, or out of the window.
@@ -147,7 +152,8 @@ impl Task {
 
     /// The next part of a batch that goes in parts takes its place in the window, under an id of its own.
     async fn next_part(&mut self, index: usize) {
-        let Some(part) = self.window[index].next_part() else {
+        let hopeless = self.ceiling.hopeless();
+        let Some(part) = self.window[index].next_part(hopeless) else {
             self.window.remove(index);
             return;
         };

@@ -151,6 +151,9 @@ impl Task {
             return;
         }
         self.admit_after = None;
+        if !self.bury_refused().await {
+            return;
+        }
         while let Some(queued) = self.queue.pop_front() {
             let wanted = match &queued {
                 Queued::Compressing(_) => false,
@@ -217,7 +220,7 @@ impl Task {
         None
     }
 
-    fn buried(&mut self, source: &str, filtered: u64, dead: u64) {
+    pub(super) fn buried(&mut self, source: &str, filtered: u64, dead: u64) {
         let mut tally = Tally::default();
         tally.filtered(filtered);
         tally.dead_lettered(dead);

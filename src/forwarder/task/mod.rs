@@ -107,7 +107,7 @@ pub struct Task {
     bodies: Bodies,
     filling: Option<JoinHandle<Filling>>,
     queue: VecDeque<Queued>,
-    /// Nothing is admitted before: dead letters could not be written.
+    /// Nothing is admitted before, nor any dead letter written: the last try failed.
     admit_after: Option<Instant>,
     window: Vec<Batch>,
     flights: JoinSet<Landing>,
@@ -231,8 +231,7 @@ impl Task {
         if self.order == Order::Stop {
             return;
         }
-        let idle = |batch: &Batch| !batch.flying;
-        while let Some(index) = self.window.iter().position(idle) {
+        while let Some(index) = self.window.iter().position(Batch::waits) {
             match self.health.may_send(Instant::now()) {
                 SendAllowance::Yes => {}
                 SendAllowance::OnlyOne if self.flights.is_empty() => {}
@@ -246,7 +245,7 @@ impl Task {
     fn next_moment(&self) -> Instant {
         let now = Instant::now();
         let mut moments = vec![now + TICK];
-        if self.window.iter().any(|batch| !batch.flying)
+        if self.window.iter().any(Batch::waits)
             && let SendAllowance::NotBefore(then) = self.health.may_send(now)
         {
             moments.push(then);

@@ -93,6 +93,12 @@ impl Sidecar {
         self
     }
 
+    /// Another level than `debug` for its diagnostics.
+    pub fn log_level(mut self, level: &str) -> Self {
+        self.part(|_, _, top| *top = top.replace("level: debug", &format!("level: {level}")));
+        self
+    }
+
     /// Puts another configuration in the place of the present one, as an operator does before a reload.
     pub fn set_config(&mut self, yaml: &str) {
         self.config = Config::Text(yaml.to_owned());

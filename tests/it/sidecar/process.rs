@@ -204,7 +204,7 @@ impl Sidecar {
                 return metrics;
             }
             if Instant::now() > end {
-                self.fail(&format!("waited in vain for {what}: {metrics:#?}"));
+                self.fail(&format!("waited in vain for {what}: {metrics:?}"));
             }
             thread::sleep(Duration::from_millis(20));
         }
