@@ -151,7 +151,7 @@ impl Task {
             return;
         }
         self.admit_after = None;
-        if !self.bury_refused().await {
+        if !self.bury_refused() {
             return;
         }
         while let Some(queued) = self.queue.pop_front() {

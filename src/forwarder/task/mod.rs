@@ -193,7 +193,7 @@ impl Task {
                 filling = fill::filled(&mut self.filling) => self.filled(filling),
                 () = fill::compressed(&mut self.queue) => {}
                 Some(landing) = self.flights.join_next() => match landing {
-                    Ok(landing) => self.landed(landing).await,
+                    Ok(landing) => self.landed(landing),
                     Err(error) => std::panic::resume_unwind(error.into_panic()),
                 },
                 () = wake.notified() => {}
