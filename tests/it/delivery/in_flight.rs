@@ -26,7 +26,7 @@ fn as_many_batches_are_on_the_way_as_configured_and_no_more() {
     let waiting = receiver.wait_for_requests(4);
     assert_eq!(sorted(waiting.iter().map(number).collect()), [1, 2, 3, 4]);
     // What was read is bounded by what may be on the way, not by the backlog.
-    sidecar.wait_for_metrics("what is read ahead", |metrics| metrics.sum("auditpost_events_in_flight", &[]) == 60.0);
+    sidecar.wait_for_metrics("what is read ahead", |metrics| metrics.sum("auditpost_events_in_flight", &[]) == 70.0);
     assert_eq!(receiver.deliveries().len(), 4);
     sidecar.kill();
 }
