@@ -6,11 +6,15 @@
 )]
 
 mod certificate;
+mod crash;
 mod delivery;
 mod demo;
+mod durability;
 mod events;
 mod http;
 mod metrics;
 mod receive;
 mod receiver;
 mod sidecar;
+mod state;
+mod stopping;
