@@ -6,6 +6,7 @@
 )]
 
 mod certificate;
+mod config;
 mod demo;
 mod events;
 mod http;
