@@ -118,10 +118,10 @@ async fn reload_from(path: &Path, app: &mut App) {
             for problem in problems.iter() {
                 error!("{problem}");
             }
-            let count = problems.count();
+            let first = problems.iter().next().map(|problem| format!("{problem:#}")).unwrap_or_default();
             app.reload_failed(format!(
-                "{} has {count} problems: the configuration before it stays in force",
-                path.display()
+                "not reloaded, the configuration before stays in force; problems: {}, the first: {first}",
+                problems.count(),
             ));
         }
     }

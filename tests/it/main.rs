@@ -6,6 +6,7 @@
 )]
 
 mod certificate;
+mod config;
 mod crash;
 mod delivery;
 mod demo;

@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 
 use process::Process;
 
+pub use files::append;
+
 /// The binary, its directory and its configuration. It runs from [`Self::start`] to [`Self::stop`] or
 /// [`Self::kill`], and may be started again.
 pub struct Sidecar {

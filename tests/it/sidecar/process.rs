@@ -117,6 +117,11 @@ impl Sidecar {
         self.wait()
     }
 
+    /// Asks it to stop (SIGTERM) and does not wait.
+    pub fn terminate(&self) {
+        self.running().signal(Signal::TERM);
+    }
+
     /// Waits until it ends by itself: the exit status.
     pub fn wait(&mut self) -> i32 {
         let mut process = self.process.take().expect("it is not running");
@@ -167,6 +172,17 @@ impl Sidecar {
             .wait_for(&format!("{text:?} in the diagnostics"), |said| said.contains(text).then_some(()));
     }
 
+    /// Waits until this run's diagnostics hold `text` as often as that.
+    pub fn wait_for_log_times(&self, text: &str, times: usize) {
+        let enough = |said: &str| (said.matches(text).count() >= times).then_some(());
+        self.running().output.wait_for(&format!("{text:?} {times} times in the diagnostics"), enough);
+    }
+
+    /// How often this run's diagnostics hold `text` so far.
+    pub fn times_said(&self, text: &str) -> usize {
+        self.running().said().matches(text).count()
+    }
+
     /// Where the admin pages are; waits until it listens.
     pub fn admin(&self) -> SocketAddr {
         self.running().output.wait_for("the admin address", |said| {
@@ -205,6 +221,21 @@ impl Sidecar {
             }
             if Instant::now() > end {
                 self.fail(&format!("waited in vain for {what}: {metrics:?}"));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Asks for `/status` until the predicate holds, and gives that one.
+    pub fn wait_for_status(&self, what: &str, holds: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let status = self.status();
+            if holds(&status) {
+                return status;
+            }
+            if Instant::now() > end {
+                self.fail(&format!("waited in vain for {what}: {status:#}"));
             }
             thread::sleep(Duration::from_millis(20));
         }
