@@ -1,6 +1,7 @@
 //! Lives that come to their end.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -8,7 +9,7 @@ use std::{
 
 use tracing::{info, warn};
 
-use super::{Named, Tail, arrive::is_sibling};
+use super::{Named, Tail};
 use crate::log::{
     identity::{self, FileKey, Sight},
     position::SegmentId,
@@ -28,6 +29,7 @@ impl Tail {
                 continue;
             }
             self.follow_its_name(id, named, consistent);
+            self.hold(id);
             self.seal_if_quiet(id, now);
             self.release_if_past(id);
         }
@@ -55,17 +57,18 @@ impl Tail {
         if life.missing >= MISSING_SCANS {
             return; // Deleted: held by its descriptor alone.
         }
-        if identity::look(&path).is_ok_and(|sight| sight.key == key) {
+        let stands = stands_at(&path, &key);
+        if stands == Some(true) {
             life.missing = 0;
             if state == State::Active {
                 self.drain(id);
             }
             return;
         }
-        if let Some(name) = find_by_key(&segment.lineage, &key) {
+        if let Some(name) = self.listings.find_by_key(&segment.lineage, &key) {
             return self.renamed(id, name);
         }
-        if consistent {
+        if consistent && stands.is_some() {
             life.missing += 1;
             if life.missing >= MISSING_SCANS {
                 self.lost_its_name(id);
@@ -102,19 +105,27 @@ impl Tail {
         }
     }
 
-    /// From now on it must be held by its descriptor.
+    /// From now on its descriptor is all that keeps it readable.
     fn drain(&mut self, id: SegmentId) {
         let Some(life) = self.lives.get(&id) else { return };
         if life.segment.state() == State::Active {
             life.segment.set_state(State::Draining);
         }
-        if !life.segment.is_pinned()
-            && let Ok(file) = life.segment.open()
-        {
-            life.segment.pin(file);
-            self.pins = self.pins.saturating_sub(1);
-        }
         self.dirty = true;
+    }
+
+    /// Holds the descriptor of a file that has none, as far as there are descriptors.
+    fn hold(&mut self, id: SegmentId) {
+        let Some(life) = self.lives.get(&id) else { return };
+        let segment = &life.segment;
+        if segment.state() != State::Gone
+            && !segment.is_pinned()
+            && !self.unresolved.contains(&id)
+            && self.pins.take(segment.state())
+            && let Ok(file) = segment.open()
+        {
+            segment.pin(file);
+        }
     }
 
     fn seal_if_quiet(&mut self, id: SegmentId, now: Instant) {
@@ -137,10 +148,7 @@ impl Tail {
             return;
         }
         self.dirty = true;
-        if segment.is_pinned() {
-            segment.unpin();
-            self.pins += 1;
-        }
+        segment.unpin();
         if segment.state() == State::Gone {
             self.lives.remove(&id);
         } else {
@@ -154,9 +162,10 @@ impl Tail {
         let Some(life) = self.lives.get_mut(&id) else { return };
         let segment = life.segment.clone();
         let (key, mut path) = (segment.key(), segment.path());
-        let name = named.keys.get(&key).cloned().or_else(|| {
-            let stays = identity::look(&path).is_ok_and(|sight| sight.key == key);
-            if stays { None } else { find_by_key(&segment.lineage, &key) }
+        let stands = stands_at(&path, &key);
+        let name = named.keys.get(&key).cloned().or_else(|| match stands {
+            Some(true) => None,
+            _ => self.listings.find_by_key(&segment.lineage, &key),
         });
         if let Some(name) = name.filter(|name| *name != path) {
             path = name;
@@ -175,7 +184,7 @@ impl Tail {
             }
             Ok(sight) if sight.key == key && sight.size < segment.size() => self.forget(id),
             Ok(sight) if sight.key == key => life.missing = 0,
-            _ if consistent => {
+            _ if consistent && stands.is_some() => {
                 life.missing += 1;
                 if life.missing >= MISSING_SCANS {
                     self.forget(id);
@@ -215,13 +224,11 @@ impl Tail {
     }
 }
 
-/// Where the file stands now, among the siblings of its lineage.
-pub(super) fn find_by_key(lineage: &Path, key: &FileKey) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(lineage.parent()?).ok()?;
-    entries
-        .filter_map(Result::ok)
-        .filter(|entry| std::os::unix::fs::DirEntryExt::ino(entry) == key.inode)
-        .map(|entry| entry.path())
-        .filter(|path| is_sibling(lineage, path) || lineage == path)
-        .find(|path| identity::look(path).is_ok_and(|sight| sight.key == *key))
+/// Whether this file stands at a path; `None` where that cannot be told now.
+fn stands_at(path: &Path, key: &FileKey) -> Option<bool> {
+    match identity::look(path) {
+        Ok(sight) => Some(sight.key == *key),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Some(false),
+        Err(_) => None,
+    }
 }
