@@ -150,7 +150,7 @@ impl FileTask {
     }
 
     async fn glance(&mut self, paths: BTreeSet<std::path::PathBuf>) {
-        let Some(tail) = self.tail.take() else { return };
+        let Some(mut tail) = self.tail.take() else { return };
         let glanced = tokio::task::spawn_blocking(move || {
             let enough = tail.glance(&paths);
             (tail, enough)

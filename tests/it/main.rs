@@ -11,4 +11,7 @@ mod http;
 mod metrics;
 mod receive;
 mod receiver;
+mod restart;
 mod sidecar;
+mod tail;
+mod tools;

@@ -33,7 +33,13 @@ use std::{
 use tokio::sync::watch;
 use tracing::warn;
 
-use self::{life::Life, listing::Listings, notices::Notices, pins::Pins, sights::Sights};
+use self::{
+    life::{Examined, Life},
+    listing::Listings,
+    notices::Notices,
+    pins::Pins,
+    sights::Sights,
+};
 use super::{
     Log, Segments,
     catalog::{Catalog, CatalogError, Entry, Stage},
@@ -205,16 +211,25 @@ impl Tail {
     /// A hint that these paths were written to: takes note of the new sizes, no more. False where a scan is needed.
     ///
     /// A file that no life is known of is none of ours, or waits for a reason that a scan looks into in its own time.
-    pub fn glance(&self, paths: &BTreeSet<PathBuf>) -> bool {
+    pub fn glance(&mut self, paths: &BTreeSet<PathBuf>) -> bool {
+        let now = Instant::now();
         let mut grew = false;
         for path in paths {
             let Ok(sight) = identity::look(path) else { return false };
-            let Some(life) = self.life_of(&sight.key) else { continue };
-            if life.released || sight.size < life.segment.size() {
-                return false;
+            let id = self.newest.get(&sight.key);
+            let Some(life) = id.and_then(|id| self.lives.get_mut(id)) else { continue };
+            if life.released {
+                return false; // What is added to it is a segment of its own.
             }
-            grew |= sight.size > life.segment.size();
-            life.segment.grow_to(sight.size);
+            match life.examine(&sight, None, now) {
+                Ok(Examined::Unchanged) => {}
+                Ok(Examined::Grown { head_grew }) => {
+                    grew = true;
+                    self.dirty |= head_grew;
+                }
+                // What it lost must not be counted by the size that it has grown to since.
+                Ok(Examined::Lost(_)) | Err(_) => return false,
+            }
         }
         if grew {
             self.publish.send_modify(|_| {});
