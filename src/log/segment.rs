@@ -111,6 +111,10 @@ impl Segment {
         self.place().path.clone()
     }
 
+    pub fn stands_at(&self, path: &Path) -> bool {
+        self.place().path == path
+    }
+
     pub fn key(&self) -> FileKey {
         self.place().key
     }

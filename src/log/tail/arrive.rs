@@ -31,7 +31,8 @@ impl Tail {
     /// names another file than before, its siblings that were born since are read too.
     pub(super) fn missed_generations(&mut self, named: &Named, unknown: &mut Vec<Unknown>) {
         let moved_on = unknown.iter().map(|unknown| (unknown.path.clone(), Some(unknown.sight.key)));
-        let mut changed: HashMap<PathBuf, Option<FileKey>> = self.abandoned().map(|path| (path, None)).collect();
+        let mut changed: HashMap<PathBuf, Option<FileKey>> =
+            self.abandoned(named).into_iter().map(|path| (path, None)).collect();
         changed.extend(moved_on);
         if changed.is_empty() {
             return;
@@ -46,7 +47,7 @@ impl Tail {
             for (sibling, sight) in self.listings.siblings(&path) {
                 if sight.key.born.unwrap_or(sight.modified) > since
                     && sight.key != key
-                    && !named.keys.contains_key(&sight.key)
+                    && !named.has(&sight.key)
                     && !self.newest.contains_key(&sight.key)
                     && listed.insert(sight.key)
                 {
@@ -58,9 +59,14 @@ impl Tail {
     }
 
     /// Lineages that were rotated away and have no file at their path now.
-    fn abandoned(&self) -> impl Iterator<Item = PathBuf> {
+    fn abandoned(&self, named: &Named) -> Vec<PathBuf> {
         let draining = self.lives.values().filter(|life| !life.released && life.segment.state() == State::Draining);
-        draining.map(|life| life.segment.lineage.to_path_buf()).filter(|path| !path.exists())
+        let mut lineages: Vec<PathBuf> = draining.map(|life| life.segment.lineage.to_path_buf()).collect();
+        if !lineages.is_empty() {
+            let paths = named.paths();
+            lineages.retain(|path| !paths.contains(path.as_path()) && !path.exists());
+        }
+        lineages
     }
 
     /// Step 3: gives the unknown files their numbers, oldest first.
@@ -68,9 +74,14 @@ impl Tail {
         self.possible_copies(&mut unknown);
         if !unknown.is_empty() {
             unknown.sort_by_cached_key(Unknown::age);
-            let (originals, seekers) = (self.originals(&unknown), self.seekers());
+            let around = Around {
+                named,
+                originals: self.originals(&unknown),
+                seekers: self.seekers(),
+                bases: self.lives.values().map(|life| life.segment.lineage.to_path_buf()).collect(),
+            };
             for stranger in &unknown {
-                if let Err(error) = self.arrive_one(stranger, &originals, &seekers, named, now)
+                if let Err(error) = self.arrive_one(stranger, &around, now)
                     && !stranger.only_as_copy
                     && error.kind() != io::ErrorKind::NotFound
                 {
@@ -84,28 +95,21 @@ impl Tail {
         }
     }
 
-    fn arrive_one(
-        &mut self,
-        stranger: &Unknown,
-        originals: &HashSet<PathBuf>,
-        seekers: &Seekers,
-        named: &Named,
-        now: Instant,
-    ) -> io::Result<()> {
+    fn arrive_one(&mut self, stranger: &Unknown, around: &Around<'_>, now: Instant) -> io::Result<()> {
         let path = &stranger.path;
         let (file, sight) = identity::open(path)?;
         if sight.key != stranger.sight.key || !sight.regular {
             return Ok(()); // Renamed under our hands: the next scan sees what it is.
         }
         let head = identity::head(&file, sight.size)?;
-        if let Some(id) = self.continuation(seekers, &file, &sight) {
+        if let Some(id) = self.continuation(&around.seekers, path, &file, &sight) {
             self.go_on_in(id, path, &sight, file);
             return Ok(());
         }
         if stranger.only_as_copy || !self.is_readable(path, &file, stranger.lineage.is_some())? {
             return Ok(());
         }
-        if let Some(original) = copy_in_the_making(path, &file, &sight, originals)? {
+        if let Some(original) = copy_in_the_making(path, &file, &sight, &around.originals)? {
             let held = self.held.entry(sight.key).or_insert(Held { size: sight.size, since: now });
             if held.size != sight.size {
                 *held = Held { size: sight.size, since: now };
@@ -116,26 +120,26 @@ impl Tail {
             }
         }
         self.held.remove(&sight.key);
-        self.begin(stranger, named, file, &sight, head, now)
+        self.begin(stranger, around, file, &sight, head, now)
     }
 
     /// A new life: the next number.
     fn begin(
         &mut self,
         stranger: &Unknown,
-        named: &Named,
+        around: &Around<'_>,
         file: File,
         sight: &Sight,
         head: Mark,
         now: Instant,
     ) -> io::Result<()> {
-        let lineage = stranger.lineage.clone().unwrap_or_else(|| lineage_of(&stranger.path, named));
+        let lineage = stranger.lineage.clone().unwrap_or_else(|| around.lineage_of(&stranger.path));
         let start = if self.starts_at_end() { last_line_end(&file, sight.size)? } else { 0 };
         let start = identity::mark_at(&file, start)?;
         let seen = identity::mark_at(&file, sight.size)?;
         let id = SegmentId(self.next);
         self.next += 1;
-        let state = if named.keys.contains_key(&sight.key) { State::Active } else { State::Draining };
+        let state = if around.named.has(&sight.key) { State::Active } else { State::Draining };
         let segment = Segment::new(id, lineage, start, sight.size, state, stranger.path.clone(), sight.key);
         segment.set_head(head);
         if self.pins.take(state) {
@@ -169,6 +173,24 @@ impl Tail {
     }
 }
 
+/// What a file that arrives is compared with.
+struct Around<'a> {
+    named: &'a Named,
+    originals: HashSet<PathBuf>,
+    seekers: Seekers,
+    /// The lineages that are known.
+    bases: HashSet<PathBuf>,
+}
+
+impl Around<'_> {
+    /// The file's own path, or that of the file whose rotated generation it seems to be.
+    fn lineage_of(&self, path: &Path) -> Arc<Path> {
+        let mut bases = shorter_names(path);
+        let base = bases.find(|base| self.bases.contains(base) || self.originals.contains(base));
+        base.as_deref().unwrap_or(path).into()
+    }
+}
+
 impl Unknown {
     /// What orders generations: birth, or the last change where births are not kept. A truncated file keeps its
     /// birth; what it holds now is younger than the copies that were made of it. Within one tick of the clock the
@@ -179,12 +201,6 @@ impl Unknown {
         let number = suffix.filter(|number| *number < 10_000).unwrap_or(0);
         (birth, self.sight.modified, Reverse(number), self.path.clone())
     }
-}
-
-/// The file's own path, or that of the file whose rotated generation it seems to be.
-fn lineage_of(path: &Path, named: &Named) -> Arc<Path> {
-    let base = shorter_names(path).find(|base| named.bases.contains(base));
-    base.as_deref().unwrap_or(path).into()
 }
 
 /// Every path of which this one could be a rotated generation, the shortest first.

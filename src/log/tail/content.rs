@@ -11,7 +11,7 @@ use std::{
 
 use tracing::warn;
 
-use super::{Named, Tail, Unknown, life::Examined, listing::Listings, sights::Sights};
+use super::{Tail, Unknown, life::Examined, listing::Listings, named::Named};
 use crate::log::{
     identity::{self, Sight},
     position::{Mark, SegmentId},
@@ -35,14 +35,15 @@ impl Tail {
                 continue;
             }
             let segment = life.segment.clone();
-            match look_through(&segment.path(), &segment) {
+            let met = named.sight(&segment.key()).map_or_else(|| look_through(&segment), |sight| Ok(Some(sight)));
+            match met {
                 Ok(Some(sight)) => match life.examine(&sight, suspicions.get(&id), now) {
                     Ok(Examined::Unchanged) => {}
                     Ok(Examined::Grown { head_grew }) => self.dirty |= head_grew,
                     Ok(Examined::Lost(how)) => {
                         self.bereave(id, how);
                         let key = segment.key();
-                        if let Some(path) = named.keys.get(&key) {
+                        if let Some(path) = named.path(&key) {
                             reborn.push(Unknown {
                                 path: path.clone(),
                                 sight,
@@ -68,10 +69,10 @@ impl Tail {
     /// the directory. The content decides; a device number that changed does not matter.
     ///
     /// A file that stands under a rotated name with other bytes than those that were seen is returned as unknown.
-    pub(super) fn resolve(&mut self, sights: &Sights, now: Instant) -> Vec<Unknown> {
+    pub(super) fn resolve(&mut self, named: &Named, now: Instant) -> Vec<Unknown> {
         let mut reborn = Vec::new();
-        let known: Vec<SegmentId> = self.lives.keys().copied().collect();
-        for id in known {
+        let unsure = self.lives.iter().filter(|(id, life)| life.released || self.unresolved.contains(id));
+        for id in unsure.map(|(id, _)| *id).collect::<Vec<_>>() {
             let Some(life) = self.lives.get_mut(&id) else { continue };
             if life.missing > 0 && !self.unresolved.contains(&id) {
                 continue;
@@ -80,8 +81,8 @@ impl Tail {
             if !self.unresolved.contains(&id) {
                 // Released lives are only known again, so that a rotated file in the glob is not taken for a new one.
                 if life.released
-                    && !sights.has(&key)
-                    && let Some((path, sight)) = sights.same_but_device(&key)
+                    && !named.has(&key)
+                    && let Some((path, sight)) = named.same_but_device(&key)
                     && !self.newest.contains_key(&sight.key)
                     && identity::open(path).is_ok_and(|(file, sight)| life.is_intact(&file, &sight).unwrap_or(false))
                 {
@@ -92,7 +93,7 @@ impl Tail {
                 }
                 continue;
             }
-            let Some((path, file, sight)) = find_again(&life.segment, sights, &mut self.listings) else {
+            let Some((path, file, sight)) = find_again(&life.segment, named, &mut self.listings) else {
                 continue;
             };
             match life.is_intact(&file, &sight) {
@@ -112,7 +113,7 @@ impl Tail {
                     } else {
                         "rewritten while we were stopped"
                     };
-                    if !sights.has(&sight.key) {
+                    if !named.has(&sight.key) {
                         let lineage = Some(life.segment.lineage.clone());
                         reborn.push(Unknown { path, sight, lineage, only_as_copy: false, reborn: true });
                     }
@@ -141,11 +142,11 @@ impl Tail {
 }
 
 /// Looks at a segment's file: the pinned descriptor, else what its path names if that is still the same file.
-fn look_through(path: &Path, segment: &Segment) -> io::Result<Option<Sight>> {
+fn look_through(segment: &Segment) -> io::Result<Option<Sight>> {
     if segment.is_pinned() {
         return identity::look_at(&*segment.open()?).map(Some);
     }
-    match identity::look(path) {
+    match identity::look(&segment.path()) {
         Ok(sight) => Ok((sight.key == segment.key()).then_some(sight)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -153,15 +154,15 @@ fn look_through(path: &Path, segment: &Segment) -> io::Result<Option<Sight>> {
 }
 
 /// The file of a life that the catalog remembers: among those named, at its last path, by its inode in the directory.
-fn find_again(segment: &Segment, sights: &Sights, listings: &mut Listings) -> Option<(PathBuf, File, Sight)> {
+fn find_again(segment: &Segment, named: &Named, listings: &mut Listings) -> Option<(PathBuf, File, Sight)> {
     let key = segment.key();
     let open = |path: &Path| {
         let (file, sight) = identity::open(path).ok()?;
         sight.key.same_but_device(&key).then(|| (path.to_owned(), file, sight))
     };
     let path = segment.path();
-    let named = sights.same_but_device(&key).and_then(|(path, _)| open(path));
-    named.or_else(|| open(&path)).or_else(|| {
+    let met = named.same_but_device(&key).and_then(|(path, _)| open(path));
+    met.or_else(|| open(&path)).or_else(|| {
         let directories = [path.parent(), segment.lineage.parent()];
         directories.into_iter().flatten().find_map(|directory| {
             let paths = listings.with_inode(directory, key.inode);

@@ -21,9 +21,10 @@ use crate::log::{
     segment::State,
 };
 
-/// The lives that look for their content, by their first bytes.
+/// The lives that look for their content, by their path and by their first bytes.
 #[derive(Debug, Default)]
 pub(super) struct Seekers {
+    by_path: HashMap<PathBuf, SegmentId>,
     by_head: HashMap<Mark, Vec<SegmentId>>,
     /// Where their heads end.
     offsets: BTreeSet<u64>,
@@ -53,6 +54,7 @@ impl Tail {
         for life in self.lives.values().filter(|life| self.seeks_a_copy(life)) {
             let head = life.segment.head();
             seekers.offsets.insert(head.offset);
+            seekers.by_path.insert(life.segment.path(), life.segment.id);
             seekers.by_head.entry(head).or_default().push(life.segment.id);
         }
         seekers
@@ -66,16 +68,27 @@ impl Tail {
     }
 
     /// The life whose content this file has.
-    pub(super) fn continuation(&self, seekers: &Seekers, file: &File, sight: &Sight) -> Option<SegmentId> {
+    pub(super) fn continuation(
+        &self,
+        seekers: &Seekers,
+        path: &Path,
+        file: &File,
+        sight: &Sight,
+    ) -> Option<SegmentId> {
+        let is_it = |id: &SegmentId| {
+            let seeking = self.lives.get(id).filter(|life| self.seeks_a_copy(life));
+            seeking.is_some_and(|life| life.is_intact(file, sight).unwrap_or(false))
+        };
+        // A whole directory that was moved to another file system: the same name is the first guess.
+        if let Some(id) = seekers.by_path.get(path).copied().filter(is_it) {
+            return Some(id);
+        }
         let offsets = seekers.offsets.range(..=sight.size);
         let heads = offsets.filter_map(|offset| identity::mark_at(file, *offset).ok());
         let mut candidates: Vec<SegmentId> =
             heads.filter_map(|head| seekers.by_head.get(&head)).flatten().copied().collect();
         candidates.sort_unstable();
-        candidates.into_iter().find(|id| {
-            let seeking = self.lives.get(id).filter(|life| self.seeks_a_copy(life));
-            seeking.is_some_and(|life| life.is_intact(file, sight).unwrap_or(false))
-        })
+        candidates.into_iter().find(is_it)
     }
 
     pub(super) fn go_on_in(&mut self, id: SegmentId, path: &Path, sight: &Sight, file: File) {

@@ -2,6 +2,7 @@
 
 use std::{fs::File, io, sync::Arc, time::Instant};
 
+use super::named::Named;
 use crate::log::{
     catalog::{Entry, Stage},
     identity::{self, Sight},
@@ -61,6 +62,15 @@ impl Life {
         segment.set_head(entry.head);
         let released = entry.stage == Stage::Released;
         Self { released, ..Self::new(segment, furthest, entry.modified, Instant::now()) }
+    }
+
+    /// It is read and held, and stands at its path: most files, most of the time.
+    pub(super) fn stands_as_it_stood(&self, named: &Named) -> bool {
+        let segment = &self.segment;
+        segment.state() == State::Active
+            && self.missing == 0
+            && segment.is_pinned()
+            && named.path(&segment.key()).is_some_and(|path| segment.stands_at(path))
     }
 
     /// Compares the file with what was seen of it.

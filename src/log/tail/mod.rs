@@ -17,10 +17,10 @@ mod content;
 mod copies;
 mod life;
 mod listing;
+mod named;
 mod notices;
 mod pins;
 mod retire;
-mod sights;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -36,9 +36,9 @@ use tracing::warn;
 use self::{
     life::{Examined, Life},
     listing::Listings,
+    named::Named,
     notices::Notices,
     pins::Pins,
-    sights::Sights,
 };
 use super::{
     Log, Segments,
@@ -88,14 +88,6 @@ pub struct Tail {
     listings: Listings,
     dirty: bool,
     notices: Notices,
-}
-
-/// What the source's paths name: regular files only, each under one path.
-#[derive(Debug, Default)]
-struct Named {
-    keys: HashMap<FileKey, PathBuf>,
-    /// Paths of which others may be rotated generations: those above, and the lineages known.
-    bases: HashSet<PathBuf>,
 }
 
 /// A file that is not read yet because it may be a copy in the making.
@@ -240,7 +232,6 @@ impl Tail {
     /// Step 1: which life, if any, does each path name?
     fn meet(&mut self, paths: &[PathBuf], now: Instant) -> (Named, Vec<Unknown>) {
         let mut named = Named::default();
-        let mut sights: Vec<(PathBuf, Sight)> = Vec::new();
         for path in paths {
             let sight = match identity::look(path) {
                 Ok(sight) if sight.regular => sight,
@@ -255,35 +246,27 @@ impl Tail {
                     continue;
                 }
             };
-            match named.keys.get(&sight.key) {
-                Some(other) => {
-                    self.notices.twice(path, other);
-                    if self.life_of(&sight.key).is_some_and(|life| life.segment.path() == *path) {
-                        named.keys.insert(sight.key, path.clone());
-                    }
-                }
-                None => {
-                    named.keys.insert(sight.key, path.clone());
-                    sights.push((path.clone(), sight));
+            if let Some(other) = named.add(path, sight) {
+                self.notices.twice(path, other);
+                if self.life_of(&sight.key).is_some_and(|life| life.segment.path() == *path) {
+                    named.rename(&sight.key, path);
                 }
             }
         }
-        self.facts.files_matched = named.keys.len() as u64;
-        let sights = Sights::new(sights);
-        let mut unknown = self.resolve(&sights, now);
+        named.complete();
+        self.facts.files_matched = named.len() as u64;
+        let mut unknown = self.resolve(&named, now);
         let bereft: HashSet<FileKey> =
             self.lives.values().filter(|life| life.bereft).map(|life| life.segment.key()).collect();
-        for (path, sight) in sights {
-            if !self.newest.contains_key(&sight.key) {
-                let reborn = bereft.contains(&sight.key);
-                unknown.push(Unknown { path, sight, lineage: None, only_as_copy: false, reborn });
-            }
-        }
-        if !unknown.is_empty() {
-            named.bases = named.keys.values().cloned().collect();
-            named.bases.extend(self.lives.values().map(|life| life.segment.lineage.to_path_buf()));
-        }
-        self.held.retain(|key, _| named.keys.contains_key(key));
+        let strangers = named.iter().filter(|(_, sight)| !self.newest.contains_key(&sight.key));
+        unknown.extend(strangers.map(|(path, sight)| Unknown {
+            path: path.clone(),
+            sight: *sight,
+            lineage: None,
+            only_as_copy: false,
+            reborn: bereft.contains(&sight.key),
+        }));
+        self.held.retain(|key, _| named.has(key));
         (named, unknown)
     }
 

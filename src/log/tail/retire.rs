@@ -23,7 +23,8 @@ impl Tail {
     /// Step 4: lives whose path names another file, or none, drain; the quiet ones are sealed; what every
     /// forwarder is durably past is released.
     pub(super) fn retire(&mut self, named: &Named, consistent: bool, now: Instant) {
-        for id in self.lives.keys().copied().collect::<Vec<_>>() {
+        let busy = self.lives.iter().filter(|(_, life)| !life.stands_as_it_stood(named));
+        for id in busy.map(|(id, _)| *id).collect::<Vec<_>>() {
             if self.lives.get(&id).is_some_and(|life| life.released) {
                 self.keep_or_drop_released(id, named, consistent, now);
                 continue;
@@ -42,7 +43,7 @@ impl Tail {
         if state == State::Gone || self.newest.get(&key) != Some(&id) {
             return;
         }
-        match named.keys.get(&key) {
+        match named.path(&key) {
             Some(name) if *name == path => {
                 life.missing = 0;
                 if state == State::Draining && *segment.lineage == **name {
@@ -57,7 +58,7 @@ impl Tail {
         if life.missing >= MISSING_SCANS {
             return; // Deleted: held by its descriptor alone.
         }
-        let stands = stands_at(&path, &key);
+        let stands = stands_there(&identity::look(&path), &key);
         if stands == Some(true) {
             life.missing = 0;
             if state == State::Active {
@@ -162,17 +163,19 @@ impl Tail {
         let Some(life) = self.lives.get_mut(&id) else { return };
         let segment = life.segment.clone();
         let (key, mut path) = (segment.key(), segment.path());
-        let stands = stands_at(&path, &key);
-        let name = named.keys.get(&key).cloned().or_else(|| match stands {
+        let mut looked = identity::look(&path);
+        let stands = stands_there(&looked, &key);
+        let name = named.path(&key).cloned().or_else(|| match stands {
             Some(true) => None,
             _ => self.listings.find_by_key(&segment.lineage, &key),
         });
         if let Some(name) = name.filter(|name| *name != path) {
             path = name;
+            looked = identity::look(&path);
             segment.moved_to(path.clone());
             self.dirty = true;
         }
-        match identity::look(&path) {
+        match looked {
             Ok(sight) if sight.key == key && sight.size > segment.size() => {
                 let intact =
                     identity::open(&path).is_ok_and(|(file, sight)| life.is_intact(&file, &sight).unwrap_or(false));
@@ -210,6 +213,7 @@ impl Tail {
         life.quiet_since = now;
         self.lives.insert(next, life);
         self.drain(next);
+        self.hold(next);
     }
 
     /// The file under this key, if it is met again, is a new one.
@@ -224,9 +228,9 @@ impl Tail {
     }
 }
 
-/// Whether this file stands at a path; `None` where that cannot be told now.
-fn stands_at(path: &Path, key: &FileKey) -> Option<bool> {
-    match identity::look(path) {
+/// Whether this file is what was found at a path; `None` where that cannot be told now.
+fn stands_there(looked: &io::Result<Sight>, key: &FileKey) -> Option<bool> {
+    match looked {
         Ok(sight) => Some(sight.key == *key),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Some(false),
         Err(_) => None,

@@ -12,7 +12,6 @@ fn ten_thousand_files_are_followed_with_256_descriptors() {
     let source = "scanInterval: 1s";
     let mut sidecar = crate::sidecar::Sidecar::new()
         .top("drainTimeout: 10s")
-        .top("log: {level: warn}")
         .file_source_with("app", "logs/*.ndjson", source)
         .forwarder("siem", &receiver.url(), QUICK_FORWARDER)
         .through(&["sh", "-c", "ulimit -n 256; exec \"$@\"", "sh"]);
