@@ -182,7 +182,7 @@ impl App {
         let stats = Arc::new(SourceStats::new(&config.name));
         let pulse = self.registry.health.pulse(format!("source {}", config.name));
         let stop = CancellationToken::new();
-        let task = FileTask::new(file, tail, log.clone(), stats.clone(), pulse);
+        let task = FileTask::new(file, tail, log.clone(), stats.clone(), self.registry.alarms.clone(), pulse);
         let task = tokio::spawn(task.run(stop.clone()));
         self.sources.insert(config.name.clone(), RunningSource { config, log, stats, stop, task });
         Ok(())

@@ -170,6 +170,7 @@ impl App {
             if let Some(running) = self.sources.remove(name) {
                 running.stop.cancel();
                 let _ = running.task.await;
+                self.registry.alarms.clear_all(&format!("source {name}"));
             }
         }
     }

@@ -22,7 +22,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -45,7 +45,7 @@ pub struct Log {
     pub id: Arc<str>,
     pub board: Arc<Board>,
     segments: watch::Receiver<Segments>,
-    scanned: Arc<AtomicBool>,
+    scans: Arc<AtomicU64>,
     suspicion: Arc<Suspicion>,
 }
 
@@ -66,7 +66,7 @@ impl Log {
             id: id.into(),
             board: Arc::default(),
             segments,
-            scanned: Arc::default(),
+            scans: Arc::default(),
             suspicion: Arc::default(),
         };
         (log, sender)
@@ -83,7 +83,17 @@ impl Log {
 
     /// Whether its segments were published at least once.
     pub fn was_scanned(&self) -> bool {
-        self.scanned.load(Ordering::Acquire)
+        self.scans() > 0
+    }
+
+    /// How many scans were published.
+    pub fn scans(&self) -> u64 {
+        self.scans.load(Ordering::Acquire)
+    }
+
+    /// A scan was published.
+    fn count_scan(&self) {
+        self.scans.fetch_add(1, Ordering::Release);
     }
 
     /// A reader found other bytes before `mark` than it had read there: the file is another life by now.

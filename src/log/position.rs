@@ -71,7 +71,7 @@ impl Span {
 /// past the offset, or another file under the same name and inode, gives itself away.
 ///
 /// Written as `LEN:HASH`, the hash as 16 hex digits, so that no reader of JSON rounds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Anchor {
     /// How many bytes are hashed: fewer than [`Anchor::BYTES`] only near a file's beginning.
@@ -124,7 +124,7 @@ impl TryFrom<String> for Anchor {
 }
 
 /// An offset in a segment and, where bytes stand before it, their anchor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Mark {
     pub offset: u64,
     pub anchor: Option<Anchor>,

@@ -13,10 +13,7 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use super::{
@@ -44,14 +41,14 @@ pub struct Segment {
     pub lineage: Arc<Path>,
     /// The first byte that counts: 0, or where the file ended when `startAt: end` first saw it.
     pub start: Mark,
-    /// Bytes as last seen. It only grows; a file that shrinks is another life.
-    size: AtomicU64,
     place: Mutex<Place>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Place {
     state: State,
+    /// Bytes as last seen. It only grows; a file that shrinks is another life.
+    size: u64,
     path: PathBuf,
     key: FileKey,
     pin: Option<Arc<File>>,
@@ -69,8 +66,8 @@ impl Segment {
         path: PathBuf,
         key: FileKey,
     ) -> Self {
-        let place = Place { state, path, key, pin: None, head: Mark::default() };
-        Self { id, lineage, start, size: AtomicU64::new(size), place: Mutex::new(place) }
+        let place = Place { state, size, path, key, pin: None, head: Mark::default() };
+        Self { id, lineage, start, place: Mutex::new(place) }
     }
 
     pub fn head(&self) -> Mark {
@@ -90,15 +87,32 @@ impl Segment {
     }
 
     pub fn size(&self) -> u64 {
-        self.size.load(Ordering::Acquire)
+        self.place().size
     }
 
+    /// State and size of one moment: where a segment is sealed, its bytes end for good at that size and no other.
+    pub fn extent(&self) -> (State, u64) {
+        let place = self.place();
+        (place.state, place.size)
+    }
+
+    /// More bytes were seen. What grows was not at rest: a sealed segment drains again.
     pub fn grow_to(&self, size: u64) {
-        self.size.fetch_max(size, Ordering::AcqRel);
+        let mut place = self.place();
+        if size > place.size {
+            place.size = size;
+            if place.state == State::Sealed {
+                place.state = State::Draining;
+            }
+        }
     }
 
     pub fn path(&self) -> PathBuf {
         self.place().path.clone()
+    }
+
+    pub fn stands_at(&self, path: &Path) -> bool {
+        self.place().path == path
     }
 
     pub fn key(&self) -> FileKey {
@@ -134,12 +148,15 @@ impl Segment {
 
     /// The file, to read with offsets of one's own. `NotFound` where the path names another file by now.
     pub fn open(&self) -> io::Result<Arc<File>> {
-        let place = self.place().clone();
-        if let Some(pin) = place.pin {
-            return Ok(pin);
-        }
-        let (file, sight) = identity::open(&place.path)?;
-        if sight.key != place.key {
+        let (path, key) = {
+            let place = self.place();
+            if let Some(pin) = &place.pin {
+                return Ok(pin.clone());
+            }
+            (place.path.clone(), place.key)
+        };
+        let (file, sight) = identity::open(&path)?;
+        if sight.key != key {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the path names another file now"));
         }
         Ok(Arc::new(file))

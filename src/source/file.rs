@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use jiff::Timestamp;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{
     paths::Paths,
@@ -12,19 +13,27 @@ use super::{
     watch::{Hint, Watch},
 };
 use crate::{
+    alarm::{Alarms, Kind},
     config::FileSource,
     health::Pulse,
     log::{Log, tail::Tail},
 };
 
-/// Writes that follow each other are looked at together.
+/// Writes and new names that follow each other are looked at together.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// Scans as fast as hints come, but no faster than this.
+/// The least pause between two scans that hints ask for.
 const SCAN_PAUSE: Duration = Duration::from_millis(50);
+
+/// Scans that hints ask for take at most one part in so many of the time, however many files there are.
+const SHARE: u32 = 5;
+
+/// How often it shows that it lives while nothing happens.
+const BEAT: Duration = Duration::from_secs(5);
 
 pub struct FileTask {
     name: String,
+    object: String,
     paths: Paths,
     scan_interval: Duration,
     tail: Option<Tail>,
@@ -32,11 +41,23 @@ pub struct FileTask {
     watch: Option<Watch>,
     watch_failed: bool,
     stats: Arc<SourceStats>,
+    alarms: Arc<Alarms>,
     pulse: Pulse,
+    /// When a scan that was asked for is due.
+    due: Option<Instant>,
+    /// When the next one may begin.
+    not_before: Instant,
 }
 
 impl FileTask {
-    pub fn new(source: &FileSource, tail: Tail, log: Log, stats: Arc<SourceStats>, pulse: Pulse) -> Self {
+    pub fn new(
+        source: &FileSource,
+        tail: Tail,
+        log: Log,
+        stats: Arc<SourceStats>,
+        alarms: Arc<Alarms>,
+        pulse: Pulse,
+    ) -> Self {
         let name = &*log.name;
         let watch = Watch::new();
         if let Err(error) = &watch {
@@ -44,7 +65,9 @@ impl FileTask {
         }
         Self {
             name: name.to_owned(),
+            object: format!("source {name}"),
             stats,
+            alarms,
             pulse,
             paths: Paths::new(source),
             scan_interval: source.scan_interval,
@@ -52,6 +75,8 @@ impl FileTask {
             log,
             watch_failed: watch.is_err(),
             watch: watch.ok(),
+            due: None,
+            not_before: Instant::now(),
         }
     }
 
@@ -59,35 +84,36 @@ impl FileTask {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut ticks = interval(self.scan_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut beats = interval(BEAT);
         let mut first = true;
         loop {
+            let due = self.due.unwrap_or_else(Instant::now);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 _ = ticks.tick() => {
                     let matched = self.scan().await;
                     if std::mem::take(&mut first) && matched == 0 {
-                        info!(source = self.name, "no file matches yet; files are read as they appear");
+                        warn!(source = self.name, include = ?self.paths.include(),
+                            "no file matches; files are read as they appear");
                     }
                 }
-                () = self.log.scan_asked() => {
+                () = sleep_until(due), if self.due.is_some() => {
                     self.scan().await;
-                    sleep(SCAN_PAUSE).await;
                 }
+                () = self.log.scan_asked() => self.ask_for_scan(),
                 hint = next_hint(&mut self.watch) => match hint {
                     Ok(Hint::Written(paths)) => {
                         sleep(GATHER).await;
                         self.glance(paths).await;
                     }
-                    Ok(Hint::Scan) => {
-                        sleep(GATHER).await;
-                        self.scan().await;
-                    }
+                    Ok(Hint::Scan) => self.ask_for_scan(),
                     Err(error) => {
                         warn!(source = self.name, %error, "inotify failed: files are looked at every {:?} only", self.scan_interval);
                         self.watch = None;
                     }
                 },
+                _ = beats.tick() => self.pulse.beat(),
             }
         }
         self.scan().await;
@@ -96,8 +122,14 @@ impl FileTask {
         }
     }
 
+    fn ask_for_scan(&mut self) {
+        self.due.get_or_insert((Instant::now() + GATHER).max(self.not_before));
+    }
+
     async fn scan(&mut self) -> usize {
         let Some(mut tail) = self.tail.take() else { return 0 };
+        self.due = None;
+        let begun = Instant::now();
         let paths = self.paths.clone();
         let scanned = tokio::task::spawn_blocking(move || {
             let found = paths.find();
@@ -109,13 +141,16 @@ impl FileTask {
         self.watch_directories(&tail);
         let facts = tail.facts();
         self.stats.scanned(facts.files_matched, facts.files_open, facts.truncations);
+        self.tell(Kind::File, tail.unread());
+        self.tell(Kind::State, tail.catalog_failure().map(|why| format!("the catalog cannot be written: {why}")));
         self.tail = Some(tail);
         self.pulse.beat();
+        self.not_before = Instant::now() + (begun.elapsed() * (SHARE - 1)).max(SCAN_PAUSE);
         matched
     }
 
     async fn glance(&mut self, paths: BTreeSet<std::path::PathBuf>) {
-        let Some(tail) = self.tail.take() else { return };
+        let Some(mut tail) = self.tail.take() else { return };
         let glanced = tokio::task::spawn_blocking(move || {
             let enough = tail.glance(&paths);
             (tail, enough)
@@ -123,7 +158,19 @@ impl FileTask {
         let (tail, enough) = glanced.await.expect("a glance does not panic");
         self.tail = Some(tail);
         if !enough {
-            self.scan().await;
+            self.ask_for_scan();
+        }
+    }
+
+    /// Raises an alarm of this source, or clears it.
+    fn tell(&self, kind: Kind, trouble: Option<String>) {
+        match trouble {
+            Some(text) => {
+                self.alarms.raise(&self.object, kind, text, Timestamp::now());
+            }
+            None => {
+                self.alarms.clear(&self.object, kind);
+            }
         }
     }
 

@@ -26,14 +26,27 @@ impl Paths {
         Self { include: source.include.clone(), exclude }
     }
 
+    /// As they are configured.
+    pub fn include(&self) -> &[String] {
+        &self.include
+    }
+
     /// Every path that matches now, each once, in order.
     pub fn find(&self) -> Found {
         let mut found = Found::default();
         for include in &self.include {
             // A path that exists as it is written is meant as it is written, whatever is in it.
-            if std::fs::symlink_metadata(include).is_ok() {
-                found.paths.push(include.into());
-                continue;
+            match std::fs::symlink_metadata(include) {
+                Ok(_) => {
+                    found.paths.push(include.into());
+                    continue;
+                }
+                Err(error) if is_absence(&error) => {}
+                // It may well be there.
+                Err(error) => {
+                    found.unreadable.push((include.into(), error));
+                    continue;
+                }
             }
             let Ok(matches) = glob::glob_with(include, OPTIONS) else { continue };
             for entry in matches {
@@ -64,6 +77,11 @@ impl Paths {
     fn is_excluded(&self, path: &Path) -> bool {
         self.exclude.iter().any(|exclude| exclude.matches(path))
     }
+}
+
+fn is_absence(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
 }
 
 #[cfg(test)]
@@ -97,6 +115,22 @@ mod tests {
         assert_eq!(find(&[at("b[1].log")], &[]), ["b[1].log"], "a name with brackets that exists is meant literally");
         assert_eq!(find(&[at("*.log")], &[&at("a*")]), ["b[1].log"]);
         assert_eq!(find(&[at("missing")], &[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_looked_at_is_not_taken_for_one_that_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("loop", dir.path().join("loop")).unwrap();
+        for (include, unreadable) in [("loop/a.log", 1), ("loop/*.log", 1), ("missing/a.log", 0), ("loop", 0)] {
+            let source = FileSource {
+                include: vec![dir.path().join(include).display().to_string()],
+                exclude: vec![],
+                start_at: StartAt::Beginning,
+                scan_interval: Duration::from_secs(1),
+                seal_after: Duration::from_secs(30),
+            };
+            assert_eq!(Paths::new(&source).find().unreadable.len(), unreadable, "{include}");
+        }
     }
 
     #[test]

@@ -19,3 +19,5 @@ mod receiver;
 mod sidecar;
 mod state;
 mod stopping;
+mod tail;
+mod tools;

@@ -13,15 +13,15 @@ use std::{
 
 use tracing::info;
 
-use super::{Held, Life, Named, Tail, Unknown};
+use super::{
+    Held, Life, Named, Tail, Unknown,
+    copies::{Seekers, copy_in_the_making},
+};
 use crate::log::{
     identity::{self, FileKey, Sight},
     position::{Mark, SegmentId},
     segment::{Segment, State},
 };
-
-/// The paths of files that are about to be read.
-type Arriving = HashSet<PathBuf>;
 
 /// How far back the last line end is looked for where reading starts at the end.
 const LOOK_BACK: u64 = 1024 * 1024;
@@ -29,22 +29,25 @@ const LOOK_BACK: u64 = 1024 * 1024;
 impl Tail {
     /// Generations that came and were rotated away between two scans, or while we were stopped: where a path
     /// names another file than before, its siblings that were born since are read too.
-    pub(super) fn missed_generations(&self, named: &Named, unknown: &mut Vec<Unknown>) {
-        let mut listed: HashSet<FileKey> = unknown.iter().map(|unknown| unknown.sight.key).collect();
+    pub(super) fn missed_generations(&mut self, named: &Named, unknown: &mut Vec<Unknown>) {
         let moved_on = unknown.iter().map(|unknown| (unknown.path.clone(), Some(unknown.sight.key)));
-        let mut changed: HashMap<PathBuf, Option<FileKey>> = self.abandoned().map(|path| (path, None)).collect();
+        let mut changed: HashMap<PathBuf, Option<FileKey>> =
+            self.abandoned(named).into_iter().map(|path| (path, None)).collect();
         changed.extend(moved_on);
+        if changed.is_empty() {
+            return;
+        }
+        let mut listed: HashSet<FileKey> = unknown.iter().map(|unknown| unknown.sight.key).collect();
+        let newest: HashMap<&Path, &Life> = self.lives.values().map(|life| (&*life.segment.lineage, life)).collect();
         for (path, its_key) in changed {
-            let Some(before) = self.lives.values().rev().find(|life| *life.segment.lineage == *path) else {
-                continue;
-            };
+            let Some(before) = newest.get(&*path) else { continue };
             let key = before.segment.key();
             // A truncated file keeps its birth: what was copied from it since we last saw it change is younger than that.
             let since = key.born.filter(|_| its_key != Some(key)).unwrap_or(before.modified);
-            for (sibling, sight) in siblings(&path) {
+            for (sibling, sight) in self.listings.siblings(&path) {
                 if sight.key.born.unwrap_or(sight.modified) > since
                     && sight.key != key
-                    && !named.keys.contains_key(&sight.key)
+                    && !named.has(&sight.key)
                     && !self.newest.contains_key(&sight.key)
                     && listed.insert(sight.key)
                 {
@@ -56,25 +59,34 @@ impl Tail {
     }
 
     /// Lineages that were rotated away and have no file at their path now.
-    fn abandoned(&self) -> impl Iterator<Item = PathBuf> {
+    fn abandoned(&self, named: &Named) -> Vec<PathBuf> {
         let draining = self.lives.values().filter(|life| !life.released && life.segment.state() == State::Draining);
-        draining.map(|life| life.segment.lineage.to_path_buf()).filter(|path| !path.exists())
+        let mut lineages: Vec<PathBuf> = draining.map(|life| life.segment.lineage.to_path_buf()).collect();
+        if !lineages.is_empty() {
+            let paths = named.paths();
+            lineages.retain(|path| !paths.contains(path.as_path()) && !path.exists());
+        }
+        lineages
     }
 
     /// Step 3: gives the unknown files their numbers, oldest first.
     pub(super) fn arrive(&mut self, mut unknown: Vec<Unknown>, named: &Named, now: Instant) {
         self.possible_copies(&mut unknown);
-        unknown.sort_by_cached_key(Unknown::age);
-        let arriving = unknown
-            .iter()
-            .filter(|stranger| stranger.lineage.is_none())
-            .map(|stranger| stranger.path.clone())
-            .collect();
-        for stranger in &unknown {
-            if let Err(error) = self.arrive_one(stranger, &arriving, named, now)
-                && !stranger.only_as_copy
-            {
-                self.notices.cannot_open(&stranger.path, &error);
+        if !unknown.is_empty() {
+            unknown.sort_by_cached_key(Unknown::age);
+            let around = Around {
+                named,
+                originals: self.originals(&unknown),
+                seekers: self.seekers(),
+                bases: self.lives.values().map(|life| life.segment.lineage.to_path_buf()).collect(),
+            };
+            for stranger in &unknown {
+                if let Err(error) = self.arrive_one(stranger, &around, now)
+                    && !stranger.only_as_copy
+                    && error.kind() != io::ErrorKind::NotFound
+                {
+                    self.notices.cannot_open(&stranger.path, &error);
+                }
             }
         }
         for life in self.lives.values_mut().filter(|life| life.bereft) {
@@ -83,21 +95,21 @@ impl Tail {
         }
     }
 
-    fn arrive_one(&mut self, stranger: &Unknown, arriving: &Arriving, named: &Named, now: Instant) -> io::Result<()> {
+    fn arrive_one(&mut self, stranger: &Unknown, around: &Around<'_>, now: Instant) -> io::Result<()> {
         let path = &stranger.path;
         let (file, sight) = identity::open(path)?;
         if sight.key != stranger.sight.key || !sight.regular {
             return Ok(()); // Renamed under our hands: the next scan sees what it is.
         }
         let head = identity::head(&file, sight.size)?;
-        if let Some(id) = self.continuation(&file, &sight) {
+        if let Some(id) = self.continuation(&around.seekers, path, &file, &sight) {
             self.go_on_in(id, path, &sight, file);
             return Ok(());
         }
         if stranger.only_as_copy || !self.is_readable(path, &file, stranger.lineage.is_some())? {
             return Ok(());
         }
-        if let Some(original) = self.copy_in_the_making(path, &file, &sight, arriving)? {
+        if let Some(original) = copy_in_the_making(path, &file, &sight, &around.originals)? {
             let held = self.held.entry(sight.key).or_insert(Held { size: sight.size, since: now });
             if held.size != sight.size {
                 *held = Held { size: sight.size, since: now };
@@ -108,134 +120,36 @@ impl Tail {
             }
         }
         self.held.remove(&sight.key);
-        self.begin(stranger, named, file, &sight, head, now)
+        self.begin(stranger, around, file, &sight, head, now)
     }
 
     /// A new life: the next number.
     fn begin(
         &mut self,
         stranger: &Unknown,
-        named: &Named,
+        around: &Around<'_>,
         file: File,
         sight: &Sight,
         head: Mark,
         now: Instant,
     ) -> io::Result<()> {
-        let lineage = stranger.lineage.clone().unwrap_or_else(|| lineage_of(&stranger.path, named));
+        let lineage = stranger.lineage.clone().unwrap_or_else(|| around.lineage_of(&stranger.path));
         let start = if self.starts_at_end() { last_line_end(&file, sight.size)? } else { 0 };
         let start = identity::mark_at(&file, start)?;
         let seen = identity::mark_at(&file, sight.size)?;
         let id = SegmentId(self.next);
         self.next += 1;
-        let state = if named.keys.contains_key(&sight.key) { State::Active } else { State::Draining };
+        let state = if around.named.has(&sight.key) { State::Active } else { State::Draining };
         let segment = Segment::new(id, lineage, start, sight.size, state, stranger.path.clone(), sight.key);
         segment.set_head(head);
-        if self.pins > 0 || state == State::Draining {
-            self.pins = self.pins.saturating_sub(1);
+        if self.pins.take(state) {
             segment.pin(Arc::new(file));
         }
         info!(source = %self.log.name, path = %stranger.path.display(), segment = %id, size = sight.size, start = start.offset, "reading a file");
         self.newest.insert(sight.key, id);
-        self.lives.insert(
-            id,
-            Life {
-                segment: Arc::new(segment),
-                seen,
-                modified: sight.modified,
-                quiet_since: now,
-                missing: 0,
-                released: false,
-                bereft: false,
-            },
-        );
+        self.lives.insert(id, Life::new(segment, seen, sight.modified, now));
         self.dirty = true;
         Ok(())
-    }
-
-    /// Files beside a bereft life that may be its copy.
-    fn possible_copies(&self, unknown: &mut Vec<Unknown>) {
-        let mut listed: HashSet<FileKey> = unknown.iter().map(|unknown| unknown.sight.key).collect();
-        let seeking = self.lives.values().filter(|life| self.seeks_a_copy(life));
-        let lineages: HashSet<Arc<Path>> = seeking.map(|life| life.segment.lineage.clone()).collect();
-        for lineage in lineages {
-            for (path, sight) in siblings(&lineage) {
-                if !self.newest.contains_key(&sight.key) && listed.insert(sight.key) {
-                    unknown.push(Unknown {
-                        path,
-                        sight,
-                        lineage: Some(lineage.clone()),
-                        only_as_copy: true,
-                        reborn: false,
-                    });
-                }
-            }
-        }
-    }
-
-    /// Its bytes are gone from its file, or its file was not found after a restart.
-    fn seeks_a_copy(&self, life: &Life) -> bool {
-        (life.bereft || self.unresolved.contains(&life.segment.id))
-            && life.seen.offset > 0
-            && life.segment.head().offset > 0
-    }
-
-    /// The life whose content this file has: the same first bytes, and the same bytes before the furthest mark.
-    fn continuation(&self, file: &File, sight: &Sight) -> Option<SegmentId> {
-        self.lives
-            .values()
-            .filter(|life| self.seeks_a_copy(life))
-            .find(|life| life.is_intact(file, sight).unwrap_or(false))
-            .map(|life| life.segment.id)
-    }
-
-    fn go_on_in(&mut self, id: SegmentId, path: &Path, sight: &Sight, file: File) {
-        let Some(life) = self.lives.get_mut(&id) else { return };
-        info!(source = %self.log.name, path = %path.display(), segment = %id, was = %life.segment.path().display(),
-            "the file has the content of another: reading continues in it where it stopped");
-        let old = life.segment.key();
-        if self.newest.get(&old) == Some(&id) {
-            self.newest.remove(&old);
-        }
-        let state = if *life.segment.lineage == *path { State::Active } else { State::Draining };
-        life.segment.continue_in(path.to_owned(), sight.key, Some(Arc::new(file)));
-        life.segment.grow_to(sight.size);
-        life.segment.set_state(state);
-        life.bereft = false;
-        life.missing = 0;
-        self.unresolved.remove(&id);
-        self.newest.insert(sight.key, id);
-        self.held.remove(&sight.key);
-        self.dirty = true;
-    }
-
-    /// The active file that this one repeats so far, where its name is that of a rotated generation: copytruncate
-    /// may be between its copy and its truncation.
-    fn copy_in_the_making(
-        &self,
-        path: &Path,
-        file: &File,
-        sight: &Sight,
-        arriving: &Arriving,
-    ) -> io::Result<Option<PathBuf>> {
-        for original in shorter_names(path) {
-            let Some(active) = self.open_active(&original, arriving) else { continue };
-            let repeats = match identity::mark_at(&active, sight.size) {
-                Ok(there) => there == identity::mark_at(file, sight.size)?,
-                Err(_) => false, // Shorter than this one.
-            };
-            if repeats {
-                return Ok(Some(original));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The file at a path, where it is one that is read or about to be.
-    fn open_active(&self, path: &Path, arriving: &Arriving) -> Option<File> {
-        let active =
-            |life: &Life| !life.released && life.segment.state() == State::Active && life.segment.path() == path;
-        let (file, sight) = identity::open(path).ok()?;
-        (arriving.contains(path) || self.life_of(&sight.key).is_some_and(active)).then_some(file)
     }
 
     fn is_readable(&mut self, path: &Path, file: &File, missed: bool) -> io::Result<bool> {
@@ -259,6 +173,24 @@ impl Tail {
     }
 }
 
+/// What a file that arrives is compared with.
+struct Around<'a> {
+    named: &'a Named,
+    originals: HashSet<PathBuf>,
+    seekers: Seekers,
+    /// The lineages that are known.
+    bases: HashSet<PathBuf>,
+}
+
+impl Around<'_> {
+    /// The file's own path, or that of the file whose rotated generation it seems to be.
+    fn lineage_of(&self, path: &Path) -> Arc<Path> {
+        let mut bases = shorter_names(path);
+        let base = bases.find(|base| self.bases.contains(base) || self.originals.contains(base));
+        base.as_deref().unwrap_or(path).into()
+    }
+}
+
 impl Unknown {
     /// What orders generations: birth, or the last change where births are not kept. A truncated file keeps its
     /// birth; what it holds now is younger than the copies that were made of it. Within one tick of the clock the
@@ -271,36 +203,8 @@ impl Unknown {
     }
 }
 
-/// The rotated generations of a path: files in its directory whose names begin with its name.
-fn siblings(path: &Path) -> Vec<(PathBuf, Sight)> {
-    let Some(entries) = path.parent().and_then(|directory| std::fs::read_dir(directory).ok()) else {
-        return Vec::new();
-    };
-    entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|sibling| is_sibling(path, sibling))
-        .filter_map(|sibling| {
-            identity::look(&sibling).ok().filter(|sight| sight.regular).map(|sight| (sibling, sight))
-        })
-        .collect()
-}
-
-pub(super) fn is_sibling(path: &Path, other: &Path) -> bool {
-    let (Some(name), Some(other_name)) = (path.file_name(), other.file_name()) else { return false };
-    path.parent() == other.parent()
-        && other_name.len() > name.len()
-        && other_name.as_encoded_bytes().starts_with(name.as_encoded_bytes())
-}
-
-/// The file's own path, or that of the file whose rotated generation it seems to be.
-fn lineage_of(path: &Path, named: &Named) -> Arc<Path> {
-    let base = shorter_names(path).find(|base| named.bases.contains(base));
-    base.as_deref().unwrap_or(path).into()
-}
-
 /// Every path of which this one could be a rotated generation, the shortest first.
-fn shorter_names(path: &Path) -> impl Iterator<Item = PathBuf> {
+pub(super) fn shorter_names(path: &Path) -> impl Iterator<Item = PathBuf> {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     (1..name.len()).filter_map(|end| Some(path.with_file_name(std::str::from_utf8(&name[..end]).ok()?)))
 }

@@ -14,7 +14,12 @@
 
 mod arrive;
 mod content;
+mod copies;
+mod life;
+mod listing;
+mod named;
 mod notices;
+mod pins;
 mod retire;
 
 use std::{
@@ -28,13 +33,18 @@ use std::{
 use tokio::sync::watch;
 use tracing::warn;
 
-use self::notices::Notices;
+use self::{
+    life::{Examined, Life},
+    listing::Listings,
+    named::Named,
+    notices::Notices,
+    pins::Pins,
+};
 use super::{
     Log, Segments,
     catalog::{Catalog, CatalogError, Entry, Stage},
     identity::{self, FileKey, Sight},
     position::{Mark, SegmentId},
-    segment::{Segment, State},
 };
 use crate::config::{FileSource, StartAt};
 
@@ -74,33 +84,10 @@ pub struct Tail {
     first: bool,
     /// Lives from the catalog, not yet matched with files.
     unresolved: BTreeSet<SegmentId>,
-    pins: usize,
+    pins: Pins,
+    listings: Listings,
     dirty: bool,
     notices: Notices,
-}
-
-/// One life of a file, and what the scanner knows of it beside what it shares.
-#[derive(Debug)]
-struct Life {
-    segment: Arc<Segment>,
-    /// Its bytes up to here were checked last.
-    seen: Mark,
-    /// When its content was last seen to change.
-    modified: (i64, u32),
-    quiet_since: Instant,
-    /// Scans in a row that did not find it under any name.
-    missing: u8,
-    released: bool,
-    /// Its bytes were found to be gone in this scan.
-    bereft: bool,
-}
-
-/// What the source's paths name: regular files only, each under one path.
-#[derive(Debug, Default)]
-struct Named {
-    keys: HashMap<FileKey, PathBuf>,
-    /// Paths of which others may be rotated generations: those above, and the lineages known.
-    bases: HashSet<PathBuf>,
 }
 
 /// A file that is not read yet because it may be a copy in the making.
@@ -157,7 +144,8 @@ impl Tail {
             next: catalog.next.max(1),
             first,
             unresolved: BTreeSet::new(),
-            pins,
+            pins: Pins::new(pins),
+            listings: Listings::default(),
             dirty: first,
             notices: Notices::new(name),
         };
@@ -172,6 +160,16 @@ impl Tail {
         self.facts
     }
 
+    /// What the last scan found that a human must look at: files that match and cannot be read.
+    pub fn unread(&self) -> Option<String> {
+        self.notices.unread()
+    }
+
+    /// Why the catalog cannot be written, if so.
+    pub fn catalog_failure(&self) -> Option<&str> {
+        self.notices.catalog_failure()
+    }
+
     /// The directories to watch for prompt news.
     pub fn directories(&self) -> BTreeSet<PathBuf> {
         self.lives
@@ -184,6 +182,7 @@ impl Tail {
     /// One scan. Blocks on the file system.
     pub fn scan(&mut self, found: Found) {
         let now = Instant::now();
+        self.pins.count(self.lives.values());
         let suspicions = self.log.take_suspicions();
         let consistent = found.unreadable.is_empty();
         for (path, error) in &found.unreadable {
@@ -195,22 +194,34 @@ impl Tail {
         self.arrive(unknown, &named, now);
         self.retire(&named, consistent, now);
         self.first = false;
+        self.listings = Listings::default();
         self.notices.end_of_scan();
         self.keep();
         self.tell();
     }
 
     /// A hint that these paths were written to: takes note of the new sizes, no more. False where a scan is needed.
-    pub fn glance(&self, paths: &BTreeSet<PathBuf>) -> bool {
+    ///
+    /// A file that no life is known of is none of ours, or waits for a reason that a scan looks into in its own time.
+    pub fn glance(&mut self, paths: &BTreeSet<PathBuf>) -> bool {
+        let now = Instant::now();
         let mut grew = false;
         for path in paths {
             let Ok(sight) = identity::look(path) else { return false };
-            let Some(life) = self.life_of(&sight.key) else { return false };
-            if life.released || sight.size < life.segment.size() {
-                return false;
+            let id = self.newest.get(&sight.key);
+            let Some(life) = id.and_then(|id| self.lives.get_mut(id)) else { continue };
+            if life.released {
+                return false; // What is added to it is a segment of its own.
             }
-            grew |= sight.size > life.segment.size();
-            life.segment.grow_to(sight.size);
+            match life.examine(&sight, None, now) {
+                Ok(Examined::Unchanged) => {}
+                Ok(Examined::Grown { head_grew }) => {
+                    grew = true;
+                    self.dirty |= head_grew;
+                }
+                // What it lost must not be counted by the size that it has grown to since.
+                Ok(Examined::Lost(_)) | Err(_) => return false,
+            }
         }
         if grew {
             self.publish.send_modify(|_| {});
@@ -221,7 +232,6 @@ impl Tail {
     /// Step 1: which life, if any, does each path name?
     fn meet(&mut self, paths: &[PathBuf], now: Instant) -> (Named, Vec<Unknown>) {
         let mut named = Named::default();
-        let mut sights: Vec<(PathBuf, Sight)> = Vec::new();
         for path in paths {
             let sight = match identity::look(path) {
                 Ok(sight) if sight.regular => sight,
@@ -229,37 +239,34 @@ impl Tail {
                     self.notices.not_a_file(path);
                     continue;
                 }
+                // Removed or renamed since it was listed; a link that leads nowhere is worth a word.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => continue,
                 Err(error) => {
                     self.notices.cannot_look(path, &error);
                     continue;
                 }
             };
-            match named.keys.get(&sight.key) {
-                Some(other) => {
-                    self.notices.twice(path, other);
-                    if self.life_of(&sight.key).is_some_and(|life| life.segment.path() == *path) {
-                        named.keys.insert(sight.key, path.clone());
-                    }
-                }
-                None => {
-                    named.keys.insert(sight.key, path.clone());
-                    sights.push((path.clone(), sight));
+            if let Some(other) = named.add(path, sight) {
+                self.notices.twice(path, other);
+                if self.life_of(&sight.key).is_some_and(|life| life.segment.path() == *path) {
+                    named.rename(&sight.key, path);
                 }
             }
         }
-        self.facts.files_matched = named.keys.len() as u64;
-        let mut unknown = self.resolve(&sights, now);
-        for (path, sight) in sights {
-            if !self.newest.contains_key(&sight.key) {
-                let reborn = self.lives.values().any(|life| life.bereft && life.segment.key() == sight.key);
-                unknown.push(Unknown { path, sight, lineage: None, only_as_copy: false, reborn });
-            }
-        }
-        if !unknown.is_empty() {
-            named.bases = named.keys.values().cloned().collect();
-            named.bases.extend(self.lives.values().map(|life| life.segment.lineage.to_path_buf()));
-        }
-        self.held.retain(|key, _| named.keys.contains_key(key));
+        named.complete();
+        self.facts.files_matched = named.len() as u64;
+        let mut unknown = self.resolve(&named, now);
+        let bereft: HashSet<FileKey> =
+            self.lives.values().filter(|life| life.bereft).map(|life| life.segment.key()).collect();
+        let strangers = named.iter().filter(|(_, sight)| !self.newest.contains_key(&sight.key));
+        unknown.extend(strangers.map(|(path, sight)| Unknown {
+            path: path.clone(),
+            sight: *sight,
+            lineage: None,
+            only_as_copy: false,
+            reborn: bereft.contains(&sight.key),
+        }));
+        self.held.retain(|key, _| named.has(key));
         (named, unknown)
     }
 
@@ -269,34 +276,12 @@ impl Tail {
 
     /// Puts a life of the catalog where the scans will look for its file.
     fn remember(&mut self, entry: Entry, claims: &[Mark]) {
-        let state = match entry.stage {
-            Stage::Active => State::Active,
-            Stage::Draining | Stage::Released => State::Draining,
-            Stage::Sealed => State::Sealed,
-            Stage::Gone => State::Gone,
-        };
-        let id = entry.id;
-        let furthest = claims.iter().copied().chain([entry.seen]).max_by_key(|mark| mark.offset).unwrap_or_default();
-        let size = entry.size.max(furthest.offset);
-        let segment =
-            Segment::new(id, entry.lineage.as_path().into(), entry.start, size, state, entry.path, entry.key);
-        segment.set_head(entry.head);
-        self.lives.insert(
-            id,
-            Life {
-                segment: Arc::new(segment),
-                seen: furthest,
-                modified: entry.modified,
-                quiet_since: Instant::now(),
-                missing: 0,
-                released: entry.stage == Stage::Released,
-                bereft: false,
-            },
-        );
-        if state != State::Gone {
-            self.newest.insert(entry.key, id);
+        let (id, key, stage) = (entry.id, entry.key, entry.stage);
+        self.lives.insert(id, Life::of(entry, claims));
+        if stage != Stage::Gone {
+            self.newest.insert(key, id);
         }
-        if !matches!(entry.stage, Stage::Gone | Stage::Released) {
+        if !matches!(stage, Stage::Gone | Stage::Released) {
             self.unresolved.insert(id);
         }
     }
@@ -323,8 +308,8 @@ impl Tail {
 
     /// Publishes the unreleased segments: those whose numbers are durable.
     fn tell(&mut self) {
-        let open = self.lives.values().filter(|life| life.segment.is_pinned()).count();
-        self.facts.files_open = open as u64;
+        self.pins.count(self.lives.values());
+        self.facts.files_open = self.pins.held() as u64;
         let published = self.publish.borrow().clone();
         if self.dirty {
             // New lives wait until the catalog can be written; those already told may have grown.
@@ -340,7 +325,7 @@ impl Tail {
         } else {
             self.publish.send_replace(Arc::new(segments));
         }
-        self.log.scanned.store(true, std::sync::atomic::Ordering::Release);
+        self.log.count_scan();
     }
 
     /// Writes sizes and marks as last seen: a better start next time, on which nothing depends.
@@ -355,29 +340,5 @@ impl Tail {
 
     fn starts_at_end(&self) -> bool {
         self.first && self.source.start_at == StartAt::End
-    }
-}
-
-impl Life {
-    fn entry(&self) -> Entry {
-        let stage = match self.segment.state() {
-            _ if self.released => Stage::Released,
-            State::Active => Stage::Active,
-            State::Draining => Stage::Draining,
-            State::Sealed => Stage::Sealed,
-            State::Gone => Stage::Gone,
-        };
-        Entry {
-            id: self.segment.id,
-            lineage: self.segment.lineage.to_path_buf(),
-            path: self.segment.path(),
-            key: self.segment.key(),
-            stage,
-            head: self.segment.head(),
-            seen: self.seen,
-            modified: self.modified,
-            start: self.segment.start,
-            size: self.segment.size(),
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    io,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -15,12 +15,22 @@ pub struct Notices {
     said: HashSet<(PathBuf, &'static str)>,
     /// What holds in this scan.
     current: HashSet<(PathBuf, &'static str)>,
-    catalog_fails: bool,
+    /// Files and directories that should be read and cannot be: how many, and what is wrong with the first.
+    unread: Option<(usize, String)>,
+    unread_now: Option<(usize, String)>,
+    catalog_failure: Option<String>,
 }
 
 impl Notices {
     pub fn new(source: &str) -> Self {
-        Self { source: source.to_owned(), said: HashSet::new(), current: HashSet::new(), catalog_fails: false }
+        Self {
+            source: source.to_owned(),
+            said: HashSet::new(),
+            current: HashSet::new(),
+            unread: None,
+            unread_now: None,
+            catalog_failure: None,
+        }
     }
 
     pub fn not_a_file(&mut self, path: &Path) {
@@ -31,6 +41,7 @@ impl Notices {
     }
 
     pub fn cannot_look(&mut self, path: &Path, error: &io::Error) {
+        self.is_unread(path, error);
         if self.news(path, "cannot look") {
             warn!(source = self.source, path = %path.display(), %error,
                 "cannot look at the file; its events wait until it can be read, and are then read from where they stopped");
@@ -38,6 +49,7 @@ impl Notices {
     }
 
     pub fn cannot_open(&mut self, path: &Path, error: &io::Error) {
+        self.is_unread(path, error);
         if self.news(path, "cannot open") {
             warn!(source = self.source, path = %path.display(), %error, uid = rustix::process::geteuid().as_raw(),
                 "cannot read the file; its events wait until it can be read");
@@ -45,6 +57,7 @@ impl Notices {
     }
 
     pub fn unreadable(&mut self, path: &Path, error: &io::Error) {
+        self.is_unread(path, error);
         if self.news(path, "cannot list") {
             error!(source = self.source, path = %path.display(), %error,
                 "cannot list the directory; new files in it are not seen, and none is taken for deleted, until it can be");
@@ -66,6 +79,7 @@ impl Notices {
     }
 
     pub fn utf16(&mut self, path: &Path) {
+        self.is_unread(path, &"it is UTF-16, which is not supported");
         if self.news(path, "utf-16") {
             error!(source = self.source, path = %path.display(),
                 "the file is UTF-16, which is not supported: it is not read; let the application write UTF-8");
@@ -87,23 +101,40 @@ impl Notices {
     }
 
     pub fn catalog_not_written(&mut self, path: &Path, error: &io::Error) {
-        if !self.catalog_fails {
+        if self.catalog_failure.is_none() {
             error!(source = self.source, path = %path.display(), %error,
                 "cannot write the catalog: new files wait, known ones are read on; make room or mend the state directory");
         }
-        self.catalog_fails = true;
+        self.catalog_failure = Some(error.to_string());
     }
 
     pub fn catalog_written(&mut self) {
-        if self.catalog_fails {
+        if self.catalog_failure.take().is_some() {
             info!(source = self.source, "the catalog can be written again");
         }
-        self.catalog_fails = false;
+    }
+
+    pub fn catalog_failure(&self) -> Option<&str> {
+        self.catalog_failure.as_deref()
+    }
+
+    /// What of the last scan stays unread until somebody does something.
+    pub fn unread(&self) -> Option<String> {
+        self.unread.as_ref().map(|(count, first)| match count {
+            1 => first.clone(),
+            count => format!("{first}; and {} more", count - 1),
+        })
+    }
+
+    fn is_unread(&mut self, path: &Path, why: &dyn fmt::Display) {
+        let (count, _) = self.unread_now.get_or_insert_with(|| (0, format!("cannot read {}: {why}", path.display())));
+        *count += 1;
     }
 
     /// What did not hold in this scan may be said again when it returns.
     pub fn end_of_scan(&mut self) {
         self.said = std::mem::take(&mut self.current);
+        self.unread = self.unread_now.take();
     }
 
     fn news(&mut self, path: &Path, what: &'static str) -> bool {

@@ -1,6 +1,7 @@
 //! Lives that come to their end.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -8,7 +9,7 @@ use std::{
 
 use tracing::{info, warn};
 
-use super::{Named, Tail, arrive::is_sibling};
+use super::{Named, Tail};
 use crate::log::{
     identity::{self, FileKey, Sight},
     position::SegmentId,
@@ -22,12 +23,14 @@ impl Tail {
     /// Step 4: lives whose path names another file, or none, drain; the quiet ones are sealed; what every
     /// forwarder is durably past is released.
     pub(super) fn retire(&mut self, named: &Named, consistent: bool, now: Instant) {
-        for id in self.lives.keys().copied().collect::<Vec<_>>() {
+        let busy = self.lives.iter().filter(|(_, life)| !life.stands_as_it_stood(named));
+        for id in busy.map(|(id, _)| *id).collect::<Vec<_>>() {
             if self.lives.get(&id).is_some_and(|life| life.released) {
                 self.keep_or_drop_released(id, named, consistent, now);
                 continue;
             }
             self.follow_its_name(id, named, consistent);
+            self.hold(id);
             self.seal_if_quiet(id, now);
             self.release_if_past(id);
         }
@@ -40,7 +43,7 @@ impl Tail {
         if state == State::Gone || self.newest.get(&key) != Some(&id) {
             return;
         }
-        match named.keys.get(&key) {
+        match named.path(&key) {
             Some(name) if *name == path => {
                 life.missing = 0;
                 if state == State::Draining && *segment.lineage == **name {
@@ -55,17 +58,18 @@ impl Tail {
         if life.missing >= MISSING_SCANS {
             return; // Deleted: held by its descriptor alone.
         }
-        if identity::look(&path).is_ok_and(|sight| sight.key == key) {
+        let stands = stands_there(&identity::look(&path), &key);
+        if stands == Some(true) {
             life.missing = 0;
             if state == State::Active {
                 self.drain(id);
             }
             return;
         }
-        if let Some(name) = find_by_key(&segment.lineage, &key) {
+        if let Some(name) = self.listings.find_by_key(&segment.lineage, &key) {
             return self.renamed(id, name);
         }
-        if consistent {
+        if consistent && stands.is_some() {
             life.missing += 1;
             if life.missing >= MISSING_SCANS {
                 self.lost_its_name(id);
@@ -102,19 +106,27 @@ impl Tail {
         }
     }
 
-    /// From now on it must be held by its descriptor.
+    /// From now on its descriptor is all that keeps it readable.
     fn drain(&mut self, id: SegmentId) {
         let Some(life) = self.lives.get(&id) else { return };
         if life.segment.state() == State::Active {
             life.segment.set_state(State::Draining);
         }
-        if !life.segment.is_pinned()
-            && let Ok(file) = life.segment.open()
-        {
-            life.segment.pin(file);
-            self.pins = self.pins.saturating_sub(1);
-        }
         self.dirty = true;
+    }
+
+    /// Holds the descriptor of a file that has none, as far as there are descriptors.
+    fn hold(&mut self, id: SegmentId) {
+        let Some(life) = self.lives.get(&id) else { return };
+        let segment = &life.segment;
+        if segment.state() != State::Gone
+            && !segment.is_pinned()
+            && !self.unresolved.contains(&id)
+            && self.pins.take(segment.state())
+            && let Ok(file) = segment.open()
+        {
+            segment.pin(file);
+        }
     }
 
     fn seal_if_quiet(&mut self, id: SegmentId, now: Instant) {
@@ -137,10 +149,7 @@ impl Tail {
             return;
         }
         self.dirty = true;
-        if segment.is_pinned() {
-            segment.unpin();
-            self.pins += 1;
-        }
+        segment.unpin();
         if segment.state() == State::Gone {
             self.lives.remove(&id);
         } else {
@@ -154,16 +163,19 @@ impl Tail {
         let Some(life) = self.lives.get_mut(&id) else { return };
         let segment = life.segment.clone();
         let (key, mut path) = (segment.key(), segment.path());
-        let name = named.keys.get(&key).cloned().or_else(|| {
-            let stays = identity::look(&path).is_ok_and(|sight| sight.key == key);
-            if stays { None } else { find_by_key(&segment.lineage, &key) }
+        let mut looked = identity::look(&path);
+        let stands = stands_there(&looked, &key);
+        let name = named.path(&key).cloned().or_else(|| match stands {
+            Some(true) => None,
+            _ => self.listings.find_by_key(&segment.lineage, &key),
         });
         if let Some(name) = name.filter(|name| *name != path) {
             path = name;
+            looked = identity::look(&path);
             segment.moved_to(path.clone());
             self.dirty = true;
         }
-        match identity::look(&path) {
+        match looked {
             Ok(sight) if sight.key == key && sight.size > segment.size() => {
                 let intact =
                     identity::open(&path).is_ok_and(|(file, sight)| life.is_intact(&file, &sight).unwrap_or(false));
@@ -175,7 +187,7 @@ impl Tail {
             }
             Ok(sight) if sight.key == key && sight.size < segment.size() => self.forget(id),
             Ok(sight) if sight.key == key => life.missing = 0,
-            _ if consistent => {
+            _ if consistent && stands.is_some() => {
                 life.missing += 1;
                 if life.missing >= MISSING_SCANS {
                     self.forget(id);
@@ -201,6 +213,7 @@ impl Tail {
         life.quiet_since = now;
         self.lives.insert(next, life);
         self.drain(next);
+        self.hold(next);
     }
 
     /// The file under this key, if it is met again, is a new one.
@@ -215,13 +228,11 @@ impl Tail {
     }
 }
 
-/// Where the file stands now, among the siblings of its lineage.
-pub(super) fn find_by_key(lineage: &Path, key: &FileKey) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(lineage.parent()?).ok()?;
-    entries
-        .filter_map(Result::ok)
-        .filter(|entry| std::os::unix::fs::DirEntryExt::ino(entry) == key.inode)
-        .map(|entry| entry.path())
-        .filter(|path| is_sibling(lineage, path) || lineage == path)
-        .find(|path| identity::look(path).is_ok_and(|sight| sight.key == *key))
+/// Whether this file is what was found at a path; `None` where that cannot be told now.
+fn stands_there(looked: &io::Result<Sight>, key: &FileKey) -> Option<bool> {
+    match looked {
+        Ok(sight) => Some(sight.key == *key),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Some(false),
+        Err(_) => None,
+    }
 }

@@ -33,6 +33,13 @@ impl Sidecar {
         fs::rename(self.path(from), self.path(to)).unwrap();
     }
 
+    /// Makes a symbolic link, or points it elsewhere at once.
+    pub fn symlink(&self, target: &str, link: &str) {
+        let new = format!("{link}.new");
+        std::os::unix::fs::symlink(self.path(target), self.path(&new)).unwrap();
+        self.rename(&new, link);
+    }
+
     /// Cuts the file to `bytes` in place.
     pub fn truncate(&self, file: &str, bytes: u64) {
         let file = OpenOptions::new().write(true).open(self.path(file));

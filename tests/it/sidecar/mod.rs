@@ -31,6 +31,7 @@ pub struct Sidecar {
     dir: tempfile::TempDir,
     config: Config,
     env: Vec<(String, String)>,
+    wrapper: Vec<String>,
     process: Option<Process>,
     /// What earlier runs said.
     past: String,
@@ -56,6 +57,7 @@ impl Sidecar {
                 top: "admin: {listen: \"127.0.0.1:0\"}\nlog: {level: debug}\n".to_owned(),
             },
             env: Vec::new(),
+            wrapper: Vec::new(),
             process: None,
             past: String::new(),
         }
@@ -112,6 +114,13 @@ impl Sidecar {
         self
     }
 
+    /// Starts `auditpost run` through another program, which must become it (exec): `{dir}` is replaced.
+    pub fn through(mut self, wrapper: &[&str]) -> Self {
+        let dir = self.dir.path().display().to_string();
+        self.wrapper = wrapper.iter().map(|word| word.replace("{dir}", &dir)).collect();
+        self
+    }
+
     /// Writes the configuration and starts `auditpost run`; returns once the process runs, not once it is ready.
     pub fn start(mut self) -> Self {
         self.start_again();
@@ -124,7 +133,7 @@ impl Sidecar {
         self.write_config();
         let config = self.config_path();
         let args = ["run".as_ref(), "-c".as_ref(), config.as_os_str()];
-        self.process = Some(Process::start(self.dir.path(), &self.env, &args));
+        self.process = Some(Process::start(self.dir.path(), &self.env, &self.wrapper, &args));
     }
 
     /// Runs any command of the binary in the directory, to its end; the configuration is at

@@ -34,8 +34,9 @@ struct Output {
 }
 
 impl Process {
-    pub(super) fn start(dir: &Path, env: &[(String, String)], args: &[&OsStr]) -> Self {
-        let mut child = command(dir, env).args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    pub(super) fn start(dir: &Path, env: &[(String, String)], wrapper: &[String], args: &[&OsStr]) -> Self {
+        let mut child =
+            command(dir, env, wrapper).args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let output = Arc::new(Output::default());
         let stderr = child.stderr.take().unwrap();
         let reader = {
@@ -113,7 +114,7 @@ impl Output {
 impl Sidecar {
     /// Asks it to stop (SIGTERM) and waits: the exit status.
     pub fn stop(&mut self) -> i32 {
-        self.running().signal(Signal::TERM);
+        self.terminate();
         self.wait()
     }
 
@@ -278,7 +279,7 @@ impl Sidecar {
 
 /// Runs the binary to its end; kills it after the time limit.
 pub(super) fn run_to_end(dir: &Path, env: &[(String, String)], args: &[&str]) -> (i32, String, String) {
-    let mut child = command(dir, env).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command(dir, env, &[]).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let stdout = child.stdout.take().unwrap();
     let stdout = thread::spawn(move || std::io::read_to_string(stdout).unwrap());
     let stderr = child.stderr.take().unwrap();
@@ -293,8 +294,13 @@ pub(super) fn run_to_end(dir: &Path, env: &[(String, String)], args: &[&str]) ->
 }
 
 /// With nothing of the tests' own environment but what finds libraries and programs.
-fn command(dir: &Path, env: &[(String, String)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_auditpost"));
+fn command(dir: &Path, env: &[(String, String)], wrapper: &[String]) -> Command {
+    let binary = env!("CARGO_BIN_EXE_auditpost");
+    let mut command = Command::new(wrapper.first().map_or(binary, String::as_str));
+    command.args(wrapper.iter().skip(1));
+    if !wrapper.is_empty() {
+        command.arg(binary);
+    }
     command.env_clear().current_dir(dir).stdin(Stdio::null());
     for name in ["PATH", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"] {
         if let Some(value) = std::env::var_os(name) {

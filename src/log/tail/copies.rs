@@ -1,0 +1,143 @@
+//! Copies: a file whose content another one had.
+//!
+//! copytruncate copies a file and then cuts it to nothing. A life that lost its bytes, or whose file was not found
+//! after a restart, goes on in the file that has them: the same first bytes, and the same bytes before the furthest
+//! mark. A copy that is met before the truncation is held back.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tracing::info;
+
+use super::{Life, Tail, Unknown, arrive::shorter_names};
+use crate::log::{
+    identity::{self, FileKey, Sight},
+    position::{Mark, SegmentId},
+    segment::State,
+};
+
+/// The lives that look for their content, by their path and by their first bytes.
+#[derive(Debug, Default)]
+pub(super) struct Seekers {
+    by_path: HashMap<PathBuf, SegmentId>,
+    by_head: HashMap<Mark, Vec<SegmentId>>,
+    /// Where their heads end.
+    offsets: BTreeSet<u64>,
+}
+
+impl Tail {
+    /// Files beside a bereft life that may be its copy.
+    pub(super) fn possible_copies(&mut self, unknown: &mut Vec<Unknown>) {
+        let seeking = self.lives.values().filter(|life| self.seeks_a_copy(life));
+        let lineages: HashSet<Arc<Path>> = seeking.map(|life| life.segment.lineage.clone()).collect();
+        if lineages.is_empty() {
+            return;
+        }
+        let mut listed: HashSet<FileKey> = unknown.iter().map(|unknown| unknown.sight.key).collect();
+        for lineage in lineages {
+            for (path, sight) in self.listings.siblings(&lineage) {
+                if !self.newest.contains_key(&sight.key) && listed.insert(sight.key) {
+                    let lineage = Some(lineage.clone());
+                    unknown.push(Unknown { path, sight, lineage, only_as_copy: true, reborn: false });
+                }
+            }
+        }
+    }
+
+    pub(super) fn seekers(&self) -> Seekers {
+        let mut seekers = Seekers::default();
+        for life in self.lives.values().filter(|life| self.seeks_a_copy(life)) {
+            let head = life.segment.head();
+            seekers.offsets.insert(head.offset);
+            seekers.by_path.insert(life.segment.path(), life.segment.id);
+            seekers.by_head.entry(head).or_default().push(life.segment.id);
+        }
+        seekers
+    }
+
+    /// Its bytes are gone from its file, or its file was not found after a restart.
+    fn seeks_a_copy(&self, life: &Life) -> bool {
+        (life.bereft || self.unresolved.contains(&life.segment.id))
+            && life.seen.offset > 0
+            && life.segment.head().offset > 0
+    }
+
+    /// The life whose content this file has.
+    pub(super) fn continuation(
+        &self,
+        seekers: &Seekers,
+        path: &Path,
+        file: &File,
+        sight: &Sight,
+    ) -> Option<SegmentId> {
+        let is_it = |id: &SegmentId| {
+            let seeking = self.lives.get(id).filter(|life| self.seeks_a_copy(life));
+            seeking.is_some_and(|life| life.is_intact(file, sight).unwrap_or(false))
+        };
+        // A whole directory that was moved to another file system: the same name is the first guess.
+        if let Some(id) = seekers.by_path.get(path).copied().filter(is_it) {
+            return Some(id);
+        }
+        let offsets = seekers.offsets.range(..=sight.size);
+        let heads = offsets.filter_map(|offset| identity::mark_at(file, *offset).ok());
+        let mut candidates: Vec<SegmentId> =
+            heads.filter_map(|head| seekers.by_head.get(&head)).flatten().copied().collect();
+        candidates.sort_unstable();
+        candidates.into_iter().find(is_it)
+    }
+
+    pub(super) fn go_on_in(&mut self, id: SegmentId, path: &Path, sight: &Sight, file: File) {
+        let Some(life) = self.lives.get_mut(&id) else { return };
+        info!(source = %self.log.name, path = %path.display(), segment = %id, was = %life.segment.path().display(),
+            "the file has the content of another: reading continues in it where it stopped");
+        let old = life.segment.key();
+        if self.newest.get(&old) == Some(&id) {
+            self.newest.remove(&old);
+        }
+        let state = if *life.segment.lineage == *path { State::Active } else { State::Draining };
+        let pin = self.pins.take(state).then(|| Arc::new(file));
+        life.segment.continue_in(path.to_owned(), sight.key, pin);
+        life.segment.grow_to(sight.size);
+        life.segment.set_state(state);
+        life.bereft = false;
+        life.missing = 0;
+        self.unresolved.remove(&id);
+        self.newest.insert(sight.key, id);
+        self.held.remove(&sight.key);
+        self.dirty = true;
+    }
+
+    /// Where a copy may be made from: the files that are read, and those that are about to be.
+    pub(super) fn originals(&self, unknown: &[Unknown]) -> HashSet<PathBuf> {
+        let active = |life: &&Life| !life.released && life.segment.state() == State::Active;
+        let paths = self.lives.values().filter(active).map(|life| life.segment.path());
+        let arriving = unknown.iter().filter(|stranger| stranger.lineage.is_none());
+        paths.chain(arriving.map(|stranger| stranger.path.clone())).collect()
+    }
+}
+
+/// The file that this one repeats so far, where its name is that of a rotated generation: copytruncate may be
+/// between its copy and its truncation.
+pub(super) fn copy_in_the_making(
+    path: &Path,
+    file: &File,
+    sight: &Sight,
+    originals: &HashSet<PathBuf>,
+) -> io::Result<Option<PathBuf>> {
+    for original in shorter_names(path).filter(|path| originals.contains(path)) {
+        let Ok((active, _)) = identity::open(&original) else { continue };
+        let repeats = match identity::mark_at(&active, sight.size) {
+            Ok(there) => there == identity::mark_at(file, sight.size)?,
+            Err(_) => false, // Shorter than this one.
+        };
+        if repeats {
+            return Ok(Some(original));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,136 @@
+//! One life of a file, as the scanner knows it.
+
+use std::{fs::File, io, sync::Arc, time::Instant};
+
+use super::named::Named;
+use crate::log::{
+    catalog::{Entry, Stage},
+    identity::{self, Sight},
+    position::{Anchor, Mark},
+    segment::{Segment, State},
+};
+
+/// One life of a file, and what the scanner knows of it beside what it shares.
+#[derive(Debug)]
+pub(super) struct Life {
+    pub(super) segment: Arc<Segment>,
+    /// Its bytes up to here were checked last.
+    pub(super) seen: Mark,
+    /// When its content was last seen to change.
+    pub(super) modified: (i64, u32),
+    pub(super) quiet_since: Instant,
+    /// Scans in a row that did not find it under any name.
+    pub(super) missing: u8,
+    pub(super) released: bool,
+    /// Its bytes were found to be gone in this scan.
+    pub(super) bereft: bool,
+}
+
+pub(super) enum Examined {
+    Unchanged,
+    Grown { head_grew: bool },
+    Lost(&'static str),
+}
+
+impl Life {
+    /// A life that begins now.
+    pub(super) fn new(segment: Segment, seen: Mark, modified: (i64, u32), now: Instant) -> Self {
+        Self {
+            segment: Arc::new(segment),
+            seen,
+            modified,
+            quiet_since: now,
+            missing: 0,
+            released: false,
+            bereft: false,
+        }
+    }
+
+    /// A life of the catalog. `claims`: the marks at which forwarders stand in it.
+    pub(super) fn of(entry: Entry, claims: &[Mark]) -> Self {
+        let state = match entry.stage {
+            Stage::Active => State::Active,
+            Stage::Draining | Stage::Released => State::Draining,
+            Stage::Sealed => State::Sealed,
+            Stage::Gone => State::Gone,
+        };
+        let marks = claims.iter().copied().chain([entry.seen]);
+        let furthest = marks.max_by_key(|mark| mark.offset).unwrap_or_default();
+        let size = entry.size.max(furthest.offset);
+        let lineage = entry.lineage.as_path().into();
+        let segment = Segment::new(entry.id, lineage, entry.start, size, state, entry.path, entry.key);
+        segment.set_head(entry.head);
+        let released = entry.stage == Stage::Released;
+        Self { released, ..Self::new(segment, furthest, entry.modified, Instant::now()) }
+    }
+
+    /// It is read and held, and stands at its path: most files, most of the time.
+    pub(super) fn stands_as_it_stood(&self, named: &Named) -> bool {
+        let segment = &self.segment;
+        segment.state() == State::Active
+            && self.missing == 0
+            && segment.is_pinned()
+            && named.path(&segment.key()).is_some_and(|path| segment.stands_at(path))
+    }
+
+    /// Compares the file with what was seen of it.
+    pub(super) fn examine(&mut self, sight: &Sight, suspicion: Option<&Mark>, now: Instant) -> io::Result<Examined> {
+        if sight.size < self.seen.offset.max(self.segment.size()) {
+            return Ok(Examined::Lost("truncated"));
+        }
+        if sight.size == self.seen.offset && sight.modified == self.modified && suspicion.is_none() {
+            return Ok(Examined::Unchanged);
+        }
+        let file = self.segment.open()?;
+        let as_seen = identity::still_has(&file, &self.seen)?;
+        let as_read = suspicion.map_or(Ok(true), |mark| identity::still_has(&file, mark))?;
+        if !as_read && let Some(mark) = suspicion {
+            self.seen = *mark; // A copy is known by the bytes that were read, not by those that replaced them.
+        }
+        if !as_seen || !as_read {
+            return Ok(Examined::Lost("truncated and written anew"));
+        }
+        let grew = sight.size > self.seen.offset;
+        let head_grew = grew && self.segment.head().offset < Anchor::BYTES as u64;
+        if head_grew {
+            self.segment.set_head(identity::head(&file, sight.size)?);
+        }
+        if grew {
+            self.seen = identity::mark_at(&file, sight.size)?;
+            self.quiet_since = now;
+        }
+        self.modified = sight.modified;
+        self.segment.grow_to(sight.size);
+        Ok(Examined::Grown { head_grew })
+    }
+
+    /// Whether a file has this life's first bytes and those before the furthest mark.
+    pub(super) fn is_intact(&self, file: &File, sight: &Sight) -> io::Result<bool> {
+        Ok(sight.size >= self.seen.offset
+            && identity::still_has(file, &self.segment.head())?
+            && identity::still_has(file, &self.seen)?)
+    }
+
+    /// As the catalog keeps it.
+    pub(super) fn entry(&self) -> Entry {
+        let stage = match self.segment.state() {
+            _ if self.released => Stage::Released,
+            State::Active => Stage::Active,
+            State::Draining => Stage::Draining,
+            State::Sealed => Stage::Sealed,
+            State::Gone => Stage::Gone,
+        };
+        Entry {
+            id: self.segment.id,
+            lineage: self.segment.lineage.to_path_buf(),
+            path: self.segment.path(),
+            key: self.segment.key(),
+            stage,
+            head: self.segment.head(),
+            seen: self.seen,
+            modified: self.modified,
+            start: self.segment.start,
+            size: self.segment.size(),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The files that a source's paths name in one scan, to be found by what they are.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+};
+
+use crate::log::identity::{FileKey, Sight};
+
+/// Regular files, each under one path.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    files: HashMap<FileKey, (PathBuf, Sight)>,
+    /// Inodes with what they are of, in order.
+    inodes: Vec<(u64, FileKey)>,
+}
+
+impl Named {
+    /// Adds a file; gives the path under which it is there already, if it is.
+    pub(super) fn add(&mut self, path: &Path, sight: Sight) -> Option<&PathBuf> {
+        if self.files.contains_key(&sight.key) {
+            return self.path(&sight.key);
+        }
+        self.files.insert(sight.key, (path.to_owned(), sight));
+        None
+    }
+
+    /// Prefers another path of the same file.
+    pub(super) fn rename(&mut self, key: &FileKey, path: &Path) {
+        if let Some((known_as, _)) = self.files.get_mut(key) {
+            path.clone_into(known_as);
+        }
+    }
+
+    /// All are there: from now on they can be found by their inodes.
+    pub(super) fn complete(&mut self) {
+        self.inodes = self.files.keys().map(|key| (key.inode, *key)).collect();
+        self.inodes.sort_unstable();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    pub(super) fn has(&self, key: &FileKey) -> bool {
+        self.files.contains_key(key)
+    }
+
+    pub(super) fn path(&self, key: &FileKey) -> Option<&PathBuf> {
+        self.files.get(key).map(|(path, _)| path)
+    }
+
+    /// As it was when it was met in this scan.
+    pub(super) fn sight(&self, key: &FileKey) -> Option<Sight> {
+        self.files.get(key).map(|(_, sight)| *sight)
+    }
+
+    pub(super) fn paths(&self) -> HashSet<&Path> {
+        self.files.values().map(|(path, _)| path.as_path()).collect()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(PathBuf, Sight)> {
+        self.files.values()
+    }
+
+    /// The same file as far as inode and birth tell.
+    pub(super) fn same_but_device(&self, key: &FileKey) -> Option<&(PathBuf, Sight)> {
+        let from = self.inodes.partition_point(|(inode, _)| *inode < key.inode);
+        let mut same = self.inodes[from..].iter().take_while(|(inode, _)| *inode == key.inode);
+        same.find(|(_, other)| other.same_but_device(key)).and_then(|(_, other)| self.files.get(other))
+    }
+}

@@ -1,0 +1,38 @@
+//! How many descriptors the scanner holds.
+//!
+//! A held descriptor keeps a file readable once it is renamed or deleted. Where they are short, a file that still
+//! stands at its path goes without: it is opened when it is read. One that was rotated away comes first, so as many
+//! again are set aside for those.
+
+use super::Life;
+use crate::log::segment::State;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pins {
+    /// For files that still stand at their path.
+    most: usize,
+    held: usize,
+}
+
+impl Pins {
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, held: 0 }
+    }
+
+    /// Counts what is held: nothing else has to keep the books.
+    pub(super) fn count<'a>(&mut self, lives: impl Iterator<Item = &'a Life>) {
+        self.held = lives.filter(|life| life.segment.is_pinned()).count();
+    }
+
+    pub(super) fn held(self) -> usize {
+        self.held
+    }
+
+    /// Takes one for a file in this state; false where there is none left.
+    pub(super) fn take(&mut self, state: State) -> bool {
+        let most = if state == State::Active { self.most } else { self.most.saturating_mul(2) };
+        let free = self.held < most;
+        self.held += usize::from(free);
+        free
+    }
+}
