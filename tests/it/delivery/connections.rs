@@ -1,8 +1,13 @@
 //! Connections between requests: kept, closed, closed at the very moment of the next request.
 
-use std::time::Duration;
+use std::{
+    net::{SocketAddr, TcpListener, TcpStream},
+    time::Duration,
+};
 
-use super::{LOG, accepted, fan, forwarding, numbers};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+
+use super::{LOG, accepted, fan, following, forwarding, numbers, quick};
 use crate::receiver::{Receiver, Reply};
 
 #[test]
@@ -66,4 +71,69 @@ fn a_receiver_that_restarts_between_two_requests_costs_no_failure() {
     }
     assert_eq!(accepted(&receiver), numbers(0..50));
     assert!(!sidecar.stderr().contains("delivery failed"), "{}", sidecar.stderr());
+}
+
+/// A listener whose queue is full: what knocks now is neither let in nor sent away.
+fn crowded() -> (TcpListener, Vec<TcpStream>) {
+    let socket =
+        rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+    rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    rustix::net::listen(&socket, 0).unwrap();
+    let listener = TcpListener::from(socket);
+    let addr = listener.local_addr().unwrap();
+    let mut inside = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&addr, Duration::from_millis(200)) {
+        inside.push(stream);
+        assert!(inside.len() < 1000, "its queue never fills up");
+    }
+    (listener, inside)
+}
+
+/// G3, G4, G59: each is told apart, tried again, and no neighbour waits for it.
+#[test]
+fn a_receiver_that_cannot_be_reached_is_tried_again_and_the_reason_is_told() {
+    let living = Receiver::start();
+    let (black_hole, _inside) = crowded();
+    let cases = [
+        (
+            "black-hole",
+            format!("http://{}/", black_hole.local_addr().unwrap()),
+            "timeout",
+            "no connection within 300ms",
+        ),
+        ("unreachable", "http://127.255.255.255:9/".to_owned(), "connect", "no connection: "),
+        // Too long for a label, so that no name server is asked.
+        ("no-name", format!("http://{}.localhost/", "a".repeat(64)), "dns", "the name cannot be resolved"),
+    ];
+    let mut sidecar = following().forwarder("living", &living.url(), &quick(""));
+    for (name, url, ..) in &cases {
+        sidecar = sidecar.forwarder(name, url, &quick("timeout: 300ms"));
+    }
+    sidecar.write_lines(LOG, 0..50);
+    let sidecar = sidecar.start();
+    let books = sidecar.watch();
+    for (name, _, code, text) in &cases {
+        let metrics = sidecar.wait_for_metrics("three tries", |metrics| metrics.requests(name, code) >= 3);
+        assert_eq!(metrics.all_requests(name), metrics.requests(name, code), "{name} fails in one way alone");
+        assert_ne!(metrics.state(name), Some("held"), "{name}");
+        let error = sidecar.shown(name)["lastError"]["text"].as_str().unwrap().to_owned();
+        assert!(error.contains(text), "{name}: {error}");
+    }
+    sidecar.wait_settled("living", 50);
+    assert_eq!(accepted(&living), numbers(0..50));
+    drop(books);
+}
+
+/// G57.
+#[test]
+fn a_proxy_that_the_environment_names_is_not_asked() {
+    let (receiver, proxy) = (Receiver::start(), Receiver::start());
+    let mut sidecar = forwarding(&receiver, "");
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        sidecar = sidecar.env(name, &proxy.url());
+    }
+    sidecar.write_lines(LOG, 0..10);
+    let sidecar = sidecar.start();
+    sidecar.wait_settled("siem", 10);
+    assert_eq!((accepted(&receiver), proxy.connections()), (numbers(0..10), 0));
 }

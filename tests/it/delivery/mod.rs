@@ -19,6 +19,7 @@ mod secrets;
 mod systemic;
 mod tls;
 mod too_large;
+mod torture;
 mod verdicts;
 
 use std::ops::Range;

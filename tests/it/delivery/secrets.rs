@@ -80,7 +80,7 @@ fn tokens_header_values_and_queries_are_shown_nowhere() {
         .forwarder("file", &with_query(file.url()), &quick(&format!("tokenFile: \"{{dir}}/token\"\n{headers}")))
         .forwarder("plain", &plain.url(), &quick(&format!("framing: single\nbatch: {{maxAge: 10ms}}\nretry: {{initial: 5ms, max: 20ms, probe: 30ms}}\nheaders: {{Authorization: {HEADER}}}")))
         .forwarder("dead", &with_query(dead.url()), &quick(&headers))
-        .forwarder("no-name", &format!("https://nonesuch.invalid/?key={QUERY}"), &quick(&headers))
+        .forwarder("no-name", &format!("https://{}.localhost/?key={QUERY}", "a".repeat(64)), &quick(&headers))
         .forwarder("no-tls", &format!("https://{}/?key={QUERY}", plain.addr()), &quick(&format!("token: {TOKEN}\n{headers}")))
         .env("SECRET", TOKEN);
     fs::write(sidecar.path("token"), format!("{FILE_TOKEN}\n")).unwrap();

@@ -33,7 +33,7 @@ fn over_tls(receiver: &Receiver, host: &str, extra: &str) -> Sidecar {
     following().forwarder("siem", &receiver.url_at(host), &quick(extra))
 }
 
-/// H2, the good half, and H8: a session that ends without being closed.
+/// H2, the good half.
 #[test]
 fn our_own_ca_is_trusted_by_name_and_by_address() {
     let authority = Authority::new();
@@ -59,6 +59,11 @@ fn a_certificate_that_is_not_acceptable_holds_and_says_why() {
     let (authority, other) = (Authority::new(), Authority::new());
     let cases = [
         ("expired", authority.issue_expired(&["localhost"]), "expired at 2020-01-01T00:00:00Z; our clock says 20"),
+        (
+            "too-early",
+            authority.issue_not_yet_valid(&["localhost"]),
+            "valid only from 2096-01-01T00:00:00Z; our clock",
+        ),
         ("other-name", authority.issue(&["elsewhere.example"]), "is not for localhost but for"),
         ("other-ca", other.issue(&["localhost"]), "certificate"),
     ];
@@ -90,7 +95,7 @@ fn a_certificate_that_is_not_acceptable_holds_and_says_why() {
     let alarm = sidecar.alarm("unknown", "held").unwrap();
     assert!(alarm.contains("CA that we do not trust") && alarm.contains("caFile"), "{alarm}");
     assert!(unknown.deliveries().is_empty());
-    assert_eq!(sidecar.stderr().matches("deliveries are held (certificate)").count(), 4, "{}", sidecar.stderr());
+    assert_eq!(sidecar.stderr().matches("deliveries are held (certificate)").count(), 5, "{}", sidecar.stderr());
     drop(books);
 }
 
@@ -142,6 +147,8 @@ fn a_client_certificate_is_shown_and_one_that_is_not_accepted_holds_until_it_is_
     assert!(alarm.contains("it wants a client certificate: set tls.certFile and tls.keyFile"), "{alarm}");
     let alarm = sidecar.alarm("with", "held").unwrap();
     assert!(alarm.contains("does not accept our client certificate"), "{alarm}");
+
+    assert!(sidecar.stderr().contains("client key file can be read by every user"), "{}", sidecar.stderr());
 
     show(&sidecar, &clients.issue(&["us"]));
     sidecar.wait_settled("with", 10);
