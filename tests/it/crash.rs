@@ -168,7 +168,7 @@ fn a_kill_while_a_batch_is_narrowed_loses_nothing_but_what_is_refused() {
     let refuses = move |delivery: &Delivery| delivery.lines().iter().any(|line| *line == event(37));
     // The third request and all behind it get no answer: the kill comes in the middle of the narrowing.
     let count = AtomicU64::new(0);
-    let refused = refuses.clone();
+    let refused = refuses;
     receiver.rule(move |delivery| match count.fetch_add(1, Ordering::Relaxed) {
         0 | 1 if refused(delivery) => Reply::status(400),
         0 | 1 => Reply::status(200),

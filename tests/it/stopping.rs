@@ -97,6 +97,7 @@ fn a_second_instance_says_who_holds_the_state_directory_and_a_dead_one_holds_not
     assert!(stderr.contains(&sidecar.pid().to_string()), "{stderr}");
     sidecar.append(LOG, lines(0..10));
     receiver.wait_for_lines(10);
+    sidecar.wait_for_metrics("the settlement", |metrics| metrics.events("siem", "delivered") == 10);
     sidecar.kill();
     sidecar.start_again();
     sidecar.append(LOG, lines(10..20));

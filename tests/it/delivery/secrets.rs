@@ -96,7 +96,7 @@ fn tokens_header_values_and_queries_are_shown_nowhere() {
         sidecar.wait_for_metrics("failures", |metrics| metrics.all_requests(name) >= 3);
     }
     sidecar.hup();
-    sidecar.wait_for_log("taking over the new configuration");
+    sidecar.wait_for_log("reloaded: the configuration is the one that runs");
     let config = sidecar.config_path().display().to_string();
     let commands: [&[&str]; 4] = [
         &["check"],
