@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Large enough that a receiver can stop reading in the middle of it.
-const PLAIN: &str = "compression: none\nbatch: {maxEvents: 1000, maxAge: 50ms}";
+const PLAIN: &str = "compression: none\nbatch: {maxEvents: 1000, maxAge: 500ms}";
 
 /// G9.
 #[test]

@@ -74,7 +74,7 @@ fn a_success_is_a_success_whatever_stands_around_its_status() {
     }
     assert!(second.elapsed() < Duration::from_secs(8), "no answer's body was waited for: {:?}", second.elapsed());
     assert!(!sidecar.stderr().contains("delivery failed"), "{}", sidecar.stderr());
-    assert!(sidecar.peak_rss_kib() < 100 * 1024, "{} KiB", sidecar.peak_rss_kib());
+    assert!(sidecar.peak_rss_kib() < 48 * 1024, "{} KiB", sidecar.peak_rss_kib());
     drop(books);
 }
 

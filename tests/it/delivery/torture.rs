@@ -64,7 +64,6 @@ fn dead(sidecar: &Sidecar) -> BTreeSet<String> {
 
 /// Kills it at moments of chance while it delivers, then lets it finish.
 fn run(seed: u64, in_flight: usize) {
-    println!("seed {seed}, inFlight {in_flight}");
     let receiver = Receiver::start();
     misbehave(&receiver, seed);
     let mut sidecar = forwarding(
