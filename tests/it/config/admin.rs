@@ -16,6 +16,7 @@ fn the_pages_say_how_it_is() {
     let (siem, archive) = (Receiver::start(), Receiver::start());
     archive.always(Reply::status(403).body("not you"));
     let config = yaml(&[to("siem", &siem, ", disabledEvents: [login]"), to("archive", &archive, "")]);
+    let config = config.replace("drainTimeout: 10s", "drainTimeout: 200ms");
     let mut sidecar = Sidecar::new().config(&config).start();
     sidecar.write_lines(LOG, 0..30);
     sidecar.append(LOG, "no json\n");

@@ -66,7 +66,9 @@ impl Peers {
 #[test]
 fn no_secret_is_in_anything_that_is_written_printed_or_served() {
     let peers = Peers::start();
-    let config = yaml(&peers.forwarders()).replace("level: debug", "level: trace");
+    let config = yaml(&peers.forwarders())
+        .replace("level: debug", "level: trace")
+        .replace("drainTimeout: 10s", "drainTimeout: 200ms");
     let mut sidecar = Sidecar::new()
         .config(&config)
         .env("SECRET_TOKEN", "CANARY-env-token")
