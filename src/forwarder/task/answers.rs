@@ -176,18 +176,10 @@ impl Task {
         (batch.n, batch.id, batch.parcel, batch.attempts) = (n, id, parcel, 0);
     }
 
-    /// Shows and logs a change of state.
+    /// Shows and logs a change of state. The state itself shows last: who sees it finds the alarm and the line.
     pub(super) fn tell(&mut self, notice: Option<Notice>) {
         let now = Timestamp::now();
-        let state = match self.health.state() {
-            HealthState::Ready => State::Ready,
-            HealthState::BackingOff => State::BackingOff,
-            HealthState::Open => State::Open,
-            HealthState::Held => State::Held,
-            HealthState::Narrowing => State::Narrowing,
-        };
         let cause = self.health.cause();
-        self.stats.set_state(state, (!cause.is_empty()).then(|| cause.to_owned()), now);
         let object = format!("forwarder {}", self.config.name);
         if self.health.hold_reason().is_some() {
             self.alarms.raise(&object, Kind::Held, cause, now);
@@ -202,5 +194,13 @@ impl Task {
                 _ => tracing::info!(forwarder, "{notice}"),
             }
         }
+        let state = match self.health.state() {
+            HealthState::Ready => State::Ready,
+            HealthState::BackingOff => State::BackingOff,
+            HealthState::Open => State::Open,
+            HealthState::Held => State::Held,
+            HealthState::Narrowing => State::Narrowing,
+        };
+        self.stats.set_state(state, (!cause.is_empty()).then(|| cause.to_owned()), now);
     }
 }

@@ -138,6 +138,11 @@ impl Metrics {
         self.sum("auditpost_requests_total", &[("forwarder", forwarder), ("code", code)]) as u64
     }
 
+    /// How long the requests took that ended so, together.
+    fn seconds(&self, forwarder: &str, code: &str) -> f64 {
+        self.sum("auditpost_request_duration_seconds_sum", &[("forwarder", forwarder), ("code", code)])
+    }
+
     fn all_requests(&self, forwarder: &str) -> u64 {
         self.sum("auditpost_requests_total", &[("forwarder", forwarder)]) as u64
     }

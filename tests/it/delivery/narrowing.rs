@@ -49,7 +49,7 @@ fn only_the_events_that_are_refused_are_dead_letters_and_they_are_found_in_few_r
         assert_dead(&sidecar, name, 400, bad);
         assert_eq!(metrics.events(name, "dead_lettered"), bad.len() as u64);
         assert_eq!(metrics.events(name, "delivered"), 1000 - bad.len() as u64);
-        assert_eq!(metrics.state(name), Some("ready"));
+        sidecar.wait_for_state(name, "ready");
         let deliveries = receiver.deliveries();
         assert!(deliveries.len() <= 1 + 20 * bad.len(), "{name}: {} requests", deliveries.len());
         let ids: BTreeSet<&str> = deliveries.iter().map(|delivery| delivery.id()).collect();
@@ -130,14 +130,14 @@ fn trouble_in_the_middle_of_narrowing_is_tried_again_and_costs_no_event() {
     sidecar.write_lines(LOG, 0..100);
     let sidecar = sidecar.start();
     let books = sidecar.watch();
-    let metrics = sidecar.wait_settled("siem", 100);
+    sidecar.wait_settled("siem", 100);
     assert_eq!(accepted(&receiver), good(0..100, &[60]));
     assert_dead(&sidecar, "siem", 400, &[60]);
     let deliveries = receiver.deliveries();
     let left = &deliveries[1..8];
     assert!(left.iter().all(|delivery| delivery.id() == left[0].id() && delivery.wire == left[0].wire));
     assert_eq!(left.iter().map(|delivery| delivery.attempt()).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
-    assert_eq!(metrics.state("siem"), Some("ready"));
+    sidecar.wait_for_state("siem", "ready");
     drop(books);
 }
 

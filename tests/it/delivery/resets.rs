@@ -89,7 +89,7 @@ fn a_receiver_that_stops_reading_or_answers_too_early_does_not_have_the_batch() 
     assert!(arrived.iter().zip(0..).all(|(line, n)| *line == event(n)));
     let deliveries = receiver.deliveries();
     assert!(deliveries[..4].iter().all(|delivery| delivery.id() == deliveries[0].id()), "one batch, four times");
-    assert!(sidecar.stderr().contains("stopped taking the request after at most"), "{}", sidecar.stderr());
+    sidecar.wait_for_log("stopped taking the request after at most");
     let error = sidecar.shown("siem")["lastError"]["text"].as_str().unwrap().to_owned();
     assert!(error.contains("before the whole request was sent"), "{error}");
     drop(books);

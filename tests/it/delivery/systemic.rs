@@ -30,9 +30,9 @@ fn a_receiver_that_refuses_everything_is_held_before_twenty_dead_letters() {
         assert_eq!(sidecar.dead_letters(name).len(), 19, "{name}");
         assert!(receiver.accepted_lines().is_empty());
     }
-    let said = sidecar.stderr();
-    assert_eq!(said.matches("deliveries are held (systemic)").count(), receivers.len(), "{said}");
-    assert!(said.contains("check format, framing, contentType and compression"), "{said}");
+    let systemic = "deliveries are held (systemic)";
+    sidecar.wait_until_said("a line each", |said| said.matches(systemic).count() == receivers.len());
+    sidecar.wait_for_log("check format, framing, contentType and compression");
 
     for (name, _, receiver) in &receivers {
         receiver.always(Reply::status(200));
@@ -76,5 +76,5 @@ fn a_receiver_that_refuses_more_than_it_takes_is_held_too() {
     let dead = sidecar.dead_letters("siem").len();
     // Two in three are refused: of the first 200 that is before the window is full.
     assert!((100..=134).contains(&dead), "{dead}");
-    assert!(sidecar.stderr().contains("deliveries are held (systemic)"), "{}", sidecar.stderr());
+    sidecar.wait_for_log("deliveries are held (systemic)");
 }

@@ -89,13 +89,15 @@ fn a_certificate_that_is_not_acceptable_holds_and_says_why() {
         receiver.present(&authority.issue(&["localhost"]));
         sidecar.wait_settled(name, 10);
         assert_eq!(accepted(receiver), numbers(0..10), "{name}");
+        sidecar.wait_for_state(name, "ready");
         assert_eq!(sidecar.alarm(name, "held"), None);
     }
     sidecar.wait_for_state("unknown", "held");
     let alarm = sidecar.alarm("unknown", "held").unwrap();
     assert!(alarm.contains("CA that we do not trust") && alarm.contains("caFile"), "{alarm}");
     assert!(unknown.deliveries().is_empty());
-    assert_eq!(sidecar.stderr().matches("deliveries are held (certificate)").count(), 5, "{}", sidecar.stderr());
+    let held = "deliveries are held (certificate)";
+    sidecar.wait_until_said("a line each", |said| said.matches(held).count() == 5);
     drop(books);
 }
 
@@ -148,7 +150,7 @@ fn a_client_certificate_is_shown_and_one_that_is_not_accepted_holds_until_it_is_
     let alarm = sidecar.alarm("with", "held").unwrap();
     assert!(alarm.contains("does not accept our client certificate"), "{alarm}");
 
-    assert!(sidecar.stderr().contains("client key file can be read by every user"), "{}", sidecar.stderr());
+    sidecar.wait_for_log("client key file can be read by every user");
 
     show(&sidecar, &clients.issue(&["us"]));
     sidecar.wait_settled("with", 10);
@@ -243,5 +245,5 @@ fn whoever_answers_is_trusted_only_where_that_was_asked_for_and_it_is_said() {
     sidecar.write_lines(LOG, 0..5);
     let sidecar = sidecar.start();
     sidecar.wait_settled("siem", 5);
-    assert!(sidecar.stderr().contains("certificates are NOT verified"), "{}", sidecar.stderr());
+    sidecar.wait_for_log("certificates are NOT verified");
 }

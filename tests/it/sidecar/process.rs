@@ -184,6 +184,11 @@ impl Sidecar {
         self.running().said().matches(text).count()
     }
 
+    /// Waits until this run's diagnostics are as the predicate wants them.
+    pub fn wait_until_said(&self, what: &str, holds: impl Fn(&str) -> bool) {
+        self.running().output.wait_for(what, |said| holds(said).then_some(()));
+    }
+
     /// Where the admin pages are; waits until it listens.
     pub fn admin(&self) -> SocketAddr {
         self.running().output.wait_for("the admin address", |said| {
