@@ -24,6 +24,11 @@ impl Metrics {
         self.0.get(&(name.to_owned(), owned(labels))).copied()
     }
 
+    /// Whether there is any series of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.keys().any(|(known, _)| known == name)
+    }
+
     /// The sum of all series of this name that have at least these labels.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let wanted = owned(labels);

@@ -1,11 +1,6 @@
 //! Lives that come to their end.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Instant,
-};
+use std::{io, path::PathBuf, sync::Arc, time::Instant};
 
 use tracing::{info, warn};
 
