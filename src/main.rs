@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use auditpost::{
     VERSION,
-    cli::{check, cursors, dead_letters, exit::Exit, receive, replay_letters, run, state_dir, status},
+    cli::{check, cursors, dead_letters, demo, exit::Exit, receive, replay_letters, run, state_dir, status},
     config,
 };
 use clap::{Parser, Subcommand};
@@ -27,6 +27,8 @@ enum Command {
         #[arg(short, long, default_value = config::DEFAULT_PATH)]
         config: PathBuf,
     },
+    /// The whole job on this machine, in seconds: events, webhooks, a crash, and what came of it
+    Demo,
     /// A webhook receiver to try things with
     Receive(receive::Args),
     /// What a running instance does
@@ -69,6 +71,7 @@ fn execute(command: Command) -> anyhow::Result<Exit> {
     Ok(match command {
         Command::Run(args) => run::run(&args),
         Command::Check { config } => check::run(&config),
+        Command::Demo => wait_for(demo::run())??,
         Command::Receive(args) => wait_for(receive::run(args))??,
         Command::Status(args) => wait_for(status::run(args))??,
         Command::Cursors { state, cursors } => match state.resolve() {

@@ -5,6 +5,7 @@
 //! task that panics is started anew from its journal and does not stop the others.
 
 mod open;
+mod orphans;
 mod reload;
 
 use std::{
@@ -37,7 +38,9 @@ use crate::{
     source::stats::SourceStats,
 };
 
+use open::Opened;
 pub use open::StartError;
+pub use reload::ReloadError;
 
 /// How long a task that panicked is left before it starts again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{App, RunningForwarder, RunningSource};
+use super::{App, RunningForwarder, RunningSource, orphans};
 use crate::{
     admin::{BindError, Server},
     alarm::Kind,
@@ -108,6 +108,9 @@ pub(super) struct Opened {
 impl App {
     /// Opens and starts everything, the forwarders first: a log must know how far each of them is.
     pub(super) async fn open_all(&mut self) -> Result<(), StartError> {
+        for name in orphans::forwarders(&self.config.state_dir, &self.config) {
+            orphans::tell_of_forwarder(&name);
+        }
         let mut opened = Vec::new();
         for forwarder in &self.config.forwarders {
             opened.push(self.open_forwarder(forwarder.clone())?);
@@ -137,6 +140,7 @@ impl App {
         let (journal, recovered) = Journal::open(state_dir, &config.name)
             .map_err(|source| StartError::Journal { forwarder: forwarder(), source })?;
         self.report_damage(&config.name, &recovered);
+        orphans::tell_of_sources(&config, &recovered);
         let letters = DeadLetters::open(state_dir, &config.name)
             .map_err(|source| StartError::DeadLetters { forwarder: forwarder(), source })?;
         let webhook =
@@ -203,7 +207,7 @@ impl App {
             orders: orders.subscribe(),
             config: config.clone(),
         });
-        info!(forwarder = config.name, to = webhook_peer(&config), sources = ?config.sources, "forwarding");
+        info!(forwarder = config.name, to = config.uri.peer(), sources = ?config.sources, "forwarding");
         let task = self.tasks.spawn(task.run()).id();
         self.forwarders.insert(config.name.clone(), RunningForwarder { config, stats, orders, task });
     }
@@ -228,8 +232,4 @@ fn claims(source: &str, opened: &[Opened]) -> HashMap<SegmentId, Vec<Mark>> {
         claims.entry(*id).or_default().push(*mark);
     }
     claims
-}
-
-fn webhook_peer(config: &config::Forwarder) -> String {
-    format!("{}://{}{}", config.uri.scheme(), config.uri.authority(), config.uri.path())
 }

@@ -1,70 +1,56 @@
 //! Taking over another configuration while running.
+//!
+//! What always holds: what did not change is not touched, its connections, batches and waits go on; a forwarder that
+//! cannot be started holds no other back, and is tried again at the next reload.
+
+use std::fmt;
 
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
-use super::{App, StartError};
+use super::{App, Opened, StartError, orphans};
 use crate::{
     alarm::Kind,
     config::{self, Config},
     forwarder::task::Order,
 };
 
+/// What of the new configuration could not be started. The rest runs.
+#[derive(Debug)]
+pub struct ReloadError(Vec<StartError>);
+
+/// What a configuration changes of what runs.
+struct Plan {
+    /// To be started, some of them after they were stopped.
+    start: Vec<config::Forwarder>,
+    stop: Vec<String>,
+    stop_sources: Vec<String>,
+    start_sources: Vec<config::Source>,
+}
+
 impl App {
-    /// Stops what changed and starts it as it is now. What did not change is not touched: its connections, batches
-    /// and waits go on. The configuration was validated as a whole before.
-    pub async fn reload(&mut self, config: Config) -> Result<(), StartError> {
+    /// Stops what changed and starts it as it is now. The configuration was validated as a whole before.
+    pub async fn reload(&mut self, config: Config) -> Result<(), ReloadError> {
         if config.state_dir != self.config.state_dir
             || config.admin != self.config.admin
             || config.diagnostics != self.config.diagnostics
         {
             warn!("stateDir, admin and log take effect at the next start; everything else is taken over now");
         }
-        let changed_source = |name: &String| {
-            let (old, new) = (find_source(&self.config, name), find_source(&config, name));
-            old.is_none() || old != new
-        };
-        let restart: Vec<config::Forwarder> = config
-            .forwarders
-            .iter()
-            .filter(|new| {
-                let same = self.forwarders.get(&new.name).is_some_and(|running| running.config == **new);
-                !same || new.sources.iter().any(changed_source)
-            })
-            .cloned()
-            .collect();
-        let stop: Vec<String> = self
-            .forwarders
-            .keys()
-            .filter(|name| {
-                restart.iter().any(|new| new.name == **name)
-                    || !config.forwarders.iter().any(|new| new.name == **name)
-            })
-            .cloned()
-            .collect();
-        let stop_sources: Vec<String> = self
-            .sources
-            .iter()
-            .filter(|(name, running)| find_source(&config, name) != Some(&running.config))
-            .map(|(name, _)| name.clone())
-            .collect();
-        self.stop_forwarders(&stop, &config).await;
-        self.stop_sources(&stop_sources).await;
+        let plan = self.plan(&config);
+        self.stop_forwarders(&plan.stop, &config).await;
+        self.stop_sources(&plan.stop_sources).await;
         let kept = (self.config.state_dir.clone(), self.config.admin.clone(), self.config.diagnostics.clone());
         self.config = config;
         (self.config.state_dir, self.config.admin, self.config.diagnostics) = kept;
-        info!(
-            forwarders_restarted = restart.len(),
-            forwarders_stopped = stop.len(),
-            "taking over the new configuration"
-        );
-        self.start_again(restart).await
+        self.say(&plan);
+        self.start_again(plan).await
     }
 
     /// The configuration on disk was not taken over, or not all of it.
     pub fn reload_failed(&self, text: String) {
+        self.registry.alarms.raise("configuration", Kind::Reload, &*text, Timestamp::now());
         error!("{text}");
-        self.registry.alarms.raise("configuration", Kind::Reload, text, Timestamp::now());
     }
 
     /// The configuration on disk is the one that runs.
@@ -72,15 +58,55 @@ impl App {
         self.registry.alarms.clear("configuration", Kind::Reload);
     }
 
-    async fn start_again(&mut self, restart: Vec<config::Forwarder>) -> Result<(), StartError> {
-        let mut opened = Vec::new();
-        for forwarder in restart {
-            opened.push(self.open_forwarder(forwarder)?);
+    /// A source or forwarder that should run and does not counts as changed.
+    fn plan(&self, next: &Config) -> Plan {
+        let runs =
+            |source: &config::Source| self.sources.get(&source.name).is_some_and(|running| running.config == *source);
+        let start_sources: Vec<_> = next.sources.iter().filter(|source| !runs(source)).cloned().collect();
+        let changed = |name: &String| start_sources.iter().any(|source| source.name == *name);
+        let stays = |forwarder: &config::Forwarder| {
+            let same = self.forwarders.get(&forwarder.name).is_some_and(|running| running.config == *forwarder);
+            same && !forwarder.sources.iter().any(changed)
+        };
+        let (keep, start): (Vec<_>, Vec<_>) = next.forwarders.iter().cloned().partition(stays);
+        let keeps = |name: &String| keep.iter().any(|forwarder| forwarder.name == *name);
+        let keeps_source = |name: &String| next.sources.iter().any(|source| source.name == *name && !changed(name));
+        Plan {
+            start,
+            stop: self.forwarders.keys().filter(|name| !keeps(name)).cloned().collect(),
+            stop_sources: self.sources.keys().filter(|name| !keeps_source(name)).cloned().collect(),
+            start_sources,
         }
-        let missing: Vec<_> =
-            self.config.sources.iter().filter(|source| !self.sources.contains_key(&source.name)).cloned().collect();
-        for source in missing {
-            self.start_source(source, &opened)?;
+    }
+
+    fn say(&self, plan: &Plan) {
+        let names = |forwarders: &[config::Forwarder]| -> Vec<String> {
+            forwarders.iter().map(|forwarder| forwarder.name.clone()).collect()
+        };
+        let starting = names(&plan.start);
+        let removed: Vec<_> = plan.stop.iter().filter(|name| !starting.contains(name)).collect();
+        if plan.is_empty() {
+            info!("reloaded: the configuration is the one that runs, nothing is touched");
+        } else {
+            let sources: Vec<_> = plan.start_sources.iter().map(|source| source.name.as_str()).collect();
+            info!(?starting, ?removed, ?sources, "reloaded: taking over what changed");
+        }
+        removed.into_iter().for_each(|name| orphans::tell_of_forwarder(name));
+    }
+
+    async fn start_again(&mut self, plan: Plan) -> Result<(), ReloadError> {
+        let mut errors = Vec::new();
+        let mut opened: Vec<Opened> = Vec::new();
+        for forwarder in plan.start {
+            match self.open_forwarder(forwarder) {
+                Ok(forwarder) => opened.push(forwarder),
+                Err(error) => errors.push(error),
+            }
+        }
+        for source in plan.start_sources {
+            if let Err(error) = self.start_source(source, &opened) {
+                errors.push(error);
+            }
         }
         for forwarder in opened {
             self.start_opened(forwarder).await;
@@ -91,25 +117,17 @@ impl App {
             }
         }
         self.show();
-        Ok(())
+        if errors.is_empty() { Ok(()) } else { Err(ReloadError(errors)) }
     }
 
     async fn stop_forwarders(&mut self, names: &[String], next: &Config) {
         let mut stopping = Vec::new();
+        let mut stopped = Vec::new();
         for name in names {
             if let Some(running) = self.forwarders.remove(name) {
                 running.orders.send_replace(Order::Stop);
                 stopping.push(running.task);
-                let follows_still = |source: &String| {
-                    let next = next.forwarders.iter().find(|next| next.name == *name);
-                    next.is_some_and(|next| next.sources.contains(source))
-                };
-                // One that only starts again goes on holding what it has not delivered.
-                for source in running.config.sources.iter().filter(|source| !follows_still(source)) {
-                    if let Some(source) = self.sources.get(source) {
-                        source.log.board.dismiss(name);
-                    }
-                }
+                stopped.push(running.config);
             }
         }
         while !stopping.is_empty() {
@@ -124,7 +142,25 @@ impl App {
                     }
                     stopping.retain(|task| *task != id);
                 }
-                None => return,
+                None => break,
+            }
+        }
+        // Only now: with its last breath a forwarder reports where it stands.
+        stopped.iter().for_each(|forwarder| self.let_go(forwarder, next));
+    }
+
+    /// One that only starts again goes on holding what it has not delivered.
+    fn let_go(&self, stopped: &config::Forwarder, next: &Config) {
+        let next = next.forwarders.iter().find(|next| next.name == stopped.name);
+        let follows_still = |source: &String| next.is_some_and(|next| next.sources.contains(source));
+        for source in stopped.sources.iter().filter(|source| !follows_still(source)) {
+            if let Some(source) = self.sources.get(source) {
+                source.log.board.dismiss(&stopped.name);
+            }
+        }
+        if next.is_none() {
+            for object in ["forwarder", "journal of", "dead letters of"] {
+                self.registry.alarms.clear_all(&format!("{object} {}", stopped.name));
             }
         }
     }
@@ -140,6 +176,19 @@ impl App {
     }
 }
 
-fn find_source<'a>(config: &'a Config, name: &str) -> Option<&'a config::Source> {
-    config.sources.iter().find(|source| source.name == name)
+impl Plan {
+    fn is_empty(&self) -> bool {
+        self.start.is_empty() && self.stop.is_empty() && self.stop_sources.is_empty() && self.start_sources.is_empty()
+    }
 }
+
+impl fmt::Display for ReloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, error) in self.0.iter().enumerate() {
+            write!(f, "{}{error}", if place == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ReloadError {}

@@ -15,7 +15,10 @@ use std::{
 use describe::describe;
 
 use super::exit::Exit;
-use crate::config::{self, Config, Forwarder, Token};
+use crate::{
+    config::{self, Config, Forwarder, Token},
+    forwarder::deliver::Webhook,
+};
 
 /// Prints what would run to standard output; or all problems to standard error.
 pub fn run(config_path: &Path) -> Exit {
@@ -27,6 +30,13 @@ pub fn run(config_path: &Path) -> Exit {
             return Exit::Config;
         }
     };
+    // What `run` would find only when it makes its clients.
+    for forwarder in &config.forwarders {
+        if let Err(error) = Webhook::new(forwarder) {
+            let _ = writeln!(io::stderr(), "forwarder {}: {error}", forwarder.name);
+            return Exit::Config;
+        }
+    }
     let mut text = format!("{} is valid; this would run:\n\n", config_path.display());
     print(&config, &mut text).expect("a String takes whatever it is given");
     match io::stdout().write_all(text.as_bytes()) {

@@ -20,6 +20,8 @@ pub enum Exit {
     Locked = 75,
     /// The configuration is invalid.
     Config = 78,
+    /// `demo` was ended before it could say anything, as a shell says of Ctrl-C.
+    Interrupted = 130,
 }
 
 impl From<Exit> for std::process::ExitCode {

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod cursors;
 pub mod dead_letters;
+pub mod demo;
 pub mod diagnostics;
 pub mod exit;
 mod failure;

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
 
@@ -40,6 +40,7 @@ pub fn run(args: &Args) -> Exit {
     };
     diagnostics::install(&config.diagnostics);
     raise_descriptor_limit();
+    keep_memory_private();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -55,7 +56,7 @@ pub fn run(args: &Args) -> Exit {
 
 async fn forward(args: &Args, config: Config) -> Exit {
     info!(version = VERSION, config = %args.config.display(), state = %config.state_dir.display(),
-        memory_at_most = config::size_text(memory_bound(&config)), "starting");
+        memory_at_most = format_args!("{} MiB", memory_bound(&config).div_ceil(1 << 20)), "starting");
     let (mut terminate, mut interrupt, mut hangup) = match signals() {
         Ok(signals) => signals,
         Err(error) => {
@@ -117,10 +118,10 @@ async fn reload_from(path: &Path, app: &mut App) {
             for problem in problems.iter() {
                 error!("{problem}");
             }
-            let count = problems.count();
+            let first = problems.iter().next().map(|problem| format!("{problem:#}")).unwrap_or_default();
             app.reload_failed(format!(
-                "{} has {count} problems: the configuration before it stays in force",
-                path.display()
+                "not reloaded, the configuration before stays in force; problems: {}, the first: {first}",
+                problems.count(),
             ));
         }
     }
@@ -136,6 +137,16 @@ fn raise_descriptor_limit() {
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         warn!(%error, soft = limit.current, "cannot raise the limit of open files");
+    }
+}
+
+/// Tokens are in our memory: no core dump, and no other process of our user looks into it.
+fn keep_memory_private() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let limited = setrlimit(Resource::Core, none);
+    let hidden = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    if let Err(error) = limited.and(hidden) {
+        warn!(%error, "cannot switch core dumps off");
     }
 }
 

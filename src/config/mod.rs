@@ -4,6 +4,7 @@
 //! `file:line:column`, the path of the key, a caret and the nearest valid word; nothing is opened, created or
 //! sent before that.
 
+mod exclude;
 mod expect;
 mod interpolate;
 mod load;
@@ -18,6 +19,7 @@ mod secret;
 mod shape;
 mod tree;
 mod units;
+mod uri;
 mod validate;
 
 #[cfg(test)]
@@ -25,13 +27,15 @@ mod tests;
 
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
 
-use reqwest::{Method, Url, header::HeaderName};
+use reqwest::{Method, header::HeaderName};
 
+pub use exclude::Exclude;
 pub use load::{environment, load, load_text};
 pub use nearest::nearest;
 pub use problem::{Problem, Problems};
 pub use secret::Secret;
 pub use units::{UnitError, duration, size, size_text};
+pub use uri::Uri;
 
 /// The configuration file, where none is named; in the working directory.
 pub const DEFAULT_PATH: &str = "config.yaml";
@@ -100,7 +104,7 @@ pub enum Schema {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forwarder {
     pub name: String,
-    pub uri: Url,
+    pub uri: Uri,
     pub method: Method,
     pub token: Option<Token>,
     pub headers: Vec<(HeaderName, Secret)>,

@@ -6,8 +6,11 @@ const LONGEST: usize = 64;
 /// A word that another begins with says something from this many letters on.
 const SHORTEST_START: usize = 3;
 
+/// Words that only begin alike must share so many letters, and two thirds of the shorter one.
+const SHORTEST_STEM: usize = 4;
+
 /// The candidate nearest to `word`, where one is near: at most a third of its letters differ, or else one begins with
-/// the other (`warning`, `warn`). Case, `_` and `-` do not count, so that `max_age` finds `maxAge`. Of equally near
+/// the other (`warning`, `warn`) or they share their stem (`retries`, `retry`). Case, `_` and `-` do not count, so that `max_age` finds `maxAge`. Of equally near
 /// ones the first wins.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = folded(word);
@@ -19,8 +22,10 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         let letters = folded(candidate);
         let distance = distance(&word, &letters);
         let near = distance <= word.len().max(letters.len()) / 3;
-        let begins = word.len().min(letters.len()) >= SHORTEST_START
-            && (word.starts_with(&letters) || letters.starts_with(&word));
+        let shorter = word.len().min(letters.len());
+        let stem = word.iter().zip(&letters).take_while(|(a, b)| a == b).count();
+        let begins =
+            (shorter >= SHORTEST_START && stem == shorter) || (stem >= SHORTEST_STEM && stem * 3 >= shorter * 2);
         let rank = if near { distance } else { LONGEST + distance };
         if (near || begins) && best.is_none_or(|(least, _)| rank < least) {
             best = Some((rank, candidate));
@@ -83,6 +88,8 @@ mod tests {
         assert_eq!(nearest("url", ["uri"]), Some("uri"));
         assert_eq!(nearest("linger", words), None);
         assert_eq!(nearest("warning", ["error", "warn", "info"]), Some("warn"));
+        assert_eq!(nearest("retries", ["timeout", "retry"]), Some("retry"));
+        assert_eq!(nearest("timestamp", ["timeout"]), None);
         assert_eq!(nearest("max", words), Some("maxAge"), "of those that begin so, the nearest");
         assert_eq!(nearest("ma", words), None);
         assert_eq!(nearest("x", ["y"]), None);

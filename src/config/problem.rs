@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::{path::Path, quote::Quote, tree::Place};
 
-/// One thing that is wrong.
+/// One thing that is wrong. `{:#}` leaves the quoted line out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub(super) file: String,
@@ -58,12 +58,13 @@ impl fmt::Display for Problem {
             write!(f, ": {}", self.path)?;
         }
         write!(f, ": {}", self.what)?;
-        if let (Some(quote), Some(place)) = (&self.quote, self.place) {
+        let quote = self.quote.as_ref().filter(|_| !f.alternate());
+        if let (Some(quote), Some(place)) = (quote, self.place) {
             let number = place.line.to_string();
             write!(f, "\n  {number} | {}", quote.line)?;
             write!(f, "\n  {:width$} | {:caret$}^", "", "", width = number.len(), caret = quote.caret)?;
         }
-        match (&self.near, &self.quote) {
+        match (&self.near, quote) {
             (Some(near), Some(_)) => write!(f, " did you mean {near:?}?"),
             (Some(near), None) => write!(f, "; did you mean {near:?}?"),
             (None, _) => Ok(()),

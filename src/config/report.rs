@@ -20,6 +20,8 @@ pub(super) struct Report {
     /// Paths that were complained of: what follows from a complaint is no second one.
     blamed: HashSet<Path>,
     origins: HashMap<Path, Origin>,
+    /// Values that a variable stood in.
+    variable: HashSet<Path>,
     /// Where the key of a value stands.
     keys: HashMap<Path, Place>,
     open: Vec<Range<usize>>,
@@ -87,6 +89,15 @@ impl Report {
 
     pub(super) fn found(&mut self, path: &Path, origin: Origin) {
         self.origins.insert(path.clone(), origin);
+    }
+
+    pub(super) fn found_variable(&mut self, path: &Path) {
+        self.variable.insert(path.clone());
+    }
+
+    /// Whether a variable stood in the value.
+    pub(super) fn has_variable(&self, path: &Path) -> bool {
+        self.variable.contains(path)
     }
 
     pub(super) fn found_key(&mut self, path: &Path, place: Place) {

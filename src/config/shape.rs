@@ -107,6 +107,9 @@ impl<'a> Shape<'a> {
                 return None;
             }
         };
+        if interpolated.changed {
+            self.report.found_variable(path);
+        }
         // Inside `{}` and `[]` a reference must be quoted, so quotes about a variable say nothing of the type.
         let bare = scalar.plain || interpolated.changed;
         match convert(&interpolated.text, bare, expect) {

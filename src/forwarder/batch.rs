@@ -58,6 +58,16 @@ impl Body {
         Body { framing, bytes: Vec::new(), events: Vec::new(), finished: false }
     }
 
+    /// A body that grows to `bytes` without being moved. Memory that is not written to is not used.
+    pub fn with_capacity(framing: Framing, bytes: usize) -> Body {
+        Body { bytes: Vec::with_capacity(bytes), ..Body::new(framing) }
+    }
+
+    /// How many bytes it has room for.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Empties the body and keeps its memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
@@ -139,6 +149,14 @@ impl Body {
             (None, _) => 0,
         };
         &self.bytes[start..self.events[index].end]
+    }
+
+    /// About how many bytes the body of some of the events has: its own framing, beyond what stands between them, is
+    /// not counted.
+    pub fn len_of(&self, events: std::ops::Range<usize>) -> usize {
+        let end = |index: usize| self.events.get(index).map_or(0, |event| event.end);
+        let start = events.start.checked_sub(1).map_or(0, end);
+        events.end.checked_sub(1).map_or(0, end).saturating_sub(start)
     }
 
     /// A finished body of some of the events, framed as if only these had been pushed.

@@ -36,7 +36,7 @@ pub struct Desk {
 }
 
 /// Why an event that was sent alone is given up.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Refusal {
     pub reason: Reason,
     pub status: Option<u16>,
@@ -105,9 +105,10 @@ impl Desk {
             time: Timestamp::now(),
             detail,
         };
-        warn!(forwarder = self.forwarder, event_id, status = refusal.status, "{detail}: it goes to the dead letters");
         let mut letters = self.letters.lock().expect("nothing panics while it writes letters");
-        letters.write(&[DeadLetter { envelope, payload }])
+        letters.write(&[DeadLetter { envelope, payload }])?;
+        warn!(forwarder = self.forwarder, event_id, status = refusal.status, "{detail}: it is in the dead letters");
+        Ok(())
     }
 
     pub fn next_number(&self) -> u64 {

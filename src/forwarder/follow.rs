@@ -6,9 +6,11 @@
 use std::{io, io::Read, sync::Arc, time::Instant};
 
 use sha2::{Digest, Sha256};
+use tracing::warn;
 
 use super::{
-    batch::{Body, Fit, Pushed},
+    batch::{Fit, Pushed},
+    bodies::Bodies,
     dead_letter::Reason,
     draft::{Dead, Draft},
     encode::{Encoder, Stub},
@@ -17,7 +19,7 @@ use super::{
     stats::Tally,
 };
 use crate::{
-    config::{self, Framing},
+    config,
     event::Invalid,
     log::{AnchoredRange, Item, Log, Range, ReadEnd, Reader, Span, Take},
     schema::Checker,
@@ -36,7 +38,7 @@ pub struct Follow {
     checker: Checker,
     filter: Filter,
     encoder: Encoder,
-    framing: Framing,
+    bodies: Bodies,
     draft: Draft,
     covered: u64,
 }
@@ -62,7 +64,7 @@ pub struct Finished {
 }
 
 impl Follow {
-    pub fn new(forwarder: &config::Forwarder, source: &config::Source, reader: Reader) -> Self {
+    pub fn new(forwarder: &config::Forwarder, source: &config::Source, reader: Reader, bodies: Bodies) -> Self {
         let filter = Filter::new(&forwarder.filter);
         let encoder = Encoder::new(forwarder.format, &source.name);
         let for_filter =
@@ -70,12 +72,12 @@ impl Follow {
         let name: Arc<str> = source.name.as_str().into();
         Self {
             checker: Checker::new(source.schema, encoder.needs().max(for_filter)),
-            draft: Draft::new(name.clone(), Body::new(forwarder.framing)),
+            draft: Draft::new(name.clone(), bodies.take()),
             source: name,
             reader,
             filter,
             encoder,
-            framing: forwarder.framing,
+            bodies,
             covered: 0,
         }
     }
@@ -163,7 +165,14 @@ impl Follow {
                     tally.read_event(range.len());
                     Filled::More
                 }
-                Err(_) => Filled::Gap(range),
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {
+                    Filled::Gap(range)
+                }
+                Err(error) => {
+                    warn!(source = %self.source, %error, "cannot read a line that is too long; it is tried again");
+                    self.reader.put_back(range);
+                    Filled::CaughtUp
+                }
             },
             None => match end {
                 ReadEnd::Stopped => Filled::Draft(self.finish()),
@@ -181,7 +190,7 @@ impl Follow {
         let now = Instant::now();
         let whole = Fit { max_events: usize::MAX, max_bytes: usize::MAX };
         let span = Span(outstanding.span.iter().map(|anchored| anchored.range).collect());
-        let mut draft = Draft::new(self.source.clone(), Body::new(self.framing));
+        let mut draft = Draft::new(self.source.clone(), self.bodies.take());
         let mut failed = None;
         let log = self.reader.log().clone();
         let Self { reader, checker, filter, encoder, .. } = self;
@@ -230,7 +239,7 @@ impl Follow {
     }
 
     fn finish(&mut self) -> Finished {
-        let fresh = Draft::new(self.source.clone(), Body::new(self.framing));
+        let fresh = Draft::new(self.source.clone(), self.bodies.take());
         let mut draft = std::mem::replace(&mut self.draft, fresh);
         self.covered = 0;
         draft.body.finish();

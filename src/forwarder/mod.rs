@@ -11,6 +11,7 @@ pub mod filter;
 pub mod encode;
 
 pub mod batch;
+pub mod bodies;
 
 pub mod draft;
 

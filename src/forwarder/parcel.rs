@@ -11,6 +11,7 @@ use super::{
     batch::{Body, EventAt},
     compress::Digest,
     deliver::Narrowing,
+    desk::Refusal,
     draft::{Dead, Draft},
     follow::Finished,
     journal::{Intent, UnixMillis},
@@ -37,6 +38,8 @@ pub struct Batch {
     pub parcel: Parcel,
     pub attempts: u32,
     pub flying: bool,
+    /// The receiver refuses its one event, which is no dead letter yet: it is not sent again.
+    pub refusal: Option<Refusal>,
     pub whole: Option<Whole>,
 }
 
@@ -95,7 +98,12 @@ impl Parcel {
 
 impl Batch {
     pub fn new(n: u64, id: String, parcel: Parcel) -> Self {
-        Self { n, id, parcel, attempts: 0, flying: false, whole: None }
+        Self { n, id, parcel, attempts: 0, flying: false, refusal: None, whole: None }
+    }
+
+    /// Whether it is to be sent.
+    pub fn waits(&self) -> bool {
+        !self.flying && self.refusal.is_none()
     }
 
     /// The one event of a batch that cannot be split further.
@@ -127,10 +135,14 @@ impl Batch {
         true
     }
 
-    /// The part that was sent is settled, or was split: the next one, if any is left.
-    pub fn next_part(&mut self) -> Option<Part> {
+    /// The part that was sent is settled, or was split: the next one, if any is left. One of more than `hopeless` bytes
+    /// is halved unsent.
+    pub fn next_part(&mut self, hopeless: usize) -> Option<Part> {
         let whole = self.whole.as_mut()?;
-        let next = whole.plan.next()?;
+        let mut next = whole.plan.next()?;
+        while whole.body.len_of(next.clone()) > hopeless && whole.plan.split() {
+            next = whole.plan.next()?;
+        }
         while whole.rests.last().is_some_and(|rest| rest.events.end <= next.start) {
             whole.rests.pop();
         }
@@ -207,7 +219,7 @@ mod tests {
         let mut covered = Vec::new();
         let mut n = 1;
         assert!(batch.split());
-        while let Some(part) = batch.next_part() {
+        while let Some(part) = batch.next_part(usize::MAX) {
             n += 1;
             let parent =
                 outstanding.iter_mut().find(|(number, _)| *number == part.of).expect("the parent is outstanding");

@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
-use glob::{MatchOptions, Pattern};
+use glob::MatchOptions;
 
-use crate::{config::FileSource, log::tail::Found};
+use crate::{
+    config::{Exclude, FileSource},
+    log::tail::Found,
+};
 
 /// `*` and `?` do not cross a `/` and do not match a leading dot, as in a shell.
 const OPTIONS: MatchOptions =
@@ -17,19 +20,9 @@ pub struct Paths {
     exclude: Vec<Exclude>,
 }
 
-#[derive(Clone, Debug)]
-struct Exclude {
-    pattern: Pattern,
-    whole_path: bool,
-}
-
 impl Paths {
     pub fn new(source: &FileSource) -> Self {
-        let exclude = source
-            .exclude
-            .iter()
-            .filter_map(|text| Some(Exclude { pattern: Pattern::new(text).ok()?, whole_path: text.contains('/') }))
-            .collect();
+        let exclude = source.exclude.iter().filter_map(|glob| Exclude::new(glob)).collect();
         Self { include: source.include.clone(), exclude }
     }
 
@@ -82,11 +75,7 @@ impl Paths {
     }
 
     fn is_excluded(&self, path: &Path) -> bool {
-        let name = path.file_name().map(Path::new);
-        self.exclude.iter().any(|exclude| {
-            let subject = if exclude.whole_path { Some(path) } else { name };
-            subject.is_some_and(|subject| exclude.pattern.matches_path_with(subject, MatchOptions::new()))
-        })
+        self.exclude.iter().any(|exclude| exclude.matches(path))
     }
 }
 

@@ -45,6 +45,14 @@ impl Authority {
         self.sign(params)
     }
 
+    /// The same, but valid from 2096 on.
+    pub fn issue_not_yet_valid(&self, names: &[&str]) -> Identity {
+        let mut params = Self::params(names);
+        params.not_before = date_time_ymd(2096, 1, 1);
+        params.not_after = date_time_ymd(2097, 1, 1);
+        self.sign(params)
+    }
+
     fn params(names: &[&str]) -> CertificateParams {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();

@@ -1,17 +1,24 @@
 //! Tests of the whole binary, through two builders: a [`sidecar::Sidecar`] and the [`receiver::Receiver`] it sends to.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where by panicking")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "seeds, and what was skipped")]
 #![allow(
     dead_code,
     reason = "the builders offer every fault a webhook can have, whether or not a test uses it today"
 )]
 
 mod certificate;
+mod config;
+mod crash;
+mod delivery;
+mod demo;
+mod durability;
 mod events;
 mod http;
 mod metrics;
 mod receive;
 mod receiver;
-mod restart;
 mod sidecar;
+mod state;
+mod stopping;
 mod tail;
 mod tools;

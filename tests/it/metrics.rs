@@ -1,9 +1,12 @@
 //! A scrape, as numbers that a test can ask for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// What `/metrics` said at one moment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Metrics(BTreeMap<(String, BTreeMap<String, String>), f64>);
 
 impl Metrics {
@@ -24,9 +27,9 @@ impl Metrics {
         self.0.get(&(name.to_owned(), owned(labels))).copied()
     }
 
-    /// Whether there is any series of this name.
-    pub fn has(&self, name: &str) -> bool {
-        self.0.keys().any(|(known, _)| known == name)
+    /// Whether there are no books in it yet.
+    pub fn is_empty(&self) -> bool {
+        !self.0.keys().any(|(name, _)| name == "auditpost_events_read_total")
     }
 
     /// The sum of all series of this name that have at least these labels.
@@ -59,14 +62,34 @@ impl Metrics {
             .filter(|(name, _)| name == "auditpost_events_read_total")
             .map(|(_, labels)| (&labels["forwarder"], &labels["source"]))
             .collect();
-        assert!(!pairs.is_empty(), "no books in this scrape: {self:#?}");
+        assert!(!pairs.is_empty(), "no books in this scrape: {self:?}");
         for (forwarder, source) in pairs {
             let of = [("forwarder", forwarder.as_str()), ("source", source.as_str())];
             let read = self.sum("auditpost_events_read_total", &of);
             let settled = self.sum("auditpost_events_total", &of);
             let in_flight = self.sum("auditpost_events_in_flight", &of);
-            assert_eq!(read, settled + in_flight, "the books of {of:?} do not balance: {self:#?}");
+            assert_eq!(read, settled + in_flight, "the books of {of:?} do not balance: {self:?}");
         }
+    }
+
+    /// Panics where a counter is lower than in an earlier scrape of the same process.
+    pub fn assert_no_counter_below(&self, earlier: &Self) {
+        for (series, before) in earlier.0.iter().filter(|((name, _), _)| name.ends_with("_total")) {
+            let now = self.0.get(series).unwrap_or_else(|| panic!("{series:?} is gone"));
+            assert!(now >= before, "{series:?} went down from {before} to {now}");
+        }
+    }
+}
+
+/// A line for each series that is not zero, without the histograms' buckets.
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for ((name, labels), value) in &self.0 {
+            if *value != 0.0 && !name.ends_with("_bucket") {
+                write!(f, "\n  {name}{labels:?} {value}")?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -3,15 +3,15 @@
 use std::{
     collections::BTreeSet,
     fmt::{self, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
-use glob::Pattern;
-use reqwest::Url;
-
-use crate::config::{
-    Compression, Config, DiagnosticsFormat, EventTypes, FileSource, Format, Forwarder, Framing, Level, Schema,
-    Source, SourceKind, StartAt, Tls, Token, Verdict, size_text,
+use crate::{
+    config::{
+        Compression, Config, DiagnosticsFormat, EventTypes, FileSource, Format, Forwarder, Framing, Level, Schema,
+        Source, SourceKind, StartAt, Tls, Token, Verdict, size_text,
+    },
+    source::paths::Paths,
 };
 
 /// Matching files that are named; more are counted.
@@ -76,7 +76,7 @@ fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
 
 fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {
     writeln!(out, "\nforwarder {}", forwarder.name)?;
-    line(out, "to", format_args!("{} {}", forwarder.method, masked(&forwarder.uri)))?;
+    line(out, "to", format_args!("{} {}", forwarder.method, forwarder.uri))?;
     match &forwarder.token {
         Some(Token::Inline(_)) => line(out, "token", "from the configuration (not shown)")?,
         Some(Token::File(path)) => line(out, "token", format_args!("from {}", path.display()))?,
@@ -106,21 +106,6 @@ fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {
         line(out, "answer", format_args!("{status} means {}", verdict_word(*verdict)))?;
     }
     Ok(())
-}
-
-/// A uri without what may be secret in it.
-fn masked(uri: &Url) -> String {
-    let mut shown = format!("{}://{}", uri.scheme(), uri.host_str().unwrap_or_default());
-    if let Some(port) = uri.port() {
-        shown.push_str(&format!(":{port}"));
-    }
-    shown.push_str(uri.path());
-    if let Some(query) = uri.query() {
-        let mask = |pair: &str| pair.split_once('=').map_or("***".to_owned(), |(key, _)| format!("{key}=***"));
-        let pairs: Vec<_> = query.split('&').map(mask).collect();
-        shown.push_str(&format!("?{}", pairs.join("&")));
-    }
-    shown
 }
 
 fn event_types(types: &EventTypes) -> String {
@@ -191,14 +176,5 @@ fn count(number: usize, noun: &str) -> String {
 
 /// The files that a source would follow, if it began now.
 fn matching_files(source: &FileSource) -> BTreeSet<PathBuf> {
-    let globs = source.include.iter().filter_map(|include| glob::glob(include).ok());
-    let paths = globs.flat_map(|paths| paths.filter_map(Result::ok));
-    paths.filter(|path| path.is_file() && !is_excluded(&source.exclude, path)).collect()
-}
-
-fn is_excluded(exclude: &[String], path: &Path) -> bool {
-    exclude.iter().any(|glob| {
-        let subject = if glob.contains('/') { Some(path) } else { path.file_name().map(Path::new) };
-        Pattern::new(glob).is_ok_and(|pattern| subject.is_some_and(|subject| pattern.matches_path(subject)))
-    })
+    Paths::new(source).find().paths.into_iter().filter(|path| path.is_file()).collect()
 }

@@ -51,7 +51,7 @@ fn each_key_of_the_example_has_a_comment() {
 fn the_example_loads() {
     let config = load_text("config.example.yaml", EXAMPLE, &env).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(config.sources.len(), 2);
-    assert_eq!(config.forwarders[1].uri.as_str(), "http://archive.example.com/staging/events");
+    assert_eq!(config.forwarders[1].uri.expose().as_str(), "http://archive.example.com/staging/events");
     let missing = load_text("config.example.yaml", EXAMPLE, &|_| None).expect_err("SIEM_TOKEN is not set");
     assert_eq!(missing.count(), 1, "{missing}");
 }

@@ -148,3 +148,13 @@ const SLIPS: [&str; 22] = [
     "[", "]", "{", "}", ":", ": ", ",", "-", "- ", " #", "&", "*", "!", "|", "'", "\"", "@", " ", "\n", "\t", "$",
     "?",
 ];
+
+#[test]
+fn what_a_uri_may_hide_is_in_no_debug_text() {
+    for uri in ["https://siem.test/x?key=s3cret", "https://siem.test/x/${SECRET}", "https://siem.test/?${SECRET}"] {
+        let text = format!("sources: [{{name: a, include: [/x]}}]\nforwarders: [{{uri: '{uri}'}}]");
+        let config = load(&text).unwrap_or_else(|problems| panic!("{problems}"));
+        let printed = format!("{config:?}");
+        assert!(!printed.contains("s3cret") && printed.contains("https://siem.test/"), "{printed}");
+    }
+}

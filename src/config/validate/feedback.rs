@@ -4,7 +4,7 @@ use std::path::{Component, Path as FilePath, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
-use super::super::{path::Path, report::Report, schema::ConfigFile};
+use super::super::{Exclude, path::Path, report::Report, schema::ConfigFile};
 
 /// Reports paths and globs that lead into the state directory, by their spelling: links are not looked up.
 pub(super) fn check(dir: &FilePath, file: &ConfigFile, root: &Path, report: &mut Report) {
@@ -53,13 +53,10 @@ fn matches(glob: &FilePath, file: &FilePath) -> bool {
     Pattern::new(&glob.to_string_lossy()).is_ok_and(|pattern| pattern.matches_path_with(file, options))
 }
 
-/// A glob without a `/` is matched against the file name, else against the whole path.
+/// The files are named from the root here, so a glob that is a path is too.
 fn is_excluded(glob: &str, path: &FilePath) -> bool {
-    if glob.contains('/') {
-        return matches(&absolute(FilePath::new(glob)), path);
-    }
-    let name = path.file_name().map(FilePath::new);
-    Pattern::new(glob).is_ok_and(|pattern| name.is_some_and(|name| pattern.matches_path(name)))
+    let whole = glob.contains('/').then(|| absolute(FilePath::new(glob)).to_string_lossy().into_owned());
+    Exclude::new(whole.as_deref().unwrap_or(glob)).is_some_and(|glob| glob.matches(path))
 }
 
 /// From the root, without `.` and `..`. Where there is no working directory a path stays as it is.
@@ -103,7 +100,7 @@ mod tests {
     fn excluding_by_name_and_by_path() {
         let file = FilePath::new("/srv/state/lock");
         assert!(is_excluded("lo*", file));
-        assert!(is_excluded("/srv/state/**", file));
+        assert!(is_excluded("/srv/state/**", file) && is_excluded("/srv/./state/*", file));
         assert!(!is_excluded("state", file));
     }
 }

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use reqwest::{Method, Url};
+use reqwest::Method;
 
 use super::{
     super::{
-        Compression, EventTypes, Filter, Format, Forwarder, Framing,
+        Compression, EventTypes, Filter, Format, Forwarder, Framing, Uri,
         nearest::nearest,
         path::Path,
         report::Report,
@@ -23,7 +23,7 @@ pub(super) fn forwarders(file: &ConfigFile, root: &Path, report: &mut Report) ->
     refuse_empty(Some(written), &path, "is empty: nothing would be sent", report);
     let sources: Vec<&str> = file.sources.iter().flatten().filter_map(|source| source.name.as_deref()).collect();
     let each = || written.iter().enumerate().map(|(index, forwarder)| (forwarder, path.index(index)));
-    let uris: Vec<Option<Url>> = each().map(|(written, path)| request::uri(written, &path, report)).collect();
+    let uris: Vec<Option<Uri>> = each().map(|(written, path)| request::uri(written, &path, report)).collect();
     let names = names(written, &uris, &path, report);
     let parts = each().zip(uris).zip(names);
     // Every forwarder is checked, before one that is missing makes nothing of all.
@@ -52,7 +52,7 @@ fn written<'f>(file: &'f ConfigFile, root: &Path, report: &mut Report) -> Option
 }
 
 /// Each forwarder's name: as written, or made of its host.
-fn names(written: &[schema::Forwarder], uris: &[Option<Url>], path: &Path, report: &mut Report) -> Vec<String> {
+fn names(written: &[schema::Forwarder], uris: &[Option<Uri>], path: &Path, report: &mut Report) -> Vec<String> {
     let at = |index: usize| path.index(index).key("name");
     let given = written.iter().enumerate();
     let given: Vec<_> = given.filter_map(|(i, forwarder)| Some((forwarder.name.as_deref()?, at(i)))).collect();
@@ -60,7 +60,7 @@ fn names(written: &[schema::Forwarder], uris: &[Option<Url>], path: &Path, repor
     let mut taken: BTreeSet<String> = given.iter().map(|(name, _)| (*name).to_owned()).collect();
     let mut names = Vec::new();
     for (index, (forwarder, uri)) in written.iter().zip(uris).enumerate() {
-        let name = match (&forwarder.name, uri.as_ref().and_then(Url::host_str)) {
+        let name = match (&forwarder.name, uri.as_ref().and_then(|uri| uri.expose().host_str())) {
             (Some(name), _) => name.clone(),
             (None, None) => String::new(),
             (None, Some(host)) => {
@@ -80,7 +80,7 @@ fn names(written: &[schema::Forwarder], uris: &[Option<Url>], path: &Path, repor
 fn forwarder(
     written: &schema::Forwarder,
     name: String,
-    uri: Option<Url>,
+    uri: Option<Uri>,
     sources: &[&str],
     path: &Path,
     report: &mut Report,

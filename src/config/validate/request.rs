@@ -5,14 +5,14 @@ use std::net::IpAddr;
 use reqwest::{Url, header::HeaderName};
 
 use super::super::{
-    Secret, Token,
+    Secret, Token, Uri,
     path::Path,
     report::Report,
     schema::{self, SecretText},
 };
 
 /// The webhook's address. No message shows it: its userinfo or its query may be secret.
-pub(super) fn uri(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Option<Url> {
+pub(super) fn uri(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Option<Uri> {
     let text = written.uri.as_deref()?;
     let at = path.key("uri");
     let known_scheme = ["http://", "https://"]
@@ -46,7 +46,7 @@ pub(super) fn uri(written: &schema::Forwarder, path: &Path, report: &mut Report)
                     allowHttp: true";
         report.problem(&at, what);
     }
-    Some(url)
+    Some(Uri::new(url, report.has_variable(&at)))
 }
 
 /// Whether the host is this machine, by its name or address; names are not looked up.

@@ -35,6 +35,12 @@ impl Ceiling {
         self.learned.as_ref().map_or(self.configured, |learned| learned.bytes)
     }
 
+    /// There is no use in sending a body of more bytes: it is about as long as one that was refused, which is twice
+    /// what was learned.
+    pub fn hopeless(&self) -> usize {
+        self.learned.as_ref().map_or(usize::MAX, |learned| learned.bytes.saturating_add(learned.bytes / 2))
+    }
+
     /// The receiver refused a body of `bytes` for its size: never build one of more than half of it.
     ///
     /// Where the ceiling had only been tried higher it goes back to where it was, and waits twice as long.

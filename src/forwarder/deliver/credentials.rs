@@ -52,7 +52,7 @@ impl Credentials {
     pub(super) fn new(config: &config::Forwarder) -> Self {
         let files = Files {
             token: config.token.as_ref().map(TokenSource::new),
-            tls: (config.uri.scheme() == "https").then(|| TlsFiles::new(&config.tls)),
+            tls: (config.uri.expose().scheme() == "https").then(|| TlsFiles::new(&config.tls)),
             timeout: config.timeout,
             client: None,
             bearer: None,

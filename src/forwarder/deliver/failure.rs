@@ -138,7 +138,9 @@ fn of_alert(alert: AlertDescription) -> (FailureKind, String) {
         | CertificateExpired
         | CertificateUnknown
         | UnknownCA
-        | AccessDenied => {
+        | AccessDenied
+        // As where our CA has the name of one that it knows, and another key.
+        | DecryptError => {
             (FailureKind::TlsCertificate, format!("it does not accept our client certificate (TLS alert {alert:?})"))
         }
         ProtocolVersion | InsufficientSecurity => {

@@ -56,8 +56,8 @@ impl HoldReason {
             Self::Protocol => "check scheme and port of uri",
             Self::Local => "mend the file; it is tried as soon as it changes",
             Self::Systemic => {
-                "check format, framing and contentType: nearly every event is refused, so none is \
-                               dead-lettered any more"
+                "check format, framing, contentType and compression: nearly every event is refused, so none \
+                 is dead-lettered any more"
             }
         }
     }

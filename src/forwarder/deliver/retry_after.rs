@@ -61,7 +61,8 @@ fn http_date(text: &str, now: Timestamp) -> Option<Timestamp> {
     if parts.next().is_some() {
         return None;
     }
-    Some(date.to_datetime(time).to_zoned(TimeZone::UTC).ok()?.timestamp())
+    // Only the last days of the year 9999 are beyond all timestamps.
+    Some(date.to_datetime(time).to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |zoned| zoned.timestamp()))
 }
 
 /// RFC 9110, section 5.6.7: a year of two digits that seems more than 50 years ahead is in the past.
@@ -117,6 +118,7 @@ mod tests {
             (&["Saturday, 21-Nov-26 12:00:07 GMT"], Some(7)),
             (&["Sat Nov 21 12:00:07 2026"], Some(7)),
             (&["Tue Dec  1 12:00:07 2026"], Some(3600)),
+            (&["Fri, 31 Dec 9999 23:59:59 GMT"], Some(3600)),
             (&["Sat, 21 Nov 2026 11:59:53 GMT"], Some(0)),
             (&["Sunday, 06-Nov-94 08:49:37 GMT"], Some(0)),
             (&["Sat, 21 Nov 2026 12:00:60 GMT"], Some(59)),

@@ -74,7 +74,7 @@ pub struct Webhook {
 impl Webhook {
     /// Opens and reads nothing yet; see [`Webhook::check`].
     pub fn new(config: &config::Forwarder) -> Result<Self, WebhookError> {
-        let uri = config.uri.clone();
+        let uri = config.uri.expose().clone();
         let has_user = !uri.username().is_empty() || uri.password().is_some();
         let peer = peer(&uri).filter(|_| !has_user).ok_or(WebhookError::Uri)?;
         if config.tls.insecure_skip_verify && uri.scheme() == "https" {
@@ -85,8 +85,7 @@ impl Webhook {
                  remove tls.insecureSkipVerify"
             );
         }
-        let query = uri.query().filter(|query| !query.is_empty()).map(Secret::new);
-        let secrets = config.headers.iter().map(|(_, value)| value.clone()).chain(query).collect();
+        let secrets = config.headers.iter().map(|(_, value)| value.clone()).chain(config.uri.secrets()).collect();
         Ok(Self {
             peer,
             method: config.method.clone(),

@@ -36,7 +36,7 @@ impl Task {
         });
     }
 
-    pub(super) async fn landed(&mut self, landing: Landing) {
+    pub(super) fn landed(&mut self, landing: Landing) {
         let Landing { n, begun, answer } = landing;
         let now = Instant::now();
         self.stats.request(&answer.label(), now - begun);
@@ -49,7 +49,7 @@ impl Task {
             self.stats.failed(&answer, Timestamp::now());
         }
         match act {
-            Act::Settle => self.delivered(index, answer.code()).await,
+            Act::Settle => self.delivered(index, answer.code()),
             Act::Keep | Act::AgainAtOnce => {}
             Act::Halve { said } => {
                 if said {
@@ -57,16 +57,16 @@ impl Task {
                     self.ceiling.refused(usize::try_from(bytes).unwrap_or(usize::MAX));
                 }
                 if self.window[index].split() {
-                    self.next_part(index).await;
+                    self.next_part(index);
                 } else if said {
-                    self.give_up(index, Reason::TooLarge, &answer).await;
+                    self.refused(index, Reason::TooLarge, &answer, now);
                 }
             }
             Act::Narrow => {
                 if self.window[index].split() {
-                    self.next_part(index).await;
+                    self.next_part(index);
                 } else {
-                    self.refused(index, &answer, now).await;
+                    self.refused(index, Reason::Refused, &answer, now);
                 }
             }
         }
@@ -74,27 +74,32 @@ impl Task {
         self.tell(notice);
     }
 
-    async fn delivered(&mut self, index: usize, status: Option<u16>) {
+    fn delivered(&mut self, index: usize, status: Option<u16>) {
         let (n, events, bytes, source) = {
             let batch = &self.window[index];
             (batch.n, batch.parcel.events(), batch.parcel.digest.len, batch.parcel.source.clone())
         };
         self.guard.delivered(usize::try_from(events).unwrap_or(usize::MAX));
         self.ceiling.delivered(usize::try_from(bytes).unwrap_or(usize::MAX));
-        let desk = self.desk.clone();
-        let settled = tokio::task::spawn_blocking(move || desk.settle(n, Outcome::Delivered, status));
-        settled.await.expect("writing to the journal does not panic");
+        tokio::task::block_in_place(|| self.desk.settle(n, Outcome::Delivered, status));
         let mut tally = Tally::default();
         tally.delivered(events);
         self.stats.enter(&source, &tally);
         self.stats.succeeded(Timestamp::now());
-        self.settled(index).await;
+        self.settled(index);
     }
 
     /// A single event was refused: to the dead letters, unless nearly everything is.
-    async fn refused(&mut self, index: usize, answer: &Answer, now: Instant) {
+    fn refused(&mut self, index: usize, reason: Reason, answer: &Answer, now: Instant) {
         match self.guard.refused() {
-            Ruling::DeadLetter => self.give_up(index, Reason::Refused, answer).await,
+            Ruling::DeadLetter => {
+                let excerpt = match answer {
+                    Answer::Status { excerpt, .. } => excerpt.clone(),
+                    Answer::Failed { text, .. } => text.clone(),
+                };
+                self.window[index].refusal = Some(Refusal { reason, status: answer.code(), excerpt });
+                self.bury_refused();
+            }
             Ruling::Hold => {
                 let cause = format!("{answer}: nearly every event is refused, even alone");
                 let notice = self.health.hold(HoldReason::Systemic, cause, now);
@@ -103,50 +108,52 @@ impl Task {
         }
     }
 
-    async fn give_up(&mut self, index: usize, reason: Reason, answer: &Answer) {
-        let batch = &self.window[index];
-        let Some(event) = batch.only_event() else { return };
-        let (n, body, source) = (batch.n, batch.parcel.body.clone(), batch.parcel.source.clone());
-        let (desk, log) = (self.desk.clone(), self.log(&source));
-        let status = answer.code();
-        let excerpt = match answer {
-            Answer::Status { excerpt, .. } => excerpt.clone(),
-            Answer::Failed { text, .. } => text.clone(),
-        };
-        let refusal = Refusal { reason, status, excerpt };
-        let given_up = tokio::task::spawn_blocking(move || {
-            // A stub's line is in the dead letters already.
-            if !event.stub {
-                desk.give_up(&log, &event, body.event_bytes(0), &refusal)?;
+    /// Makes dead letters of the events that were refused. False where they cannot be written: the events stay in
+    /// the window until they can be.
+    pub(super) fn bury_refused(&mut self) -> bool {
+        while let Some(index) = self.window.iter().position(|batch| batch.refusal.is_some()) {
+            let batch = &self.window[index];
+            let (Some(event), Some(refusal)) = (batch.only_event(), batch.refusal.clone()) else { return true };
+            let (n, body, source) = (batch.n, batch.parcel.body.clone(), batch.parcel.source.clone());
+            let (desk, log) = (self.desk.clone(), self.log(&source));
+            let buried = tokio::task::block_in_place(|| {
+                // A stub's line is in the dead letters already.
+                if !event.stub {
+                    desk.give_up(&log, &event, body.event_bytes(0), &refusal)?;
+                }
+                desk.settle(n, Outcome::DeadLettered, refusal.status);
+                Ok::<(), std::io::Error>(())
+            });
+            if let Err(error) = buried {
+                self.cannot_bury(&error);
+                return false;
             }
-            desk.settle(n, Outcome::DeadLettered, status);
-            Ok::<(), std::io::Error>(())
-        });
-        if let Err(error) = given_up.await.expect("writing to the journal does not panic") {
-            self.cannot_bury(&error);
-            return; // It is sent, and refused, again.
+            self.window[index].refusal = None;
+            self.buried(&source, 0, u64::from(!event.stub));
+            self.settled(index);
         }
-        let mut tally = Tally::default();
-        tally.dead_lettered(u64::from(!event.stub));
-        self.stats.enter(&source, &tally);
-        self.settled(index).await;
+        true
     }
 
     /// What was sent is settled: on to the next part, or out of the window.
-    async fn settled(&mut self, index: usize) {
+    fn settled(&mut self, index: usize) {
         self.progressed();
         match &mut self.window[index].whole {
             Some(whole) => {
                 whole.plan.settle();
-                self.next_part(index).await;
+                self.next_part(index);
             }
-            None => drop(self.window.remove(index)),
+            None => {
+                let batch = self.window.remove(index);
+                self.bodies.give(batch.parcel.body);
+            }
         }
     }
 
     /// The next part of a batch that goes in parts takes its place in the window, under an id of its own.
-    async fn next_part(&mut self, index: usize) {
-        let Some(part) = self.window[index].next_part() else {
+    fn next_part(&mut self, index: usize) {
+        let hopeless = self.ceiling.hopeless();
+        let Some(part) = self.window[index].next_part(hopeless) else {
             self.window.remove(index);
             return;
         };
@@ -157,7 +164,7 @@ impl Task {
         let (filtered, dead) = (std::mem::take(&mut parent.filtered), std::mem::take(&mut parent.dead));
         let (n, id) = (self.next_number, new_id());
         self.next_number += 1;
-        let announced = tokio::task::spawn_blocking(move || {
+        let (id, parcel) = tokio::task::block_in_place(|| {
             let wire = compressors.compress(part.body.bytes()).unwrap_or_else(|error| panic!("{error}"));
             let digest = Digest::of(part.body.bytes());
             let body = std::sync::Arc::new(part.body);
@@ -165,7 +172,6 @@ impl Task {
             desk.announce(parcel.intent(n, &id, Some(part.of)));
             (id, parcel)
         });
-        let (id, parcel) = announced.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         let batch = &mut self.window[index];
         (batch.n, batch.id, batch.parcel, batch.attempts) = (n, id, parcel, 0);
     }

@@ -146,18 +146,21 @@ impl Task {
     }
 
     /// Moves what is ready from the queue into the window, in order, writing down what must be written before.
-    pub(super) async fn admit(&mut self) {
+    pub(super) fn admit(&mut self) {
         if self.order == Order::Stop || self.admit_after.is_some_and(|then| Instant::now() < then) {
             return;
         }
         self.admit_after = None;
+        if !self.bury_refused() {
+            return;
+        }
         while let Some(queued) = self.queue.pop_front() {
             let wanted = match &queued {
                 Queued::Compressing(_) => false,
                 Queued::Ready(_) => self.window.len() < self.config.in_flight,
                 Queued::Bare(_) | Queued::Gap(..) => true,
             };
-            let refused = if wanted { self.admit_one(queued).await } else { Some(queued) };
+            let refused = if wanted { self.admit_one(queued) } else { Some(queued) };
             if let Some(queued) = refused {
                 self.queue.push_front(queued);
                 return;
@@ -166,20 +169,17 @@ impl Task {
     }
 
     /// Gives back what cannot be admitted now.
-    async fn admit_one(&mut self, queued: Queued) -> Option<Queued> {
+    fn admit_one(&mut self, queued: Queued) -> Option<Queued> {
         let desk = self.desk.clone();
         match queued {
             Queued::Ready(parcel) => {
                 let log = self.log(&parcel.source);
                 let (n, id) = (self.next_number, new_id());
-                let blocking = tokio::task::spawn_blocking(move || {
-                    let buried = desk.bury(&log, &parcel.dead);
-                    if buried.is_ok() {
-                        desk.announce(parcel.intent(n, &id, None));
-                    }
-                    (buried, id, parcel)
+                let buried = tokio::task::block_in_place(|| {
+                    desk.bury(&log, &parcel.dead)?;
+                    desk.announce(parcel.intent(n, &id, None));
+                    io::Result::Ok(())
                 });
-                let (buried, id, parcel) = blocking.await.expect("writing to the journal does not panic");
                 if let Err(error) = buried {
                     self.cannot_bury(&error);
                     return Some(Queued::Ready(parcel));
@@ -191,31 +191,28 @@ impl Task {
             }
             Queued::Bare(finished) => {
                 let log = self.log(&finished.draft.source);
-                let blocking = tokio::task::spawn_blocking(move || {
-                    let buried = desk.bury(&log, &finished.draft.dead);
-                    if buried.is_ok() {
-                        let dead = finished.draft.dead.len() as u64;
-                        desk.advance(&finished.draft.source, finished.span.clone(), finished.draft.filtered, dead);
-                    }
-                    (buried, finished)
+                let buried = tokio::task::block_in_place(|| {
+                    desk.bury(&log, &finished.draft.dead)?;
+                    let dead = finished.draft.dead.len() as u64;
+                    desk.advance(&finished.draft.source, finished.span.clone(), finished.draft.filtered, dead);
+                    io::Result::Ok(())
                 });
-                let (buried, finished) = blocking.await.expect("writing to the journal does not panic");
                 if let Err(error) = buried {
                     self.cannot_bury(&error);
                     return Some(Queued::Bare(finished));
                 }
                 let draft = finished.draft;
                 self.buried(&draft.source, draft.filtered, draft.dead.len() as u64);
+                self.bodies.give(std::sync::Arc::new(draft.body));
                 self.progressed();
             }
             Queued::Gap(source, range) => {
                 let mut tally = Tally::default();
                 tally.gap(range.len());
                 self.stats.enter(&source, &tally);
-                let blocking = tokio::task::spawn_blocking(move || {
+                tokio::task::block_in_place(|| {
                     desk.gap(&source, &[range], 0, "the file was truncated, rewritten or deleted before it was read");
                 });
-                blocking.await.expect("writing to the journal does not panic");
                 self.progressed();
             }
             Queued::Compressing(_) => return Some(queued),
@@ -223,7 +220,7 @@ impl Task {
         None
     }
 
-    fn buried(&mut self, source: &str, filtered: u64, dead: u64) {
+    pub(super) fn buried(&mut self, source: &str, filtered: u64, dead: u64) {
         let mut tally = Tally::default();
         tally.filtered(filtered);
         tally.dead_lettered(dead);

@@ -31,6 +31,7 @@ use tracing::info;
 use self::fill::{Compressors, Filling, Queued};
 use super::{
     backlog::Backlog,
+    bodies::Bodies,
     deliver::{Answer, Ceiling, Guard, Health, ProbeIntervals, SendAllowance, Webhook},
     desk::Desk,
     follow::Follow,
@@ -46,7 +47,7 @@ use crate::{
 };
 
 /// Batches that are compressed ahead of those on the way.
-pub const AHEAD: usize = 2;
+pub const AHEAD: usize = 3;
 
 /// How often everything that is not prompted by an event is looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -103,9 +104,10 @@ pub struct Task {
     ceiling: Ceiling,
     guard: Guard,
     compressors: Compressors,
+    bodies: Bodies,
     filling: Option<JoinHandle<Filling>>,
     queue: VecDeque<Queued>,
-    /// Nothing is admitted before: dead letters could not be written.
+    /// Nothing is admitted before, nor any dead letter written: the last try failed.
     admit_after: Option<Instant>,
     window: Vec<Batch>,
     flights: JoinSet<Landing>,
@@ -131,9 +133,15 @@ impl Task {
         let now = Instant::now();
         let order = *orders.borrow();
         let probes = ProbeIntervals { hold: config.probe, gone: config.probe.saturating_mul(12) };
+        let bodies = Bodies::new(&config, config.in_flight + AHEAD);
         let follows = sources.iter().map(|(source, log)| {
             let cursors = recovered.frontiers.get(&source.name).cloned().unwrap_or_default();
-            Some(Follow::new(&config, source, Reader::new(log.clone(), source.max_event_bytes, cursors)))
+            Some(Follow::new(
+                &config,
+                source,
+                Reader::new(log.clone(), source.max_event_bytes, cursors),
+                bodies.clone(),
+            ))
         });
         Self {
             follows: follows.collect(),
@@ -152,6 +160,7 @@ impl Task {
             ceiling: Ceiling::new(config.batch.max_bytes),
             guard: Guard::default(),
             compressors: Compressors::new(config.compression),
+            bodies,
             filling: None,
             queue: VecDeque::new(),
             admit_after: None,
@@ -172,7 +181,7 @@ impl Task {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.fill();
-            self.admit().await;
+            self.admit();
             self.send();
             if let Some(ended) = self.ended() {
                 listeners.abort_all();
@@ -184,7 +193,7 @@ impl Task {
                 filling = fill::filled(&mut self.filling) => self.filled(filling),
                 () = fill::compressed(&mut self.queue) => {}
                 Some(landing) = self.flights.join_next() => match landing {
-                    Ok(landing) => self.landed(landing).await,
+                    Ok(landing) => self.landed(landing),
                     Err(error) => std::panic::resume_unwind(error.into_panic()),
                 },
                 () = wake.notified() => {}
@@ -222,8 +231,7 @@ impl Task {
         if self.order == Order::Stop {
             return;
         }
-        let idle = |batch: &Batch| !batch.flying;
-        while let Some(index) = self.window.iter().position(idle) {
+        while let Some(index) = self.window.iter().position(Batch::waits) {
             match self.health.may_send(Instant::now()) {
                 SendAllowance::Yes => {}
                 SendAllowance::OnlyOne if self.flights.is_empty() => {}
@@ -237,7 +245,7 @@ impl Task {
     fn next_moment(&self) -> Instant {
         let now = Instant::now();
         let mut moments = vec![now + TICK];
-        if self.window.iter().any(|batch| !batch.flying)
+        if self.window.iter().any(Batch::waits)
             && let SendAllowance::NotBefore(then) = self.health.may_send(now)
         {
             moments.push(then);

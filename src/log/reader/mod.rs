@@ -176,6 +176,12 @@ impl Reader {
         Ok(())
     }
 
+    /// Stands before a record again that was taken and could not be dealt with; it is left alone for a moment.
+    pub fn put_back(&mut self, range: Range) {
+        self.cursors.insert(range.segment, Mark { offset: range.start, anchor: None });
+        self.faults.insert(range.segment, Instant::now());
+    }
+
     fn offset(&self, segment: &Segment) -> u64 {
         self.cursors.get(&segment.id).map_or(segment.start.offset, |mark| mark.offset)
     }

@@ -41,7 +41,7 @@ impl<'a> Connection<'a> {
         let _ = stream.set_nodelay(true);
         let stream = match &shared.tls {
             None => Some(Stream::Plain(stream)),
-            Some(config) => ServerConnection::new(config.clone())
+            Some(config) => ServerConnection::new(config.lock().unwrap().clone())
                 .ok()
                 .map(|tls| Stream::Tls(Box::new(StreamOwned::new(tls, stream)))),
         };

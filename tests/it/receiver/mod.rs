@@ -12,6 +12,7 @@ mod tests;
 use std::{
     collections::{HashMap, VecDeque},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::fd::OwnedFd,
     sync::{
         Arc, Condvar, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
@@ -20,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::net::Shutdown;
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
 
 use crate::certificate::{Authority, Identity};
 
@@ -37,6 +38,8 @@ pub struct Receiver {
     shared: Arc<Shared>,
     addr: SocketAddr,
     scheme: &'static str,
+    /// Keeps the port ours while nothing listens on it: another test would be given it, and what is meant for us.
+    _reserved: OwnedFd,
     accepting: Option<Accepting>,
 }
 
@@ -52,7 +55,8 @@ type Rule = Arc<dyn Fn(&Delivery) -> Reply + Send + Sync>;
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    /// `None` for plain http. What a new connection is offered.
+    tls: Option<Mutex<Arc<rustls::ServerConfig>>>,
     next_connection: AtomicUsize,
 }
 
@@ -88,6 +92,12 @@ impl Receiver {
         Self::listen(0, Some(connection::tls_config(identity, Some(clients))))
     }
 
+    /// Shows this certificate from the next connection on.
+    pub fn present(&self, identity: &Identity) {
+        let tls = self.shared.tls.as_ref().expect("it speaks TLS");
+        *tls.lock().unwrap() = connection::tls_config(identity, None);
+    }
+
     fn listen(port: u16, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let shared = Arc::new(Shared {
@@ -100,11 +110,12 @@ impl Receiver {
                 stopping: false,
             }),
             changed: Condvar::new(),
-            tls,
+            tls: tls.map(Mutex::new),
             next_connection: AtomicUsize::new(1),
         });
+        let (reserved, port) = reserve(port);
         let (addr, accepting) = accept_on(port, &shared);
-        Self { shared, addr, scheme, accepting: Some(accepting) }
+        Self { shared, addr, scheme, _reserved: reserved, accepting: Some(accepting) }
     }
 
     /// The webhook's address, by number.
@@ -253,6 +264,16 @@ impl Drop for Receiver {
 
 fn accepted(deliveries: &[Delivery]) -> impl Iterator<Item = &Delivery> {
     deliveries.iter().filter(|delivery| delivery.accepted())
+}
+
+/// Binds a port without listening on it; 0 is a free one.
+fn reserve(port: u16) -> (OwnedFd, u16) {
+    let socket =
+        rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+    rustix::net::sockopt::set_socket_reuseaddr(&socket, true).unwrap();
+    rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
+    let bound = SocketAddr::try_from(rustix::net::getsockname(&socket).unwrap()).unwrap();
+    (socket, bound.port())
 }
 
 fn accept_on(port: u16, shared: &Arc<Shared>) -> (SocketAddr, Accepting) {

@@ -4,18 +4,23 @@ use std::{
     fs::{self, File, OpenOptions},
     io::Write,
     ops::Range,
+    path::Path,
 };
 
 use super::Sidecar;
 use crate::events;
 
+/// What [`Sidecar::append`] does, for a thread that has only the path.
+pub fn append(path: &Path, text: impl AsRef<[u8]>) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
+    file.write_all(text.as_ref()).unwrap();
+}
+
 impl Sidecar {
     /// Appends text as it is, in one write; creates the file and its directories where they are missing.
     pub fn append(&self, file: &str, text: impl AsRef<[u8]>) {
-        let path = self.path(file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
-        file.write_all(text.as_ref()).unwrap();
+        append(&self.path(file), text);
     }
 
     /// Appends the numbered events of `range`.

@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 
 use process::Process;
 
+pub use files::append;
+
 /// The binary, its directory and its configuration. It runs from [`Self::start`] to [`Self::stop`] or
 /// [`Self::kill`], and may be started again.
 pub struct Sidecar {
@@ -92,6 +94,12 @@ impl Sidecar {
             top.push_str(extra);
             top.push('\n');
         });
+        self
+    }
+
+    /// Another level than `debug` for its diagnostics.
+    pub fn log_level(mut self, level: &str) -> Self {
+        self.part(|_, _, top| *top = top.replace("level: debug", &format!("level: {level}")));
         self
     }
 

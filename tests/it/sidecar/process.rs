@@ -118,7 +118,7 @@ impl Sidecar {
         self.wait()
     }
 
-    /// Asks it to stop, and does not wait.
+    /// Asks it to stop (SIGTERM) and does not wait.
     pub fn terminate(&self) {
         self.running().signal(Signal::TERM);
     }
@@ -173,6 +173,17 @@ impl Sidecar {
             .wait_for(&format!("{text:?} in the diagnostics"), |said| said.contains(text).then_some(()));
     }
 
+    /// Waits until this run's diagnostics hold `text` as often as that.
+    pub fn wait_for_log_times(&self, text: &str, times: usize) {
+        let enough = |said: &str| (said.matches(text).count() >= times).then_some(());
+        self.running().output.wait_for(&format!("{text:?} {times} times in the diagnostics"), enough);
+    }
+
+    /// How often this run's diagnostics hold `text` so far.
+    pub fn times_said(&self, text: &str) -> usize {
+        self.running().said().matches(text).count()
+    }
+
     /// Where the admin pages are; waits until it listens.
     pub fn admin(&self) -> SocketAddr {
         self.running().output.wait_for("the admin address", |said| {
@@ -210,7 +221,22 @@ impl Sidecar {
                 return metrics;
             }
             if Instant::now() > end {
-                self.fail(&format!("waited in vain for {what}: {metrics:#?}"));
+                self.fail(&format!("waited in vain for {what}: {metrics:?}"));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Asks for `/status` until the predicate holds, and gives that one.
+    pub fn wait_for_status(&self, what: &str, holds: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let status = self.status();
+            if holds(&status) {
+                return status;
+            }
+            if Instant::now() > end {
+                self.fail(&format!("waited in vain for {what}: {status:#}"));
             }
             thread::sleep(Duration::from_millis(20));
         }

@@ -92,7 +92,7 @@ fn a_line_begun_before_a_rotation_is_finished_in_the_old_file_or_ends_with_it() 
     rotate(&sidecar);
     // The last line of the second file never gets its line end.
     sidecar.append(LOG, events::lines(2..3) + &events::event(3));
-    old.write_all(line[50..].as_bytes()).unwrap();
+    old.write_all(&line.as_bytes()[50..]).unwrap();
     receiver.wait_for_lines(3);
     rotate(&sidecar);
     sidecar.write_lines(LOG, 4..5);

@@ -1,0 +1,44 @@
+//! Bodies that are used again: the memory of a settled batch is that of the next one.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::batch::Body;
+use crate::config::{self, Framing};
+
+/// Room beside the largest body: the event that turns out not to fit is written before it is taken back.
+const SLACK: usize = 16 * 1024;
+
+/// The idle bodies of one forwarder. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Bodies {
+    framing: Framing,
+    capacity: usize,
+    most: usize,
+    idle: Arc<Mutex<Vec<Body>>>,
+}
+
+impl Bodies {
+    /// Keeps at most `most` idle ones.
+    pub fn new(forwarder: &config::Forwarder, most: usize) -> Self {
+        Self { framing: forwarder.framing, capacity: forwarder.batch.max_bytes + SLACK, most, idle: Arc::default() }
+    }
+
+    /// An empty one.
+    pub fn take(&self) -> Body {
+        self.idle().pop().unwrap_or_else(|| Body::with_capacity(self.framing, self.capacity))
+    }
+
+    /// Takes back one that nobody else holds any more. One that had to grow for a huge event is let go.
+    pub fn give(&self, body: Arc<Body>) {
+        let Ok(mut body) = Arc::try_unwrap(body) else { return };
+        let mut idle = self.idle();
+        if idle.len() < self.most && body.capacity() <= 2 * self.capacity {
+            body.clear();
+            idle.push(body);
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Body>> {
+        self.idle.lock().expect("nothing panics while it holds the bodies")
+    }
+}
