@@ -103,6 +103,7 @@ impl Sidecar {
     /// Starts it, waits until the receiver has `lines` in all, and stops it.
     pub fn restart_and_expect(&mut self, receiver: &Receiver, lines: usize) {
         self.start_again();
+        self.wait_for_log("forwarding");
         receiver.wait_for_lines(lines);
         assert_eq!(self.stop(), 0);
         assert_eq!(receiver.accepted_lines().len(), lines);

@@ -293,9 +293,10 @@ impl Tail {
         }
     }
 
-    /// Writes the catalog where lives began, moved or ended. Until that works nothing new is told.
+    /// Writes the catalog where lives began, moved or ended, and where somebody removed it. Until that works nothing
+    /// new is told.
     fn keep(&mut self) {
-        if !self.dirty {
+        if !self.dirty && self.catalog.exists() {
             return;
         }
         let catalog = Catalog {
@@ -309,7 +310,10 @@ impl Tail {
                 self.dirty = false;
                 self.notices.catalog_written();
             }
-            Err(error) => self.notices.catalog_not_written(&self.catalog, &error),
+            Err(error) => {
+                self.dirty = true;
+                self.notices.catalog_not_written(&self.catalog, &error);
+            }
         }
     }
 

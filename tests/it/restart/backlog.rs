@@ -15,19 +15,15 @@ const BACKLOG: usize = 200 << 20;
 /// What it said at the start that it may use, in KiB.
 fn printed_bound(sidecar: &Sidecar) -> u64 {
     let said = sidecar.stderr();
-    let (_, text) = said.split_once("memory_at_most=\"").unwrap_or_else(|| panic!("no bound in {said}"));
-    let text = text.split('"').next().unwrap();
-    let digits: u64 = text.trim_end_matches(char::is_alphabetic).parse().unwrap();
-    let unit = match text.trim_start_matches(char::is_numeric) {
-        "GiB" => 1 << 30,
-        "MiB" => 1 << 20,
-        "KiB" => 1 << 10,
-        "MB" => 1_000_000,
-        "KB" => 1000,
-        "B" => 1,
+    let (_, text) = said.split_once("memory_at_most=").unwrap_or_else(|| panic!("no bound in {said}"));
+    let words: Vec<&str> = text.lines().next().unwrap().trim_matches('"').split(' ').collect();
+    let unit = match words[1] {
+        "KiB" => 1,
+        "MiB" => 1 << 10,
+        "GiB" => 1 << 20,
         other => panic!("{other}"),
     };
-    digits * unit / 1024
+    words[0].parse::<u64>().unwrap() * unit
 }
 
 // E4, I1, D17: three forwarders, two of them dead, and 200 MB behind.

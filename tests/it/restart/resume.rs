@@ -19,6 +19,7 @@ fn clean_restarts_under_load_lose_and_repeat_nothing() {
         sidecar.write_lines(LOG, n..n + 500);
         n += 500;
         sidecar.start_again();
+        sidecar.admin(); // It listens for signals by now.
         sidecar.write_lines(LOG, n..n + 300);
         n += 300;
         assert_eq!(sidecar.stop(), 0);
@@ -44,7 +45,9 @@ fn a_line_written_in_parts_over_restarts_arrives_once_and_whole() {
             sidecar.append(LOG, part);
             // Sometimes before it was seen, sometimes after.
             if n % 2 == 0 {
-                sidecar.wait_for_log("reading a file");
+                sidecar.wait_for_log("forwarding");
+            } else {
+                sidecar.admin(); // It listens for signals by now.
             }
             if n % 3 == 0 {
                 sidecar.restart();

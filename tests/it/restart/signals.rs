@@ -45,6 +45,7 @@ fn a_process_that_was_frozen_goes_on() {
 fn signals_that_ask_for_nothing_disturb_nothing() {
     let receiver = Receiver::start();
     let mut sidecar = tailing(LOG, &receiver).start();
+    sidecar.wait_for_log("forwarding");
     let mut n = 0;
     for _ in 0..5 {
         sidecar.write_lines(LOG, n..n + 50);
