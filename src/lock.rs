@@ -31,7 +31,8 @@ pub enum LockError {
 /// The state directory is ours until this is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+    path: PathBuf,
 }
 
 impl Lock {
@@ -54,10 +55,16 @@ impl Lock {
             }
             // The file may have been removed and made anew between the two calls: then ours is nobody's.
             if same_file(&file, &path) {
-                file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(io)?;
-                return Ok(Self { _file: file });
+                // A disk that is full takes no process id, and is no reason not to start.
+                let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+                return Ok(Self { file, path });
             }
         }
+    }
+
+    /// Whether it still is where another process would look. Once somebody removed it, another one could start.
+    pub fn stands(&self) -> bool {
+        same_file(&self.file, &self.path)
     }
 }
 
@@ -110,6 +117,17 @@ mod tests {
         let _lock = Lock::acquire(dir.path()).unwrap();
         let text = fs::read_to_string(dir.path().join("lock")).unwrap();
         assert_eq!(text, format!("{}\n", std::process::id()));
+    }
+
+    #[test]
+    fn a_lock_that_somebody_removed_is_known_and_can_be_taken_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = Lock::acquire(dir.path()).unwrap();
+        assert!(lock.stands());
+        fs::remove_file(dir.path().join("lock")).unwrap();
+        assert!(!lock.stands());
+        let again = Lock::acquire(dir.path()).unwrap();
+        assert!(again.stands() && !lock.stands());
     }
 
     #[test]

@@ -22,7 +22,7 @@ use tokio::{
     time::interval,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{
     admin::{Registry, Server},
@@ -45,6 +45,9 @@ pub use reload::ReloadError;
 /// How long a task that panicked is left before it starts again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a stop waits for the last writes to the state directory once its time is up.
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
 /// The program while it runs.
 pub struct App {
     config: Config,
@@ -54,7 +57,7 @@ pub struct App {
     tasks: JoinSet<Ended>,
     admin: Option<(CancellationToken, JoinHandle<()>)>,
     /// Held until the end: one process per state directory.
-    _lock: Lock,
+    lock: Lock,
 }
 
 struct RunningSource {
@@ -87,7 +90,7 @@ impl App {
             forwarders: BTreeMap::new(),
             tasks: JoinSet::new(),
             admin,
-            _lock: lock,
+            lock,
             config,
         };
         app.open_all().await?;
@@ -129,8 +132,13 @@ impl App {
         let mut all = Ended::Drained;
         tokio::pin!(hurry);
         let mut hurried = false;
+        let mut last_moment = until + LAST_WRITES;
         loop {
             tokio::select! {
+                () = tokio::time::sleep_until(last_moment.into()) => {
+                    error!("storage does not answer: a forwarder cannot write down where it stands; what it sent last may be sent again");
+                    return Ended::Backlog;
+                }
                 ended = self.tasks.join_next() => match ended {
                     Some(Ok(Ended::Drained)) => {}
                     Some(_) => all = Ended::Backlog,
@@ -138,6 +146,7 @@ impl App {
                 },
                 () = &mut hurry, if !hurried => {
                     hurried = true;
+                    last_moment = Instant::now() + LAST_WRITES;
                     for forwarder in self.forwarders.values() {
                         forwarder.orders.send_replace(Order::Drain(Instant::now()));
                     }
@@ -171,14 +180,36 @@ impl App {
         }
     }
 
-    /// Ready means that the state directory can be written.
-    fn judge_state(&self) {
+    /// Ready means that the state directory can be written, and is ours.
+    fn judge_state(&mut self) {
+        self.keep_lock();
         let broken = self.registry.alarms.raised().into_iter().find(|alarm| alarm.kind == Kind::State);
         match broken {
             Some(alarm) => {
                 self.registry.health.unmet_because(Condition::State, format!("{}: {}", alarm.object, alarm.text))
             }
             None => self.registry.health.met(Condition::State),
+        }
+    }
+
+    /// Takes the lock again where somebody removed it: without it a second process could start beside this one.
+    fn keep_lock(&mut self) {
+        const OBJECT: &str = "lock of the state directory";
+        if self.lock.stands() {
+            self.registry.alarms.clear(OBJECT, Kind::State);
+            return;
+        }
+        match Lock::acquire(&self.config.state_dir) {
+            Ok(lock) => {
+                warn!("somebody removed the lock of the state directory; it is taken again");
+                self.lock = lock;
+            }
+            Err(failure) => {
+                let text = failure.to_string();
+                if self.registry.alarms.raise(OBJECT, Kind::State, &*text, Timestamp::now()) {
+                    error!("{text}");
+                }
+            }
         }
     }
 

@@ -1,7 +1,11 @@
 //! Our own messages: to standard error, in the format and at the level of the configuration.
 
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt};
 
 use crate::config::{Diagnostics, DiagnosticsFormat};
@@ -21,18 +25,40 @@ pub fn install(diagnostics: &Diagnostics) {
     drop(installed);
 }
 
-/// Standard error that is closed or full is no reason to stop forwarding.
+/// Standard error that is closed, full or not read is no reason to stop forwarding.
 struct Stderr(io::Stderr);
+
+/// How long a message waits for a reader that was prompt until now.
+const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+/// What a pipe takes at once without blocking, once it says that it takes anything.
+const AT_ONCE: usize = 4096;
+
+/// Nobody reads: messages are dropped without waiting, until somebody does.
+static STALLED: AtomicBool = AtomicBool::new(false);
 
 impl Stderr {
     fn new() -> Self {
         Self(io::stderr())
     }
+
+    fn takes_more(&self) -> bool {
+        let patience = if STALLED.load(Relaxed) { Timespec::default() } else { PATIENCE };
+        let mut fds = [PollFd::new(&self.0, PollFlags::OUT)];
+        // Where it cannot be asked, writing tells.
+        let takes = poll(&mut fds, Some(&patience)).is_err() || !fds[0].revents().is_empty();
+        STALLED.store(!takes, Relaxed);
+        takes
+    }
 }
 
 impl io::Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let _ = self.0.write_all(bytes);
+        for chunk in bytes.chunks(AT_ONCE) {
+            if !self.takes_more() || self.0.write_all(chunk).is_err() {
+                break;
+            }
+        }
         Ok(bytes.len())
     }
 

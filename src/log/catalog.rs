@@ -127,6 +127,15 @@ impl Catalog {
         for life in &self.lives {
             lines::encode(&mut bytes, life)?;
         }
-        durable::replace(path, &bytes)
+        match durable::replace(path, &bytes) {
+            // Somebody removed the state directory: it is made again.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                for directory in path.ancestors().skip(1).take(3).collect::<Vec<_>>().into_iter().rev() {
+                    durable::create_private_dir(directory).map_err(io::Error::other)?;
+                }
+                durable::replace(path, &bytes)
+            }
+            replaced => replaced,
+        }
     }
 }

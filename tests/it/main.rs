@@ -17,6 +17,7 @@ mod http;
 mod metrics;
 mod receive;
 mod receiver;
+mod restart;
 mod sidecar;
 mod state;
 mod stopping;

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::sidecar::Sidecar;
+use crate::{receiver::Receiver, sidecar::Sidecar};
 
 /// Runs it as nobody, with no rights of root. For [`Sidecar::through`].
 pub const AS_NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
@@ -93,6 +93,20 @@ impl Sidecar {
             assert!(Instant::now() < end, "no alarm {kind} with {text:?}: {status}\n{}", self.stderr());
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Waits until there are books, as a start takes a moment, and asserts that they balance.
+    pub fn wait_for_books(&self) {
+        self.wait_for_metrics("books", |metrics| !metrics.is_empty()).assert_books_balance();
+    }
+
+    /// Starts it, waits until the receiver has `lines` in all, and stops it.
+    pub fn restart_and_expect(&mut self, receiver: &Receiver, lines: usize) {
+        self.start_again();
+        self.wait_for_log("forwarding");
+        receiver.wait_for_lines(lines);
+        assert_eq!(self.stop(), 0);
+        assert_eq!(receiver.accepted_lines().len(), lines);
     }
 
     pub fn send_signal(&self, signal: Signal) {

@@ -108,6 +108,9 @@ impl Damage {
         }
         let kept = bytes.len().min(MAX_QUARANTINE.saturating_sub(self.bytes.len()));
         self.bytes.extend_from_slice(&bytes[..kept]);
+        if !self.bytes.ends_with(b"\n") {
+            self.bytes.push(b'\n');
+        }
     }
 }
 

@@ -123,14 +123,21 @@ impl Tail {
     ) -> Result<(Self, Log), CatalogError> {
         let path = dir.join("catalog");
         let loaded = Catalog::load(&path)?;
-        let first = loaded.is_none();
+        // A lost catalog is no first start: forwarders stood somewhere, and those numbers must not mean other files.
+        let first = loaded.is_none() && claims.is_empty();
+        let lost = loaded.is_none() && !claims.is_empty();
         let catalog =
             loaded.unwrap_or_else(|| Catalog { log: format!("{:08x}", fastrand::u32(..)), ..Catalog::default() });
         if catalog.damaged > 0 {
             warn!(source = name, path = %path.display(), lines = catalog.damaged,
                 "the catalog was damaged on disk; files it no longer knows are read again from their beginning");
         }
+        if lost {
+            warn!(source = name, path = %path.display(),
+                "the catalog is missing, and forwarders have read from this source before; every file is read again from its beginning");
+        }
         let (log, publish) = Log::new(name, &catalog.log);
+        let claimed = claims.keys().map(|id| id.0 + 1).max().unwrap_or(0);
         let mut tail = Self {
             source,
             log: log.clone(),
@@ -141,12 +148,12 @@ impl Tail {
             lives: BTreeMap::new(),
             newest: HashMap::new(),
             held: HashMap::new(),
-            next: catalog.next.max(1),
+            next: catalog.next.max(claimed).max(1),
             first,
             unresolved: BTreeSet::new(),
             pins: Pins::new(pins),
             listings: Listings::default(),
-            dirty: first,
+            dirty: first || lost,
             notices: Notices::new(name),
         };
         for entry in catalog.lives {
@@ -286,9 +293,10 @@ impl Tail {
         }
     }
 
-    /// Writes the catalog where lives began, moved or ended. Until that works nothing new is told.
+    /// Writes the catalog where lives began, moved or ended, and where somebody removed it. Until that works nothing
+    /// new is told.
     fn keep(&mut self) {
-        if !self.dirty {
+        if !self.dirty && self.catalog.exists() {
             return;
         }
         let catalog = Catalog {
@@ -302,7 +310,10 @@ impl Tail {
                 self.dirty = false;
                 self.notices.catalog_written();
             }
-            Err(error) => self.notices.catalog_not_written(&self.catalog, &error),
+            Err(error) => {
+                self.dirty = true;
+                self.notices.catalog_not_written(&self.catalog, &error);
+            }
         }
     }
 

@@ -63,7 +63,7 @@ pub fn sorted(lines: &[String]) -> Vec<u64> {
 pub fn assert_exactly(sidecar: &mut Sidecar, receiver: &Receiver, expected: impl IntoIterator<Item = u64>) {
     let expected: Vec<u64> = expected.into_iter().collect();
     receiver.wait_for_lines(expected.len());
-    sidecar.assert_books_balance();
+    sidecar.wait_for_books();
     assert_eq!(sidecar.stop(), 0, "{}", sidecar.stderr());
     let arrived = numbers(&receiver.accepted_lines());
     assert!(arrived == expected, "expected {}, arrived {}", runs(&expected), runs(&arrived));
@@ -74,7 +74,7 @@ pub fn assert_exactly(sidecar: &mut Sidecar, receiver: &Receiver, expected: impl
 pub fn assert_each_batch_once(sidecar: &mut Sidecar, receiver: &Receiver, expected: impl IntoIterator<Item = u64>) {
     let expected: Vec<u64> = expected.into_iter().collect();
     receiver.wait_until("all events", PATIENCE, |deliveries| without_repeats(deliveries).len() >= expected.len());
-    sidecar.assert_books_balance();
+    sidecar.wait_for_books();
     assert_eq!(sidecar.stop(), 0, "{}", sidecar.stderr());
     let arrived = numbers(&without_repeats(&receiver.deliveries()));
     assert!(arrived == expected, "expected {}, arrived {}\n{}", runs(&expected), runs(&arrived), sidecar.stderr());

@@ -1,0 +1,13 @@
+//! Stopping, starting again, and what stands on disk between.
+
+mod backlog;
+mod catalog;
+mod cursors;
+mod disk_full;
+mod journal;
+mod kills;
+mod process;
+mod resume;
+mod signals;
+mod state_dir;
+mod stopping;
