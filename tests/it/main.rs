@@ -8,7 +8,6 @@
 
 mod certificate;
 mod config;
-mod crash;
 mod delivery;
 mod demo;
 mod durability;
@@ -19,7 +18,5 @@ mod receive;
 mod receiver;
 mod restart;
 mod sidecar;
-mod state;
-mod stopping;
 mod tail;
 mod tools;
