@@ -414,63 +414,6 @@ fn files_beyond_the_descriptor_budget_are_opened_on_demand() {
 }
 
 #[test]
-#[ignore]
-fn timing() {
-    let mut t = Bench::new(|name| name.ends_with(".log"));
-    for n in 0..10_000 {
-        t.append(&format!("app-{n}.log"), "one\n");
-    }
-    t.start();
-    let time = |what: &str, t: &mut Bench| {
-        let b = std::time::Instant::now();
-        t.scan();
-        eprintln!("{what}: {:?}", b.elapsed());
-    };
-    time("first", &mut t);
-    time("idle", &mut t);
-    time("idle", &mut t);
-    for n in 0..10_000 {
-        t.append(&format!("app-{n}.log"), "two\n");
-    }
-    time("all grown", &mut t);
-    let b = std::time::Instant::now();
-    let got = t.read().len();
-    eprintln!("read {got}: {:?}", b.elapsed());
-    for n in 0..10_000 {
-        t.rename(&format!("app-{n}.log"), &format!("app-{n}.log.1"));
-        t.append(&format!("app-{n}.log"), "three\n");
-    }
-    time("all rotated", &mut t);
-    time("idle after", &mut t);
-    let b = std::time::Instant::now();
-    let got = t.read().len();
-    eprintln!("read {got}: {:?}", b.elapsed());
-    t.stop();
-    t.start();
-    time("first after restart", &mut t);
-    time("idle after restart", &mut t);
-    t.kill();
-    fs::rename(t.dir.path().join("logs"), t.dir.path().join("old")).unwrap();
-    fs::create_dir(t.dir.path().join("logs")).unwrap();
-    for n in 0..10_000 {
-        for s in ["", ".1"] {
-            let name = format!("app-{n}.log{s}");
-            fs::copy(t.dir.path().join("old").join(&name), t.path(&name)).unwrap();
-        }
-    }
-    t.start();
-    time("all copied while stopped", &mut t);
-    time("idle", &mut t);
-    eprintln!("read {}", t.read().len());
-    for n in 0..10_000 {
-        fs::remove_file(t.path(&format!("app-{n}.log"))).unwrap();
-    }
-    time("half deleted", &mut t);
-    time("half deleted", &mut t);
-    time("half deleted", &mut t);
-}
-
-#[test]
 fn a_lost_catalog_gives_no_number_and_no_offset_to_another_file() {
     let mut t = Bench::starting_at(StartAt::End, |name| name.ends_with(".log"));
     t.start().scan();
