@@ -80,6 +80,19 @@ impl Sidecar {
         Some(self.through(&AS_NOBODY))
     }
 
+    /// Waits until `/readyz` answers with this status, and gives what it says.
+    pub fn wait_for_readyz(&self, status: u16) -> String {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            let (now, body) = self.get("/readyz");
+            if now == status {
+                return body;
+            }
+            assert!(Instant::now() < end, "readyz is {now}, not {status}: {body}\n{}", self.stderr());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Waits for an alarm of this kind with this text in it, and gives its text.
     pub fn wait_for_alarm(&self, kind: &str, text: &str) -> String {
         let end = Instant::now() + Duration::from_secs(30);

@@ -40,7 +40,8 @@ fn a_connection_closed_as_it_is_used_again_is_replaced_at_once_and_no_failure() 
     let (sidecar, receivers) = fan(
         pauses,
         // A failure that counted would show as a pause of at least a second.
-        |_| "framing: single\nretry: {initial: 10s, max: 10s}".to_owned(),
+        // The time to connect is generous: a knock that the kernel drops under load is repeated by it after a second.
+        |_| "framing: single\ntimeout: 15s\nretry: {initial: 10s, max: 10s}".to_owned(),
         |pause, receiver| receiver.always(Reply::status(200).close_after(Duration::from_millis(*pause))),
     );
     sidecar.write_lines(LOG, 0..300);

@@ -11,6 +11,7 @@ mod tests;
 
 use std::{
     collections::{HashMap, VecDeque},
+    mem::ManuallyDrop,
     net::{SocketAddr, TcpListener, TcpStream},
     os::fd::OwnedFd,
     sync::{
@@ -39,7 +40,8 @@ pub struct Receiver {
     addr: SocketAddr,
     scheme: &'static str,
     /// Keeps the port ours while nothing listens on it: another test would be given it, and what is meant for us.
-    _reserved: OwnedFd,
+    /// For good: what still knocks when a test is over must not reach another test.
+    _reserved: ManuallyDrop<OwnedFd>,
     accepting: Option<Accepting>,
 }
 
@@ -115,7 +117,7 @@ impl Receiver {
         });
         let (reserved, port) = reserve(port);
         let (addr, accepting) = accept_on(port, &shared);
-        Self { shared, addr, scheme, _reserved: reserved, accepting: Some(accepting) }
+        Self { shared, addr, scheme, _reserved: ManuallyDrop::new(reserved), accepting: Some(accepting) }
     }
 
     /// The webhook's address, by number.

@@ -30,18 +30,6 @@ fn fill(path: &Path) {
     }
 }
 
-fn ready(sidecar: &Sidecar, status: u16) -> String {
-    let end = std::time::Instant::now() + Duration::from_secs(20);
-    loop {
-        let (now, body) = sidecar.get("/readyz");
-        if now == status {
-            return body;
-        }
-        assert!(std::time::Instant::now() < end, "readyz is {now}, not {status}: {body}\n{}", sidecar.stderr());
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 // C16, C17, C19, L11
 #[test]
 fn a_full_state_directory_stops_no_delivery_raises_an_alarm_and_recovers() {
@@ -53,7 +41,7 @@ fn a_full_state_directory_stops_no_delivery_raises_an_alarm_and_recovers() {
     sidecar.write_lines(LOG, 0..10);
     sidecar.start_again();
     receiver.wait_for_lines(10);
-    ready(&sidecar, 200);
+    sidecar.wait_for_readyz(200);
     fill(&sidecar.inside("state/filler"));
     let mut n = 10;
     for _ in 0..20 {
@@ -62,7 +50,7 @@ fn a_full_state_directory_stops_no_delivery_raises_an_alarm_and_recovers() {
         receiver.wait_for_lines(n as usize);
     }
     sidecar.wait_for_alarm("state", "the journal cannot be written");
-    let why = ready(&sidecar, 503);
+    let why = sidecar.wait_for_readyz(503);
     assert!(why.contains("No space left on device"), "{why}");
     assert_eq!(sidecar.get("/livez").0, 200, "a restart would not help");
     // A new file waits until its number can be written down; the known one goes on.
@@ -73,7 +61,7 @@ fn a_full_state_directory_stops_no_delivery_raises_an_alarm_and_recovers() {
 
     fs::remove_file(sidecar.inside("state/filler")).unwrap();
     receiver.wait_for_lines(n as usize + 6);
-    ready(&sidecar, 200);
+    sidecar.wait_for_readyz(200);
     assert_eq!(sidecar.status()["alarms"].as_array().unwrap().len(), 0, "{}", sidecar.status());
     let journal = fs::read_to_string(sidecar.inside("state/forwarders/siem/journal")).unwrap();
     assert!(journal.contains("\"delivered\":"), "it was written anew, with what it missed: {journal}");
@@ -117,7 +105,7 @@ fn no_room_for_dead_letters_holds_that_forwarder_and_no_other() {
     sidecar.write_lines(LOG, 10..20);
     second.wait_for_lines(20);
     sidecar.wait_for_alarm("state", "dead letters cannot be written");
-    ready(&sidecar, 503);
+    sidecar.wait_for_readyz(503);
     sidecar.write_lines(LOG, 20..25);
     second.wait_for_lines(25);
     assert_eq!(first.accepted_lines().len(), 10, "nothing passes the event that cannot be put away");
@@ -125,7 +113,7 @@ fn no_room_for_dead_letters_holds_that_forwarder_and_no_other() {
 
     fs::remove_file(sidecar.inside("state/dead-letters/siem/filler")).unwrap();
     first.wait_for_lines(25);
-    ready(&sidecar, 200);
+    sidecar.wait_for_readyz(200);
     let letters = fs::read_dir(sidecar.inside("state/dead-letters/siem")).unwrap();
     let text: String = letters.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
     assert_eq!(text.matches("this is not json").count(), 1, "{text}");

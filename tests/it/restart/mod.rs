@@ -11,3 +11,4 @@ mod resume;
 mod signals;
 mod state_dir;
 mod stopping;
+mod storage;

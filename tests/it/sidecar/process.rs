@@ -131,6 +131,12 @@ impl Sidecar {
         status
     }
 
+    /// Whether it has ended by itself; [`Self::wait`] then gives how.
+    pub fn has_ended(&mut self) -> bool {
+        let process = self.process.as_mut().expect("it is not running");
+        process.child.try_wait().unwrap().is_some()
+    }
+
     /// SIGKILL: no last words, no clean-up.
     pub fn kill(&mut self) {
         self.running().signal(Signal::KILL);
