@@ -72,7 +72,7 @@ impl Samples {
         let template = self.template(n);
         line.clear();
         line.extend_from_slice(template.before.as_bytes());
-        line.extend_from_slice(format!("{MARK}{n:0DIGITS$}").as_bytes());
+        line.extend_from_slice(format!("{MARK}{n:0DIGITS$}-").as_bytes());
         line.extend_from_slice(template.after.as_bytes());
     }
 
@@ -100,7 +100,7 @@ impl Template {
     fn new(system: usize, id: &str, line: &str) -> Option<Self> {
         let start = line.find(id)? + id.len();
         let end = start + line[start..].find('"')?;
-        let after = (start + MARK.len() + DIGITS).min(end);
+        let after = (start + MARK.len() + DIGITS + "-".len()).min(end);
         Some(Self { system, before: line[..start].to_owned(), after: line[after..].to_owned() })
     }
 }

@@ -90,9 +90,9 @@ fn conclude(screen: &mut Screen, took: Duration) -> anyhow::Result<Exit> {
     let program = program();
     let program = program.display();
     screen.line(&format!(
-        "\nnext, with your own events:\n  \
-         {program} receive          a webhook that prints what it gets, on http://127.0.0.1:8088\n  \
-         {program} run              with this as config.yaml:\n\n\
+        "\nnext, with your own events, in two terminals:\n  \
+         {program} receive    a webhook that prints what it gets, on http://127.0.0.1:8088\n  \
+         {program} run        follows ./audit.ndjson and sends there, with this as config.yaml:\n\n\
          sources:    [{{name: app, include: [./audit.ndjson]}}]\n\
          forwarders: [{{uri: \"http://127.0.0.1:8088\"}}]"
     ))?;
