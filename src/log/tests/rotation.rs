@@ -412,3 +412,21 @@ fn files_beyond_the_descriptor_budget_are_opened_on_demand() {
     }
     assert_eq!(t.scan_and_read(), vec!["two"; 300]);
 }
+
+#[test]
+fn a_lost_catalog_gives_no_number_and_no_offset_to_another_file() {
+    let mut t = Bench::starting_at(StartAt::End, |name| name.ends_with(".log"));
+    t.start().scan();
+    t.append("b.log", &numbers(0..9));
+    t.scan();
+    assert_eq!(t.read(), lines(0..9));
+    t.stop();
+    fs::remove_file(t.dir.path().join("state/catalog")).unwrap();
+    t.append("a.log", "shorter\n");
+    t.start();
+    let mut read = t.scan_and_read();
+    read.sort();
+    let mut expected = lines(0..9);
+    expected.push("shorter".to_owned());
+    assert_eq!(read, expected, "startAt: end is for the very first start");
+}
