@@ -53,6 +53,9 @@ pub struct Entry {
     pub modified: (i64, u32),
     pub start: Mark,
     pub size: u64,
+    /// Where the bytes end that its file still has, if the last ones are gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_from: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -34,6 +34,15 @@ pub enum State {
     Gone,
 }
 
+/// State and size of one moment: where a segment is sealed, its bytes end for good at that size and no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    pub state: State,
+    pub size: u64,
+    /// Up to here the bytes are in the file; those behind, if any, are gone.
+    pub there: u64,
+}
+
 #[derive(Debug)]
 pub struct Segment {
     pub id: SegmentId,
@@ -49,6 +58,8 @@ struct Place {
     state: State,
     /// Bytes as last seen. It only grows; a file that shrinks is another life.
     size: u64,
+    /// Where the bytes end that are still there, if the last ones are gone.
+    gone_from: Option<u64>,
     path: PathBuf,
     key: FileKey,
     pin: Option<Arc<File>>,
@@ -66,7 +77,7 @@ impl Segment {
         path: PathBuf,
         key: FileKey,
     ) -> Self {
-        let place = Place { state, size, path, key, pin: None, head: Mark::default() };
+        let place = Place { state, size, gone_from: None, path, key, pin: None, head: Mark::default() };
         Self { id, lineage, start, place: Mutex::new(place) }
     }
 
@@ -90,16 +101,26 @@ impl Segment {
         self.place().size
     }
 
-    /// State and size of one moment: where a segment is sealed, its bytes end for good at that size and no other.
-    pub fn extent(&self) -> (State, u64) {
-        let place = self.place();
-        (place.state, place.size)
+    pub fn extent(&self) -> Extent {
+        let Place { state, size, gone_from, .. } = *self.place();
+        Extent { state, size, there: gone_from.unwrap_or(size) }
     }
 
-    /// More bytes were seen. What grows was not at rest: a sealed segment drains again.
+    /// Where the bytes end that are still there, if the last ones are gone.
+    pub fn gone_from(&self) -> Option<u64> {
+        self.place().gone_from
+    }
+
+    /// The file that has its content has no more than this of it.
+    pub fn lose_from(&self, offset: u64) {
+        self.place().gone_from = Some(offset);
+    }
+
+    /// More bytes were seen. What grows was not at rest: a sealed segment drains again. What stands behind bytes that
+    /// are gone is not told apart from them.
     pub fn grow_to(&self, size: u64) {
         let mut place = self.place();
-        if size > place.size {
+        if size > place.size && place.gone_from.is_none() {
             place.size = size;
             if place.state == State::Sealed {
                 place.state = State::Draining;

@@ -19,7 +19,7 @@ use tracing::warn;
 
 use self::chunks::{Chunks, StepEnd};
 use super::{
-    Log, Segment, State,
+    Extent, Log, Segment, State,
     position::{Mark, Range, SegmentId, Span},
 };
 
@@ -67,8 +67,8 @@ pub enum ReadEnd {
 pub struct Reader {
     log: Log,
     cursors: BTreeMap<SegmentId, Mark>,
-    /// Segments without a whole line past the cursor, in this state and at this size.
-    waiting: HashMap<SegmentId, (State, u64)>,
+    /// Segments without a whole line past the cursor, as far as they extend.
+    waiting: HashMap<SegmentId, Extent>,
     /// Segments whose file is not what it was, and how many scans there had been: the next one knows more.
     unclear: HashMap<SegmentId, u64>,
     faults: HashMap<SegmentId, Instant>,
@@ -187,9 +187,9 @@ impl Reader {
     }
 
     fn is_ready(&self, segment: &Segment) -> bool {
-        let extent = segment.extent();
-        extent.1 > self.offset(segment)
-            && self.waiting.get(&segment.id) != Some(&extent)
+        let (extent, offset) = (segment.extent(), self.offset(segment));
+        extent.size > offset
+            && (offset >= extent.there || self.waiting.get(&segment.id) != Some(&extent))
             && self.unclear.get(&segment.id).is_none_or(|scans| *scans < self.log.scans())
             && self.faults.get(&segment.id).is_none_or(|at| at.elapsed() >= FAULT_PAUSE)
     }
@@ -210,13 +210,13 @@ impl Reader {
 
     /// One lineage's turn; true where the taker stopped it.
     fn turn(&mut self, segment: &Segment, take: &mut dyn FnMut(Item<'_>) -> Take) -> io::Result<bool> {
-        let (state, size) = segment.extent();
+        let extent = segment.extent();
         let cursor = self.cursors.get(&segment.id).copied().unwrap_or(segment.start);
-        if state == State::Gone {
-            let range = Range { segment: segment.id, start: cursor.offset, end: size };
+        if extent.state == State::Gone || cursor.offset >= extent.there {
+            let range = Range { segment: segment.id, start: cursor.offset, end: extent.size };
             let answer = take(Item::Gap { range });
             if answer != Take::Not {
-                self.cursors.insert(segment.id, Mark { offset: size, anchor: None });
+                self.cursors.insert(segment.id, Mark { offset: extent.size, anchor: None });
             }
             return Ok(answer != Take::More);
         }
@@ -229,7 +229,7 @@ impl Reader {
             }
             Err(error) => return Err(error),
         };
-        let complete = (state == State::Sealed).then_some(size);
+        let complete = (extent.state == State::Sealed).then_some(extent.there);
         let step = self.chunks.step(&file, segment, cursor, complete, take)?;
         self.faults.remove(&segment.id);
         self.unclear.remove(&segment.id);
@@ -243,7 +243,7 @@ impl Reader {
             }
             // The size at the time of the look, not now: what came in between makes the segment ready again.
             StepEnd::Dry => {
-                self.waiting.insert(segment.id, (state, size));
+                self.waiting.insert(segment.id, extent);
             }
             StepEnd::More | StepEnd::Stopped => {}
         }

@@ -13,10 +13,7 @@ use std::{
 
 use tracing::info;
 
-use super::{
-    Held, Life, Named, Tail, Unknown,
-    copies::{Seekers, copy_in_the_making},
-};
+use super::{Held, Life, Named, Tail, Unknown};
 use crate::log::{
     identity::{self, FileKey, Sight},
     position::{Mark, SegmentId},
@@ -73,16 +70,16 @@ impl Tail {
     pub(super) fn arrive(&mut self, mut unknown: Vec<Unknown>, named: &Named, now: Instant) {
         self.possible_copies(&mut unknown);
         if !unknown.is_empty() {
+            self.find_copies(&mut unknown);
+            unknown.retain(|stranger| !stranger.only_as_copy);
             unknown.sort_by_cached_key(Unknown::age);
             let around = Around {
                 named,
                 originals: self.originals(&unknown),
-                seekers: self.seekers(),
                 bases: self.lives.values().map(|life| life.segment.lineage.to_path_buf()).collect(),
             };
             for stranger in &unknown {
                 if let Err(error) = self.arrive_one(stranger, &around, now)
-                    && !stranger.only_as_copy
                     && error.kind() != io::ErrorKind::NotFound
                 {
                     self.notices.cannot_open(&stranger.path, &error);
@@ -102,14 +99,10 @@ impl Tail {
             return Ok(()); // Renamed under our hands: the next scan sees what it is.
         }
         let head = identity::head(&file, sight.size)?;
-        if let Some(id) = self.continuation(&around.seekers, path, &file, &sight) {
-            self.go_on_in(id, path, &sight, file);
+        if !self.is_readable(path, &file, stranger.lineage.is_some())? {
             return Ok(());
         }
-        if stranger.only_as_copy || !self.is_readable(path, &file, stranger.lineage.is_some())? {
-            return Ok(());
-        }
-        if let Some(original) = copy_in_the_making(path, &file, &sight, &around.originals)? {
+        if let Some(original) = self.copy_in_the_making(path, &file, &sight, &around.originals)? {
             let held = self.held.entry(sight.key).or_insert(Held { size: sight.size, since: now });
             if held.size != sight.size {
                 *held = Held { size: sight.size, since: now };
@@ -177,7 +170,6 @@ impl Tail {
 struct Around<'a> {
     named: &'a Named,
     originals: HashSet<PathBuf>,
-    seekers: Seekers,
     /// The lineages that are known.
     bases: HashSet<PathBuf>,
 }

@@ -2,9 +2,11 @@
 //!
 //! copytruncate copies a file and then cuts it to nothing. A life that lost its bytes, or whose file was not found
 //! after a restart, goes on in the file that has them: the same first bytes, and the same bytes before the furthest
-//! mark. A copy that is met before the truncation is held back.
+//! mark. Where a busy writer wrote between the copy and the cut, the copy has only the beginning: the life goes on in
+//! it all the same, and what only we saw of the rest is gone. A copy that is met before the truncation is held back.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeSet, HashMap, HashSet},
     fs::File,
     io,
@@ -12,7 +14,7 @@ use std::{
     sync::Arc,
 };
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{Life, Tail, Unknown, arrive::shorter_names};
 use crate::log::{
@@ -21,9 +23,12 @@ use crate::log::{
     segment::State,
 };
 
+/// Whether a file has all of a life's content, or its beginning.
+type Comparison = fn(&Life, &File, &Sight) -> io::Result<bool>;
+
 /// The lives that look for their content, by their path and by their first bytes.
 #[derive(Debug, Default)]
-pub(super) struct Seekers {
+struct Seekers {
     by_path: HashMap<PathBuf, SegmentId>,
     by_head: HashMap<Mark, Vec<SegmentId>>,
     /// Where their heads end.
@@ -49,7 +54,7 @@ impl Tail {
         }
     }
 
-    pub(super) fn seekers(&self) -> Seekers {
+    fn seekers(&self) -> Seekers {
         let mut seekers = Seekers::default();
         for life in self.lives.values().filter(|life| self.seeks_a_copy(life)) {
             let head = life.segment.head();
@@ -67,17 +72,40 @@ impl Tail {
             && life.segment.head().offset > 0
     }
 
+    /// Lets the lives that look for their content go on in files that have it, and takes those files off the list.
+    /// Files that have all of it come first, then those that have the most.
+    pub(super) fn find_copies(&mut self, unknown: &mut Vec<Unknown>) {
+        let seekers = self.seekers();
+        if seekers.by_head.is_empty() {
+            return;
+        }
+        unknown.retain(|stranger| !self.goes_on(&seekers, stranger, Life::is_intact));
+        unknown.sort_by_key(|stranger| Reverse(stranger.sight.size));
+        unknown.retain(|stranger| !self.goes_on(&seekers, stranger, Life::has_beginning_in));
+    }
+
+    /// Whether a file was found to be the continuation of a life.
+    fn goes_on(&mut self, seekers: &Seekers, stranger: &Unknown, has: Comparison) -> bool {
+        let Ok((file, sight)) = identity::open(&stranger.path) else { return false };
+        if sight.key != stranger.sight.key || !sight.regular {
+            return false;
+        }
+        let found = self.continuation(seekers, &stranger.path, &file, &sight, has);
+        found.is_some_and(|id| self.go_on_in(id, &stranger.path, &sight, file).is_ok())
+    }
+
     /// The life whose content this file has.
-    pub(super) fn continuation(
+    fn continuation(
         &self,
         seekers: &Seekers,
         path: &Path,
         file: &File,
         sight: &Sight,
+        has: Comparison,
     ) -> Option<SegmentId> {
         let is_it = |id: &SegmentId| {
             let seeking = self.lives.get(id).filter(|life| self.seeks_a_copy(life));
-            seeking.is_some_and(|life| life.is_intact(file, sight).unwrap_or(false))
+            seeking.is_some_and(|life| has(life, file, sight).unwrap_or(false))
         };
         // A whole directory that was moved to another file system: the same name is the first guess.
         if let Some(id) = seekers.by_path.get(path).copied().filter(is_it) {
@@ -91,10 +119,16 @@ impl Tail {
         candidates.into_iter().find(is_it)
     }
 
-    pub(super) fn go_on_in(&mut self, id: SegmentId, path: &Path, sight: &Sight, file: File) {
-        let Some(life) = self.lives.get_mut(&id) else { return };
+    fn go_on_in(&mut self, id: SegmentId, path: &Path, sight: &Sight, file: File) -> io::Result<()> {
+        let Some(life) = self.lives.get_mut(&id) else { return Ok(()) };
         info!(source = %self.log.name, path = %path.display(), segment = %id, was = %life.segment.path().display(),
             "the file has the content of another: reading continues in it where it stopped");
+        if sight.size < life.seen.offset {
+            warn!(source = %self.log.name, path = %path.display(), segment = %id, bytes = life.segment.size() - sight.size,
+                "what was written between the copy and the truncation is in no file any more");
+            life.seen = identity::mark_at(&file, sight.size)?;
+            life.segment.lose_from(sight.size);
+        }
         let old = life.segment.key();
         if self.newest.get(&old) == Some(&id) {
             self.newest.remove(&old);
@@ -104,12 +138,14 @@ impl Tail {
         life.segment.continue_in(path.to_owned(), sight.key, pin);
         life.segment.grow_to(sight.size);
         life.segment.set_state(state);
+        life.modified = sight.modified;
         life.bereft = false;
         life.missing = 0;
         self.unresolved.remove(&id);
         self.newest.insert(sight.key, id);
         self.held.remove(&sight.key);
         self.dirty = true;
+        Ok(())
     }
 
     /// Where a copy may be made from: the files that are read, and those that are about to be.
@@ -121,23 +157,33 @@ impl Tail {
     }
 }
 
-/// The file that this one repeats so far, where its name is that of a rotated generation: copytruncate may be
-/// between its copy and its truncation.
-pub(super) fn copy_in_the_making(
-    path: &Path,
-    file: &File,
-    sight: &Sight,
-    originals: &HashSet<PathBuf>,
-) -> io::Result<Option<PathBuf>> {
-    for original in shorter_names(path).filter(|path| originals.contains(path)) {
-        let Ok((active, _)) = identity::open(&original) else { continue };
-        let repeats = match identity::mark_at(&active, sight.size) {
-            Ok(there) => there == identity::mark_at(file, sight.size)?,
-            Err(_) => false, // Shorter than this one.
-        };
-        if repeats {
-            return Ok(Some(original));
+impl Tail {
+    /// The file that this one repeats so far, where its name is that of a rotated generation: copytruncate may be
+    /// between its copy and its truncation, or be done with both since this scan began.
+    pub(super) fn copy_in_the_making(
+        &self,
+        path: &Path,
+        file: &File,
+        sight: &Sight,
+        originals: &HashSet<PathBuf>,
+    ) -> io::Result<Option<PathBuf>> {
+        for original in shorter_names(path).filter(|path| originals.contains(path)) {
+            let Ok((active, now)) = identity::open(&original) else { continue };
+            let repeats = match identity::mark_at(&active, sight.size) {
+                Ok(there) => there == identity::mark_at(file, sight.size)?,
+                Err(_) => false, // Shorter than this one.
+            };
+            if repeats || self.has_just_lost(&now.key, &active, file)? {
+                return Ok(Some(original));
+            }
         }
+        Ok(None)
     }
-    Ok(None)
+
+    /// Whether a file that is read lost its bytes in this moment, and this one begins as it did.
+    fn has_just_lost(&self, key: &FileKey, active: &File, copy: &File) -> io::Result<bool> {
+        let Some(life) = self.life_of(key) else { return Ok(false) };
+        let head = life.segment.head();
+        Ok(head.offset > 0 && !identity::still_has(active, &life.seen)? && identity::still_has(copy, &head)?)
+    }
 }

@@ -16,6 +16,8 @@ pub(super) struct Life {
     pub(super) segment: Arc<Segment>,
     /// Its bytes up to here were checked last.
     pub(super) seen: Mark,
+    /// Marks before that one, the oldest first: some of those that were checked.
+    trail: Vec<Mark>,
     /// When its content was last seen to change.
     pub(super) modified: (i64, u32),
     pub(super) quiet_since: Instant,
@@ -38,6 +40,7 @@ impl Life {
         Self {
             segment: Arc::new(segment),
             seen,
+            trail: Vec::new(),
             modified,
             quiet_since: now,
             missing: 0,
@@ -54,14 +57,20 @@ impl Life {
             Stage::Sealed => State::Sealed,
             Stage::Gone => State::Gone,
         };
-        let marks = claims.iter().copied().chain([entry.seen]);
-        let furthest = marks.max_by_key(|mark| mark.offset).unwrap_or_default();
+        // Who stands behind what is gone is no measure for what the file has.
+        let is_there = |mark: &Mark| entry.gone_from.is_none_or(|gone| mark.offset <= gone);
+        let mut trail: Vec<Mark> = claims.iter().copied().filter(is_there).chain([entry.seen]).collect();
+        trail.sort_by_key(|mark| mark.offset);
+        let furthest = trail.pop().unwrap_or_default();
         let size = entry.size.max(furthest.offset);
         let lineage = entry.lineage.as_path().into();
         let segment = Segment::new(entry.id, lineage, entry.start, size, state, entry.path, entry.key);
         segment.set_head(entry.head);
+        if let Some(offset) = entry.gone_from {
+            segment.lose_from(offset);
+        }
         let released = entry.stage == Stage::Released;
-        Self { released, ..Self::new(segment, furthest, entry.modified, Instant::now()) }
+        Self { released, trail, ..Self::new(segment, furthest, entry.modified, Instant::now()) }
     }
 
     /// It is read and held, and stands at its path: most files, most of the time.
@@ -75,10 +84,12 @@ impl Life {
 
     /// Compares the file with what was seen of it.
     pub(super) fn examine(&mut self, sight: &Sight, suspicion: Option<&Mark>, now: Instant) -> io::Result<Examined> {
-        if sight.size < self.seen.offset.max(self.segment.size()) {
+        let there = self.segment.extent().there;
+        if sight.size < self.seen.offset.max(there) {
             return Ok(Examined::Lost("truncated"));
         }
-        if sight.size == self.seen.offset && sight.modified == self.modified && suspicion.is_none() {
+        let changed = sight.size != self.seen.offset || sight.modified != self.modified;
+        if suspicion.is_none() && (!changed || self.segment.gone_from().is_some()) {
             return Ok(Examined::Unchanged);
         }
         let file = self.segment.open()?;
@@ -96,6 +107,7 @@ impl Life {
             self.segment.set_head(identity::head(&file, sight.size)?);
         }
         if grew {
+            self.leave_behind(self.seen);
             self.seen = identity::mark_at(&file, sight.size)?;
             self.quiet_since = now;
         }
@@ -109,6 +121,34 @@ impl Life {
         Ok(sight.size >= self.seen.offset
             && identity::still_has(file, &self.segment.head())?
             && identity::still_has(file, &self.seen)?)
+    }
+
+    /// Whether a file has this life's first bytes and some of the later ones, but not the last: it was copied before
+    /// those were written.
+    pub(super) fn has_beginning_in(&self, file: &File, sight: &Sight) -> io::Result<bool> {
+        let head = self.segment.head();
+        if head.offset == 0 || sight.size >= self.seen.offset || !identity::still_has(file, &head)? {
+            return Ok(false);
+        }
+        for mark in self.trail.iter().rev().filter(|mark| mark.offset <= sight.size && mark.anchor.is_some()) {
+            if identity::still_has(file, mark)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Remembers a mark; where there are many, every second of the older ones is forgotten.
+    fn leave_behind(&mut self, mark: Mark) {
+        const MOST: usize = 32;
+        if self.trail.len() >= MOST {
+            let mut keep = true;
+            self.trail.retain(|_| {
+                keep = !keep;
+                keep
+            });
+        }
+        self.trail.push(mark);
     }
 
     /// As the catalog keeps it.
@@ -131,6 +171,7 @@ impl Life {
             modified: self.modified,
             start: self.segment.start,
             size: self.segment.size(),
+            gone_from: self.segment.gone_from(),
         }
     }
 }

@@ -170,8 +170,9 @@ impl Tail {
             segment.moved_to(path.clone());
             self.dirty = true;
         }
+        let there = segment.extent().there;
         match looked {
-            Ok(sight) if sight.key == key && sight.size > segment.size() => {
+            Ok(sight) if sight.key == key && sight.size > there => {
                 let intact =
                     identity::open(&path).is_ok_and(|(file, sight)| life.is_intact(&file, &sight).unwrap_or(false));
                 if intact {
@@ -180,7 +181,7 @@ impl Tail {
                     self.forget(id);
                 }
             }
-            Ok(sight) if sight.key == key && sight.size < segment.size() => self.forget(id),
+            Ok(sight) if sight.key == key && sight.size < there => self.forget(id),
             Ok(sight) if sight.key == key => life.missing = 0,
             _ if consistent && stands.is_some() => {
                 life.missing += 1;

@@ -2,6 +2,7 @@
 
 mod model;
 mod rotation;
+mod truncation;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -196,4 +197,12 @@ fn numbers(range: std::ops::Range<u32>) -> String {
 
 fn lines(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|n| format!("line {n}")).collect()
+}
+
+fn plain() -> Bench {
+    Bench::new(|name| name == "a.log")
+}
+
+fn all() -> Bench {
+    Bench::new(|name| name.starts_with("a.log"))
 }

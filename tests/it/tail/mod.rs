@@ -58,6 +58,16 @@ pub fn sorted(lines: &[String]) -> Vec<u64> {
     numbers
 }
 
+/// The numbered events that stand in files, in order of their numbers: whole lines only.
+pub fn on_disk(sidecar: &Sidecar, directory: &str) -> Vec<u64> {
+    let files = sidecar.read_all(directory);
+    let whole =
+        files.iter().flat_map(|(_, text)| text.split_inclusive('\n')).filter_map(|line| line.strip_suffix('\n'));
+    // A copy may end, and a truncated file may begin, amid a line.
+    let events: Vec<String> = whole.filter(|line| line.starts_with("{\"id\"")).map(str::to_owned).collect();
+    sorted(&events)
+}
+
 /// Drains it, and asserts that exactly these numbered events arrived, once and in this order.
 #[track_caller]
 pub fn assert_exactly(sidecar: &mut Sidecar, receiver: &Receiver, expected: impl IntoIterator<Item = u64>) {

@@ -12,6 +12,7 @@ use crate::{
     events::{self, numbers},
     receiver::{Receiver, Reply},
     sidecar::Sidecar,
+    tools::wait_until,
 };
 
 const LOG: &str = "logs/audit.ndjson";
@@ -178,9 +179,10 @@ fn rapid_rotation_under_load_loses_nothing_and_leaves_nothing_open() {
     sidecar.wait_for_metrics("old files are let go", |metrics| {
         metrics.get("auditpost_files_open", &[("source", "app")]) == Some(1.0)
     });
+    wait_until("a line of the catalog for each file that exists", || {
+        sidecar.read("state/sources/app/catalog").lines().count() <= 8
+    });
     assert_exactly(&mut sidecar, &receiver, 0..=n);
-    let catalog = sidecar.read("state/sources/app/catalog");
-    assert!(catalog.lines().count() <= 8, "a line for each file that exists: {catalog}");
     let (_, cursors, _) = sidecar.command(&["cursors", "list"]);
     assert!(cursors.lines().count() <= 9, "{cursors}");
 }

@@ -1,0 +1,146 @@
+//! Files that are cut, with a copy of what they held and without.
+
+use super::*;
+
+#[test]
+fn copytruncate_loses_nothing_that_was_copied() {
+    for mut t in [plain(), all()] {
+        t.append("a.log", &numbers(0..4));
+        t.start().scan();
+        assert_eq!(t.read_at_most(2), lines(0..2));
+        t.append("a.log", &numbers(4..6));
+        copytruncate(&t);
+        t.append("a.log", &numbers(6..7));
+        assert_eq!(t.scan_and_read(), lines(2..7));
+        assert_eq!((t.gap_bytes, t.facts().truncations), (0, 1));
+        t.append("a.log", &numbers(7..9));
+        copytruncate(&t);
+        t.append("a.log", &numbers(9..200));
+        assert_eq!(t.scan_and_read(), lines(7..200), "the second time it has grown past the old size");
+        assert_eq!(t.scan_and_read(), [""; 0]);
+    }
+}
+
+#[test]
+fn copytruncate_while_stopped_loses_nothing_that_was_copied() {
+    for mut t in [plain(), all()] {
+        t.append("a.log", &numbers(0..4));
+        t.start().scan();
+        assert_eq!(t.read_at_most(2), lines(0..2));
+        t.kill();
+        copytruncate(&t);
+        t.append("a.log", &numbers(4..50));
+        copytruncate(&t);
+        t.append("a.log", &numbers(50..90));
+        t.start();
+        assert_eq!(t.scan_and_read(), lines(2..90));
+        assert_eq!(t.gap_bytes, 0);
+    }
+}
+
+fn copytruncate(t: &Bench) {
+    if t.path("a.log.1").exists() {
+        t.rename("a.log.1", "a.log.2");
+    }
+    std::thread::sleep(Duration::from_millis(15)); // File times move in steps of a clock tick.
+    fs::copy(t.path("a.log"), t.path("a.log.1")).unwrap();
+    truncate(t);
+}
+
+pub(super) fn truncate(t: &Bench) {
+    OpenOptions::new().write(true).truncate(true).open(t.path("a.log")).unwrap();
+}
+
+#[test]
+fn a_copy_in_the_making_is_held_back_until_the_truncation() {
+    let mut t = all();
+    t.append("a.log", &numbers(0..40));
+    t.start().scan();
+    assert_eq!(t.read_at_most(10), lines(0..10));
+    t.append("a.log.1", "");
+    t.scan();
+    t.append("a.log.1", &numbers(0..20));
+    t.scan();
+    t.append("a.log.1", &numbers(20..40));
+    t.scan();
+    t.scan();
+    assert_eq!(t.segments(), 1, "the copy is held");
+    truncate(&t);
+    t.append("a.log", &numbers(40..42));
+    assert_eq!(t.scan_and_read(), lines(10..42));
+}
+
+#[test]
+fn truncation_records_what_was_not_read_as_a_gap() {
+    let mut t = plain();
+    t.append("a.log", &numbers(0..4));
+    t.start().scan();
+    assert_eq!(t.read_at_most(1), lines(0..1));
+    truncate(&t);
+    t.append("a.log", "new\n");
+    assert_eq!(t.scan_and_read(), ["new"]);
+    assert_eq!(t.gap_bytes, 3 * 7);
+    truncate(&t);
+    t.append("a.log", &numbers(0..9));
+    assert_eq!(t.scan_and_read(), lines(0..9), "grown past the old size inside one scan");
+    assert_eq!(t.gap_bytes, 3 * 7, "nothing unread was lost the second time");
+}
+
+#[test]
+fn a_reader_never_hands_out_the_middle_of_a_rewritten_file() {
+    let mut t = plain();
+    t.append("a.log", &numbers(0..4));
+    t.start().scan();
+    assert_eq!(t.read_at_most(2), lines(0..2));
+    truncate(&t);
+    t.append("a.log", "other text that is much longer than all that stood there before\nsecond\n");
+    assert_eq!(t.read(), [""; 0], "the scan has not seen it yet; the reader has");
+    assert_eq!(t.scan_and_read(), ["other text that is much longer than all that stood there before", "second"]);
+    assert_eq!(t.gap_bytes, 14);
+}
+
+#[test]
+fn a_file_truncated_in_the_middle_past_the_scanners_mark_is_noticed_by_the_reader() {
+    let mut t = plain();
+    t.append("a.log", &numbers(0..400));
+    t.start().scan();
+    t.append("a.log", &numbers(400..500));
+    assert_eq!(t.read().len(), 500, "the reader is ahead of the scan");
+    let file = OpenOptions::new().write(true).open(t.path("a.log")).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 60).unwrap();
+    t.append("a.log", &"another line\n".repeat(100));
+    t.scan();
+    assert_eq!(t.read(), [""; 0]);
+    let read = t.scan_and_read();
+    assert!(read.iter().any(|line| line == "another line"), "{read:?}");
+}
+
+#[test]
+fn what_a_busy_writer_adds_between_the_copy_and_the_cut_costs_no_more_than_itself() {
+    for (read_before, restart) in [(2, false), (2, true), (5, true), (6, false), (6, true)] {
+        for mut t in [plain(), all()] {
+            t.append("a.log", &numbers(0..100));
+            t.start().scan();
+            assert_eq!(t.read_at_most(100), lines(0..100));
+            t.append("a.log", &numbers(100..104));
+            t.scan();
+            std::thread::sleep(Duration::from_millis(15));
+            fs::copy(t.path("a.log"), t.path("a.log.1")).unwrap();
+            t.append("a.log", &numbers(104..106));
+            t.scan();
+            assert_eq!(t.read_at_most(read_before), lines(100..100 + read_before as u32));
+            truncate(&t);
+            t.append("a.log", &numbers(106..108));
+            t.scan();
+            if restart {
+                t.kill();
+                t.start();
+            }
+            let mut expected = lines(100 + read_before as u32..104);
+            expected.extend(lines(106..108));
+            assert_eq!(t.scan_and_read(), expected, "read {read_before} before, restart {restart}");
+            assert_eq!(t.gap_bytes, 9 * (6 - read_before.max(4)) as u64, "no line more than those in no file");
+            assert_eq!(t.scan_and_read(), [""; 0]);
+        }
+    }
+}
