@@ -42,7 +42,8 @@ impl Drop for Scraper {
 fn scrape(admin: SocketAddr, stop: &AtomicBool) -> usize {
     let mut scrapes = 0;
     let mut last = Metrics::default();
-    while !stop.load(Ordering::Relaxed) {
+    // Once at least, however soon the test is over.
+    while !stop.load(Ordering::Relaxed) || scrapes == 0 {
         let Ok((200, _, page)) = http::get(admin, "/metrics") else { return scrapes };
         let metrics = Metrics::parse(&page);
         if metrics.is_empty() && scrapes == 0 {
