@@ -159,7 +159,7 @@ fn a_kill_while_it_backs_off_keeps_the_queue() {
     assert_eq!(receiver.accepted_lines().len(), 100, "nothing had arrived before");
 }
 
-// E12: in the middle of a replay of dead letters.
+// E12: while dead letters are written.
 #[test]
 fn a_kill_while_dead_letters_are_written_leaves_files_that_can_be_read() {
     let receiver = Receiver::start();

@@ -94,8 +94,8 @@ fn as_the_first_process_of_a_container_it_hears_its_signals() {
 
 // L12: nothing but the state directory can be written, and nobody is root.
 #[test]
-fn without_rights_on_a_read_only_root_it_works() {
-    let test = "without_rights_on_a_read_only_root_it_works";
+fn without_rights_of_root_it_works() {
+    let test = "without_rights_of_root_it_works";
     let receiver = Receiver::start();
     let sidecar = tailing(LOG, &receiver);
     sidecar.write_lines(LOG, 0..5);

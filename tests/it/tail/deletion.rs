@@ -131,7 +131,7 @@ fn a_file_made_anew_under_the_same_inode_is_read_from_its_beginning() {
     }
 }
 
-// B18, B21, B22: generations that swap inodes, banners that are all the same, files that are the same for a while.
+// B21, B22: banners that are all the same, files that are the same for a while.
 #[test]
 fn files_that_look_alike_are_not_mixed_up() {
     let receiver = Receiver::start();
