@@ -158,10 +158,9 @@ fn memory_bound(config: &Config) -> u64 {
         let followed = config.sources.iter().filter(|source| forwarder.sources.contains(&source.name));
         let reading: usize =
             followed.map(|source| source.max_event_bytes + reader::CHUNK + forwarder.batch.max_bytes).sum();
-        // A batch is held as it was read and as it is sent, a compressor has a buffer for the worst case.
-        batches * 2 * forwarder.batch.max_bytes
-            + reading
-            + AHEAD * (forwarder.batch.max_bytes + compress::STATE_BYTES)
+        // A batch is held as it was read and as it is sent; all may be compressed at once, each with a buffer for the
+        // worst case.
+        batches * (3 * forwarder.batch.max_bytes + compress::STATE_BYTES) + reading
     };
     (PROGRAM + config.forwarders.iter().map(buffers).sum::<usize>()) as u64
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    record::{Advance, Intent, Kept, MARKS_A_LINE, Outstanding, Record, UnixMillis},
+    record::{Advance, Kept, MARKS_A_LINE, Outstanding, Record, UnixMillis},
     span,
     state::State,
 };
@@ -103,25 +103,9 @@ fn write_settled(
 }
 
 fn write_batch(out: &mut Vec<u8>, batch: &Outstanding) -> io::Result<()> {
-    let batch = batch.clone();
-    let Some(id) = batch.id else {
-        let (e, d, f) = (batch.events, batch.dead, batch.filtered);
-        return lines::encode(out, &Kept::Rest { n: batch.n, s: batch.source, sp: batch.span, e, d, f, t: batch.at });
-    };
-    lines::encode(
-        out,
-        &Record::Intent(Intent {
-            n: batch.n,
-            id,
-            source: batch.source,
-            span: batch.span,
-            events: batch.events,
-            dead: batch.dead,
-            filtered: batch.filtered,
-            crc32: batch.crc32,
-            len: batch.len,
-            of: None,
-            at: batch.at,
-        }),
-    )
+    if batch.id.is_some() {
+        return lines::encode(out, &Record::Intent(batch.into()));
+    }
+    let Outstanding { n, events: e, dead: d, filtered: f, at: t, .. } = *batch;
+    lines::encode(out, &Kept::Rest { n, s: batch.source.clone(), sp: batch.span.clone(), e, d, f, t })
 }

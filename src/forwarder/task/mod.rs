@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!  logs ─fill─► draft ─compress─► queue ─admit─► window ─send─► answer ─► settled
-//!        1 at a time   2 at once   in order      inFlight       (again, in parts, held)
+//!        1 at a time  side by side  in order      inFlight       (again, in parts, held)
 //! ```
 //!
-//! Whatever blocks (files, gzip, the journal) runs on the blocking pool; the task itself only decides. What always
+//! Reading and gzip run on the blocking pool; the journal is written in place, with the runtime told. What always
 //! holds: what is admitted was announced in the journal in the log's order; queue and window together hold no more
 //! than `inFlight` + [`AHEAD`] batches, so memory is bounded by the configuration.
 
