@@ -3,13 +3,19 @@
 use std::{
     collections::VecDeque,
     io,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::task::JoinHandle;
+use tokio::{
+    sync::{Notify, oneshot},
+    task::JoinHandle,
+};
 use tracing::error;
 
 use super::{Order, Task};
@@ -31,31 +37,71 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// What waits to be admitted, in the log's order.
 pub(super) enum Queued {
-    Compressing(JoinHandle<Parcel>),
+    Compressing(JoinHandle<Option<Parcel>>),
     Ready(Parcel),
     /// Covers records but has no event to deliver.
     Bare(Finished),
     Gap(Arc<str>, Range),
 }
 
-/// A fill that ended: the source comes back.
+/// A fill under way. The source comes back as soon as it is read; what was read is compressed by the same thread.
 pub(super) struct Filling {
-    pub index: usize,
-    pub follow: Follow,
-    pub filled: Filled,
-    pub tally: Tally,
+    back: oneshot::Receiver<WasRead>,
+    job: JoinHandle<Option<Parcel>>,
 }
 
-/// The compressors of one forwarder: as many as work at once.
+/// A source that comes back from a fill.
+pub(super) struct WasRead {
+    index: usize,
+    follow: Follow,
+    came_to: CameTo,
+    tally: Tally,
+}
+
+/// What a fill came to.
+enum CameTo {
+    /// A batch, which the fill's thread compresses now.
+    Parcel,
+    Bare(Finished),
+    Gap(Range),
+    Nothing,
+}
+
+/// The compressors of one forwarder: as many as work at once. One more than there are cores keeps all of them busy
+/// while the task hands out work; more would only take the cores from each other and from the task.
 #[derive(Clone)]
 pub(super) struct Compressors {
     compression: config::Compression,
     idle: Arc<Mutex<Vec<Compressor>>>,
+    busy: Arc<AtomicUsize>,
+    most: usize,
+    /// Is told when one becomes free.
+    freed: Arc<Notify>,
+}
+
+/// Counts as a busy compressor until it is dropped.
+struct Busy(Compressors);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Release);
+        self.0.freed.notify_one();
+    }
 }
 
 impl Compressors {
-    pub(super) fn new(compression: config::Compression) -> Self {
-        Self { compression, idle: Arc::default() }
+    pub(super) fn new(compression: config::Compression, freed: Arc<Notify>) -> Self {
+        let most = std::thread::available_parallelism().map_or(1, usize::from) + 1;
+        Self { compression, idle: Arc::default(), busy: Arc::default(), most, freed }
+    }
+
+    pub(super) fn one_is_free(&self) -> bool {
+        self.busy.load(Ordering::Acquire) < self.most
+    }
+
+    fn occupy(&self) -> Busy {
+        self.busy.fetch_add(1, Ordering::Release);
+        Busy(self.clone())
     }
 
     /// Blocks for some milliseconds a megabyte.
@@ -116,33 +162,47 @@ impl Task {
         self.next_follow = (index + 1) % count;
         let Some(mut follow) = self.follows[index].take() else { return false };
         let fit = Fit::new(&self.config.batch, Some(self.ceiling.max_bytes()));
-        self.filling = Some(tokio::task::spawn_blocking(move || {
+        let busy = self.compressors.occupy();
+        let (give_back, back) = oneshot::channel();
+        let job = tokio::task::spawn_blocking(move || {
             let mut tally = Tally::default();
             let filled = follow.fill(&fit, &mut tally);
-            Filling { index, follow, filled, tally }
-        }));
+            let (came_to, finished) = match filled {
+                Filled::Draft(finished) if finished.draft.body.is_empty() => (CameTo::Bare(finished), None),
+                Filled::Draft(finished) => (CameTo::Parcel, Some(finished)),
+                Filled::Gap(range) => (CameTo::Gap(range), None),
+                Filled::More | Filled::CaughtUp => (CameTo::Nothing, None),
+            };
+            // Fails where the task was stopped meanwhile: then nobody wants the batch either.
+            give_back.send(WasRead { index, follow, came_to, tally }).ok()?;
+            finished.map(|finished| busy.0.parcel(finished))
+        });
+        self.filling = Some(Filling { back, job });
         true
     }
 
-    pub(super) fn filled(&mut self, filling: Filling) {
-        let Filling { index, follow, filled, tally } = filling;
+    /// A source was read; `job` gives the parcel, where there is to be one.
+    pub(super) fn filled(&mut self, (read, job): (WasRead, JoinHandle<Option<Parcel>>)) {
+        let WasRead { index, follow, came_to, tally } = read;
         let source = follow.source().clone();
         self.follows[index] = Some(follow);
         self.stats.enter(&source, &tally);
-        match filled {
-            Filled::Draft(finished) => self.enqueue(finished),
-            Filled::Gap(range) => self.queue.push_back(Queued::Gap(source, range)),
-            Filled::More | Filled::CaughtUp => {}
+        match came_to {
+            CameTo::Parcel => self.queue.push_back(Queued::Compressing(job)),
+            CameTo::Bare(finished) => self.queue.push_back(Queued::Bare(finished)),
+            CameTo::Gap(range) => self.queue.push_back(Queued::Gap(source, range)),
+            CameTo::Nothing => {}
         }
     }
 
-    pub(super) fn enqueue(&mut self, finished: Finished) {
+    fn enqueue(&mut self, finished: Finished) {
         if finished.draft.body.is_empty() {
             self.queue.push_back(Queued::Bare(finished));
             return;
         }
-        let compressors = self.compressors.clone();
-        self.queue.push_back(Queued::Compressing(tokio::task::spawn_blocking(move || compressors.parcel(finished))));
+        let busy = self.compressors.occupy();
+        let job = tokio::task::spawn_blocking(move || Some(busy.0.parcel(finished)));
+        self.queue.push_back(Queued::Compressing(job));
     }
 
     /// Moves what is ready from the queue into the window, in order, writing down what must be written before.
@@ -253,24 +313,23 @@ pub(super) fn new_id() -> String {
     format!("{:032x}", fastrand::u128(..))
 }
 
-/// The fill that ends next; waits for ever where none is under way.
-pub(super) async fn filled(filling: &mut Option<JoinHandle<Filling>>) -> Filling {
-    match filling {
-        Some(handle) => {
-            let result = handle.await;
-            *filling = None;
-            result.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-        }
-        None => std::future::pending().await,
-    }
+/// The source that comes back next; waits for ever where none is being read.
+pub(super) async fn filled(filling: &mut Option<Filling>) -> (WasRead, JoinHandle<Option<Parcel>>) {
+    let Some(Filling { back, job }) = filling else { return std::future::pending().await };
+    let Ok(read) = back.await else {
+        let error = job.await.expect_err("a fill gives its source back or panics");
+        std::panic::resume_unwind(error.into_panic());
+    };
+    let Filling { job, .. } = filling.take().expect("it was there when the source came back");
+    (read, job)
 }
 
 /// Waits until the first of the queue is compressed; for ever where it is not being compressed.
 pub(super) async fn compressed(queue: &mut VecDeque<Queued>) {
     match queue.front_mut() {
-        Some(Queued::Compressing(handle)) => {
-            let parcel = handle.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-            queue[0] = Queued::Ready(parcel);
+        Some(Queued::Compressing(job)) => {
+            let parcel = job.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+            queue[0] = Queued::Ready(parcel.expect("what is queued as a parcel becomes one"));
         }
         _ => std::future::pending().await,
     }

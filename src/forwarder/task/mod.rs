@@ -5,7 +5,7 @@
 //!        1 at a time  side by side  in order      inFlight       (again, in parts, held)
 //! ```
 //!
-//! Reading and gzip run on the blocking pool; the journal is written in place, with the runtime told. What always
+//! Reading and gzip run on the blocking pool, a batch on one thread from its first line to its last compressed byte; the journal is written in place, with the runtime told. What always
 //! holds: what is admitted was announced in the journal in the log's order; queue and window together hold no more
 //! than `inFlight` + [`AHEAD`] batches, so memory is bounded by the configuration.
 
@@ -105,7 +105,7 @@ pub struct Task {
     guard: Guard,
     compressors: Compressors,
     bodies: Bodies,
-    filling: Option<JoinHandle<Filling>>,
+    filling: Option<Filling>,
     queue: VecDeque<Queued>,
     /// Nothing is admitted before, nor any dead letter written: the last try failed.
     admit_after: Option<Instant>,
@@ -133,6 +133,7 @@ impl Task {
         let now = Instant::now();
         let order = *orders.borrow();
         let probes = ProbeIntervals { hold: config.probe, gone: config.probe.saturating_mul(12) };
+        let wake: Arc<Notify> = Arc::default();
         let bodies = Bodies::new(&config, config.in_flight + AHEAD);
         let follows = sources.iter().map(|(source, log)| {
             let cursors = recovered.frontiers.get(&source.name).cloned().unwrap_or_default();
@@ -159,14 +160,14 @@ impl Task {
             health: Health::new(config.retry, probes, fastrand::Rng::new(), now),
             ceiling: Ceiling::new(config.batch.max_bytes),
             guard: Guard::default(),
-            compressors: Compressors::new(config.compression),
+            compressors: Compressors::new(config.compression, wake.clone()),
             bodies,
             filling: None,
             queue: VecDeque::new(),
             admit_after: None,
             window: Vec::new(),
             flights: JoinSet::new(),
-            wake: Arc::default(),
+            wake,
             syncing: None,
             backlogs: HashMap::new(),
             last_progress: now,
@@ -262,7 +263,7 @@ impl Task {
     }
 
     fn has_room(&self) -> bool {
-        self.queue.len() + self.window.len() < self.config.in_flight + AHEAD
+        self.queue.len() + self.window.len() < self.config.in_flight + AHEAD && self.compressors.one_is_free()
     }
 
     /// Nothing was read that is not settled, and nothing whole is left to read.
