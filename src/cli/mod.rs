@@ -6,6 +6,7 @@ pub mod dead_letters;
 pub mod demo;
 pub mod diagnostics;
 pub mod exit;
+pub mod explain;
 mod failure;
 mod printable;
 pub mod receive;

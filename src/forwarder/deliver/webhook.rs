@@ -69,6 +69,9 @@ pub struct Webhook {
     secrets: Vec<Secret>,
     timeout: std::time::Duration,
     credentials: Credentials,
+    /// The uri without what may be secret in it.
+    shown_uri: String,
+    has_token: bool,
 }
 
 impl Webhook {
@@ -94,6 +97,8 @@ impl Webhook {
             secrets,
             timeout: config.timeout,
             credentials: Credentials::new(config),
+            shown_uri: config.uri.to_string(),
+            has_token: config.token.is_some(),
             uri,
         })
     }
@@ -154,10 +159,38 @@ impl Webhook {
     fn request(&self, request: &Request<'_>, body: Frames, ready: &Ready) -> Result<reqwest::Request, WebhookError> {
         let mut built = reqwest::Request::new(self.method.clone(), self.uri.clone());
         *built.body_mut() = Some(reqwest::Body::wrap(body));
-        let headers = built.headers_mut();
-        headers.clone_from(&self.headers);
-        if let Some(bearer) = &ready.bearer {
-            headers.insert(AUTHORIZATION, bearer.header.clone());
+        let authorization = ready.bearer.as_ref().map(|bearer| bearer.header.clone());
+        *built.headers_mut() = self.headers(request, authorization)?;
+        Ok(built)
+    }
+
+    /// The head of `request` as text: what it would be sent with now, secrets hidden.
+    pub fn preview(&self, request: &Request<'_>) -> Result<String, WebhookError> {
+        let authorization = self.has_token.then(|| {
+            let mut hidden = HeaderValue::from_static("Bearer");
+            hidden.set_sensitive(true);
+            hidden
+        });
+        let host = self.uri.host_str().unwrap_or_default();
+        let port = self.uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+        // What the client adds by itself is first and last.
+        let mut head = format!("{} {}\nhost: {host}{port}\naccept: */*\n", self.method, self.shown_uri);
+        for (name, value) in &self.headers(request, authorization)? {
+            let shown = match value.is_sensitive() {
+                true if name == AUTHORIZATION && self.has_token => "Bearer ***",
+                true => "***",
+                false => value.to_str().unwrap_or("(not text)"),
+            };
+            head.push_str(&format!("{name}: {shown}\n"));
+        }
+        head.push_str(&format!("content-length: {}\n", request.body.len()));
+        Ok(head)
+    }
+
+    fn headers(&self, request: &Request<'_>, authorization: Option<HeaderValue>) -> Result<HeaderMap, WebhookError> {
+        let mut headers = self.headers.clone();
+        if let Some(authorization) = authorization {
+            headers.insert(AUTHORIZATION, authorization);
         }
         if request.compressed {
             headers.insert(CONTENT_ENCODING, self.content_encoding.clone());
@@ -169,7 +202,7 @@ impl Webhook {
         headers.insert(BATCH, request.number.into());
         headers.insert(EVENTS, request.events.into());
         headers.insert(ATTEMPT, request.attempt.into());
-        Ok(built)
+        Ok(headers)
     }
 }
 

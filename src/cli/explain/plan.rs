@@ -1,0 +1,142 @@
+//! What one forwarder would do with the lines of one source.
+
+use std::io::Write;
+
+use bytes::Bytes;
+
+use super::lines::Line;
+use crate::{
+    cli::{exit::Exit, failure::Failure, printable::printable},
+    config::{self, Forwarder, Source},
+    forwarder::{
+        batch::{Body, Fit, Pushed},
+        compress::Compressor,
+        deliver::{Request, Webhook},
+        encode::{Encoder, Stub},
+        filter::{Filter, Verdict},
+    },
+    log::{Range, SegmentId},
+    schema::{Checker, Needs},
+};
+
+/// What stands for a batch's id, which is drawn at random when it is announced.
+const ID: &str = "BATCH-ID";
+
+/// In a stub: where the line stands in its log, and its digest.
+const EVENT_ID: &str = "EVENT-ID";
+const SHA256: &str = "SHA256-OF-THE-LINE";
+
+pub(super) struct Plan<'c> {
+    forwarder: &'c Forwarder,
+    most: usize,
+    checker: Checker,
+    filter: Filter,
+    encoder: Encoder,
+    webhook: Webhook,
+    body: Body,
+    fit: Fit,
+    /// Requests that are complete.
+    requests: u64,
+}
+
+impl<'c> Plan<'c> {
+    pub(super) fn new(forwarder: &'c Forwarder, source: &Source) -> Result<Self, Failure> {
+        let webhook = Webhook::new(forwarder)
+            .map_err(|error| Failure::Told(Exit::Config, format!("forwarder {}: {error}", forwarder.name)))?;
+        let filter = Filter::new(&forwarder.filter);
+        let encoder = Encoder::new(forwarder.format, &source.name);
+        let for_filter = if filter.needs_type() { Needs::Type } else { Needs::Validity };
+        Ok(Self {
+            forwarder,
+            most: source.max_event_bytes,
+            checker: Checker::new(source.schema, encoder.needs().max(for_filter)),
+            filter,
+            encoder,
+            webhook,
+            body: Body::new(forwarder.framing),
+            fit: Fit::new(&forwarder.batch, None),
+            requests: 0,
+        })
+    }
+
+    pub(super) fn name(&self) -> &'c str {
+        &self.forwarder.name
+    }
+
+    /// What becomes of the line, and the request that it completes or that had no room for it.
+    pub(super) fn take(&mut self, line: &Line) -> (String, Option<Vec<u8>>) {
+        if line.length > self.most as u64 {
+            let stub = Stub { event_id: EVENT_ID, bytes: line.length, sha256: SHA256 };
+            let mut bytes = Vec::new();
+            self.encoder.stub(&stub, &mut bytes);
+            let request = self.push(true, &bytes);
+            let what = format!(
+                "dead letter: line_too_long: {} bytes are more than maxEventBytes; a stub is sent in its place",
+                line.length
+            );
+            return (what, request);
+        }
+        let mut bytes = Vec::new();
+        let event_type;
+        match self.checker.check(&line.bytes) {
+            Err(invalid) => return (format!("dead letter: {}: {invalid}", invalid.reason()), None),
+            Ok(event) => {
+                event_type = event.event_type.map(|text| format!(" ({})", printable(text))).unwrap_or_default();
+                if let Verdict::Dropped(rule) = self.filter.verdict(event.event_type) {
+                    return (format!("filtered{event_type}: {rule}"), None);
+                }
+                self.encoder.encode(&event, &mut bytes);
+            }
+        }
+        let number = self.requests + 1;
+        let request = self.push(false, &bytes);
+        // Where the batch before had no room, the event is the first of the next one.
+        let number = if request.is_some() && !self.body.is_empty() { number + 1 } else { number };
+        (format!("sent{event_type}, in request {number}"), request)
+    }
+
+    fn push(&mut self, stub: bool, bytes: &[u8]) -> Option<Vec<u8>> {
+        let range = Range { segment: SegmentId(0), start: 0, end: bytes.len() as u64 };
+        let mut request = None;
+        if self.body.push(&self.fit, range, stub, |out| out.extend_from_slice(bytes)) == Pushed::Full {
+            request = self.flush();
+            let _ = self.body.push(&self.fit, range, stub, |out| out.extend_from_slice(bytes));
+        }
+        if request.is_none() && self.body.is_full(&self.fit) { self.flush() } else { request }
+    }
+
+    /// The request that the events make that wait for others, if there are any.
+    pub(super) fn flush(&mut self) -> Option<Vec<u8>> {
+        if self.body.is_empty() {
+            return None;
+        }
+        self.body.finish();
+        self.requests += 1;
+        let mut out = Vec::new();
+        self.request(&mut out).expect("a Vec takes every write");
+        self.body.clear();
+        Some(out)
+    }
+
+    fn request(&self, out: &mut Vec<u8>) -> std::io::Result<()> {
+        let compressed = self.forwarder.compression != config::Compression::None;
+        let (name, number, events) = (self.name(), self.requests, self.body.events().len());
+        let raw = self.body.bytes();
+        let wire = Compressor::new(self.forwarder.compression).compress(raw).unwrap_or_else(|_| Bytes::new());
+        write!(out, "\n--- {name}, request {number}: {events} event{}, ", if events == 1 { "" } else { "s" })?;
+        match compressed {
+            true => writeln!(out, "{} bytes, gzipped to {}; shown as before gzip", raw.len(), wire.len())?,
+            false => writeln!(out, "{} bytes", raw.len())?,
+        }
+        let request = Request { batch_id: ID, number, events, attempt: 1, body: wire, compressed };
+        match self.webhook.preview(&request) {
+            Ok(head) => writeln!(out, "{head}")?,
+            Err(error) => writeln!(out, "cannot be built: {error}")?,
+        }
+        out.write_all(raw)?;
+        if raw.last() != Some(&b'\n') {
+            out.push(b'\n');
+        }
+        writeln!(out, "---\n")
+    }
+}
