@@ -4,8 +4,10 @@ use crate::{events, receiver::Receiver, sidecar::Sidecar};
 
 const LOG: &str = "logs/audit.ndjson";
 
-/// The requests that were printed: the forwarder, the headers, the body.
-fn requests(printed: &str) -> Vec<(String, Vec<(String, String)>, String)> {
+/// A request that was printed: the forwarder, the headers, the body.
+type Printed = (String, Vec<(String, String)>, String);
+
+fn requests(printed: &str) -> Vec<Printed> {
     let mut found = Vec::new();
     for part in printed.split("\n--- ").skip(1) {
         let (title, rest) = part.split_once('\n').unwrap();
