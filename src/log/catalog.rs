@@ -56,6 +56,9 @@ pub struct Entry {
     /// Where the bytes end that its file still has, if the last ones are gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone_from: Option<u64>,
+    /// Of a sealed segment of a spool: its checksum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crc32: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

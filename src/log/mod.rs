@@ -16,6 +16,7 @@ pub mod position;
 pub mod reader;
 pub mod record;
 pub mod segment;
+pub mod spool;
 pub mod tail;
 
 use std::{

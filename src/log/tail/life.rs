@@ -172,6 +172,7 @@ impl Life {
             start: self.segment.start,
             size: self.segment.size(),
             gone_from: self.segment.gone_from(),
+            crc32: None,
         }
     }
 }
