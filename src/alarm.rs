@@ -28,6 +28,8 @@ pub enum Kind {
     File,
     /// The state directory cannot be written, or a file in it is damaged.
     State,
+    /// A spool is full: its source takes no events.
+    Full,
     /// A changed configuration was not taken over.
     Reload,
 }
@@ -105,6 +107,7 @@ impl Kind {
             Self::Gap => "gap",
             Self::File => "file",
             Self::State => "state",
+            Self::Full => "full",
             Self::Reload => "reload",
         }
     }

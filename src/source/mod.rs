@@ -2,5 +2,6 @@
 
 pub mod file;
 pub mod paths;
+pub mod spool;
 pub mod stats;
 pub mod watch;
