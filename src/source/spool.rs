@@ -145,11 +145,8 @@ impl SpoolTask {
         self.tick().await;
         let spool = self.spool.take().expect("only a call that blocks takes it, and gives it back");
         let closed = tokio::task::spawn_blocking(move || spool.close()).await;
-        match closed {
-            Ok(Err(error)) => {
-                warn!(source = %self.log.name, %error, "the spool was not closed cleanly; it is mended at the next start")
-            }
-            Ok(Ok(())) | Err(_) => {}
+        if let Ok(Err(error)) = closed {
+            warn!(source = %self.log.name, %error, "the spool was not closed cleanly; it is mended at the next start");
         }
     }
 
