@@ -1,6 +1,7 @@
 //! Sources: where events come from. A source writes to a log, or tells a log which files are its segments.
 
 pub mod file;
+pub mod framing;
 pub mod paths;
 pub mod spool;
 pub mod stats;
