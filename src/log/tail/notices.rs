@@ -78,6 +78,26 @@ impl Notices {
         }
     }
 
+    pub fn bomb(&mut self, path: &Path, why: &str) {
+        self.is_unread(path, &why);
+        if self.news(path, "bomb") {
+            error!(source = self.source, path = %path.display(), "the compressed file is not read: {why}; \
+                a log does not swell like that. What was in it is lost unless somebody restores it by hand");
+        }
+    }
+
+    pub fn cannot_unpack(&mut self, path: &Path, error: &io::Error) {
+        self.is_unread(path, error);
+        if self.news(path, "cannot unpack") {
+            error!(source = self.source, path = %path.display(), %error,
+                "cannot restore a compressed file whose events wait; it is tried again every {:?}", super::packed::PAUSE);
+        }
+    }
+
+    pub fn doubtful(&mut self, path: &Path, why: &str) {
+        self.is_unread(path, &why);
+    }
+
     pub fn utf16(&mut self, path: &Path) {
         self.is_unread(path, &"it is UTF-16, which is not supported");
         if self.news(path, "utf-16") {
