@@ -198,6 +198,9 @@ pub fn remove_others(directory: &Path, keep: impl Fn(&Path) -> bool) {
 pub struct Origin {
     pub path: std::path::PathBuf,
     pub key: FileKey,
+    /// When the file was born that was compressed, or last written where that is not known: what is younger in the
+    /// lineage is a later generation.
+    pub since: (i64, u32),
 }
 
 fn decoder(file: &File) -> io::Result<MultiGzDecoder<impl BufRead>> {

@@ -41,7 +41,7 @@ impl Tail {
             let Some(before) = newest.get(&*path) else { continue };
             let key = before.segment.key();
             // A truncated file keeps its birth: what was copied from it since we last saw it change is younger than that.
-            let since = key.born.filter(|_| its_key != Some(key)).unwrap_or(before.modified);
+            let since = if its_key == Some(key) { before.modified } else { before.since() };
             for (sibling, sight) in self.listings.siblings(&path) {
                 if sight.key.born.unwrap_or(sight.modified) > since
                     && sight.key != key
@@ -62,8 +62,11 @@ impl Tail {
 
     /// Lineages that were rotated away and have no file at their path now.
     fn abandoned(&self, named: &Named) -> Vec<PathBuf> {
-        let draining = self.lives.values().filter(|life| !life.released && life.segment.state() == State::Draining);
-        let mut lineages: Vec<PathBuf> = draining.map(|life| life.segment.lineage.to_path_buf()).collect();
+        let rotated = |life: &&Life| {
+            let id = &life.segment.id;
+            !life.released && (life.segment.state() == State::Draining || self.unresolved.contains(id))
+        };
+        let mut lineages: Vec<PathBuf> = self.lives.values().filter(rotated).map(|life| life.segment.lineage.to_path_buf()).collect();
         if !lineages.is_empty() {
             let paths = named.paths();
             lineages.retain(|path| !paths.contains(path.as_path()) && !path.exists());
@@ -75,10 +78,11 @@ impl Tail {
     pub(super) fn arrive(&mut self, mut unknown: Vec<Unknown>, named: &Named, now: Instant) {
         self.possible_copies(&mut unknown);
         self.packed_that_wait(&mut unknown, now);
+        self.find_packed_of_deleted(now);
         if !unknown.is_empty() {
             self.find_copies(&mut unknown);
             unknown.retain(|stranger| !stranger.only_as_copy);
-            self.find_packed(now);
+            self.find_packed_of_bereft(now);
             unknown.retain(|stranger| !self.newest.contains_key(&stranger.sight.key));
             unknown.sort_by_cached_key(Unknown::age);
             let around = Around {
@@ -94,7 +98,7 @@ impl Tail {
                 }
             }
         }
-        self.find_packed(now);
+        self.find_packed_of_bereft(now);
         let waiting = |life: &Life| self.packed.waits_for(life.segment.id);
         for life in self.lives.values_mut().filter(|life| life.bereft && !waiting(life)) {
             life.bereft = false;

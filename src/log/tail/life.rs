@@ -153,6 +153,12 @@ impl Life {
         marks.filter(|mark| mark.anchor.is_some() && mark.offset <= self.seen.offset).copied().collect()
     }
 
+    /// What is younger than this in its lineage is a later generation.
+    pub(super) fn since(&self) -> (i64, u32) {
+        let born = || self.segment.key().born.unwrap_or(self.modified);
+        self.packed.as_ref().map_or_else(born, |origin| origin.since)
+    }
+
     /// Remembers a mark; where there are many, every second of the older ones is forgotten.
     fn leave_behind(&mut self, mark: Mark) {
         const MOST: usize = 32;

@@ -95,10 +95,19 @@ impl Packed {
 }
 
 impl Tail {
-    /// Looks among compressed files for the content of every life that has lost its own.
-    pub(super) fn find_packed(&mut self, now: Instant) {
-        let seeking = self.lives.values().filter(|life| self.seeks_a_copy(life)).map(|life| life.segment.id);
-        for id in seeking.collect::<Vec<_>>() {
+    /// Looks among compressed files for the content of every life whose file is gone.
+    pub(super) fn find_packed_of_deleted(&mut self, now: Instant) {
+        for id in self.unresolved.clone() {
+            if self.lives.get(&id).is_some_and(|life| self.seeks_a_copy(life)) {
+                self.find_packed_life(id, now);
+            }
+        }
+    }
+
+    /// The same for those whose file was cut, and is in no copy that is not compressed.
+    pub(super) fn find_packed_of_bereft(&mut self, now: Instant) {
+        let bereft = self.lives.values().filter(|life| life.bereft && self.seeks_a_copy(life));
+        for id in bereft.map(|life| life.segment.id).collect::<Vec<_>>() {
             self.find_packed_life(id, now);
         }
     }
@@ -132,9 +141,11 @@ impl Tail {
         let (lineage, modified, seen) = (life.segment.lineage.clone(), life.modified, life.seen.offset);
         let (head, marks) = (life.segment.head(), life.marks());
         let mut siblings = self.listings.siblings(&lineage);
-        siblings.retain(|(_, sight)| self.newest.get(&sight.key).is_none_or(|owner| *owner == id));
-        // gzip leaves its file the time of the last write: the likeliest first.
-        siblings.sort_by_key(|(_, sight)| sight.modified != modified);
+        // gzip leaves its file the time of the last write: what was last written earlier is older than this life.
+        siblings.retain(|(_, sight)| {
+            sight.modified >= modified && self.newest.get(&sight.key).is_none_or(|owner| *owner == id)
+        });
+        siblings.sort_by_key(|(_, sight)| sight.modified);
         let mut best: Option<Match> = None;
         for (path, sight) in siblings {
             let wanted = Wanted { head, marks: &marks, seen };
@@ -192,7 +203,7 @@ impl Tail {
     /// Restores a life's content, where somebody still has to read from it.
     fn go_on_in_content(&mut self, id: SegmentId, found: &Match) -> io::Result<()> {
         let Some(life) = self.lives.get(&id) else { return Ok(()) };
-        let (segment, content) = (life.segment.clone(), &found.content);
+        let (segment, since, content) = (life.segment.clone(), life.since(), &found.content);
         let size = content.size.max(segment.size());
         if self.log.board.all_past(id, segment.start.offset, size) {
             segment.set_state(State::Sealed);
@@ -209,7 +220,7 @@ impl Tail {
         let Some(life) = self.lives.get_mut(&id) else { return Ok(()) };
         life.bereft = false;
         life.missing = 0;
-        life.packed = Some(Origin { path: found.path.clone(), key: found.sight.key });
+        life.packed = Some(Origin { path: found.path.clone(), key: found.sight.key, since });
         self.unresolved.remove(&id);
         self.newest.insert(found.sight.key, id);
         self.dirty = true;
@@ -338,7 +349,7 @@ impl Tail {
         info!(source = %self.log.name, path = %path.display(), segment = %id, bytes = content.size, restored = %place.display(),
             "a generation was rotated away and compressed before it was seen: its content is restored and read");
         let mut life = Life::new(segment, seen, restored_sight.modified, now);
-        life.packed = Some(Origin { path: path.to_owned(), key: sight.key });
+        life.packed = Some(Origin { path: path.to_owned(), key: sight.key, since: sight.modified });
         self.doubt(id, path, content);
         self.newest.insert(key, id);
         self.newest.insert(sight.key, id);
@@ -349,16 +360,25 @@ impl Tail {
 
     fn begins_as_a_known_one(&self, lineage: &Path, first: &[u8]) -> bool {
         let mut lives = self.lives.values().filter(|life| *life.segment.lineage == *lineage);
-        lives.any(|life| begins(first, &life.segment.head()))
+        lives.any(|life| {
+            let segment = &life.segment;
+            let head = segment.head();
+            if !begins(first, &head) || head.offset == Anchor::BYTES as u64 {
+                return begins(first, &head);
+            }
+            // Few bytes prove little: what the file has now counts, or that there never were more.
+            let now = segment.open().and_then(|file| identity::head(&file, identity::look_at(&file)?.size));
+            now.map_or(first.len() as u64 == segment.size(), |head| begins(first, &head))
+        })
     }
 
     /// A released file is gone: if it was compressed, the life is remembered as long as that file exists.
     pub(super) fn remember_as_packed(&mut self, id: SegmentId) -> bool {
-        let packed = match self.untouched_since(id) {
-            Some(origin) => origin,
+        let (path, key) = match self.untouched_since(id) {
+            Some(known) => known,
             None => match self.packed_match(id) {
                 Ok(Some(found)) if self.has_more(id, &found.content) => return self.reopen_packed(id),
-                Ok(Some(found)) => Origin { path: found.path, key: found.sight.key },
+                Ok(Some(found)) => (found.path, found.sight.key),
                 Ok(None) | Err(_) => return false,
             },
         };
@@ -367,8 +387,8 @@ impl Tail {
         if self.newest.get(&old) == Some(&id) {
             self.newest.remove(&old);
         }
-        self.newest.insert(packed.key, id);
-        life.packed = Some(packed);
+        self.newest.insert(key, id);
+        life.packed = Some(Origin { path, key, since: life.since() });
         life.missing = 0;
         self.dirty = true;
         true
@@ -376,7 +396,7 @@ impl Tail {
 
     /// A compressed file with the first bytes of a life and the very time of its last change: it need not be read whole
     /// to be known again.
-    fn untouched_since(&mut self, id: SegmentId) -> Option<Origin> {
+    fn untouched_since(&mut self, id: SegmentId) -> Option<(PathBuf, FileKey)> {
         let life = self.lives.get(&id)?;
         let (head, modified) = (life.segment.head(), life.modified);
         let siblings = self.listings.siblings(&life.segment.lineage);
@@ -387,7 +407,7 @@ impl Tail {
             Ok(unpack::is_gzip(&file)? && begins(&unpack::first_bytes(&file)?, &head))
         };
         let (path, sight) = strangers.find(|(path, _)| begins_so(path).unwrap_or(false))?;
-        Some(Origin { path, key: sight.key })
+        Some((path, sight.key))
     }
 
     fn has_more(&self, id: SegmentId, content: &Content) -> bool {
