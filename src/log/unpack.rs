@@ -168,7 +168,10 @@ pub fn restore(file: &File, size: u64, to: &Path, progress: &AtomicU64) -> io::R
                 Err((got, _)) => got,
             };
             if got == 0 {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the compressed file changed while it was read"));
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the compressed file changed while it was read",
+                ));
             }
             out.write_all(&block[..got])?;
             left -= got as u64;
@@ -291,7 +294,10 @@ mod tests {
         for wrong in 0..marks.len() {
             let mut marks = marks.clone();
             marks[wrong].anchor = Some(Anchor::of(b"other"));
-            assert_eq!(survey(&packed, &Wanted { head, marks: &marks, seen: size }, &progress).unwrap(), Survey::Other);
+            assert_eq!(
+                survey(&packed, &Wanted { head, marks: &marks, seen: size }, &progress).unwrap(),
+                Survey::Other
+            );
         }
         let beyond = Mark { offset: size + 1, anchor: head.anchor };
         let content = holds(survey(&packed, &Wanted { head, marks: &[beyond], seen: size }, &progress).unwrap());
@@ -333,7 +339,9 @@ mod tests {
         assert!(matches!(survey(&file, &Wanted::default(), &progress).unwrap(), Survey::Bomb(_)));
         // It came to 256 MiB: it was left long before those were had.
         assert!(progress.load(Relaxed) < 256 * 4);
-        assert!(bomb(SMALL + 1, 10, 0).is_some() && bomb(SMALL, 10, 0).is_none() && bomb(SMALL + 1, SMALL, 0).is_none());
+        assert!(
+            bomb(SMALL + 1, 10, 0).is_some() && bomb(SMALL, 10, 0).is_none() && bomb(SMALL + 1, SMALL, 0).is_none()
+        );
         assert!(bomb(MOST_UNSEEN + 2, SMALL, 1).is_some() && bomb(MOST_UNSEEN + 2, SMALL, 2).is_none());
     }
 }

@@ -66,7 +66,8 @@ impl Tail {
             let id = &life.segment.id;
             !life.released && (life.segment.state() == State::Draining || self.unresolved.contains(id))
         };
-        let mut lineages: Vec<PathBuf> = self.lives.values().filter(rotated).map(|life| life.segment.lineage.to_path_buf()).collect();
+        let mut lineages: Vec<PathBuf> =
+            self.lives.values().filter(rotated).map(|life| life.segment.lineage.to_path_buf()).collect();
         if !lineages.is_empty() {
             let paths = named.paths();
             lineages.retain(|path| !paths.contains(path.as_path()) && !path.exists());

@@ -74,12 +74,7 @@ impl Life {
             segment.lose_from(offset);
         }
         let released = entry.stage == Stage::Released;
-        Self {
-            released,
-            trail,
-            packed: entry.packed,
-            ..Self::new(segment, furthest, entry.modified, Instant::now())
-        }
+        Self { released, trail, packed: entry.packed, ..Self::new(segment, furthest, entry.modified, Instant::now()) }
     }
 
     /// It is read and held, and stands at its path: most files, most of the time.

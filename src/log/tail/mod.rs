@@ -15,8 +15,10 @@
 mod arrive;
 mod content;
 mod copies;
+mod finished;
 mod life;
 mod listing;
+mod missed;
 mod named;
 mod notices;
 mod packed;

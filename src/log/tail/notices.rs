@@ -87,13 +87,11 @@ impl Notices {
     }
 
     pub fn cannot_unpack(&mut self, path: &Path, error: &io::Error) {
-        self.is_unread(path, error);
-        if self.news(path, "cannot unpack") {
-            error!(source = self.source, path = %path.display(), %error,
-                "cannot restore a compressed file whose events wait; it is tried again every {:?}", super::packed::PAUSE);
-        }
+        error!(source = self.source, path = %path.display(), %error,
+            "cannot restore a compressed file whose events wait; it is tried again every {:?}", super::packed::PAUSE);
     }
 
+    /// For every scan in which it holds.
     pub fn doubtful(&mut self, path: &Path, why: &str) {
         self.is_unread(path, &why);
     }

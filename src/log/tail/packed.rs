@@ -20,11 +20,11 @@ use std::{
 
 use tracing::{error, info, warn};
 
-use super::{Life, Tail, Unknown, retire::MISSING_SCANS};
+use super::{Life, Tail};
 use crate::log::{
     identity::{self, FileKey, Sight},
     position::{Anchor, Mark, SegmentId},
-    segment::{Segment, State},
+    segment::State,
     unpack::{self, Content, Origin, Survey, Wanted},
 };
 
@@ -35,24 +35,38 @@ pub(super) const PAUSE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Packed {
     /// Where content is restored.
-    dir: PathBuf,
-    progress: Arc<AtomicU64>,
-    /// Lives whose content stands in a compressed file that cannot be restored now, and when that is tried again.
-    waiting: HashMap<SegmentId, Instant>,
-    /// Missed generations of which the same holds, with their lineage.
-    missed: HashMap<FileKey, (Arc<Path>, Instant)>,
+    pub(super) dir: PathBuf,
+    pub(super) progress: Arc<AtomicU64>,
+    /// Lives whose content stands in a compressed file that cannot be restored now.
+    pub(super) waiting: HashMap<SegmentId, Later>,
+    /// Missed generations of which the same holds, with their lineage. A restart forgets them: nobody opened them yet.
+    pub(super) missed: HashMap<FileKey, (Arc<Path>, Later)>,
     /// Bombs: they are looked at once.
-    refused: HashSet<FileKey>,
+    pub(super) refused: HashSet<FileKey>,
     /// Restored segments that may lack something, and why: told as long as they are not released.
-    doubts: BTreeMap<SegmentId, (PathBuf, String)>,
+    pub(super) doubts: BTreeMap<SegmentId, (PathBuf, String)>,
+}
+
+/// A compressed file that cannot be restored for want of room or rights, and when that is tried again.
+#[derive(Debug)]
+pub(super) struct Later {
+    pub(super) until: Instant,
+    path: PathBuf,
+    why: String,
+}
+
+impl Later {
+    pub(super) fn new(path: &Path, error: &io::Error, now: Instant) -> Self {
+        Self { until: now + PAUSE, path: path.to_owned(), why: format!("its events wait until it can be: {error}") }
+    }
 }
 
 /// A compressed file that has a life's content.
-struct Match {
-    path: PathBuf,
-    sight: Sight,
+pub(super) struct Match {
+    pub(super) path: PathBuf,
+    pub(super) sight: Sight,
     file: File,
-    content: Content,
+    pub(super) content: Content,
 }
 
 impl Packed {
@@ -89,7 +103,7 @@ impl Packed {
         unpack::remove_others(&self.dir, |path| theirs.contains(path));
     }
 
-    fn place(&self, id: SegmentId) -> PathBuf {
+    pub(super) fn place(&self, id: SegmentId) -> PathBuf {
         self.dir.join(format!("{:020}", id.0))
     }
 }
@@ -114,29 +128,30 @@ impl Tail {
 
     /// Whether a life goes on in a compressed file's content, or will once there is room for it.
     pub(super) fn find_packed_life(&mut self, id: SegmentId, now: Instant) -> bool {
-        if self.packed.waiting.get(&id).is_some_and(|until| now < *until) {
+        if self.packed.waiting.get(&id).is_some_and(|later| now < later.until) {
             return true;
         }
-        self.packed.waiting.remove(&id);
-        let found = match self.packed_match(id) {
-            Ok(Some(found)) => found,
-            Ok(None) => return false,
-            Err((path, error)) => return self.unpack_later(id, &path, &error, now),
+        let done = match self.packed_match(id) {
+            Ok(Some(found)) => self.go_on_in_content(id, &found).map(|()| true).map_err(|error| (found.path, error)),
+            Ok(None) => Ok(false),
+            Err(failed) => Err(failed),
         };
-        match self.go_on_in_content(id, &found) {
-            Ok(()) => true,
-            Err(error) => self.unpack_later(id, &found.path, &error, now),
+        match done {
+            Ok(done) => {
+                self.packed.waiting.remove(&id);
+                done
+            }
+            Err((path, error)) => {
+                if self.packed.waiting.insert(id, Later::new(&path, &error, now)).is_none() {
+                    self.notices.cannot_unpack(&path, &error);
+                }
+                true
+            }
         }
-    }
-
-    fn unpack_later(&mut self, id: SegmentId, path: &Path, error: &io::Error, now: Instant) -> bool {
-        self.notices.cannot_unpack(path, error);
-        self.packed.waiting.insert(id, now + PAUSE);
-        true
     }
 
     /// The compressed file that has a life's content: one that has all of it, else the one that has the most.
-    fn packed_match(&mut self, id: SegmentId) -> Result<Option<Match>, (PathBuf, io::Error)> {
+    pub(super) fn packed_match(&mut self, id: SegmentId) -> Result<Option<Match>, (PathBuf, io::Error)> {
         let Some(life) = self.lives.get(&id).filter(|life| life.segment.head().offset > 0) else { return Ok(None) };
         let (lineage, modified, seen) = (life.segment.lineage.clone(), life.modified, life.seen.offset);
         let (head, marks) = (life.segment.head(), life.marks());
@@ -170,7 +185,7 @@ impl Tail {
     }
 
     /// What a compressed file holds, if it has what is wanted.
-    fn survey(
+    pub(super) fn survey(
         &mut self,
         path: &Path,
         lineage: &Path,
@@ -228,7 +243,14 @@ impl Tail {
     }
 
     /// From now on the restored file is the segment's.
-    fn live_in(&mut self, id: SegmentId, place: &Path, file: File, sight: &Sight, content: &Content) -> io::Result<()> {
+    fn live_in(
+        &mut self,
+        id: SegmentId,
+        place: &Path,
+        file: File,
+        sight: &Sight,
+        content: &Content,
+    ) -> io::Result<()> {
         let Some(life) = self.lives.get_mut(&id) else { return Ok(()) };
         let segment = life.segment.clone();
         let old = segment.key();
@@ -252,7 +274,7 @@ impl Tail {
     }
 
     /// Says so where a compressed file was damaged, as long as the segment is read.
-    fn doubt(&mut self, id: SegmentId, path: &Path, content: &Content) {
+    pub(super) fn doubt(&mut self, id: SegmentId, path: &Path, content: &Content) {
         let Some(damage) = &content.damage else { return };
         let text = format!(
             "of the compressed file {} bytes could be restored, {damage}; what stood behind them is lost",
@@ -267,195 +289,16 @@ impl Tail {
         for (path, text) in self.packed.doubts.values() {
             self.notices.doubtful(path, text);
         }
-    }
-}
-
-impl Tail {
-    /// Missed generations that could not be restored, once more.
-    pub(super) fn packed_that_wait(&mut self, unknown: &mut Vec<Unknown>, now: Instant) {
-        let due: Vec<_> =
-            self.packed.missed.iter().filter(|(_, (_, until))| *until <= now).map(|(key, _)| *key).collect();
-        for key in due {
-            let Some((lineage, _)) = self.packed.missed.remove(&key) else { continue };
-            if let Some(path) = self.listings.find_by_key(&lineage, &key)
-                && let Ok(sight) = identity::look(&path)
-                && unknown.iter().all(|unknown| unknown.sight.key != key)
-            {
-                let lineage = Some(lineage);
-                unknown.push(Unknown { path, sight, lineage, only_as_copy: false, reborn: false });
-            }
-        }
-    }
-
-    /// A generation that came, was rotated away and compressed while nobody looked: a life of its own, unless it has
-    /// the beginning of one that is known.
-    pub(super) fn arrive_packed(
-        &mut self,
-        path: &Path,
-        lineage: &Arc<Path>,
-        file: &File,
-        sight: &Sight,
-        now: Instant,
-    ) -> io::Result<()> {
-        let first = unpack::first_bytes(file)?;
-        if first.is_empty() || self.begins_as_a_known_one(lineage, &first) {
-            return Ok(());
-        }
-        let later = |tail: &mut Self, error: &io::Error| {
-            tail.notices.cannot_unpack(path, error);
-            tail.packed.missed.insert(sight.key, (lineage.clone(), now + PAUSE));
-        };
-        let content = match self.survey(path, lineage, sight, &Wanted::default()) {
-            Ok(Some((_, content))) => content,
-            Ok(None) => return Ok(()),
-            Err(error) => {
-                later(self, &error);
-                return Ok(());
-            }
-        };
-        let id = SegmentId(self.next);
-        let place = self.packed.place(id);
-        if let Err(error) = unpack::restore(file, content.size, &place, &self.packed.progress) {
-            later(self, &error);
-            return Ok(());
-        }
-        self.begin_restored(id, path, lineage, sight, &content, now)
-    }
-
-    fn begin_restored(
-        &mut self,
-        id: SegmentId,
-        path: &Path,
-        lineage: &Arc<Path>,
-        sight: &Sight,
-        content: &Content,
-        now: Instant,
-    ) -> io::Result<()> {
-        let place = self.packed.place(id);
-        let (restored, restored_sight) = identity::open(&place)?;
-        self.next += 1;
-        let key = restored_sight.key;
-        let size = content.decoded;
-        let state = State::Draining;
-        let segment = Segment::new(id, lineage.clone(), Mark::default(), size, state, place.clone(), key);
-        segment.set_head(identity::head(&restored, content.size)?);
-        if content.size < size {
-            segment.lose_from(content.size);
-        }
-        let seen = identity::mark_at(&restored, content.size)?;
-        if self.pins.take(state) {
-            segment.pin(Arc::new(restored));
-        }
-        info!(source = %self.log.name, path = %path.display(), segment = %id, bytes = content.size, restored = %place.display(),
-            "a generation was rotated away and compressed before it was seen: its content is restored and read");
-        let mut life = Life::new(segment, seen, restored_sight.modified, now);
-        life.packed = Some(Origin { path: path.to_owned(), key: sight.key, since: sight.modified });
-        self.doubt(id, path, content);
-        self.newest.insert(key, id);
-        self.newest.insert(sight.key, id);
-        self.lives.insert(id, life);
-        self.dirty = true;
-        Ok(())
-    }
-
-    fn begins_as_a_known_one(&self, lineage: &Path, first: &[u8]) -> bool {
-        let mut lives = self.lives.values().filter(|life| *life.segment.lineage == *lineage);
-        lives.any(|life| {
-            let segment = &life.segment;
-            let head = segment.head();
-            if !begins(first, &head) || head.offset == Anchor::BYTES as u64 {
-                return begins(first, &head);
-            }
-            // Few bytes prove little: what the file has now counts, or that there never were more.
-            let now = segment.open().and_then(|file| identity::head(&file, identity::look_at(&file)?.size));
-            now.map_or(first.len() as u64 == segment.size(), |head| begins(first, &head))
-        })
-    }
-
-    /// A released file is gone: if it was compressed, the life is remembered as long as that file exists.
-    pub(super) fn remember_as_packed(&mut self, id: SegmentId) -> bool {
-        let (path, key) = match self.untouched_since(id) {
-            Some(known) => known,
-            None => match self.packed_match(id) {
-                Ok(Some(found)) if self.has_more(id, &found.content) => return self.reopen_packed(id),
-                Ok(Some(found)) => (found.path, found.sight.key),
-                Ok(None) | Err(_) => return false,
-            },
-        };
-        let Some(life) = self.lives.get_mut(&id) else { return false };
-        let old = life.segment.key();
-        if self.newest.get(&old) == Some(&id) {
-            self.newest.remove(&old);
-        }
-        self.newest.insert(key, id);
-        life.packed = Some(Origin { path, key, since: life.since() });
-        life.missing = 0;
-        self.dirty = true;
-        true
-    }
-
-    /// A compressed file with the first bytes of a life and the very time of its last change: it need not be read whole
-    /// to be known again.
-    fn untouched_since(&mut self, id: SegmentId) -> Option<(PathBuf, FileKey)> {
-        let life = self.lives.get(&id)?;
-        let (head, modified) = (life.segment.head(), life.modified);
-        let siblings = self.listings.siblings(&life.segment.lineage);
-        let alike = siblings.into_iter().filter(|(_, sight)| sight.modified == modified);
-        let mut strangers = alike.filter(|(_, sight)| !self.newest.contains_key(&sight.key));
-        let begins_so = |path: &Path| -> io::Result<bool> {
-            let (file, _) = identity::open(path)?;
-            Ok(unpack::is_gzip(&file)? && begins(&unpack::first_bytes(&file)?, &head))
-        };
-        let (path, sight) = strangers.find(|(path, _)| begins_so(path).unwrap_or(false))?;
-        Some((path, sight.key))
-    }
-
-    fn has_more(&self, id: SegmentId, content: &Content) -> bool {
-        self.lives.get(&id).is_some_and(|life| content.size > life.segment.size())
-    }
-
-    /// What a late writer added to a released file before it was compressed is a segment of its own.
-    fn reopen_packed(&mut self, id: SegmentId) -> bool {
-        let Some(mut life) = self.lives.remove(&id) else { return false };
-        let old = life.segment.clone();
-        let next = SegmentId(self.next);
-        self.next += 1;
-        let (lineage, size) = (old.lineage.clone(), old.size());
-        let segment = Segment::new(next, lineage, life.seen, size, State::Draining, old.path(), old.key());
-        segment.set_head(old.head());
-        if self.newest.get(&old.key()) == Some(&id) {
-            self.newest.remove(&old.key());
-        }
-        life.segment = Arc::new(segment);
-        life.released = false;
-        life.bereft = true; // Until its content is found, in this scan or a later one.
-        self.lives.insert(next, life);
-        self.dirty = true;
-        self.find_packed_life(next, Instant::now());
-        true
-    }
-
-    /// A released life whose content is in a compressed file is remembered as long as that exists.
-    pub(super) fn keep_or_drop_packed(&mut self, id: SegmentId, consistent: bool) {
-        let Some(life) = self.lives.get_mut(&id) else { return };
-        let Some(origin) = &mut life.packed else { return };
-        if identity::look(&origin.path).is_ok_and(|sight| sight.key == origin.key) {
-            life.missing = 0;
-        } else if let Some(path) = self.listings.find_by_key(&life.segment.lineage, &origin.key) {
-            origin.path = path;
-            life.missing = 0;
-            self.dirty = true;
-        } else if consistent {
-            life.missing += 1;
-            if life.missing >= MISSING_SCANS {
-                self.forget(id);
-            }
+        let lives = &self.lives;
+        self.packed.waiting.retain(|id, _| lives.contains_key(id));
+        for later in self.packed.waiting.values().chain(self.packed.missed.values().map(|(_, later)| later)) {
+            self.notices.doubtful(&later.path, &later.why);
         }
     }
 }
 
 /// Whether content begins as a life's head says.
-fn begins(first: &[u8], head: &Mark) -> bool {
+pub(super) fn begins(first: &[u8], head: &Mark) -> bool {
     let same = |bytes: &[u8]| head.anchor == Some(Anchor::of(bytes));
     head.offset > 0 && first.get(..head.offset as usize).is_some_and(same)
 }

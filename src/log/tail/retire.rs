@@ -85,7 +85,9 @@ impl Tail {
 
     /// No path names it any more.
     fn lost_its_name(&mut self, id: SegmentId) {
-        if self.lives.get(&id).is_some_and(|life| !life.segment.is_pinned()) && self.find_packed_life(id, Instant::now()) {
+        if self.lives.get(&id).is_some_and(|life| !life.segment.is_pinned())
+            && self.find_packed_life(id, Instant::now())
+        {
             return;
         }
         let Some(life) = self.lives.get_mut(&id) else { return };

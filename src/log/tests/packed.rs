@@ -240,3 +240,25 @@ fn what_a_crash_left_of_a_restoration_is_removed() {
     assert_eq!(t.restored(), [] as [PathBuf; 0]);
     assert_eq!(t.read(), lines(0..10));
 }
+
+#[test]
+fn what_cannot_be_restored_now_waits_and_is_no_gap() {
+    let mut t = plain();
+    t.append("a.log", &numbers(0..100));
+    t.start().scan();
+    assert_eq!(t.read_at_most(50), lines(0..50));
+    t.kill();
+    t.compress("a.log", "a.log.1.gz");
+    t.append("a.log", &numbers(200..300));
+    let place = t.dir.path().join("state").join("restored");
+    fs::write(&place, "in the way").unwrap();
+    t.start();
+    assert_eq!(t.scan_and_read(), lines(200..300));
+    assert_eq!(t.scan_and_read(), [""; 0]);
+    assert!(t.tail.as_ref().unwrap().unread().unwrap().contains("its events wait"));
+    t.kill();
+    fs::remove_file(&place).unwrap();
+    t.start();
+    assert_eq!(t.scan_and_read(), lines(50..100));
+    assert_eq!(t.gap_bytes, 0);
+}
