@@ -17,6 +17,7 @@ pub mod reader;
 pub mod record;
 pub mod segment;
 pub mod tail;
+pub mod unpack;
 
 use std::{
     collections::HashMap,
