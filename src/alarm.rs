@@ -32,6 +32,8 @@ pub enum Kind {
     Full,
     /// A changed configuration was not taken over.
     Reload,
+    /// A task panicked and was started anew: to be reported. It stays until the process ends.
+    Bug,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +111,7 @@ impl Kind {
             Self::State => "state",
             Self::Full => "full",
             Self::Reload => "reload",
+            Self::Bug => "bug",
         }
     }
 }

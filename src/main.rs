@@ -78,7 +78,7 @@ fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Explain(args) => explain::run(&args),
         Command::Status(args) => wait_for(status::run(args))??,
         Command::Cursors { state, cursors } => match state.resolve() {
-            Ok(dir) => cursors::run(&cursors, &dir, &|source, segment| state_dir::file_of(&dir, source, segment)),
+            Ok(dir) => cursors::run(&cursors, &dir, &|source, segment| state_dir::standing_of(&dir, source, segment)),
             Err(exit) => exit,
         },
         Command::DeadLetters { state, letters } => match state.resolve() {

@@ -101,6 +101,12 @@ async fn forward(args: &Args, config: Config) -> Exit {
             warn!("stopped with a backlog, which is safe on disk and is delivered after the next start");
             Exit::Backlog
         }
+        Ended::Unwritten => {
+            error!(
+                "stopped, and storage fails: nothing is lost, but what was sent last may be sent again; look after the state directory"
+            );
+            Exit::Storage
+        }
     }
 }
 

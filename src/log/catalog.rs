@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     identity::FileKey,
     position::{Mark, SegmentId},
+    unpack::Origin,
 };
 use crate::durable::{
     self,
@@ -59,6 +60,9 @@ pub struct Entry {
     /// Of a sealed segment of a spool: its checksum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crc32: Option<u32>,
+    /// The compressed file that its content was taken from, or is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packed: Option<Origin>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,6 +18,7 @@ pub mod record;
 pub mod segment;
 pub mod spool;
 pub mod tail;
+pub mod unpack;
 
 use std::{
     collections::HashMap,

@@ -8,15 +8,16 @@ use super::lines::Line;
 use crate::{
     cli::{exit::Exit, failure::Failure, printable::printable},
     config::{self, Forwarder, Source},
+    event::Event,
     forwarder::{
         batch::{Body, Fit, Pushed},
         compress::Compressor,
         deliver::{Request, Webhook},
         encode::{Encoder, Stub},
-        filter::{Filter, Verdict},
+        filter::{Filter, Rule, Verdict},
     },
     log::{Range, SegmentId},
-    schema::{Checker, Needs},
+    schema::{Checker, Needs, System},
 };
 
 /// What stands for a batch's id, which is drawn at random when it is announced.
@@ -45,11 +46,12 @@ impl<'c> Plan<'c> {
             .map_err(|error| Failure::Told(Exit::Config, format!("forwarder {}: {error}", forwarder.name)))?;
         let filter = Filter::new(&forwarder.filter);
         let encoder = Encoder::new(forwarder.format, &source.name);
-        let for_filter = if filter.needs_type() { Needs::Type } else { Needs::Validity };
+        // The type is shown in any case.
+        let needs = encoder.needs().max(filter.needs()).max(Needs::Type);
         Ok(Self {
             forwarder,
             most: source.max_event_bytes,
-            checker: Checker::new(source.schema, encoder.needs().max(for_filter)),
+            checker: Checker::with(source.schema, &source.fields, needs, filter.pointers()),
             filter,
             encoder,
             webhook,
@@ -81,9 +83,14 @@ impl<'c> Plan<'c> {
         match self.checker.check(&line.bytes) {
             Err(invalid) => return (format!("dead letter: {}: {invalid}", invalid.reason()), None),
             Ok(event) => {
-                event_type = event.event_type.map(|text| format!(" ({})", printable(text))).unwrap_or_default();
-                if let Verdict::Dropped(rule) = self.filter.verdict(event.event_type) {
-                    return (format!("filtered{event_type}: {rule}"), None);
+                event_type = what(&event);
+                if let Verdict::Dropped(rule) = self.filter.verdict(&event) {
+                    let condition = match rule {
+                        Rule::Where(number) => self.forwarder.filter.conditions.get(usize::from(number)),
+                        _ => None,
+                    };
+                    let asked = condition.map(|condition| format!(" ({})", asked(condition))).unwrap_or_default();
+                    return (format!("filtered{event_type}: {rule}{asked}"), None);
                 }
                 self.encoder.encode(&event, &mut bytes);
             }
@@ -139,4 +146,35 @@ impl<'c> Plan<'c> {
         }
         writeln!(out, "---\n")
     }
+}
+
+/// ` (connect trust_zone_creation)`: the system, where it is a known one, and the event's type.
+fn what(event: &Event<'_>) -> String {
+    let system = event.facts.map(|facts| facts.system()).filter(|system| *system != System::Generic);
+    let words = [system.map(System::name), event.event_type].into_iter().flatten().map(printable);
+    match words.collect::<Vec<_>>().join(" ") {
+        nothing if nothing.is_empty() => nothing,
+        words => format!(" ({words})"),
+    }
+}
+
+/// A condition as it is written in the configuration.
+fn asked(condition: &config::Condition) -> String {
+    let mut said = match &condition.asked {
+        config::Asked::Field(field) => field.name().to_owned(),
+        config::Asked::Pointer(pointer) => pointer.clone(),
+    };
+    if let Some(words) = &condition.is_in {
+        said += &format!(" in [{}]", words.join(", "));
+    }
+    if !condition.not_in.is_empty() {
+        said += &format!(" notIn [{}]", condition.not_in.join(", "));
+    }
+    if let Some(pattern) = &condition.matches {
+        said += &format!(" matches {}", pattern.0.as_str());
+    }
+    if let Some(exists) = condition.exists {
+        said += &format!(" exists: {exists}");
+    }
+    printable(&said)
 }

@@ -17,10 +17,12 @@ fn defaults_are_those_of_the_readme() {
     assert_eq!(config.drain_timeout, Duration::from_secs(20));
     assert_eq!(config.admin, None);
     assert_eq!(config.diagnostics.level, tracing::Level::INFO);
-    let [Source { name, kind: SourceKind::File(file), schema, max_event_bytes }] = config.sources.as_slice() else {
+    let [Source { name, kind: SourceKind::File(file), schema, fields, max_event_bytes }] = config.sources.as_slice()
+    else {
         panic!("one source");
     };
     assert_eq!((name.as_str(), *schema, *max_event_bytes), ("a", Schema::Auto, 1 << 20));
+    assert!(fields.is_empty());
     assert_eq!((file.start_at, file.scan_interval), (StartAt::Beginning, Duration::from_secs(1)));
     assert_eq!(file.seal_after, Duration::from_secs(30));
     let version = crate::VERSION;
@@ -31,7 +33,7 @@ fn defaults_are_those_of_the_readme() {
         token: None,
         headers: Vec::new(),
         sources: vec!["a".to_owned()],
-        filter: Filter { enabled: EventTypes::All, disabled: EventTypes::These([].into()) },
+        filter: Filter::default(),
         format: Format::Json,
         framing: Framing::Lines,
         compression: Compression::Gzip(Level::Default),
@@ -104,7 +106,8 @@ fn every_key_of_a_forwarder_arrives() {
     let headers: Vec<_> = forwarder.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
     assert_eq!(headers, [("x-a", "a"), ("x-b", "s3cret")]);
     let these = |types: &[&str]| EventTypes::These(types.iter().map(|event| (*event).to_owned()).collect());
-    assert_eq!(forwarder.filter, Filter { enabled: these(&["login", "logout"]), disabled: these(&["ping"]) });
+    let expected = Filter { enabled: these(&["login", "logout"]), disabled: these(&["ping"]), ..Filter::default() };
+    assert_eq!(forwarder.filter, expected);
     assert_eq!(forwarder.compression, Compression::Gzip(Level::Number(9)));
     assert_eq!(forwarder.timeout, Duration::from_millis(1_500));
     assert_eq!(forwarder.batch, BatchLimits { max_events: 1, max_bytes: 65_536, max_age: Duration::ZERO });

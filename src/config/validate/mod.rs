@@ -5,6 +5,7 @@
 
 mod delivery;
 mod feedback;
+mod filter;
 mod forwarder;
 mod name;
 mod profile;

@@ -341,6 +341,7 @@ impl Spool {
                 size: segment.size(),
                 gone_from: segment.gone_from(),
                 crc32: kept.crc32,
+                packed: None,
             }
         });
         let catalog =

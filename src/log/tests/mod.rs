@@ -1,6 +1,7 @@
 //! The tailed log and its reader on real files, scan by scan.
 
 mod model;
+mod packed;
 mod rotation;
 mod truncation;
 

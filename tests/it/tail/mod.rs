@@ -1,6 +1,7 @@
 //! Following files, as the whole binary does it: what is read, and that it arrives.
 
 mod appearing;
+mod compressed;
 mod deletion;
 mod lines;
 mod logrotate;
