@@ -13,6 +13,7 @@ mod demo;
 mod durability;
 mod events;
 mod explain;
+mod filters;
 mod http;
 mod metrics;
 mod receive;
