@@ -13,7 +13,7 @@ use super::{
     bodies::Bodies,
     dead_letter::Reason,
     draft::{Dead, Draft},
-    encode::{Encoder, Stub},
+    encode::{EventWriter, Stub},
     filter::{Filter, Verdict},
     journal::Outstanding,
     stats::Tally,
@@ -37,7 +37,7 @@ pub struct Follow {
     reader: Reader,
     checker: Checker,
     filter: Filter,
-    encoder: Encoder,
+    writer: EventWriter,
     bodies: Bodies,
     draft: Draft,
     covered: u64,
@@ -66,17 +66,17 @@ pub struct Finished {
 impl Follow {
     pub fn new(forwarder: &config::Forwarder, source: &config::Source, reader: Reader, bodies: Bodies) -> Self {
         let filter = Filter::new(&forwarder.filter);
-        let encoder = Encoder::new(forwarder.format, &source.name);
+        let writer = EventWriter::new(forwarder, &source.name);
         let for_filter =
             if filter.needs_type() { crate::schema::Needs::Type } else { crate::schema::Needs::Validity };
         let name: Arc<str> = source.name.as_str().into();
         Self {
-            checker: Checker::new(source.schema, encoder.needs().max(for_filter)),
+            checker: Checker::new(source.schema, writer.needs().max(for_filter)),
             draft: Draft::new(name.clone(), bodies.take()),
             source: name,
             reader,
             filter,
-            encoder,
+            writer,
             bodies,
             covered: 0,
         }
@@ -109,7 +109,7 @@ impl Follow {
     pub fn fill(&mut self, fit: &Fit, tally: &mut Tally) -> Filled {
         let now = Instant::now();
         let mut stop = None;
-        let Self { reader, checker, filter, encoder, draft, covered, .. } = self;
+        let Self { reader, checker, filter, writer, draft, covered, .. } = self;
         let end = reader.read(BUDGET, &mut |item| {
             let range = match &item {
                 Item::Line { range, .. } | Item::Blank { range } | Item::TooLong { range } | Item::Gap { range } => {
@@ -131,15 +131,13 @@ impl Follow {
                             tally.read_event(range.len());
                             Take::More
                         }
-                        Verdict::Pass => {
-                            match draft.body.push(fit, range, false, |out| encoder.encode(&event, out)) {
-                                Pushed::Full => Take::Not,
-                                Pushed::In => {
-                                    tally.read_event(range.len());
-                                    if draft.body.is_full(fit) { Take::Last } else { Take::More }
-                                }
+                        Verdict::Pass => match draft.body.push(fit, range, false, |out| writer.write(&event, out)) {
+                            Pushed::Full => Take::Not,
+                            Pushed::In => {
+                                tally.read_event(range.len());
+                                if draft.body.is_full(fit) { Take::Last } else { Take::More }
                             }
-                        }
+                        },
                     },
                 },
                 Item::TooLong { .. } | Item::Gap { .. } if !draft.is_empty() => Take::Not,
@@ -193,12 +191,12 @@ impl Follow {
         let mut draft = Draft::new(self.source.clone(), self.bodies.take());
         let mut failed = None;
         let log = self.reader.log().clone();
-        let Self { reader, checker, filter, encoder, .. } = self;
+        let Self { reader, checker, filter, writer, .. } = self;
         reader.read_again(&span, &mut |item| match item {
             Item::Blank { range } | Item::Gap { range } => draft.cover(range, now),
             Item::TooLong { range } => {
                 tally.read_event(range.len());
-                match push_stub(&log, encoder, &mut draft, range) {
+                match push_stub(&log, writer, &mut draft, range) {
                     Ok(()) => draft.cover(range, now),
                     Err(error) => failed = Some(error),
                 }
@@ -212,7 +210,7 @@ impl Follow {
                         Verdict::Dropped(_) => draft.filtered += 1,
                         // A body without limits takes it.
                         Verdict::Pass => {
-                            let _ = draft.body.push(&whole, range, false, |out| encoder.encode(&event, out));
+                            let _ = draft.body.push(&whole, range, false, |out| writer.write(&event, out));
                         }
                     },
                 }
@@ -232,7 +230,7 @@ impl Follow {
 
     fn put_stub(&mut self, range: Range, now: Instant) -> io::Result<()> {
         let log = self.reader.log().clone();
-        push_stub(&log, &self.encoder, &mut self.draft, range)?;
+        push_stub(&log, &self.writer, &mut self.draft, range)?;
         self.draft.cover(range, now);
         self.covered += range.len();
         Ok(())
@@ -262,12 +260,12 @@ fn dead(range: Range, invalid: &Invalid) -> Dead {
 }
 
 /// The event that takes the place of a line that is too long; the line itself goes to the dead letters.
-fn push_stub(log: &Log, encoder: &Encoder, draft: &mut Draft, range: Range) -> io::Result<()> {
+fn push_stub(log: &Log, writer: &EventWriter, draft: &mut Draft, range: Range) -> io::Result<()> {
     let (bytes, sha256) = hash(log, range)?;
     let stub = Stub { event_id: &log.event_id(range.segment, range.start), bytes, sha256: &sha256 };
     let whole = Fit { max_events: usize::MAX, max_bytes: usize::MAX };
     // A body without limits takes it.
-    let _ = draft.body.push(&whole, range, true, |out| encoder.stub(&stub, out));
+    let _ = draft.body.push(&whole, range, true, |out| writer.write_stub(&stub, out));
     let detail = format!("the line is {bytes} bytes long, more than maxEventBytes allows");
     draft.dead.push(Dead { range, reason: Reason::LineTooLong, detail });
     Ok(())

@@ -13,15 +13,18 @@
 mod answer;
 mod backoff;
 mod body;
+mod bulk;
 mod ceiling;
 mod credentials;
 mod excerpt;
 mod failure;
 mod guard;
 mod health;
+mod identity;
 mod local_file;
 mod narrow;
 mod notice;
+mod oauth;
 mod response;
 mod retry_after;
 mod tls;
@@ -33,6 +36,7 @@ mod tests;
 
 pub use answer::{Answer, FailureKind, judge};
 pub use backoff::Backoff;
+pub use bulk::Fate;
 pub use ceiling::Ceiling;
 pub use guard::{Guard, Ruling};
 pub use health::{Act, Attempt, Health, ProbeIntervals, SendAllowance, State};

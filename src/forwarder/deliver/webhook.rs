@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use reqwest::{
     Method, Url,
-    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT},
+    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT},
 };
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
@@ -19,9 +19,9 @@ use super::{
     credentials::{Credentials, Ready},
     failure::{classify, failed, timed_out},
     local_file::LocalError,
-    response,
+    response::{self, Reading},
 };
-use crate::config::{self, Secret};
+use crate::config::{self, Answers, Secret, Verdict};
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -68,6 +68,8 @@ pub struct Webhook {
     /// What a receiver may echo and we must not repeat, but for the token.
     secrets: Vec<Secret>,
     timeout: std::time::Duration,
+    answers: Answers,
+    overrides: Vec<(u16, Verdict)>,
     credentials: Credentials,
 }
 
@@ -93,6 +95,8 @@ impl Webhook {
             content_encoding: value(&CONTENT_ENCODING, &config.content_encoding)?,
             secrets,
             timeout: config.timeout,
+            answers: config.answers,
+            overrides: config.responses.clone(),
             credentials: Credentials::new(config),
             uri,
         })
@@ -100,7 +104,7 @@ impl Webhook {
 
     /// Reads the token and certificate files now, to tell an operator early what is wrong with them.
     pub async fn check(&self) -> Result<(), LocalError> {
-        self.credentials.ready().await.map(drop)
+        self.credentials.check().await
     }
 
     /// A token or certificate file is not what it was when it was last read: reason enough to try a receiver again
@@ -118,9 +122,9 @@ impl Webhook {
     /// Sends `request` once. Takes at most the configured timeout; safe to drop.
     pub async fn send(&self, request: Request<'_>) -> Answer {
         let deadline = Instant::now() + self.timeout;
-        let ready = match timeout_at(deadline, self.credentials.ready()).await.unwrap_or(Err(LocalError::Slow)) {
+        let ready = match self.credentials.ready(&self.peer, deadline).await {
             Ok(ready) => ready,
-            Err(error) => return failed(FailureKind::Local, &self.peer, &error.to_string()),
+            Err(answer) => return answer,
         };
         let (body, progress) = Frames::new(request.body.clone());
         let sent = match self.request(&request, body, &ready) {
@@ -128,7 +132,7 @@ impl Webhook {
             Err(error) => return failed(FailureKind::Local, &self.peer, &error.to_string()),
         };
         match sent {
-            Ok(Ok(response)) => self.answer(response, &progress, deadline, &ready).await,
+            Ok(Ok(response)) => self.answer(response, &progress, deadline, &ready, request.events).await,
             Ok(Err(error)) => classify(&error, &self.peer, &progress, self.timeout),
             Err(_) => timed_out(&self.peer, &progress, self.timeout),
         }
@@ -140,15 +144,24 @@ impl Webhook {
         progress: &Arc<Progress>,
         deadline: Instant,
         ready: &Ready,
+        events: usize,
     ) -> Answer {
         // Looked at first: the connection goes on sending while the answer is read.
         let premature = !progress.is_whole();
         if matches!(response.status().as_u16(), 401 | 403 | 407) {
             self.credentials.token_was_refused();
         }
-        let token = ready.bearer.as_ref().map(|bearer| bearer.secret.expose());
-        let secrets = token.into_iter().chain(self.secrets.iter().map(Secret::expose));
-        response::read(response, premature, deadline, secrets).await
+        let shown = ready.shown.iter().flat_map(|shown| &shown.secrets).map(|secret| secret.expose());
+        let secrets = shown.chain(self.secrets.iter().map(Secret::expose));
+        let reading = Reading {
+            premature,
+            deadline,
+            answers: self.answers,
+            events,
+            overrides: &self.overrides,
+            peer: &self.peer,
+        };
+        response::read(response, &reading, secrets).await
     }
 
     fn request(&self, request: &Request<'_>, body: Frames, ready: &Ready) -> Result<reqwest::Request, WebhookError> {
@@ -156,8 +169,8 @@ impl Webhook {
         *built.body_mut() = Some(reqwest::Body::wrap(body));
         let headers = built.headers_mut();
         headers.clone_from(&self.headers);
-        if let Some(bearer) = &ready.bearer {
-            headers.insert(AUTHORIZATION, bearer.header.clone());
+        if let Some(shown) = &ready.shown {
+            headers.insert(shown.name.clone(), shown.value.clone());
         }
         if request.compressed {
             headers.insert(CONTENT_ENCODING, self.content_encoding.clone());
