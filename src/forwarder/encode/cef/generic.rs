@@ -55,7 +55,7 @@ pub(super) struct Object<'a> {
 
 impl<'a> Object<'a> {
     pub(super) fn encode(&self, scratch: &mut Scratch, out: &mut Vec<u8>) {
-        let mut taken = Taken(0);
+        let mut taken = Taken::default();
         let mut cef = self.header(&mut taken, &mut scratch.value, out);
         self.time(&mut cef, &mut taken, &mut scratch.value);
         self.source_address(&mut cef, &mut taken, &mut scratch.value);
@@ -165,18 +165,21 @@ impl<'a> Object<'a> {
     }
 }
 
-/// The nodes of the members that need no key of ours any more, one bit each.
-struct Taken(u128);
-
-const _: () = assert!(generic::TYPES.len() + generic::NAMES.len() < 128, "a bit for every node");
+/// The nodes of the members that need no key of ours any more: at most one for each thing looked for.
+#[derive(Default)]
+struct Taken {
+    nodes: [NodeId; 16],
+    count: usize,
+}
 
 impl Taken {
     fn add(&mut self, node: NodeId) {
-        self.0 |= 1 << node;
+        self.nodes[self.count] = node;
+        self.count += 1;
     }
 
     fn has(&self, node: NodeId) -> bool {
-        self.0 >> node & 1 == 1
+        self.nodes[..self.count].contains(&node)
     }
 }
 

@@ -49,6 +49,7 @@ impl Encoder {
                 }
                 _ => self.whole(event, json.text, out),
             },
+            Form::Cef(record) => self.whole(event, record.text, out),
             Form::Raw => self.whole(event, &String::from_utf8_lossy(event.line), out),
         }
     }
