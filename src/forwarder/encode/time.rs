@@ -1,20 +1,17 @@
 //! When an event happened, as it says itself.
 
 use crate::{
-    event::{Event, Form, Kind},
-    schema::generic::{Field, candidates},
+    event::Event,
+    schema::{Field, FieldSet, Needs},
 };
 
-/// In nanoseconds since 1970; the first of the common names whose value is a time. None where there is none, or where
-/// the event's members were not looked for.
+/// What an event must have been checked for.
+pub(super) const NEEDED: Needs = Needs::Fields(FieldSet::EMPTY.with(Field::Time));
+
+/// In nanoseconds since 1970. None where its system's field is absent or no time.
 pub(super) fn of(event: &Event<'_>) -> Option<i128> {
-    let Form::Json(json) = event.form else { return None };
-    let mut scratch = String::new();
-    let mut times = candidates(Field::Time, json.fields?, json.text);
-    times.find_map(|(_, value)| match value.kind {
-        Kind::String { .. } | Kind::Number => parse(value.text(&mut scratch)),
-        _ => None,
-    })
+    // A time that must be unescaped is no time.
+    event.facts?.get(Field::Time, &mut String::new()).and_then(parse)
 }
 
 /// RFC 3339 with its offset, or seconds (10 digits, with or without a fraction), milliseconds (13), microseconds (16)
@@ -41,10 +38,7 @@ fn parse(text: &str) -> Option<i128> {
 #[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
-    use crate::{
-        config::Schema,
-        schema::{Checker, Needs},
-    };
+    use crate::{config::Schema, schema::Checker};
 
     #[test]
     fn times_are_read_in_every_common_unit() {
@@ -67,16 +61,15 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_the_common_names_that_is_a_time_counts() {
-        let mut checker = Checker::new(Schema::Generic, Needs::Members);
+    fn the_time_is_the_one_that_the_schema_says() {
+        let mut checker = Checker::new(Schema::Auto, NEEDED);
         let mut time = |line: &str| of(&checker.check(line.as_bytes()).unwrap());
-        assert_eq!(
-            time(r#"{"ts":1787130842,"time":"soon","timestamp":1787130841}"#),
-            Some(1_787_130_841_000_000_000)
-        );
-        assert_eq!(time(r#"{"time":true}"#), None);
+        assert_eq!(time(r#"{"ts":1787130842,"timestamp":1787130841}"#), Some(1_787_130_841_000_000_000));
+        let konnect = include_str!("../../../tests/samples/konnect.ndjson").lines().next().unwrap();
+        assert_eq!(time(konnect), Some(1_787_130_841_216_000_000));
+        assert_eq!(time(r#"{"time":"soon"}"#), None);
         assert_eq!(time("[1787130841]"), None);
-        let mut checker = Checker::new(Schema::Raw, Needs::Members);
+        let mut checker = Checker::new(Schema::Raw, NEEDED);
         assert_eq!(of(&checker.check(br#"{"ts":1787130842}"#).unwrap()), None);
     }
 }

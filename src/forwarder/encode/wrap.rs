@@ -44,7 +44,7 @@ impl EventWriter {
     /// What events must have been checked for.
     pub fn needs(&self) -> Needs {
         match &self.wrapper {
-            Some(wrapper) if wrapper.uses_time => self.encoder.needs().max(Needs::Members),
+            Some(wrapper) if wrapper.uses_time => self.encoder.needs().max(time::NEEDED),
             _ => self.encoder.needs(),
         }
     }
@@ -57,7 +57,7 @@ impl EventWriter {
         let time = if *uses_time { time::of(event) } else { None };
         let (text, is_json) = match (*format, &event.form) {
             (Format::Json, Form::Json(json)) => (Cow::Borrowed(json.text), true),
-            (Format::Json, Form::Raw) => (String::from_utf8_lossy(event.line), false),
+            (Format::Json, Form::Raw | Form::Cef(_)) => (String::from_utf8_lossy(event.line), false),
             (Format::Cef, _) => {
                 scratch.clear();
                 encoder.encode(event, scratch);

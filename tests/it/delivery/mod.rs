@@ -4,9 +4,11 @@
 
 mod auth;
 mod batching;
+mod bulk;
 mod connections;
 mod dead_letters;
 mod in_flight;
+mod intakes;
 mod isolation;
 mod narrowing;
 mod peer;
