@@ -86,7 +86,7 @@ impl Credentials {
     /// the answer to the request that cannot be sent; `peer` is who it was for.
     pub(super) async fn ready(&self, peer: &str, deadline: Deadline) -> Result<Ready, Answer> {
         let refused = self.refused.load(Ordering::Relaxed);
-        let read = timeout_at(deadline, self.from_files(refused)).await.unwrap_or(Err(LocalError::Slow));
+        let read = timeout_at(deadline, self.files_as_they_are(refused)).await.unwrap_or(Err(LocalError::Slow));
         let FromFiles { client, known } =
             read.map_err(|error| failed(FailureKind::Local, peer, &error.to_string()))?;
         let shown = match (known, &self.endpoint) {
@@ -102,10 +102,10 @@ impl Credentials {
 
     /// Whether the files can be used, as far as that can be told from them alone.
     pub(super) async fn check(&self) -> Result<(), LocalError> {
-        self.from_files(false).await.map(drop)
+        self.files_as_they_are(false).await.map(drop)
     }
 
-    async fn from_files(&self, refused: bool) -> Result<FromFiles, LocalError> {
+    async fn files_as_they_are(&self, refused: bool) -> Result<FromFiles, LocalError> {
         let files = Arc::clone(&self.files).lock_owned().await;
         if let Some(ready) = files.ready().filter(|_| !refused && !files.is_due()) {
             return Ok(ready);

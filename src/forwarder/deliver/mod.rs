@@ -43,4 +43,5 @@ pub use health::{Act, Attempt, Health, ProbeIntervals, SendAllowance, State};
 pub use local_file::LocalError;
 pub use narrow::Narrowing;
 pub use notice::{HoldReason, Notice};
+pub use response::BULK_ANSWER;
 pub use webhook::{Request, Webhook, WebhookError};

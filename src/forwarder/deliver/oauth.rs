@@ -238,6 +238,43 @@ mod tests {
         assert_eq!(life(r#"{"access_token":"t","expires_in":1e9}"#), LONGEST);
     }
 
+    /// An endpoint where nobody listens, and a token from before.
+    fn endpoint(stale_in: i64, expires_in: i64) -> TokenEndpoint {
+        let config = OAuth2 {
+            token_url: "http://127.0.0.1:9/token".parse().unwrap(),
+            client_id: "me".to_owned(),
+            client_secret: crate::config::Token::Inline(Secret::new("s")),
+            scope: None,
+            audience: None,
+        };
+        let at = |seconds: i64| {
+            let offset = Duration::from_secs(seconds.unsigned_abs());
+            if seconds < 0 { Instant::now() - offset } else { Instant::now() + offset }
+        };
+        let shown = Shown::token(AUTHORIZATION, Some("Bearer"), Arc::new(Secret::new("kept"))).unwrap();
+        let kept = Kept { shown, stale: at(stale_in), expires: at(expires_in) };
+        TokenEndpoint { kept: Mutex::new(Some(kept)), ..TokenEndpoint::new(&config, Duration::from_secs(5)) }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_still_good_does_where_the_endpoint_is_down() {
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(super::super::tls::unused().unwrap())
+            .no_proxy()
+            .build()
+            .unwrap();
+        let ask = async |endpoint: TokenEndpoint, refused| {
+            let deadline = Deadline::now() + Duration::from_secs(5);
+            endpoint.token(&client, &Secret::new("s"), refused, deadline).await.map(|shown| shown.value)
+        };
+        assert_eq!(ask(endpoint(60, 120), false).await.unwrap(), "Bearer kept");
+        assert_eq!(ask(endpoint(-1, 60), false).await.unwrap(), "Bearer kept", "stale, and nothing better to be had");
+        for (endpoint, refused) in [(endpoint(-2, -1), false), (endpoint(60, 120), true)] {
+            let answer = ask(endpoint, refused).await.unwrap_err();
+            assert_eq!(answer.failure(), Some(FailureKind::Token { refused: false }), "{answer}");
+        }
+    }
+
     #[test]
     fn a_form_carries_any_secret() {
         assert_eq!(encode([("a", "b c&d=e+ü"), ("x", "")]), "a=b+c%26d%3De%2B%C3%BC&x=");

@@ -20,8 +20,8 @@ use crate::config::{Answers, Verdict};
 /// No more of a body is read; reading a short one to its end lets the connection be used again.
 const READ: usize = 64 * 1024;
 
-/// Where the body says what became of each event.
-pub(super) const READ_BULK: usize = 4 * 1024 * 1024;
+/// No more is read, in bytes, where the body says what became of each event.
+pub const BULK_ANSWER: usize = 4 * 1024 * 1024;
 
 /// A receiver that has taken the batch holds us up no longer than this.
 const AFTER_SUCCESS: Duration = Duration::from_millis(200);
@@ -53,7 +53,7 @@ pub(super) async fn read<'s>(
     let patience = if status.is_success() { AFTER_SUCCESS } else { AFTER_REFUSAL };
     let items_count = reading.answers == Answers::Bulk && status.is_success() && !premature;
     let (limit, until) =
-        if items_count { (READ_BULK, deadline) } else { (READ, deadline.min(Instant::now() + patience)) };
+        if items_count { (BULK_ANSWER, deadline) } else { (READ, deadline.min(Instant::now() + patience)) };
     let mut body = Vec::new();
     // Running out of time leaves what was read until then.
     let _ = timeout_at(until, read_body(&mut response, limit, &mut body)).await;

@@ -11,6 +11,7 @@ mod in_flight;
 mod intakes;
 mod isolation;
 mod narrowing;
+mod oauth;
 mod peer;
 mod requests;
 mod resets;
