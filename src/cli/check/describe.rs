@@ -8,8 +8,8 @@ use std::{
 
 use crate::{
     config::{
-        Answers, Auth, Compression, Config, DiagnosticsFormat, EventTypes, FileSource, Format, Forwarder, Framing,
-        Level, Schema, Source, SourceKind, StartAt, Tls, Token, Verdict, Wrap, size_text,
+        Answers, Asked, Auth, Compression, Condition, Config, DiagnosticsFormat, EventTypes, FileSource, Filter,
+        Format, Forwarder, Framing, Level, Schema, Source, SourceKind, StartAt, Tls, Token, Verdict, Wrap, size_text,
     },
     source::paths::Paths,
 };
@@ -76,6 +76,9 @@ fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
         Schema::Raw => "raw",
     };
     line(out, "schema", schema)?;
+    for (field, pointer) in &source.fields {
+        line(out, "field", format_args!("{field} at {pointer}"))?;
+    }
     line(out, "events", format_args!("at most {}", size_text(source.max_event_bytes as u64)))?;
     line(out, "scan", format_args!("every {:?}, sealed after {:?}", file.scan_interval, file.seal_after))
 }
@@ -93,6 +96,7 @@ fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {
     if forwarder.filter.disabled != EventTypes::These(BTreeSet::new()) {
         line(out, "except", event_types(&forwarder.filter.disabled))?;
     }
+    describe_rules(&forwarder.filter, out)?;
     line(out, "body", body(forwarder))?;
     if let Some(wrap) = &forwarder.wrap {
         self::wrap(wrap, out)?;
@@ -157,6 +161,40 @@ fn wrap(wrap: &Wrap, out: &mut String) -> fmt::Result {
         line(out, "all of them", format_args!("{}…{}", shown(&wrap.prefix), shown(&wrap.suffix)))?;
     }
     Ok(())
+}
+
+fn describe_rules(filter: &Filter, out: &mut String) -> fmt::Result {
+    for (name, words) in [("outcomes", &filter.outcomes), ("actors", &filter.actors), ("targets", &filter.targets)] {
+        if !words.is_empty() {
+            line(out, name, words.join(", "))?;
+        }
+    }
+    for condition in &filter.conditions {
+        line(out, "where", condition_words(condition))?;
+    }
+    Ok(())
+}
+
+fn condition_words(condition: &Condition) -> String {
+    let mut words = match &condition.asked {
+        Asked::Field(field) => field.to_string(),
+        Asked::Pointer(pointer) => pointer.clone(),
+    };
+    if let Some(is_in) = &condition.is_in {
+        words.push_str(&format!(" is {}", is_in.join(" or ")));
+    }
+    if !condition.not_in.is_empty() {
+        words.push_str(&format!(" is not {}", condition.not_in.join(" nor ")));
+    }
+    if let Some(pattern) = &condition.matches {
+        words.push_str(&format!(" matches {}", pattern.0.as_str()));
+    }
+    match condition.exists {
+        Some(true) => words.push_str(" exists"),
+        Some(false) => words.push_str(" does not exist"),
+        None => {}
+    }
+    words
 }
 
 fn event_types(types: &EventTypes) -> String {

@@ -6,6 +6,7 @@
 mod auth;
 mod delivery;
 mod feedback;
+mod filter;
 mod forwarder;
 mod intakes;
 mod name;

@@ -15,8 +15,7 @@ use reqwest::Method;
 
 use super::{Answer, FailureKind, Request, Webhook};
 use crate::config::{
-    Answers, Auth, BatchLimits, Compression, EventTypes, Filter, Format, Forwarder, Framing, Retry, Tls, Token,
-    Verdict,
+    Answers, Auth, BatchLimits, Compression, Filter, Format, Forwarder, Framing, Retry, Tls, Token, Verdict,
 };
 
 /// A forwarder to `uri` as the configuration would give it, without a token.
@@ -28,7 +27,7 @@ fn forwarder(uri: &str) -> Forwarder {
         auth: Auth::None,
         headers: Vec::new(),
         sources: vec!["app".to_owned()],
-        filter: Filter { enabled: EventTypes::All, disabled: EventTypes::These(Default::default()) },
+        filter: Filter::default(),
         format: Format::Json,
         framing: Framing::Lines,
         wrap: None,

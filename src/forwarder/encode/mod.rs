@@ -13,7 +13,11 @@ mod wrap;
 pub use stub::Stub;
 pub use wrap::EventWriter;
 
-use crate::{config::Format, event::Event, schema::Needs};
+use crate::{
+    config::Format,
+    event::{Event, Form, Invalid},
+    schema::Needs,
+};
 
 /// Encodes the events of one source.
 #[derive(Debug)]
@@ -36,6 +40,15 @@ impl Encoder {
         match self {
             Encoder::Json => Needs::Validity,
             Encoder::Cef(_) => Needs::Members,
+        }
+    }
+
+    /// Whether an event of its form can be sent in this format: a line of CEF among JSON would break the receiver's
+    /// parser, and JSON around it would be another record than the one that was signed.
+    pub fn takes(&self, event: &Event<'_>) -> Result<(), Invalid> {
+        match (self, event.form) {
+            (Encoder::Json, Form::Cef(_)) => Err(Invalid::Cef),
+            _ => Ok(()),
         }
     }
 

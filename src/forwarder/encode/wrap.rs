@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::{Encoder, Stub, time};
 use crate::{
     config::{self, Filling, Format, Template},
-    event::{Event, Form},
+    event::{Event, Form, Invalid},
     schema::Needs,
 };
 
@@ -47,6 +47,11 @@ impl EventWriter {
             Some(wrapper) if wrapper.uses_time => self.encoder.needs().max(time::NEEDED),
             _ => self.encoder.needs(),
         }
+    }
+
+    /// Whether an event of its form can be sent. Whatever it is, it can be wrapped: what is no JSON becomes a string.
+    pub fn takes(&self, event: &Event<'_>) -> Result<(), Invalid> {
+        if self.wrapper.is_some() { Ok(()) } else { self.encoder.takes(event) }
     }
 
     /// Appends the event to `out`.

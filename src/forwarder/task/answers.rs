@@ -13,6 +13,7 @@ use crate::{
         dead_letter::Reason,
         deliver::{Act, Answer, Attempt, Fate, HoldReason, Notice, Request, Ruling, State as HealthState, judge},
         desk::Refusal,
+        filter::Dropped,
         journal::Outcome,
         parcel::{Batch, Parcel},
         stats::{State, Tally},
@@ -164,7 +165,7 @@ impl Task {
                 return false;
             }
             self.window[index].refusal = None;
-            self.buried(&source, 0, u64::from(!event.stub));
+            self.buried(&source, &Dropped::default(), u64::from(!event.stub));
             self.settled(index);
         }
         true
