@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use super::{LOG, accepted, following, forwarding, numbers, quick, refuse};
+use super::{LOG, accepted, following, forwarding, numbers, quick};
 use crate::{
     events,
-    receiver::{Delivery, Receiver},
+    receiver::{Delivery, Receiver, Reply},
 };
 
 /// One with a time to the millisecond, one with quotes and without a time.
@@ -106,7 +106,7 @@ fn every_profile_sends_what_its_intake_expects() {
     for (case, receiver) in cases.iter().zip(&receivers) {
         if case.profile == "elastic-bulk" {
             receiver.always(
-                crate::receiver::Reply::status(200)
+                Reply::status(200)
                     .body(r#"{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]}"#),
             );
         }
@@ -173,7 +173,6 @@ fn cef_rides_in_an_intakes_json_as_a_string() {
 #[test]
 fn a_wrapped_batch_is_narrowed_halved_and_resumed_as_any_other() {
     let receiver = Receiver::start();
-    refuse(&receiver, 400, []);
     let bad = ["\\\"n\\\":17,", "\\\"n\\\":60,"];
     receiver.rule(move |delivery| {
         let status = if delivery.line_count() != 1 || !delivery.text().starts_with("{\"streams\":[{") {
@@ -185,9 +184,9 @@ fn a_wrapped_batch_is_narrowed_halved_and_resumed_as_any_other() {
         } else {
             204
         };
-        crate::receiver::Reply::status(status)
+        Reply::status(status)
     });
-    receiver.script([crate::receiver::Reply::hang()]);
+    receiver.script([Reply::hang()]);
     let mut sidecar = forwarding(&receiver, "profile: loki\ntimeout: 60s");
     sidecar.write_lines(LOG, 0..100);
     sidecar = sidecar.start();
@@ -249,4 +248,20 @@ fn without_a_wrap_the_events_are_the_files_own_bytes() {
     assert_eq!(accepted(&receiver), numbers(0..50));
     let bodies: Vec<u8> = receiver.deliveries().iter().flat_map(|delivery| delivery.body.to_vec()).collect();
     assert_eq!(bodies, fs::read(sidecar.path(LOG)).unwrap());
+}
+
+/// A Konnect record whose line is its evidence: the intake's JSON holds it exactly, so that its signature still verifies.
+#[test]
+fn a_line_of_cef_that_is_read_rides_as_it_is() {
+    let receiver = Receiver::start();
+    let sidecar = forwarding(&receiver, "profile: splunk-hec");
+    let samples = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/samples/konnect.cef")).unwrap();
+    sidecar.append(LOG, &samples);
+    let sidecar = sidecar.start();
+    sidecar.wait_settled("siem", samples.lines().count() as u64);
+    let arrived: Vec<serde_json::Value> =
+        receiver.accepted_lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<&str> = arrived.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(events, samples.lines().collect::<Vec<_>>());
+    assert_eq!(arrived[0]["time"], 1_787_130_841.216, "its rt");
 }
