@@ -22,3 +22,4 @@ mod restart;
 mod sidecar;
 mod tail;
 mod tools;
+mod verify_konnect;

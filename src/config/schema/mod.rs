@@ -5,6 +5,7 @@
 //! `required`, and defaults are `validate`'s.
 
 mod forwarder;
+mod intake;
 mod source;
 mod value;
 
@@ -17,6 +18,7 @@ pub(super) use forwarder::{
     Algorithm, Batch, Compression, CompressionForm, Condition, Format, Forwarder, ForwarderKind, Framing, Level,
     LevelName, Method, Profile, Retry, Tls, Verdict,
 };
+pub(super) use intake::{Answers, Auth, Basic, Json, OAuth2, Wrap};
 pub(super) use source::{EventSchema, FieldMap, ReadyMap, Source, SourceKind, StartAt};
 pub(super) use value::{Duration, SecretText, Size, UNIT};
 

@@ -2,6 +2,7 @@
 
 mod example;
 mod good;
+mod intake;
 mod keys;
 mod request;
 mod rules;

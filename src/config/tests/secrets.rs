@@ -107,9 +107,14 @@ fn a_bare_reference_is_shown_for_it_is_no_secret() {
 
 #[test]
 fn a_good_configuration_does_not_print_its_secrets() {
-    let text = forwarder("token: ${SECRET}\nheaders: {X-Key: s3cret}");
-    let printed = format!("{:?}", load(&text).expect("it is good"));
-    assert!(!printed.contains("s3cret") && printed.contains("[redacted]"), "{printed}");
+    for secrets in [
+        "token: ${SECRET}\nheaders: {X-Key: s3cret}",
+        "auth: {basic: {username: u, password: s3cret}}",
+        "auth: {oauth2: {tokenUrl: \"https://login.test/t?k=s3cret\", clientId: me, clientSecret: \"${SECRET}\"}}",
+    ] {
+        let printed = format!("{:?}", load(&forwarder(secrets)).expect("it is good"));
+        assert!(!printed.contains("s3cret") && printed.contains("[redacted]"), "{printed}");
+    }
 }
 
 /// Each slip of one letter, all over a configuration that holds secrets.
@@ -125,6 +130,14 @@ forwarders:
     X-B: 's3cret'
   batch: {maxAge: 1s}
 - {uri: \"https://siem.test/y\", token: \"s3cret\", headers: {X-A: s3cret}}
+- uri: https://siem.test/z
+  name: z
+  auth:
+    oauth2:
+      tokenUrl: https://login.test/t?key=s3cret
+      clientId: me
+      clientSecret: s3cret
+- {uri: \"https://siem.test/b\", name: b, auth: {basic: {username: u, password: s3cret}}}
 ";
     for (at, letter) in text.char_indices() {
         let inside = |secret: usize| secret < at && at < secret + "s3cret".len();
