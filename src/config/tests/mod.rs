@@ -5,6 +5,7 @@ mod good;
 mod intake;
 mod keys;
 mod request;
+mod rules;
 mod secrets;
 mod sense;
 mod types;
