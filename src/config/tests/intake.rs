@@ -61,6 +61,11 @@ fn any_key_beside_a_profile_wins() {
     assert_eq!(mine.answers, Answers::Bulk);
     let header = only(&forwarder("profile: splunk-hec\ntoken: abc\nauth: {header: X-Key}"));
     assert!(matches!(header.auth, Auth::Token { header, scheme: None, .. } if header == "x-key"));
+    for (profile, expected) in [("splunk-hec", "Splunk"), ("datadog", "Bearer"), ("none", "Bearer")] {
+        let text = format!("profile: {profile}\ntoken: abc\nauth: {{header: authorization}}");
+        let Auth::Token { scheme, .. } = only(&forwarder(&text)).auth else { panic!("a token") };
+        assert_eq!(scheme.as_deref(), Some(expected), "that header has a word before the token");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use reqwest::header::HeaderName;
+use reqwest::header::{AUTHORIZATION, HeaderName};
 
 use super::{
     super::{
@@ -27,10 +27,14 @@ pub(super) fn auth(written: &schema::Forwarder, defaults: &Defaults, path: &Path
     match (token, &auth.basic, &auth.oauth2) {
         (Some(token), ..) => {
             let (default_header, default_scheme) = defaults.token;
-            // A header of one's own has no word before the token, unless that is written too.
-            let default_scheme = default_scheme.filter(|_| header.is_none()).map(str::to_owned);
-            let header = header.unwrap_or_else(|| HeaderName::from_static(default_header));
-            Auth::Token { token, header, scheme: scheme.or(default_scheme) }
+            let (header, default_scheme) = match header {
+                None => (HeaderName::from_static(default_header), default_scheme),
+                Some(header) if header == default_header => (header, default_scheme),
+                Some(AUTHORIZATION) => (AUTHORIZATION, Some("Bearer")),
+                // A header of one's own has no word before the token, unless that is written too.
+                Some(header) => (header, None),
+            };
+            Auth::Token { token, header, scheme: scheme.or(default_scheme.map(str::to_owned)) }
         }
         (None, Some(basic), _) => self::basic(basic, &path.key("basic"), report).unwrap_or(Auth::None),
         (None, None, Some(written_oauth2)) => {

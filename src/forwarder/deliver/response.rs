@@ -56,7 +56,7 @@ pub(super) async fn read<'s>(
         if items_count { (BULK_ANSWER, deadline) } else { (READ, deadline.min(Instant::now() + patience)) };
     let mut body = Vec::new();
     // Running out of time leaves what was read until then.
-    let _ = timeout_at(until, read_body(&mut response, limit, &mut body)).await;
+    let whole = timeout_at(until, read_body(&mut response, limit, &mut body)).await.unwrap_or(false);
     let coded = response.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
     if items_count {
         let bulk = if coded && !body.is_empty() {
@@ -64,7 +64,7 @@ pub(super) async fn read<'s>(
         } else {
             bulk::read(&body, reading.events)
         };
-        return of_items(bulk, status.as_u16(), retry_after, reading, secrets);
+        return of_items(bulk, status.as_u16(), retry_after, whole, reading, secrets);
     }
     let excerpt = if coded && !body.is_empty() { "(a compressed body)".to_owned() } else { excerpt(&body, secrets) };
     Answer::Status { code: status.as_u16(), retry_after, excerpt, premature }
@@ -75,6 +75,7 @@ fn of_items<'s>(
     bulk: Bulk,
     code: u16,
     retry_after: Option<Duration>,
+    whole: bool,
     reading: &Reading<'_>,
     secrets: impl Iterator<Item = &'s str> + Clone,
 ) -> Answer {
@@ -86,7 +87,9 @@ fn of_items<'s>(
         Bulk::AllDelivered => return said(code, ""),
         Bulk::Unknown(why) => {
             let text = format!("answered {code}, but what became of the events is not known: {why}");
-            return failed(FailureKind::Protocol, reading.peer, &text);
+            // Nonsense, again and again, is held; an answer that broke off is tried again.
+            let kind = if whole { FailureKind::Protocol } else { FailureKind::Timeout };
+            return failed(kind, reading.peer, &text);
         }
         Bulk::Items(items) => items,
     };
@@ -113,12 +116,15 @@ fn of_items<'s>(
     }
 }
 
-async fn read_body(response: &mut Response, limit: usize, body: &mut Vec<u8>) {
-    while let Ok(Some(chunk)) = response.chunk().await {
+/// Whether the whole body came and had room.
+async fn read_body(response: &mut Response, limit: usize, body: &mut Vec<u8>) -> bool {
+    loop {
+        let Ok(chunk) = response.chunk().await else { return false };
+        let Some(chunk) = chunk else { return true };
         let room = limit - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if chunk.len() >= room {
-            return;
+            return false;
         }
     }
 }

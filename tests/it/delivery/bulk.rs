@@ -142,6 +142,22 @@ fn what_an_answer_told_before_it_broke_off_counts() {
     assert_eq!(sidecar.dead_letters("siem").len(), 1);
 }
 
+/// Four times in a row, which would be held if it were nonsense.
+#[test]
+fn an_answer_that_breaks_off_before_it_says_anything_is_tried_again() {
+    let receiver = Receiver::start();
+    let broken = || Reply::raw("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"took\":").close();
+    receiver.script([broken(), broken(), broken(), broken()]);
+    receiver.rule(|delivery| items(&bulk(delivery), |_| 201));
+    let extra = "profile: elastic-bulk\nretry: {initial: 20ms, max: 100ms, probe: 1h}";
+    let sidecar = forwarding(&receiver, extra);
+    sidecar.write_lines(LOG, 0..10);
+    let sidecar = sidecar.start();
+    let metrics = sidecar.wait_settled("siem", 10);
+    assert_eq!((receiver.deliveries().len(), metrics.events("siem", "delivered")), (5, 10));
+    assert!(!sidecar.stderr().contains("deliveries are held"), "{}", sidecar.stderr());
+}
+
 #[test]
 fn a_large_answer_is_read_whole() {
     let receiver = Receiver::start();
