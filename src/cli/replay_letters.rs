@@ -101,7 +101,7 @@ fn body(config: &Config, forwarder: &config::Forwarder, letter: &Letter) -> Resu
     }
     let mut payload = Vec::new();
     letter.copy_payload(&mut payload).map_err(|error| format!("its payload cannot be read: {error}"))?;
-    let mut encoder = Encoder::new(forwarder.format, &letter.source);
+    let mut encoder = Encoder::of(forwarder, &letter.source);
     let mut checker = Checker::new(schema, encoder.needs());
     let event = checker.check(&payload).map_err(|invalid| format!("it is still no event: {invalid}"))?;
     let mut body = Body::new(forwarder.framing);

@@ -4,6 +4,7 @@
 //! `file:line:column`, the path of the key, a caret and the nearest valid word; nothing is opened, created or
 //! sent before that.
 
+mod cef;
 mod exclude;
 mod expect;
 mod interpolate;
@@ -29,6 +30,7 @@ use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration}
 
 use reqwest::{Method, header::HeaderName};
 
+pub use cef::{Cef, Dialect, Ipv6, Mapped, MappedFrom, MappedKey, PrefixPart};
 pub use exclude::Exclude;
 pub use load::{environment, load, load_text};
 pub use nearest::nearest;
@@ -112,6 +114,8 @@ pub struct Forwarder {
     pub sources: Vec<String>,
     pub filter: Filter,
     pub format: Format,
+    /// Of format [`Format::Cef`].
+    pub cef: Cef,
     pub framing: Framing,
     pub compression: Compression,
     /// Of the body as it is sent; the profile's unless overridden.

@@ -66,7 +66,7 @@ pub struct Finished {
 impl Follow {
     pub fn new(forwarder: &config::Forwarder, source: &config::Source, reader: Reader, bodies: Bodies) -> Self {
         let filter = Filter::new(&forwarder.filter);
-        let encoder = Encoder::new(forwarder.format, &source.name);
+        let encoder = Encoder::of(forwarder, &source.name);
         let for_filter =
             if filter.needs_type() { crate::schema::Needs::Type } else { crate::schema::Needs::Validity };
         let name: Arc<str> = source.name.as_str().into();

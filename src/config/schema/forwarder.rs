@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Duration, SecretText, Size};
+use super::{Cef, Duration, SecretText, Size};
 
 /// Where events go to.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -38,6 +38,8 @@ pub(in crate::config) struct Forwarder {
     pub(in crate::config) disabled_events: Option<Vec<String>>,
     /// json sends events byte for byte. Default: json
     pub(in crate::config) format: Option<Format>,
+    /// How CEF is written, with format cef.
+    pub(in crate::config) cef: Option<Cef>,
     /// How a batch makes a body: a line each, one JSON array, or one event a request. Default: lines
     pub(in crate::config) framing: Option<Framing>,
     /// Defaults for a known receiver; any key beside it wins. Default: none

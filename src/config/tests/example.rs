@@ -42,7 +42,14 @@ fn the_example_names_every_key() {
 #[test]
 fn each_key_of_the_example_has_a_comment() {
     for line in EXAMPLE.lines().filter(|line| line.contains(": ") && !line.trim_start().starts_with('#')) {
-        let told_before = ["- name: billing", "include: [/var/log/billing", "- name: archive", "uri: http://archive"];
+        let told_before = [
+            "- name: billing",
+            "include: [/var/log/billing",
+            "- name: archive",
+            "uri: http://archive",
+            "- name: soc",
+            "uri: https://soc",
+        ];
         assert!(line.contains(" # ") || told_before.iter().any(|told| line.contains(told)), "{line}");
     }
 }

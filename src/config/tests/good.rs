@@ -6,8 +6,8 @@ use reqwest::Method;
 
 use super::*;
 use crate::config::{
-    BatchLimits, Compression, EventTypes, Filter, Format, Framing, Level, Retry, Schema, Secret, Source, SourceKind,
-    StartAt, Tls, Token, Verdict,
+    BatchLimits, Cef, Compression, EventTypes, Filter, Format, Framing, Level, Retry, Schema, Secret, Source,
+    SourceKind, StartAt, Tls, Token, Verdict,
 };
 
 #[test]
@@ -32,6 +32,7 @@ fn defaults_are_those_of_the_readme() {
         headers: Vec::new(),
         sources: vec!["a".to_owned()],
         filter: Filter { enabled: EventTypes::All, disabled: EventTypes::These([].into()) },
+        cef: Cef::default(),
         format: Format::Json,
         framing: Framing::Lines,
         compression: Compression::Gzip(Level::Default),

@@ -12,7 +12,7 @@ use super::{
         report::Report,
         schema::{self, ConfigFile},
     },
-    delivery, name, positive, profile, refuse_empty, request,
+    cef, delivery, name, positive, profile, refuse_empty, request,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -87,6 +87,7 @@ fn forwarder(
 ) -> Option<Forwarder> {
     let schema::ForwarderKind::Webhook = written.kind.unwrap_or(schema::ForwarderKind::Webhook);
     let (format, framing) = body(written, path, report);
+    let cef = cef::cef(written.cef.as_ref(), format, path, report);
     let profile = written.profile.unwrap_or_default();
     let defaults = profile::defaults(profile, format, framing);
     let compression = written.compression.map(|written| delivery::compression(written, path, report));
@@ -124,6 +125,7 @@ fn forwarder(
         sources,
         filter,
         format,
+        cef,
         framing,
         compression,
         content_type,
