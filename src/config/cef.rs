@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::forwarder::encode::cef::Key;
+use crate::{forwarder::encode::cef::Key, schema::Field};
 
 /// The checked `cef:` of a forwarder. What is None takes its default from the event.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -72,4 +72,5 @@ pub enum MappedKey {
 pub enum MappedFrom {
     /// A JSON pointer (RFC 6901) into the record, split and unescaped.
     Pointer(Vec<String>),
+    Field(Field),
 }

@@ -30,7 +30,9 @@ use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration}
 
 use reqwest::{Method, header::HeaderName};
 
+use crate::schema::Field;
 pub use cef::{Cef, Dialect, Ipv6, Mapped, MappedFrom, MappedKey, PrefixPart};
+
 pub use exclude::Exclude;
 pub use load::{environment, load, load_text};
 pub use nearest::nearest;
@@ -63,6 +65,8 @@ pub struct Source {
     pub name: String,
     pub kind: SourceKind,
     pub schema: Schema,
+    /// JSON pointers to fields that are not where the schema has them.
+    pub fields: Vec<(Field, String)>,
     /// A longer line goes to the dead letters; bytes without the line end.
     pub max_event_bytes: usize,
 }
@@ -95,8 +99,15 @@ pub enum StartAt {
 /// What a source's lines are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schema {
-    /// Recognised per record; until the four systems are built in, the same as `Generic`.
+    /// Recognised per record: one of the systems below, or else `Generic`.
     Auto,
+    Connect,
+    Infrakitchen,
+    /// JSON, CPS or CEF.
+    Konnect,
+    Chainloop,
+    Kubernetes,
+    Vault,
     /// Any JSON object; the event type is the first of `type`, `event_type`, `eventType`, `action`, `event`, `name`.
     Generic,
     /// Any text; it is not checked to be JSON.

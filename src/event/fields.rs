@@ -5,6 +5,7 @@
 //! take one record for two different ones.
 
 use super::{
+    cef::unescape_cef,
     paths::{NodeId, Paths},
     scan::{Kind, Sink},
     text::unescape,
@@ -77,12 +78,17 @@ impl<'a> Value<'a> {
                 unescape(self.raw, scratch);
                 scratch
             }
+            Kind::CefString => {
+                scratch.clear();
+                unescape_cef(self.raw, scratch);
+                scratch
+            }
             _ => self.raw,
         }
     }
 
     pub fn is_string(&self) -> bool {
-        matches!(self.kind, Kind::String { .. })
+        matches!(self.kind, Kind::String { .. } | Kind::CefString)
     }
 }
 

@@ -4,9 +4,10 @@
 //! [`Checker`](crate::schema::Checker) that made it. Nothing is copied and nothing is parsed into a tree; what a
 //! filter or an encoder asks for are slices of the line that the one validating pass found on its way.
 //!
-//! What always holds: the line of a [`Form::Json`] event is UTF-8 and one JSON value by serde_json's grammar, at
+//! What always holds: the line of a [`Form::Cef`] event is UTF-8; that of a [`Form::Json`] event is UTF-8 and one JSON value by serde_json's grammar, at
 //! most [`MAX_DEPTH`] levels deep. A value that is no object is as valid an event as any, and has no type.
 
+mod cef;
 mod fields;
 mod paths;
 mod scan;
@@ -15,11 +16,14 @@ mod swar;
 mod tests;
 mod text;
 
+pub use cef::{CefFields, CefRecord};
 pub use fields::{Fields, MAX_MEMBERS, Member, Value};
 pub use paths::{NodeId, Paths};
 pub use scan::{Invalid, Kind, MAX_DEPTH, Nothing, Sink, scan};
 pub(crate) use swar::{below, equal, find, from};
 pub use text::unescape;
+
+use crate::schema::Facts;
 
 /// A record that is fit to be delivered.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +33,8 @@ pub struct Event<'a> {
     /// What the schema calls the event's type, unescaped. None where there is none or nobody asked for it.
     pub event_type: Option<&'a str>,
     pub form: Form<'a>,
+    /// What the schema can say of it. None where only validity was asked for, and of a raw line.
+    pub facts: Option<Facts<'a>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +42,8 @@ pub enum Form<'a> {
     /// Any bytes; they were not checked to be anything.
     Raw,
     Json(Json<'a>),
+    /// A line of CEF, which is no JSON; its reader wants it as it is, or field by field.
+    Cef(CefRecord<'a>),
 }
 
 /// A checked JSON record.

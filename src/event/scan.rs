@@ -42,6 +42,8 @@ pub enum Kind {
     String {
         escaped: bool,
     },
+    /// A value of CEF that holds a backslash; the scan knows none.
+    CefString,
     Number,
     Bool,
     Null,

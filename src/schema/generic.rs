@@ -2,7 +2,11 @@
 //!
 //! The indexes of [`TYPES`] and [`NAMES`] are those of the compiled paths: with [`all`], `TYPES` come first.
 
-use crate::event::{Fields, NodeId, Paths, Value};
+use super::{
+    Facts,
+    system::{Definition, NO_OTHER, Origin, places},
+};
+use crate::event::{Fields, NodeId, Value};
 
 /// The members that may hold the event's type; the first that is a string does.
 pub const TYPES: [&str; 6] = ["/type", "/event_type", "/eventType", "/action", "/event", "/name"];
@@ -71,15 +75,78 @@ pub const NAMES: [(Field, &str); 45] = [
     (Field::Message, "/description"),
 ];
 
-/// The places that the event's type is looked for at.
-pub fn types() -> Paths {
-    Paths::new(&TYPES)
+/// The places of the type and of all other known fields, in the order of their indexes.
+pub(super) fn pointers() -> Vec<&'static str> {
+    TYPES.into_iter().chain(NAMES.into_iter().map(|(_, pointer)| pointer)).collect()
 }
 
-/// The places of the type and of all other known fields.
-pub fn all() -> Paths {
-    let pointers: Vec<&str> = TYPES.into_iter().chain(NAMES.into_iter().map(|(_, pointer)| pointer)).collect();
-    Paths::new(&pointers)
+places! { Generic;
+    TYPE = ["/type", "/event_type", "/eventType", "/action", "/event", "/name"];
+    ID = ["/id", "/event_id", "/eventId", "/auditID", "/uuid"];
+    TIME = [
+        "/rt", "/time", "/timestamp", "/occurredAt", "/createdAt", "/event_ts", "/Timestamp", "/occurred_at",
+        "/created_at", "/@timestamp", "/ts",
+    ];
+    ACTOR_ID = ["/actor_id", "/actorId", "/user_id", "/userId", "/principal_id", "/actor/id", "/user/id"];
+    ACTOR_NAME = [
+        "/actor", "/user", "/username", "/userName", "/user_name", "/principal_name", "/principal", "/actor/name",
+        "/user/name",
+    ];
+    ACTOR_EMAIL = ["/email", "/actor_email", "/user_email", "/actor/email", "/user/email"];
+    ACTOR_TYPE = ["/actor_type", "/actorType", "/actor/type", "/user/type"];
+    SOURCE_ADDRESS = [
+        "/src", "/sourceIp", "/source_ip", "/sourceIP", "/src_ip", "/clientIp", "/client_ip", "/remote_addr", "/ip",
+    ];
+    OUTCOME = ["/outcome", "/result", "/status"];
+    REASON = ["/reason", "/error"];
+    TARGET_TYPE = ["/target_type", "/targetType", "/target/type", "/target/kind", "/resource/type"];
+    TARGET_ID = ["/target_id", "/targetId", "/target/id", "/resource/id"];
+    TARGET_NAME = ["/target", "/target_name", "/targetName", "/target/name", "/resource", "/resource/name"];
+    MESSAGE = ["/message", "/msg", "/description"];
+    TRACE_ID = ["/trace_id", "/traceId", "/trace/id", "/request_id", "/requestId"];
+    ORGANIZATION_ID = ["/org_id", "/orgId", "/organization_id", "/organizationId", "/tenant_id", "/tenantId"];
+    REQUEST_METHOD = ["/method", "/http_method", "/request/method"];
+    REQUEST_PATH = ["/path", "/uri", "/url", "/request/path", "/request"];
+    REQUEST_STATUS = ["/status_code", "/statusCode", "/request/status", "/response/status"];
+    REQUEST_QUERY = ["/query", "/request/query"];
+    USER_AGENT = ["/user_agent", "/userAgent"];
+    PAYLOAD = ["/data", "/details", "/payload"];
+}
+
+pub(super) const DEFINITION: Definition =
+    Definition { pointers: POINTERS, marks: &[], is: |_| true, field, also: NO_OTHER };
+
+fn field(field: super::Field) -> Origin {
+    use super::Field as Of;
+    match field {
+        Of::Type => Origin::Made(&[TYPE], type_text),
+        Of::Id => Origin::At(&[ID]),
+        Of::Time => Origin::At(&[TIME]),
+        Of::ActorId => Origin::At(&[ACTOR_ID]),
+        Of::ActorName => Origin::At(&[ACTOR_NAME]),
+        Of::ActorEmail => Origin::At(&[ACTOR_EMAIL]),
+        Of::ActorType => Origin::At(&[ACTOR_TYPE]),
+        Of::SourceAddress => Origin::At(&[SOURCE_ADDRESS]),
+        Of::Outcome => Origin::At(&[OUTCOME]),
+        Of::Reason => Origin::At(&[REASON]),
+        Of::TargetType => Origin::At(&[TARGET_TYPE]),
+        Of::TargetId => Origin::At(&[TARGET_ID]),
+        Of::TargetName => Origin::At(&[TARGET_NAME]),
+        Of::Message => Origin::At(&[MESSAGE]),
+        Of::TraceId => Origin::At(&[TRACE_ID]),
+        Of::OrganizationId => Origin::At(&[ORGANIZATION_ID]),
+        Of::RequestMethod => Origin::At(&[REQUEST_METHOD]),
+        Of::RequestPath => Origin::At(&[REQUEST_PATH]),
+        Of::RequestStatus => Origin::At(&[REQUEST_STATUS]),
+        Of::RequestQuery => Origin::At(&[REQUEST_QUERY]),
+        Of::UserAgent => Origin::At(&[USER_AGENT]),
+        Of::Payload => Origin::Made(&[PAYLOAD], |facts, scratch| Some(facts.at(PAYLOAD)?.text(scratch))),
+    }
+}
+
+/// The first by preference that is a string, even an empty one.
+fn type_text<'s>(facts: Facts<'s>, scratch: &'s mut String) -> Option<&'s str> {
+    facts.alternatives(TYPE).find(|value| value.is_string()).map(|value| value.text(scratch))
 }
 
 /// The value that is the event's type, and the node it was found at.

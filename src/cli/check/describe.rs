@@ -66,6 +66,12 @@ fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
     line(out, "start at", start)?;
     let schema = match source.schema {
         Schema::Auto => "auto",
+        Schema::Connect => "connect",
+        Schema::Infrakitchen => "infrakitchen",
+        Schema::Konnect => "konnect",
+        Schema::Chainloop => "chainloop",
+        Schema::Kubernetes => "kubernetes",
+        Schema::Vault => "vault",
         Schema::Generic => "generic",
         Schema::Raw => "raw",
     };

@@ -56,6 +56,8 @@ pub(in crate::config) enum EventSchema {
     Infrakitchen,
     Konnect,
     Chainloop,
+    Kubernetes,
+    Vault,
     Generic,
     Raw,
 }

@@ -158,7 +158,7 @@ fn words_are_checked_and_the_nearest_is_named() {
             ),
             (
                 "schema: kconnect",
-                "5:11: sources[0].schema: \"kconnect\" is not one of auto, connect, infrakitchen, konnect, chainloop, generic, raw; did you mean \"connect\"?",
+                "5:11: sources[0].schema: \"kconnect\" is not one of auto, connect, infrakitchen, konnect, chainloop, kubernetes, vault, generic, raw; did you mean \"connect\"?",
             ),
         ],
     );

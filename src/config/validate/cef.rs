@@ -7,7 +7,10 @@ use super::{
     },
     refuse_empty_text,
 };
-use crate::forwarder::encode::cef::{CONSUMERS, Key, Kind, RESERVED};
+use crate::{
+    forwarder::encode::cef::{CONSUMERS, Key, Kind, RESERVED},
+    schema::Field,
+};
 
 const VENDOR_MAX: usize = 63;
 const PRODUCT_MAX: usize = 63;
@@ -197,6 +200,11 @@ fn place(from: &str, path: &Path, report: &mut Report) -> Option<MappedFrom> {
         let names = pointer.split('/').map(|name| name.replace("~1", "/").replace("~0", "~"));
         return Some(MappedFrom::Pointer(names.collect()));
     }
-    report.problem(path, "is no JSON pointer, which begins with /");
-    None
+    let field = Field::parse(from);
+    if field.is_none() {
+        let near = nearest(from, Field::ALL.map(Field::name)).filter(|_| report.is_literal(path, from));
+        let what = format!("{} is no field, and no JSON pointer, which begins with /", report.written(path));
+        report.problem_near(path, what, near);
+    }
+    field.map(MappedFrom::Field)
 }

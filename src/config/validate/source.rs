@@ -37,9 +37,9 @@ pub(super) fn sources(written: Option<&[schema::Source]>, path: &Path, report: &
 
 fn source(written: &schema::Source, path: &Path, report: &mut Report) -> Option<Source> {
     let kind = kind(written, path, report);
-    let schema = event_schema(written.schema, &path.key("schema"), report);
+    let schema = event_schema(written.schema);
     let max_event_bytes = bounded(written.max_event_bytes, MAX_EVENT_BYTES, &path.key("maxEventBytes"), report);
-    Some(Source { name: written.name.clone()?, kind: kind?, schema: schema?, max_event_bytes })
+    Some(Source { name: written.name.clone()?, kind: kind?, schema, fields: Vec::new(), max_event_bytes })
 }
 
 fn kind(written: &schema::Source, path: &Path, report: &mut Report) -> Option<SourceKind> {
@@ -53,15 +53,17 @@ fn kind(written: &schema::Source, path: &Path, report: &mut Report) -> Option<So
     }
 }
 
-fn event_schema(written: Option<EventSchema>, path: &Path, report: &mut Report) -> Option<Schema> {
+fn event_schema(written: Option<EventSchema>) -> Schema {
     match written.unwrap_or(EventSchema::Auto) {
-        EventSchema::Auto => Some(Schema::Auto),
-        EventSchema::Generic => Some(Schema::Generic),
-        EventSchema::Raw => Some(Schema::Raw),
-        EventSchema::Connect | EventSchema::Infrakitchen | EventSchema::Konnect | EventSchema::Chainloop => {
-            not_built(path, "\"auto\", \"generic\" and \"raw\" are", report);
-            None
-        }
+        EventSchema::Auto => Schema::Auto,
+        EventSchema::Connect => Schema::Connect,
+        EventSchema::Infrakitchen => Schema::Infrakitchen,
+        EventSchema::Konnect => Schema::Konnect,
+        EventSchema::Chainloop => Schema::Chainloop,
+        EventSchema::Kubernetes => Schema::Kubernetes,
+        EventSchema::Vault => Schema::Vault,
+        EventSchema::Generic => Schema::Generic,
+        EventSchema::Raw => Schema::Raw,
     }
 }
 

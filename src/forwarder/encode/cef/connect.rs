@@ -139,7 +139,7 @@ fn data(sheet: &mut Sheet<'_, '_, '_>) {
     let data = sheet.scratch.trim();
     let mut text = String::new();
     let mut find = |path: &[&str]| {
-        let found = Entries::find(data, path.iter().copied())?;
+        let found = Entries::find(data, path)?;
         Some(found.text(&mut text).to_owned())
     };
     if let Some(subject) = find(&["role_binding", "user", "subject"]) {

@@ -24,10 +24,10 @@ impl<'a> Entries<'a> {
     }
 
     /// The value at the end of `path`; of members with one name the last.
-    pub(super) fn find(object: &'a str, path: &[String]) -> Option<Value<'a>> {
+    pub(super) fn find<N: AsRef<str>>(object: &'a str, path: &[N]) -> Option<Value<'a>> {
         let (name, rest) = path.split_first()?;
         let mut scratch = String::new();
-        let found = Entries::new(object).filter(|entry| entry.name.text(&mut scratch) == *name).last()?.value;
+        let found = Entries::new(object).filter(|entry| entry.name.text(&mut scratch) == name.as_ref()).last()?.value;
         if rest.is_empty() { Some(found) } else { Entries::find(found.raw, rest) }
     }
 

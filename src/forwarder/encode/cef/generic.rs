@@ -9,18 +9,23 @@
 //! | rt | the time as milliseconds since 1970; the text too where it is finer than that |
 //! | externalId, src, suser, suid, act, outcome, msg | the first common name whose value is of the key's kind |
 //! | ad_NAME | every other member; objects and arrays as their JSON |
-
-use crate::{
-    event::{Fields, Kind, Value},
-    schema::generic::{self, Field},
-};
+//!
+//! A field that the source's own `fields` name is where [`standard`] has it.
 
 use super::{
-    DEFAULT_CLASS, DEFAULT_SEVERITY, Header, Key, header,
-    line::{Line, Marks},
+    DEFAULT_CLASS, DEFAULT_SEVERITY, Header, Key, Line, header,
     others::Others,
     rules::Rules,
+    sheet::{Record, Sheet, Work},
+    standard,
     time::Time,
+};
+use crate::{
+    event::{Fields, Kind, Value},
+    schema::{
+        Field as Ours,
+        generic::{self, Field},
+    },
 };
 
 /// The dictionary's keys for which the value's text alone decides.
@@ -33,45 +38,41 @@ const TEXTS: [(Field, Key); 6] = [
     (Field::Message, Key::Msg),
 ];
 
-/// A checked object and what the pass over it found.
-pub(super) struct Object<'a> {
-    pub product: &'a str,
-    pub event_type: Option<&'a str>,
-    pub text: &'a str,
-    pub fields: &'a Fields,
+/// Begins the line and writes what has a key of the dictionary.
+pub(super) fn encode<'a, 'o, 'w>(
+    record: Record<'a>,
+    fields: &'a Fields,
+    rules: &'w Rules,
+    work: &'w mut Work,
+    out: &'o mut Vec<u8>,
+) -> Sheet<'a, 'o, 'w> {
+    let names = Names { record, fields };
+    let mut sheet = names.header(rules, work, out);
+    standard::mapped(&mut sheet);
+    let Sheet { line, others, scratch, .. } = &mut sheet;
+    let address = names.scalars(Field::SourceAddress).find(|value| line.source_address(value.text(scratch)));
+    address.into_iter().for_each(|value| others.say(value));
+    for (field, key) in TEXTS {
+        let written = names.scalars(field).find(|value| line.text(key, value.text(scratch)));
+        written.into_iter().for_each(|value| others.say(value));
+    }
+    sheet
 }
 
-impl<'a> Object<'a> {
-    /// Begins the line and writes what has a key of the dictionary.
-    pub(super) fn begin<'o, 'r>(
-        &self,
-        rules: &'r Rules,
-        (marks, others, scratch): (&'r mut Marks, &mut Others, &mut String),
-        out: &'o mut Vec<u8>,
-    ) -> Line<'o, 'r> {
-        let mut line = self.header(rules, (marks, others, scratch), out);
-        self.source_address(&mut line, others, scratch);
-        for (field, key) in TEXTS {
-            let written = self.scalars(field).find(|value| line.text(key, value.text(scratch)));
-            if let Some(value) = written {
-                others.say(value);
-            }
-        }
-        line
-    }
+/// A checked object and what the pass over it found under common names.
+#[derive(Clone, Copy)]
+struct Names<'a> {
+    record: Record<'a>,
+    fields: &'a Fields,
+}
 
-    fn header<'o, 'r>(
-        &self,
-        rules: &'r Rules,
-        (marks, others, scratch): (&'r mut Marks, &mut Others, &mut String),
-        out: &'o mut Vec<u8>,
-    ) -> Line<'o, 'r> {
+impl<'a> Names<'a> {
+    fn header<'o, 'w>(self, rules: &'w Rules, work: &'w mut Work, out: &'o mut Vec<u8>) -> Sheet<'a, 'o, 'w> {
+        let Work { marks, others, value: scratch, .. } = work;
         let time = self.time(others, scratch);
-        let class_id = self.event_type.map(str::trim).filter(|text| !text.is_empty());
-        if class_id.is_some_and(Header::keeps_class_id)
-            && let Some((_, value)) = generic::event_type(self.fields, self.text)
-        {
-            others.say(value);
+        let class_id = self.record.event_type.map(str::trim);
+        if class_id.is_some_and(Header::keeps_class_id) {
+            self.say_type(others, scratch);
         }
         let class_id = class_id.unwrap_or(DEFAULT_CLASS);
         let mut severity = DEFAULT_SEVERITY;
@@ -81,7 +82,7 @@ impl<'a> Object<'a> {
             severity = stated;
             others.say(value);
         }
-        let outcome = self.scalars(Field::Outcome).next().map(|value| value.text(scratch));
+        let outcome = self.record.facts.get(Ours::Outcome, scratch);
         let severity = rules.severity(class_id, outcome, severity);
         let mut name = class_id;
         if let Some(value) = self.scalars(Field::Name).find(|value| value.is_string())
@@ -93,10 +94,24 @@ impl<'a> Object<'a> {
                 others.say(value);
             }
         }
-        Line::begin(out, rules, &header(self.product, class_id, name, severity), time, marks)
+        let line = Line::begin(out, rules, &header(self.record.source, class_id, name, severity), time, marks);
+        Sheet { record: self.record, line, others, scratch }
     }
 
-    fn time(&self, others: &mut Others, scratch: &mut String) -> Option<Time> {
+    fn say_type(self, others: &mut Others, scratch: &mut String) {
+        if self.record.facts.is_mapped(Ours::Type) {
+            if let Some(text) = self.record.facts.get(Ours::Type, scratch) {
+                others.say_text(text);
+            }
+        } else if let Some((_, value)) = generic::event_type(self.fields, self.record.text) {
+            others.say(value);
+        }
+    }
+
+    fn time(self, others: &mut Others, scratch: &mut String) -> Option<Time> {
+        if self.record.facts.is_mapped(Ours::Time) {
+            return standard::time(self.record.facts, others, scratch);
+        }
         let mut times = self.scalars(Field::Time);
         let (value, time) = times.find_map(|value| Some((value, Time::parse(value.text(scratch))?)))?;
         if time.exact {
@@ -105,17 +120,9 @@ impl<'a> Object<'a> {
         Some(time)
     }
 
-    fn source_address(&self, line: &mut Line<'_, '_>, others: &mut Others, scratch: &mut String) {
-        let written = self.scalars(Field::SourceAddress).find(|value| line.source_address(value.text(scratch)));
-        if let Some(value) = written {
-            others.say(value);
-        }
-    }
-
-    fn scalars(&self, field: Field) -> impl Iterator<Item = Value<'a>> {
+    fn scalars(self, field: Field) -> impl Iterator<Item = Value<'a>> {
         let scalar = |kind| matches!(kind, Kind::String { .. } | Kind::Number | Kind::Bool);
-        generic::candidates(field, self.fields, self.text)
-            .map(|(_, value)| value)
-            .filter(move |value| scalar(value.kind))
+        let found = generic::candidates(field, self.fields, self.record.text).map(|(_, value)| value);
+        found.filter(move |value| scalar(value.kind))
     }
 }

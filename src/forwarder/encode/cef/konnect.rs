@@ -126,7 +126,9 @@ fn strict(sheet: &mut Sheet<'_, '_, '_>, class: Option<Class>) {
     }
     if sheet.line.text(Key::Dvchost, HOST) {
         // The words that the class and the outcome were made of.
-        [PULL_TYPE, PULL_OUTCOME, PULL_AUTHENTICATION_TYPE, PULL_SERVICE].into_iter().for_each(|place| sheet.said(place));
+        [PULL_TYPE, PULL_OUTCOME, PULL_AUTHENTICATION_TYPE, PULL_SERVICE]
+            .into_iter()
+            .for_each(|place| sheet.said(place));
     }
 }
 

@@ -71,13 +71,13 @@ impl<'o, 'r> Line<'o, 'r> {
 
     /// A text under a key that takes one. An id that is too long is not written.
     pub(super) fn text(&mut self, key: Key, value: &str) -> bool {
-        !self.written.has(key) && self.dictionary(key, None, value)
+        !self.written.has(key) && self.dictionary(key, self.name(key), None, value)
     }
 
     /// A custom field, with its label or, in Konnect's dialect, under `own` name.
     pub(super) fn custom(&mut self, key: Key, label: &str, own: &str, value: &str) -> bool {
         match self.dialect() {
-            Dialect::Strict => !self.written.has(key) && self.dictionary(key, Some(label), value),
+            Dialect::Strict => !self.written.has(key) && self.dictionary(key, key.name(), Some(label), value),
             Dialect::Konnect => self.own(own, value),
         }
     }
@@ -113,7 +113,7 @@ impl<'o, 'r> Line<'o, 'r> {
 
     /// What `map` says; it goes before what a mapping says.
     pub(super) fn mapped(&mut self, key: Key, label: Option<&str>, value: &str) -> bool {
-        self.dictionary(key, label, value)
+        self.dictionary(key, key.name(), label, value)
     }
 
     pub(super) fn mapped_own(&mut self, key: &str, value: &str) -> bool {
@@ -147,14 +147,13 @@ impl<'o, 'r> Line<'o, 'r> {
         }
     }
 
-    fn dictionary(&mut self, key: Key, label: Option<&str>, value: &str) -> bool {
+    fn dictionary(&mut self, key: Key, name: &'static str, label: Option<&str>, value: &str) -> bool {
         let value = value.trim();
-        let name = key.name();
         if value.is_empty() {
             return false;
         }
         let whole = match key.kind() {
-            Kind::Text(max) => self.cef.pair_within(name, value, max) || self.shorten(key, value, max),
+            Kind::Text(max) => self.cef.pair_within(name, value, max) || self.shorten(name, value, max),
             Kind::Id(max) => self.cef.pair_within(name, value, max),
             Kind::Time => match Time::parse(value) {
                 Some(time) => {
@@ -174,6 +173,18 @@ impl<'o, 'r> Line<'o, 'r> {
         whole
     }
 
+    /// What the dialect calls a key.
+    fn name(&self, key: Key) -> &'static str {
+        match (self.dialect(), key) {
+            (Dialect::Konnect, Key::Suser) => "principal_name",
+            (Dialect::Konnect, Key::Suid) => "principal_id",
+            (Dialect::Konnect, Key::Act) => "action",
+            (Dialect::Konnect, Key::RequestMethod) => "act",
+            (Dialect::Konnect, Key::RequestClientApplication) => "user_agent",
+            _ => key.name(),
+        }
+    }
+
     fn label(&mut self, key: Key, label: Option<&str>) {
         if let Some(label) = label {
             self.marks.key.clear();
@@ -183,12 +194,12 @@ impl<'o, 'r> Line<'o, 'r> {
     }
 
     /// A text that is too long: its head, and the whole of it under a key of ours.
-    fn shorten(&mut self, key: Key, value: &str, max: usize) -> bool {
-        self.cef.pair_cut(key.name(), value, max);
+    fn shorten(&mut self, name: &str, value: &str, max: usize) -> bool {
+        self.cef.pair_cut(name, value, max);
         self.marks.key.clear();
-        write!(self.marks.key, "{WHOLE}{}", key.name()).expect("a String takes every write");
+        write!(self.marks.key, "{WHOLE}{name}").expect("a String takes every write");
         self.cef.pair(&self.marks.key, value);
-        self.cut(key.name());
+        self.cut(name);
         true
     }
 

@@ -1,14 +1,32 @@
 //! CEF, version 0: what is written where. How it is written, so that no value can become a second line, key or
-//! header field, is [`CefWriter`]'s.
+//! header field, is [`CefWriter`]'s; what the dictionary and the configuration allow is `line`'s.
+//!
+//! Each known system has a mapping, the table of which heads its file; the others are written by their fields
+//! (`standard`) or by the names that events commonly have (`generic`). What no mapping has a place for goes under
+//! `ad_NAME`: nothing that an event says is left out but nulls and blanks.
+//!
+//! | dialect | |
+//! |---|---|
+//! | strict | the dictionary's keys; custom fields with their labels |
+//! | konnect | Kong Konnect's keys for its records; for those of other systems its names for the same things (principal_name, principal_id, action, act, user_agent, org_id, trace_id, …), the names of what else would be a custom field, and the dictionary's keys |
+//!
+//! A record that is CEF already goes out as it came, byte for byte, in Konnect's dialect and where it is of no system
+//! that is known; a record of Konnect's is encoded anew in the strict one.
 //!
 //! Source: ArcSight "CEF Implementation Standard" (document version 27), and what its common readers do.
 
+mod chainloop;
+mod connect;
 mod dictionary;
 mod entries;
 mod generic;
+mod infrakitchen;
+mod konnect;
 mod line;
 mod others;
 mod rules;
+mod sheet;
+mod standard;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -18,13 +36,13 @@ pub use dictionary::{CONSUMERS, Key, Keys, Kind, RESERVED};
 pub use writer::{CefWriter, Header};
 
 use crate::{
-    config::{self, MappedFrom, MappedKey},
-    event::{Event, Fields, Form},
+    config::{self, Dialect},
+    event::{Event, Form, Json},
+    schema::System,
 };
-use entries::Entries;
 use line::{Line, Marks};
-use others::Others;
 use rules::Rules;
+use sheet::{Record, Work};
 
 const VENDOR: &str = "auditpost";
 /// Of the mapping, not of the program: the same record has the same bytes under the next release.
@@ -32,6 +50,8 @@ const MAPPING_VERSION: &str = "1.0";
 const DEFAULT_CLASS: &str = "event";
 /// The severity of an event that states none from 0 to 10.
 const DEFAULT_SEVERITY: u8 = 3;
+/// Objects that hold the whole of a record: their members are the record's own.
+const ENVELOPES: [&str; 3] = ["Data", "data", "event"];
 
 /// Encodes the events of one source.
 #[derive(Debug)]
@@ -41,14 +61,6 @@ pub struct Encoder {
     work: Work,
 }
 
-/// Buffers that are used again for every event.
-#[derive(Debug, Default)]
-struct Work {
-    marks: Marks,
-    others: Others,
-    value: String,
-}
-
 impl Encoder {
     /// `product` is the source's name.
     pub fn new(settings: &config::Cef, product: &str) -> Encoder {
@@ -56,14 +68,16 @@ impl Encoder {
     }
 
     pub fn encode(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        match event.form {
-            Form::Json(json) => match json.fields {
-                Some(fields) if json.is_object() && fields.members().is_some() => {
-                    self.object(event, json.text, fields, out);
-                }
-                _ => self.whole(event, json.text, out),
-            },
-            Form::Raw => self.whole(event, &String::from_utf8_lossy(event.line), out),
+        if let Form::Cef(record) = event.form
+            && self.passes(event)
+        {
+            return out.extend_from_slice(record.text.trim_end().as_bytes());
+        }
+        match (Record::new(event, &self.product), event.form) {
+            (Some(record), _) => Self::record(record, event, &self.rules, &mut self.work, out),
+            (None, Form::Json(json)) => self.whole(event, json.text, out),
+            (None, Form::Cef(record)) => self.whole(event, record.text, out),
+            (None, Form::Raw) => self.whole(event, &String::from_utf8_lossy(event.line), out),
         }
     }
 
@@ -72,7 +86,7 @@ impl Encoder {
         std::mem::take(&mut self.work.marks.cuts)
     }
 
-    /// A line of ours about a line: it has no time, and `pairs` go under keys of ours unless the dictionary has one.
+    /// A line of ours about a line, which has no time.
     pub(super) fn notice(&self, class_id: &str, name: &str, severity: u8, pairs: &[(&str, &str)], out: &mut Vec<u8>) {
         let mut marks = Marks::default();
         let header = header(&self.product, class_id, name, severity);
@@ -83,15 +97,31 @@ impl Encoder {
         line.end();
     }
 
-    fn object(&mut self, event: &Event<'_>, text: &str, fields: &Fields, out: &mut Vec<u8>) {
-        let Encoder { product, rules, work: Work { marks, others, value: scratch } } = self;
-        others.clear();
-        let members = fields.members().unwrap_or_default();
-        let object = generic::Object { product, event_type: event.event_type, text, fields };
-        let mut line = object.begin(rules, (marks, others, scratch), out);
-        mapped(rules, text, &mut line, others, scratch);
-        others.members(members, text, &mut line);
-        finish(rules, text, line);
+    /// Whether a line of CEF goes out as it came. One with a character that a reader splits lines at does not.
+    fn passes(&self, event: &Event<'_>) -> bool {
+        let known = event.facts.is_some_and(|facts| facts.system() == System::Konnect);
+        let native = !known || self.rules.settings.dialect == Dialect::Konnect;
+        native && !event.line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t')
+    }
+
+    fn record(record: Record<'_>, event: &Event<'_>, rules: &Rules, work: &mut Work, out: &mut Vec<u8>) {
+        work.others.clear();
+        let mut sheet = match (record.facts.system(), event.form) {
+            (System::Connect, _) => connect::encode(record, rules, work, out),
+            (System::InfraKitchen, _) => infrakitchen::encode(record, rules, work, out),
+            (System::Konnect, _) => konnect::encode(record, rules, work, out),
+            (System::Chainloop, _) => chainloop::encode(record, rules, work, out),
+            (System::Generic, Form::Json(Json { fields: Some(fields), .. })) => {
+                generic::encode(record, fields, rules, work, out)
+            }
+            (System::Kubernetes | System::Vault | System::Generic, _) => standard::encode(record, rules, work, out),
+        };
+        sheet.mapped(&rules.settings);
+        sheet.rest(match record.facts.system() {
+            System::Konnect | System::Chainloop => &ENVELOPES,
+            _ => &[],
+        });
+        finish(rules, record.text, sheet.line);
     }
 
     /// The event as one value: text, JSON that is no object, or an object with too many members to set apart.
@@ -104,22 +134,6 @@ impl Encoder {
             line.other("ad_event", text);
         }
         finish(&self.rules, text, line);
-    }
-}
-
-/// What `map` says of the record.
-fn mapped(rules: &Rules, text: &str, line: &mut Line<'_, '_>, others: &mut Others, scratch: &mut String) {
-    for mapped in &rules.settings.map {
-        let MappedFrom::Pointer(path) = &mapped.from;
-        let Some(value) = Entries::find(text.trim_start(), path) else { continue };
-        let shown = value.text(scratch);
-        let whole = match &mapped.key {
-            MappedKey::Dictionary(key, label) => line.mapped(*key, label.as_deref(), shown),
-            MappedKey::Own(name) => line.mapped_own(name, shown),
-        };
-        if whole {
-            others.say(value);
-        }
     }
 }
 

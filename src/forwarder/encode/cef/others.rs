@@ -5,7 +5,10 @@
 
 use std::{fmt::Write, ops::Range};
 
-use super::line::Line;
+use super::{
+    entries::{Entries, Entry},
+    line::Line,
+};
 use crate::event::{Kind, Member, Value};
 
 /// What sets our keys apart from the dictionary's, and from the names of header fields.
@@ -35,36 +38,63 @@ impl Others {
         self.said.push(value.raw.as_ptr().addr());
     }
 
-    pub(super) fn is_said(&self, value: Value<'_>) -> bool {
+    /// The same of a text that stands in the record as it is.
+    pub(super) fn say_text(&mut self, text: &str) {
+        self.said.push(text.as_ptr().addr());
+    }
+
+    fn is_said(&self, value: Value<'_>) -> bool {
         self.said.contains(&value.raw.as_ptr().addr())
     }
 
-    /// The outermost members that are not in the line.
-    pub(super) fn members(&mut self, members: &[Member], text: &str, line: &mut Line<'_, '_>) {
+    /// Whether something of what an object holds is in the line.
+    fn is_begun(&self, value: Value<'_>) -> bool {
+        let inside = value.raw.as_bytes().as_ptr_range();
+        let inside = inside.start.addr() + 1..inside.end.addr();
+        value.kind == Kind::Object && self.said.iter().any(|said| inside.contains(said))
+    }
+
+    /// The outermost members that are not in the line. An object of which a part is in it is set apart: its other
+    /// members are named `ad_OBJECT_MEMBER`, or `ad_MEMBER` where the object is one of `envelopes`.
+    pub(super) fn members(&mut self, members: &[Member], text: &str, envelopes: &[&str], line: &mut Line<'_, '_>) {
         for (index, member) in members.iter().enumerate() {
             let value = member.value(text);
             if !member.counts || value.kind == Kind::Null || self.is_said(value) {
                 continue;
             }
+            if self.is_begun(value) {
+                let name = member.name(text, &mut self.name);
+                let around = if envelopes.contains(&name) { String::new() } else { format!("{name}_") };
+                self.inner(&around, value, (members, text), line);
+                continue;
+            }
             let must_check = ad_key("", member.name(text, &mut self.name), &mut self.key);
-            self.write(index, value, must_check, Some((members, text)), line);
+            self.write(index, value, must_check, (members, text), line);
         }
     }
 
-    /// A value from further inside, of which the name begins with those around it, as `creator_`.
-    pub(super) fn inner(
-        &mut self,
-        around: &str,
-        name: Value<'_>,
-        value: Value<'_>,
-        outer: Option<(&[Member], &str)>,
-        line: &mut Line<'_, '_>,
-    ) {
-        if value.kind == Kind::Null || self.is_said(value) {
-            return;
+    /// A value that is no outermost member.
+    pub(super) fn pair(&mut self, name: &str, value: Value<'_>, line: &mut Line<'_, '_>) {
+        if value.kind != Kind::Null && !self.is_said(value) {
+            ad_key("", name, &mut self.key);
+            self.write(self.changed.len(), value, true, (&[], ""), line);
         }
-        ad_key(around, name.text(&mut self.name), &mut self.key);
-        self.write(self.changed.len(), value, true, outer, line);
+    }
+
+    fn inner(&mut self, around: &str, object: Value<'_>, outer: (&[Member], &str), line: &mut Line<'_, '_>) {
+        for Entry { name, value } in Entries::new(object.raw) {
+            if value.kind == Kind::Null || self.is_said(value) {
+                continue;
+            }
+            let mut unescaped = String::new();
+            let name = name.text(&mut unescaped);
+            if self.is_begun(value) {
+                self.inner(&format!("{around}{name}_"), value, outer, line);
+                continue;
+            }
+            ad_key(around, name, &mut self.key);
+            self.write(self.changed.len(), value, true, outer, line);
+        }
     }
 
     fn write(
@@ -72,7 +102,7 @@ impl Others {
         number: usize,
         value: Value<'_>,
         must_check: bool,
-        outer: Option<(&[Member], &str)>,
+        outer: (&[Member], &str),
         line: &mut Line<'_, '_>,
     ) {
         let Others { value: unescaped, name, key, changed, .. } = self;
@@ -97,10 +127,9 @@ fn has_key(
     key: &str,
     scratch: &mut String,
     changed: &[Range<usize>],
-    outer: Option<(&[Member], &str)>,
+    (members, text): (&[Member], &str),
     written: &[u8],
 ) -> bool {
-    let (members, text) = outer.unwrap_or_default();
     let own = members.iter().any(|member| key[PREFIX.len()..] == *member.name(text, scratch));
     own || changed.iter().any(|range| written[range.clone()] == *key.as_bytes())
 }
@@ -110,12 +139,13 @@ fn has_key(
 fn ad_key(around: &str, name: &str, key: &mut String) -> bool {
     key.clear();
     key.push_str(PREFIX);
-    key.push_str(around);
-    if name.bytes().all(|byte| portable(char::from(byte))) {
+    let shown = |character| if portable(character) { character } else { '_' };
+    key.extend(around.chars().map(shown));
+    if name.bytes().chain(around.bytes()).all(|byte| portable(char::from(byte))) {
         key.push_str(name);
         return false;
     }
-    key.extend(name.chars().map(|character| if portable(character) { character } else { '_' }));
+    key.extend(name.chars().map(shown));
     true
 }
 

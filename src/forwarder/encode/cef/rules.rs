@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{dictionary::Keys, time::Time, writer::Header};
+use super::{DEFAULT_CLASS, MAPPING_VERSION, VENDOR, dictionary::Keys, time::Time, writer::Header};
 use crate::config::{Cef, MappedKey, PrefixPart};
 
 /// What stands in the prefix for an event that has no time (RFC 5424's word for it); the clock is nobody's.
@@ -32,11 +32,14 @@ impl Rules {
     /// The header with what the configuration sets in it.
     pub(super) fn header<'h>(&'h self, header: &Header<'h>) -> Header<'h> {
         let Cef { vendor, product, version, .. } = &self.settings;
+        let said = |text: &'h str, default| if text.trim().is_empty() { default } else { text };
         Header {
-            vendor: vendor.as_deref().unwrap_or(header.vendor),
-            product: product.as_deref().unwrap_or(header.product),
-            version: version.as_deref().unwrap_or(header.version),
-            ..*header
+            vendor: vendor.as_deref().unwrap_or(said(header.vendor, VENDOR)),
+            product: product.as_deref().unwrap_or(said(header.product, VENDOR)),
+            version: version.as_deref().unwrap_or(said(header.version, MAPPING_VERSION)),
+            class_id: said(header.class_id, DEFAULT_CLASS),
+            name: said(header.name, DEFAULT_CLASS),
+            severity: header.severity,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{
     dictionary::Key,
+    entries::Entries,
     line::{Line, Marks},
     others::Others,
     rules::Rules,
@@ -9,8 +10,8 @@ use super::{
     writer::Header,
 };
 use crate::{
-    config::Dialect,
-    event::{Event, Kind, Member, Value},
+    config::{Cef, Dialect, MappedFrom, MappedKey},
+    event::{CefRecord, Event, Form, Kind, Member, Value},
     schema::{Facts, Field, Place},
 };
 
@@ -31,15 +32,24 @@ pub(super) struct Record<'a> {
     pub text: &'a str,
     pub event_type: Option<&'a str>,
     pub facts: Facts<'a>,
-    /// None of a line of CEF.
+    /// Of JSON.
     pub members: Option<&'a [Member]>,
+    /// Of a line of CEF.
+    pub cef: Option<CefRecord<'a>>,
     /// The name of its source.
     pub source: &'a str,
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn new(event: &Event<'a>, text: &'a str, members: Option<&'a [Member]>, source: &'a str) -> Option<Self> {
-        Some(Record { text, event_type: event.event_type, facts: event.facts?, members, source })
+    /// None of a record of which the members are not known.
+    pub(super) fn new(event: &Event<'a>, source: &'a str) -> Option<Self> {
+        let (text, members, cef) = match event.form {
+            Form::Json(json) if json.is_object() => (json.text, Some(json.fields?.members()?), None),
+            Form::Cef(record) => (record.text, None, Some(record)),
+            Form::Json(_) | Form::Raw => return None,
+        };
+        let event_type = event.event_type.filter(|text| !text.trim().is_empty());
+        Some(Record { text, event_type, facts: event.facts?, members, cef, source })
     }
 
     /// The value at a place, unless it is blank.
@@ -111,7 +121,20 @@ impl<'a, 'o, 'w> Sheet<'a, 'o, 'w> {
     /// What the schema makes of the record.
     pub(super) fn field(&mut self, key: Key, field: Field) -> bool {
         let Some(text) = self.record.facts.get(field, self.scratch) else { return false };
-        self.line.text(key, text)
+        let whole = self.line.text(key, text);
+        if whole {
+            self.others.say_text(text);
+        }
+        whole
+    }
+
+    pub(super) fn custom_field(&mut self, key: Key, label: &str, own: &str, field: Field) -> bool {
+        let Some(text) = self.record.facts.get(field, self.scratch) else { return false };
+        let whole = self.line.custom(key, label, own, text);
+        if whole {
+            self.others.say_text(text);
+        }
+        whole
     }
 
     /// Says of a place that what it tells is in the line.
@@ -128,10 +151,42 @@ impl<'a, 'o, 'w> Sheet<'a, 'o, 'w> {
         }
     }
 
+    /// Writes what `map` says.
+    pub(super) fn mapped(&mut self, settings: &Cef) {
+        for mapped in &settings.map {
+            let value = match &mapped.from {
+                MappedFrom::Pointer(path) => self.pointed(path),
+                MappedFrom::Field(field) => {
+                    if let Some(text) = self.record.facts.get(*field, self.scratch)
+                        && write_mapped(&mut self.line, &mapped.key, text)
+                    {
+                        self.others.say_text(text);
+                    }
+                    None
+                }
+            };
+            if let Some(value) = value {
+                self.value(value, |line, text| write_mapped(line, &mapped.key, text));
+            }
+        }
+    }
+
+    /// The value at a pointer; of a line of CEF that of a key.
+    fn pointed(&self, path: &[String]) -> Option<Value<'a>> {
+        match (self.record.cef, path) {
+            (Some(record), [key]) => record.get(key),
+            (Some(_), _) => None,
+            (None, _) => Entries::find(self.record.text.trim_start(), path),
+        }
+    }
+
     /// Writes what is in the line nowhere yet. Members of `envelopes` are named as if there were none.
     pub(super) fn rest(&mut self, envelopes: &[&str]) {
         if let Some(members) = self.record.members {
             self.others.members(members, self.record.text, envelopes, &mut self.line);
+        }
+        if let Some(record) = self.record.cef {
+            record.pairs().for_each(|(name, value)| self.others.pair(name, value, &mut self.line));
         }
     }
 
@@ -142,6 +197,13 @@ impl<'a, 'o, 'w> Sheet<'a, 'o, 'w> {
             self.others.say(value);
         }
         whole
+    }
+}
+
+fn write_mapped(line: &mut Line<'_, '_>, key: &MappedKey, text: &str) -> bool {
+    match key {
+        MappedKey::Dictionary(key, label) => line.mapped(*key, label.as_deref(), text),
+        MappedKey::Own(name) => line.mapped_own(name, text),
     }
 }
 

@@ -169,7 +169,7 @@ fn common_names_go_under_the_dictionarys_keys() {
         "actor":"auth0|1","sourceIp":"2001:db8::1","outcome":"OUTCOME_SUCCESS","serverVersion":"0.55.2","none":null,"empty":" "}"#;
     assert_eq!(
         cef(&line.replace("\n        ", "")),
-        r#"CEF:0|auditpost|portal|1.0|EVENT_TYPE_LOGIN|EVENT_TYPE_LOGIN|3|rt=1787127302481 src=2001:db8::1 externalId=ae-1 "#.to_owned()
+        r#"CEF:0|auditpost|portal|1.0|login|login|3|rt=1787127302481 src=2001:db8::1 externalId=ae-1 "#.to_owned()
             + r#"suser=auth0|1 outcome=OUTCOME_SUCCESS msg=a\=b "c" ad_links=[{"id":"x"}] ad_serverVersion=0.55.2"#
     );
     let konnect = r#"{"action":"list","actor_id":"","granted":true,"name":"Authz.portals","rt":"1747355282193","severity":1,"src":"127.0.0.6"}"#;

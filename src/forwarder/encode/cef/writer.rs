@@ -35,6 +35,18 @@ pub struct Header<'a> {
 }
 
 impl Header<'_> {
+    pub fn keeps_vendor(text: &str) -> bool {
+        keeps(text, VENDOR_MAX)
+    }
+
+    pub fn keeps_product(text: &str) -> bool {
+        keeps(text, PRODUCT_MAX)
+    }
+
+    pub fn keeps_version(text: &str) -> bool {
+        keeps(text, VERSION_MAX)
+    }
+
     /// Whether a reader gets the class id back as it is, but for spaces at its ends.
     pub fn keeps_class_id(text: &str) -> bool {
         keeps(text, CLASS_ID_MAX)
