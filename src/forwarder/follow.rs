@@ -158,6 +158,7 @@ impl Follow {
             }
             take
         });
+        tally.values_cut(self.encoder.take_cuts());
         match stop {
             Some(Stop::Gap(range)) => Filled::Gap(range),
             Some(Stop::TooLong(range)) => match self.put_stub(range, now) {
@@ -218,6 +219,7 @@ impl Follow {
                 }
             }
         })?;
+        tally.values_cut(self.encoder.take_cuts());
         if let Some(error) = failed {
             return Err(error);
         }

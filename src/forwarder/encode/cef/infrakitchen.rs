@@ -20,6 +20,7 @@
 use super::{
     DEFAULT_CLASS, MAPPING_VERSION,
     dictionary::Key,
+    entries::{Entries, Entry},
     rules::Rules,
     sheet::{Record, Sheet, Work},
     writer::Header,
@@ -68,7 +69,23 @@ fn fill(sheet: &mut Sheet<'_, '_, '_>) {
     sheet.custom(Key::Cs2, "entityId", "entity_id", ENTITY_ID);
     sheet.custom(Key::Cs3, "provider", "provider", PROVIDER);
     let source = sheet.record.source;
-    sheet.line.custom(Key::Cs4, "source", "source", source);
+    sheet.line.custom(Key::Cs4, "source", "instance", source);
+    creator(sheet);
+}
+
+/// The creator's id is the userId, and its kind is always the same.
+fn creator(sheet: &mut Sheet<'_, '_, '_>) {
+    let Some(creator) = sheet.record.member("creator") else { return };
+    for Entry { name, value } in Entries::new(creator.raw) {
+        let known = match name.raw {
+            "id" => sheet.record.at(USER_ID).is_some_and(|id| id.raw == value.raw),
+            "entityName" | "_entity_name" => value.raw == "user",
+            _ => false,
+        };
+        if known {
+            sheet.others.say(value);
+        }
+    }
 }
 
 fn severity(record: &Record<'_>) -> u8 {

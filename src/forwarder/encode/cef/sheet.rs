@@ -57,6 +57,14 @@ impl<'a> Record<'a> {
         self.facts.at(place).filter(|value| !value.raw.trim().is_empty())
     }
 
+    /// The outermost member of this name.
+    pub(super) fn member(&self, name: &str) -> Option<Value<'a>> {
+        let mut scratch = String::new();
+        let mut members = self.members?.iter();
+        let found = members.find(|member| member.counts && member.name(self.text, &mut scratch) == name)?;
+        Some(found.value(self.text))
+    }
+
     /// Whether the text at a place is this one.
     pub(super) fn is(&self, place: Place, text: &str) -> bool {
         self.at(place).is_some_and(|value| value.raw == text)

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod decoder;
+mod golden;
+mod systems;
 
 use decoder::decode;
 use proptest::prelude::*;
@@ -165,12 +167,12 @@ fn object() -> impl Strategy<Value = Map<String, Tree>> {
 
 #[test]
 fn common_names_go_under_the_dictionarys_keys() {
-    let line = r#"{"id":"ae-1","occurredAt":"2026-08-19T08:15:02.481Z","type":"EVENT_TYPE_LOGIN","message":"a=b \"c\"","links":[{"id":"x"}],
-        "actor":"auth0|1","sourceIp":"2001:db8::1","outcome":"OUTCOME_SUCCESS","serverVersion":"0.55.2","none":null,"empty":" "}"#;
+    let line = r#"{"id":"e-1","occurredAt":"2026-08-19T08:15:02.481Z","type":"LOGIN","message":"a=b \"c\"","links":[{"id":"x"}],
+        "actor":"auth0|1","sourceIp":"2001:db8::1","outcome":"SUCCESS","serverVersion":"0.55.2","none":null,"empty":" "}"#;
     assert_eq!(
         cef(&line.replace("\n        ", "")),
-        r#"CEF:0|auditpost|portal|1.0|login|login|3|rt=1787127302481 src=2001:db8::1 externalId=ae-1 "#.to_owned()
-            + r#"suser=auth0|1 outcome=OUTCOME_SUCCESS msg=a\=b "c" ad_links=[{"id":"x"}] ad_serverVersion=0.55.2"#
+        r#"CEF:0|auditpost|portal|1.0|LOGIN|LOGIN|3|rt=1787127302481 src=2001:db8::1 externalId=e-1 "#.to_owned()
+            + r#"suser=auth0|1 outcome=SUCCESS msg=a\=b "c" ad_links=[{"id":"x"}] ad_serverVersion=0.55.2"#
     );
     let konnect = r#"{"action":"list","actor_id":"","granted":true,"name":"Authz.portals","rt":"1747355282193","severity":1,"src":"127.0.0.6"}"#;
     assert_eq!(
