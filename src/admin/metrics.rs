@@ -91,6 +91,7 @@ impl Page<'_, '_> {
             source.books.bytes_read()
         })?;
         self.results()?;
+        self.rules()?;
         self.of_sources(Gauge, "auditpost_events_in_flight", "Events read and not yet settled", |source| {
             source.books.in_flight()
         })?;
@@ -119,6 +120,23 @@ impl Page<'_, '_> {
                 ] {
                     let labels = [("forwarder", forwarder.as_str()), ("source", source.as_str()), ("result", result)];
                     put(&mut family, MetricType::Counter, &labels, total)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// By rule, of which a configuration has few.
+    fn rules(&mut self) -> fmt::Result {
+        let (name, help) = ("auditpost_filtered", "Events that a forwarder's rules kept back, by the rule");
+        let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (forwarder, shown) in self.forwarders {
+            for SourceSnapshot { source, filtered, .. } in &shown.sources {
+                for (rule, events) in filtered.iter() {
+                    let rule = rule.name();
+                    let labels =
+                        [("forwarder", forwarder.as_str()), ("source", source.as_str()), ("rule", rule.as_ref())];
+                    put(&mut family, MetricType::Counter, &labels, events)?;
                 }
             }
         }

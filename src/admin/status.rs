@@ -67,6 +67,9 @@ pub struct Followed {
     pub bytes_read: u64,
     pub delivered: u64,
     pub filtered: u64,
+    /// The same by the rule that kept the event back, such as `enabledEvents` or `where[0]`.
+    #[serde(default)]
+    pub filtered_by: BTreeMap<String, u64>,
     pub dead_lettered: u64,
     pub gap: u64,
     pub gap_bytes: u64,
@@ -141,6 +144,7 @@ impl Followed {
             bytes_read: books.bytes_read(),
             delivered: books.delivered(),
             filtered: books.filtered(),
+            filtered_by: shown.filtered.iter().map(|(rule, events)| (rule.name().into_owned(), events)).collect(),
             dead_lettered: books.dead_lettered(),
             gap: books.gap(),
             gap_bytes: books.gap_bytes(),

@@ -91,8 +91,9 @@ async fn send_all(config: &Config, letters: Letters) -> Exit {
 /// The event as the forwarder would send it today, or why it would not.
 fn body(config: &Config, forwarder: &config::Forwarder, letter: &Letter) -> Result<Body, String> {
     let source = config.sources.iter().find(|source| source.name == letter.source);
-    let (schema, most) =
-        source.map_or((config::Schema::Auto, usize::MAX), |source| (source.schema, source.max_event_bytes));
+    let (schema, fields, most) = source.map_or((config::Schema::Auto, &[][..], usize::MAX), |source| {
+        (source.schema, source.fields.as_slice(), source.max_event_bytes)
+    });
     if letter.bytes > most as u64 {
         return Err(format!(
             "its {} bytes are still more than maxEventBytes of source {}",
@@ -102,8 +103,9 @@ fn body(config: &Config, forwarder: &config::Forwarder, letter: &Letter) -> Resu
     let mut payload = Vec::new();
     letter.copy_payload(&mut payload).map_err(|error| format!("its payload cannot be read: {error}"))?;
     let mut encoder = Encoder::of(forwarder, &letter.source);
-    let mut checker = Checker::new(schema, encoder.needs());
+    let mut checker = Checker::with(schema, fields, encoder.needs(), &[]);
     let event = checker.check(&payload).map_err(|invalid| format!("it is still no event: {invalid}"))?;
+    encoder.takes(&event).map_err(|invalid| format!("it cannot be sent: {invalid}"))?;
     let mut body = Body::new(forwarder.framing);
     let fit = Fit { max_events: 1, max_bytes: usize::MAX };
     let range = crate::log::Range { segment: crate::log::SegmentId(0), start: 0, end: letter.bytes };

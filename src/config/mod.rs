@@ -153,11 +153,59 @@ pub enum Token {
     File(PathBuf),
 }
 
-/// Event types a forwarder lets pass: `enabled` less `disabled`.
+/// What a forwarder lets pass: events that pass every rule. The default lets all pass.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filter {
     pub enabled: EventTypes,
     pub disabled: EventTypes,
+    /// Empty: any outcome. The same goes for the next two.
+    pub outcomes: Vec<String>,
+    /// Ids, names or e-mail addresses.
+    pub actors: Vec<String>,
+    /// Types, ids or names.
+    pub targets: Vec<String>,
+    pub conditions: Vec<Condition>,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self {
+            enabled: EventTypes::All,
+            disabled: EventTypes::These(BTreeSet::new()),
+            outcomes: Vec::new(),
+            actors: Vec::new(),
+            targets: Vec::new(),
+            conditions: Vec::new(),
+        }
+    }
+}
+
+/// What must be true of one place in an event. A place that is absent is in no list and matches nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    pub asked: Asked,
+    pub is_in: Option<Vec<String>>,
+    pub not_in: Vec<String>,
+    pub matches: Option<Pattern>,
+    pub exists: Option<bool>,
+}
+
+/// What a condition is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Field(Field),
+    /// A JSON pointer through objects.
+    Pointer(String),
+}
+
+/// A regular expression that is looked for anywhere in a text, in time linear in its length.
+#[derive(Clone, Debug)]
+pub struct Pattern(pub regex_lite::Regex);
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -22,6 +22,11 @@ pub enum Invalid {
     Json { at: usize, what: &'static str },
     #[error("nested deeper than {MAX_DEPTH} levels at byte {at}")]
     TooDeep { at: usize },
+    /// Said of an event that is to be sent as JSON, not by the scan.
+    #[error(
+        "a line of CEF would break a body of JSON: set format: cef on the forwarder, or schema: raw on the source to send lines as they are"
+    )]
+    Cef,
 }
 
 impl Invalid {
@@ -29,7 +34,7 @@ impl Invalid {
     pub fn reason(&self) -> &'static str {
         match self {
             Invalid::Utf8 { .. } => "invalid_utf8",
-            Invalid::Json { .. } => "invalid_json",
+            Invalid::Json { .. } | Invalid::Cef => "invalid_json",
             Invalid::TooDeep { .. } => "too_deep",
         }
     }

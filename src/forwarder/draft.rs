@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{batch::Body, dead_letter::Reason};
+use super::{batch::Body, dead_letter::Reason, filter::Dropped};
 use crate::log::{AnchoredRange, Mark, Range, SegmentId, Span};
 
 /// What was read since the last batch: the events for its body, and what else its span covers.
@@ -12,7 +12,8 @@ pub struct Draft {
     pub body: Body,
     /// Lines that can never be delivered, for the dead letters.
     pub dead: Vec<Dead>,
-    pub filtered: u64,
+    /// Events that a rule kept back.
+    pub filtered: Dropped,
     /// When its first record was taken: its age counts from here.
     pub begun: Option<Instant>,
     covered: Span,
@@ -29,7 +30,7 @@ pub struct Dead {
 
 impl Draft {
     pub fn new(source: Arc<str>, body: Body) -> Self {
-        Self { source, body, dead: Vec::new(), filtered: 0, begun: None, covered: Span::default() }
+        Self { source, body, dead: Vec::new(), filtered: Dropped::default(), begun: None, covered: Span::default() }
     }
 
     pub fn cover(&mut self, range: Range, now: Instant) {

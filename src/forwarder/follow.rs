@@ -14,13 +14,13 @@ use super::{
     dead_letter::Reason,
     draft::{Dead, Draft},
     encode::{Encoder, Stub},
-    filter::{Filter, Verdict},
+    filter::{Filter, Rule, Verdict},
     journal::Outstanding,
     stats::Tally,
 };
 use crate::{
     config,
-    event::Invalid,
+    event::{Event, Invalid},
     log::{AnchoredRange, Item, Log, Range, ReadEnd, Reader, Span, Take},
     schema::Checker,
 };
@@ -67,11 +67,10 @@ impl Follow {
     pub fn new(forwarder: &config::Forwarder, source: &config::Source, reader: Reader, bodies: Bodies) -> Self {
         let filter = Filter::new(&forwarder.filter);
         let encoder = Encoder::of(forwarder, &source.name);
-        let for_filter =
-            if filter.needs_type() { crate::schema::Needs::Type } else { crate::schema::Needs::Validity };
+        let needs = encoder.needs().max(filter.needs());
         let name: Arc<str> = source.name.as_str().into();
         Self {
-            checker: Checker::new(source.schema, encoder.needs().max(for_filter)),
+            checker: Checker::with(source.schema, &source.fields, needs, filter.pointers()),
             draft: Draft::new(name.clone(), bodies.take()),
             source: name,
             reader,
@@ -118,29 +117,27 @@ impl Follow {
             };
             let take = match item {
                 Item::Blank { .. } => Take::More,
-                Item::Line { bytes, .. } => match checker.check(bytes) {
+                Item::Line { bytes, .. } => match judge(bytes, checker, filter, encoder) {
                     Err(_) if draft.dead.len() >= fit.max_events => Take::Not,
                     Err(invalid) => {
                         draft.dead.push(dead(range, &invalid));
                         tally.read_event(range.len());
                         Take::More
                     }
-                    Ok(event) => match filter.verdict(event.event_type) {
-                        Verdict::Dropped(_) => {
-                            draft.filtered += 1;
-                            tally.read_event(range.len());
-                            Take::More
-                        }
-                        Verdict::Pass => {
-                            match draft.body.push(fit, range, false, |out| encoder.encode(&event, out)) {
-                                Pushed::Full => Take::Not,
-                                Pushed::In => {
-                                    tally.read_event(range.len());
-                                    if draft.body.is_full(fit) { Take::Last } else { Take::More }
-                                }
+                    Ok(Judged::Dropped(rule)) => {
+                        draft.filtered.add(rule, 1);
+                        tally.read_event(range.len());
+                        Take::More
+                    }
+                    Ok(Judged::Passes(event)) => {
+                        match draft.body.push(fit, range, false, |out| encoder.encode(&event, out)) {
+                            Pushed::Full => Take::Not,
+                            Pushed::In => {
+                                tally.read_event(range.len());
+                                if draft.body.is_full(fit) { Take::Last } else { Take::More }
                             }
                         }
-                    },
+                    }
                 },
                 Item::TooLong { .. } | Item::Gap { .. } if !draft.is_empty() => Take::Not,
                 Item::TooLong { .. } => {
@@ -207,15 +204,13 @@ impl Follow {
             Item::Line { range, bytes } => {
                 tally.read_event(range.len());
                 draft.cover(range, now);
-                match checker.check(bytes) {
+                match judge(bytes, checker, filter, encoder) {
                     Err(invalid) => draft.dead.push(dead(range, &invalid)),
-                    Ok(event) => match filter.verdict(event.event_type) {
-                        Verdict::Dropped(_) => draft.filtered += 1,
-                        // A body without limits takes it.
-                        Verdict::Pass => {
-                            let _ = draft.body.push(&whole, range, false, |out| encoder.encode(&event, out));
-                        }
-                    },
+                    Ok(Judged::Dropped(rule)) => draft.filtered.add(rule, 1),
+                    // A body without limits takes it.
+                    Ok(Judged::Passes(event)) => {
+                        let _ = draft.body.push(&whole, range, false, |out| encoder.encode(&event, out));
+                    }
                 }
             }
         })?;
@@ -255,10 +250,30 @@ enum Stop {
     Gap(Range),
 }
 
+/// What becomes of a line that is an event.
+enum Judged<'a> {
+    Passes(Event<'a>),
+    Dropped(Rule),
+}
+
+/// Checks a line, asks the rules, and only of what passes them whether it can be sent in the forwarder's format.
+fn judge<'a>(
+    line: &'a [u8],
+    checker: &'a mut Checker,
+    filter: &mut Filter,
+    encoder: &Encoder,
+) -> Result<Judged<'a>, Invalid> {
+    let event = checker.check(line)?;
+    match filter.verdict(&event) {
+        Verdict::Dropped(rule) => Ok(Judged::Dropped(rule)),
+        Verdict::Pass => encoder.takes(&event).map(|()| Judged::Passes(event)),
+    }
+}
+
 fn dead(range: Range, invalid: &Invalid) -> Dead {
     let reason = match invalid {
         Invalid::Utf8 { .. } => Reason::InvalidUtf8,
-        Invalid::Json { .. } | Invalid::TooDeep { .. } => Reason::InvalidJson,
+        Invalid::Json { .. } | Invalid::TooDeep { .. } | Invalid::Cef => Reason::InvalidJson,
     };
     Dead { range, reason, detail: invalid.to_string() }
 }

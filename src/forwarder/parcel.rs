@@ -13,6 +13,7 @@ use super::{
     deliver::Narrowing,
     desk::Refusal,
     draft::{Dead, Draft},
+    filter::Dropped,
     follow::Finished,
     journal::{Intent, UnixMillis},
 };
@@ -27,7 +28,7 @@ pub struct Parcel {
     pub wire: Bytes,
     pub digest: Digest,
     pub dead: Vec<Dead>,
-    pub filtered: u64,
+    pub filtered: Dropped,
 }
 
 /// A batch in the window: what is sent now, and the plan if it is a part of something.
@@ -87,7 +88,7 @@ impl Parcel {
             span: self.span.clone(),
             events: self.events(),
             dead: self.dead.len() as u64,
-            filtered: self.filtered,
+            filtered: self.filtered.total(),
             crc32: self.digest.crc32,
             len: self.digest.len,
             of,
@@ -206,7 +207,7 @@ mod tests {
             wire: Bytes::new(),
             digest,
             dead: vec![],
-            filtered: 10,
+            filtered: Dropped::default(),
         };
         Batch::new(1, "id".into(), parcel)
     }

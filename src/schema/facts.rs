@@ -77,11 +77,10 @@ impl<'a> Facts<'a> {
         self.value(index, pointer)
     }
 
-    /// Whether `is` is true of any word by which a rule may call the event's type: the type itself and, for some
-    /// systems, coarser words.
-    pub fn any_type(&self, scratch: &mut String, is: &mut dyn FnMut(&str) -> bool) -> bool {
-        let also = self.system.definition().also.1;
-        self.get(Field::Type, scratch).is_some_and(&mut *is) || also(*self, scratch, is)
+    /// Whether `is` is true of a word, other than the type itself, by which a rule may call the event's type: some
+    /// systems have coarser ones.
+    pub fn any_other_type(&self, scratch: &mut String, is: &mut dyn FnMut(&str) -> bool) -> bool {
+        (self.system.definition().also.1)(*self, scratch, is)
     }
 
     /// The scalar at a place that is not empty.

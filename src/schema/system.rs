@@ -89,6 +89,16 @@ impl System {
         }
     }
 
+    /// Every outcome there can be. None where the set is open.
+    pub fn outcomes(self) -> Option<&'static [&'static str]> {
+        match self {
+            System::Connect => Some(&["success", "denied"]),
+            System::InfraKitchen | System::Chainloop => Some(&["success"]),
+            System::Konnect | System::Kubernetes | System::Vault => Some(&["success", "failure", "denied"]),
+            System::Generic => None,
+        }
+    }
+
     pub(super) const fn definition(self) -> &'static Definition {
         match self {
             System::Connect => &connect::DEFINITION,

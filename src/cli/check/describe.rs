@@ -8,8 +8,8 @@ use std::{
 
 use crate::{
     config::{
-        Compression, Config, DiagnosticsFormat, EventTypes, FileSource, Format, Forwarder, Framing, Level, Schema,
-        Source, SourceKind, StartAt, Tls, Token, Verdict, size_text,
+        Asked, Compression, Condition, Config, DiagnosticsFormat, EventTypes, FileSource, Filter, Format, Forwarder,
+        Framing, Level, Schema, Source, SourceKind, StartAt, Tls, Token, Verdict, size_text,
     },
     source::paths::Paths,
 };
@@ -76,6 +76,9 @@ fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
         Schema::Raw => "raw",
     };
     line(out, "schema", schema)?;
+    for (field, pointer) in &source.fields {
+        line(out, "field", format_args!("{field} at {pointer}"))?;
+    }
     line(out, "events", format_args!("at most {}", size_text(source.max_event_bytes as u64)))?;
     line(out, "scan", format_args!("every {:?}, sealed after {:?}", file.scan_interval, file.seal_after))
 }
@@ -97,6 +100,7 @@ fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {
     if forwarder.filter.disabled != EventTypes::These(BTreeSet::new()) {
         line(out, "except", event_types(&forwarder.filter.disabled))?;
     }
+    describe_rules(&forwarder.filter, out)?;
     line(out, "body", body(forwarder))?;
     line(out, "agent", &forwarder.user_agent)?;
     let batch = &forwarder.batch;
@@ -112,6 +116,40 @@ fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {
         line(out, "answer", format_args!("{status} means {}", verdict_word(*verdict)))?;
     }
     Ok(())
+}
+
+fn describe_rules(filter: &Filter, out: &mut String) -> fmt::Result {
+    for (name, words) in [("outcomes", &filter.outcomes), ("actors", &filter.actors), ("targets", &filter.targets)] {
+        if !words.is_empty() {
+            line(out, name, words.join(", "))?;
+        }
+    }
+    for condition in &filter.conditions {
+        line(out, "where", condition_words(condition))?;
+    }
+    Ok(())
+}
+
+fn condition_words(condition: &Condition) -> String {
+    let mut words = match &condition.asked {
+        Asked::Field(field) => field.to_string(),
+        Asked::Pointer(pointer) => pointer.clone(),
+    };
+    if let Some(is_in) = &condition.is_in {
+        words.push_str(&format!(" is {}", is_in.join(" or ")));
+    }
+    if !condition.not_in.is_empty() {
+        words.push_str(&format!(" is not {}", condition.not_in.join(" nor ")));
+    }
+    if let Some(pattern) = &condition.matches {
+        words.push_str(&format!(" matches {}", pattern.0.as_str()));
+    }
+    match condition.exists {
+        Some(true) => words.push_str(" exists"),
+        Some(false) => words.push_str(" does not exist"),
+        None => {}
+    }
+    words
 }
 
 fn event_types(types: &EventTypes) -> String {

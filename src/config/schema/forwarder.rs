@@ -36,6 +36,15 @@ pub(in crate::config) struct Forwarder {
     pub(in crate::config) enabled_events: Option<Vec<String>>,
     /// Event types not to send, taken from the enabled ones.
     pub(in crate::config) disabled_events: Option<Vec<String>>,
+    /// Outcomes to send: success, failure, denied, or an application's own words. Default: any
+    pub(in crate::config) outcomes: Option<Vec<String>>,
+    /// Ids, names or e-mail addresses of actors whose events to send. Default: any
+    pub(in crate::config) actors: Option<Vec<String>>,
+    /// Types, ids or names of targets to send events of. Default: any
+    pub(in crate::config) targets: Option<Vec<String>>,
+    /// What else must be true of an event to be sent; all of it.
+    #[serde(rename = "where")]
+    pub(in crate::config) conditions: Option<Vec<Condition>>,
     /// json sends events byte for byte. Default: json
     pub(in crate::config) format: Option<Format>,
     /// How CEF is written, with format cef.
@@ -65,6 +74,24 @@ pub(in crate::config) struct Forwarder {
     pub(in crate::config) tls: Option<Tls>,
     /// What a status means, where the receiver does not keep to HTTP: status to verdict.
     pub(in crate::config) responses: Option<BTreeMap<String, Verdict>>,
+}
+
+/// What must be true of one place in an event.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Condition {
+    /// The name of a field, such as request.method, or a JSON pointer, such as /request/method.
+    #[schemars(required)]
+    pub(in crate::config) field: Option<String>,
+    /// It is one of these.
+    #[serde(rename = "in")]
+    pub(in crate::config) is_in: Option<Vec<String>>,
+    /// It is none of these.
+    pub(in crate::config) not_in: Option<Vec<String>>,
+    /// A regular expression is found in it.
+    pub(in crate::config) matches: Option<String>,
+    /// It is there, or it is not.
+    pub(in crate::config) exists: Option<bool>,
 }
 
 #[derive(Clone, Copy, Deserialize, JsonSchema)]

@@ -16,10 +16,10 @@ use serde::Deserialize;
 
 pub(super) use cef::{Cef, Dialect, Ipv6, Mapped};
 pub(super) use forwarder::{
-    Algorithm, Batch, Compression, CompressionForm, Format, Forwarder, ForwarderKind, Framing, Level, LevelName,
-    Method, Profile, Retry, Tls, Verdict,
+    Algorithm, Batch, Compression, CompressionForm, Condition, Format, Forwarder, ForwarderKind, Framing, Level,
+    LevelName, Method, Profile, Retry, Tls, Verdict,
 };
-pub(super) use source::{EventSchema, Source, SourceKind, StartAt};
+pub(super) use source::{EventSchema, FieldMap, ReadyMap, Source, SourceKind, StartAt};
 pub(super) use value::{Duration, SecretText, Size, UNIT};
 
 /// The configuration of auditpost.

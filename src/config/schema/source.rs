@@ -1,5 +1,7 @@
 //! `sources`, as written.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -22,6 +24,8 @@ pub(in crate::config) struct Source {
     pub(in crate::config) start_at: Option<StartAt>,
     /// What the lines are. Default: auto
     pub(in crate::config) schema: Option<EventSchema>,
+    /// Where fields are: their names to JSON pointers, or the word of a map that is ready. Only with schema generic.
+    pub(in crate::config) fields: Option<FieldMap>,
     /// A longer line goes to the dead letters. Default: 1MiB
     pub(in crate::config) max_event_bytes: Option<Size>,
     /// How often the paths are scanned. Default: 1s
@@ -46,6 +50,21 @@ pub(in crate::config) enum SourceKind {
 pub(in crate::config) enum StartAt {
     Beginning,
     End,
+}
+
+/// A map that is ready, or names of fields to JSON pointers.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::config) enum FieldMap {
+    Ready(ReadyMap),
+    Own(BTreeMap<String, String>),
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum ReadyMap {
+    Kubernetes,
+    Vault,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -33,7 +33,7 @@ fn defaults_are_those_of_the_readme() {
         token: None,
         headers: Vec::new(),
         sources: vec!["a".to_owned()],
-        filter: Filter { enabled: EventTypes::All, disabled: EventTypes::These([].into()) },
+        filter: Filter::default(),
         cef: Cef::default(),
         format: Format::Json,
         framing: Framing::Lines,
@@ -107,7 +107,8 @@ fn every_key_of_a_forwarder_arrives() {
     let headers: Vec<_> = forwarder.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
     assert_eq!(headers, [("x-a", "a"), ("x-b", "s3cret")]);
     let these = |types: &[&str]| EventTypes::These(types.iter().map(|event| (*event).to_owned()).collect());
-    assert_eq!(forwarder.filter, Filter { enabled: these(&["login", "logout"]), disabled: these(&["ping"]) });
+    let expected = Filter { enabled: these(&["login", "logout"]), disabled: these(&["ping"]), ..Filter::default() };
+    assert_eq!(forwarder.filter, expected);
     assert_eq!(forwarder.compression, Compression::Gzip(Level::Number(9)));
     assert_eq!(forwarder.timeout, Duration::from_millis(1_500));
     assert_eq!(forwarder.batch, BatchLimits { max_events: 1, max_bytes: 65_536, max_age: Duration::ZERO });

@@ -42,7 +42,7 @@ fn keys_that_are_not_known_are_named_with_the_nearest() {
             ("scaninterval: 1s", "5:3: sources[0].scaninterval: unknown key; did you mean \"scanInterval\"?"),
             (
                 "path: /x",
-                "5:3: sources[0].path: unknown key; known here are exclude, include, kind, maxEventBytes, name, scanInterval, schema, sealAfter, startAt",
+                "5:3: sources[0].path: unknown key; known here are exclude, fields, include, kind, maxEventBytes, name, scanInterval, schema, sealAfter, startAt",
             ),
         ],
     );

@@ -6,22 +6,25 @@ use reqwest::Method;
 
 use super::{
     super::{
-        Compression, EventTypes, Filter, Format, Forwarder, Framing, Uri,
+        Compression, Format, Forwarder, Framing, Uri,
         nearest::nearest,
         path::Path,
         report::Report,
         schema::{self, ConfigFile},
     },
-    cef, delivery, name, positive, profile, refuse_empty, request,
+    cef, delivery, filter, name, positive, profile, refuse_empty, request, source,
 };
 
+use crate::schema::System;
+
 const TIMEOUT: Duration = Duration::from_secs(5);
-const ALL: &str = "all";
 
 pub(super) fn forwarders(file: &ConfigFile, root: &Path, report: &mut Report) -> Option<Vec<Forwarder>> {
     let (written, path) = written(file, root, report)?;
     refuse_empty(Some(written), &path, "is empty: nothing would be sent", report);
-    let sources: Vec<&str> = file.sources.iter().flatten().filter_map(|source| source.name.as_deref()).collect();
+    let sources = file.sources.iter().flatten();
+    let sources: Vec<(&str, Option<System>)> =
+        sources.filter_map(|written| Some((written.name.as_deref()?, source::system(written)))).collect();
     let each = || written.iter().enumerate().map(|(index, forwarder)| (forwarder, path.index(index)));
     let uris: Vec<Option<Uri>> = each().map(|(written, path)| request::uri(written, &path, report)).collect();
     let names = names(written, &uris, &path, report);
@@ -81,7 +84,7 @@ fn forwarder(
     written: &schema::Forwarder,
     name: String,
     uri: Option<Uri>,
-    sources: &[&str],
+    known: &[(&str, Option<System>)],
     path: &Path,
     report: &mut Report,
 ) -> Option<Forwarder> {
@@ -103,8 +106,9 @@ fn forwarder(
     let user_agent = text(&written.user_agent, &defaults.user_agent, "userAgent", report);
     let token = request::token(written, path, report);
     let headers = request::headers(written, path, report);
-    let sources = followed(written, sources, path, report);
-    let filter = filter(written, path, report);
+    let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+    let sources = followed(written, &names, path, report);
+    let filter = filter::filter(written, &systems_of(&sources, known), path, report);
     let timeout = positive(written.timeout, TIMEOUT, &path.key("timeout"), report);
     let batch = delivery::batch(written, framing, path, report);
     let retry = delivery::retry(written.retry.as_ref(), path, report);
@@ -177,32 +181,7 @@ fn followed(written: &schema::Forwarder, known: &[&str], path: &Path, report: &m
     known.iter().filter(|name| named.iter().any(|named| named == *name)).map(|name| (*name).to_owned()).collect()
 }
 
-fn filter(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Filter {
-    let (at_enabled, at_disabled) = (path.key("enabledEvents"), path.key("disabledEvents"));
-    let enabled = written.enabled_events.as_deref();
-    let disabled = written.disabled_events.as_deref().unwrap_or_default();
-    let nothing_sent = "is empty: nothing would ever be sent; leave it out for all";
-    refuse_empty(enabled, &at_enabled, nothing_sent, report);
-    for (list, path) in [(enabled.unwrap_or_default(), &at_enabled), (disabled, &at_disabled)] {
-        for (index, _) in list.iter().enumerate().filter(|(_, event)| event.is_empty()) {
-            report.problem(&path.index(index), "is empty: it must be an event type");
-        }
-    }
-    for (index, event) in disabled.iter().enumerate() {
-        let path = at_disabled.index(index);
-        if event == ALL {
-            report.problem(&path, "\"all\" would leave nothing to send");
-        } else if enabled.unwrap_or_default().contains(event) {
-            let what = format!("{} is in enabledEvents too: leave it out of one", report.written(&path));
-            report.problem(&path, what);
-        }
-    }
-    Filter { enabled: enabled.map_or(EventTypes::All, event_types), disabled: event_types(disabled) }
-}
-
-fn event_types(written: &[String]) -> EventTypes {
-    if written.iter().any(|event| event == ALL) {
-        return EventTypes::All;
-    }
-    EventTypes::These(written.iter().cloned().collect())
+fn systems_of(sources: &[String], known: &[(&str, Option<System>)]) -> Vec<Option<System>> {
+    let followed = known.iter().filter(|(name, _)| sources.iter().any(|source| source == name));
+    followed.map(|(_, system)| *system).collect()
 }

@@ -6,6 +6,7 @@
 mod cef;
 mod delivery;
 mod feedback;
+mod filter;
 mod forwarder;
 mod name;
 mod profile;

@@ -1,6 +1,6 @@
 //! The rules of `sources`.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use glob::Pattern;
 
@@ -9,11 +9,14 @@ use super::{
         FileSource, Schema, Source, SourceKind, StartAt,
         path::Path,
         report::Report,
-        schema::{self, EventSchema},
+        schema::{self, EventSchema, FieldMap, ReadyMap},
     },
     bounded, name, positive, refuse_empty,
 };
-use crate::VERSION;
+use crate::{
+    VERSION,
+    schema::{Field, System},
+};
 
 const MAX_EVENT_BYTES: usize = 1 << 20;
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
@@ -37,9 +40,9 @@ pub(super) fn sources(written: Option<&[schema::Source]>, path: &Path, report: &
 
 fn source(written: &schema::Source, path: &Path, report: &mut Report) -> Option<Source> {
     let kind = kind(written, path, report);
-    let schema = event_schema(written.schema);
+    let (schema, fields) = event_schema(written, path, report);
     let max_event_bytes = bounded(written.max_event_bytes, MAX_EVENT_BYTES, &path.key("maxEventBytes"), report);
-    Some(Source { name: written.name.clone()?, kind: kind?, schema, fields: Vec::new(), max_event_bytes })
+    Some(Source { name: written.name.clone()?, kind: kind?, schema, fields, max_event_bytes })
 }
 
 fn kind(written: &schema::Source, path: &Path, report: &mut Report) -> Option<SourceKind> {
@@ -53,8 +56,51 @@ fn kind(written: &schema::Source, path: &Path, report: &mut Report) -> Option<So
     }
 }
 
-fn event_schema(written: Option<EventSchema>) -> Schema {
-    match written.unwrap_or(EventSchema::Auto) {
+/// What its lines are, and where it has fields of its own.
+fn event_schema(written: &schema::Source, path: &Path, report: &mut Report) -> (Schema, Vec<(Field, String)>) {
+    let schema = named(written.schema.unwrap_or(EventSchema::Auto));
+    let path = path.key("fields");
+    match &written.fields {
+        None => (schema, Vec::new()),
+        Some(_) if schema != Schema::Generic => {
+            report.problem(&path, "has no effect: fields are for sources with schema: generic");
+            (schema, Vec::new())
+        }
+        Some(FieldMap::Ready(ReadyMap::Kubernetes)) => (Schema::Kubernetes, Vec::new()),
+        Some(FieldMap::Ready(ReadyMap::Vault)) => (Schema::Vault, Vec::new()),
+        Some(FieldMap::Own(fields)) => (schema, own_fields(fields, &path, report)),
+    }
+}
+
+fn own_fields(written: &BTreeMap<String, String>, path: &Path, report: &mut Report) -> Vec<(Field, String)> {
+    let mut fields = Vec::new();
+    for (name, pointer) in written {
+        let path = path.key(name);
+        let field = super::filter::field(name, &path, report);
+        if super::filter::is_pointer(pointer, &path, report)
+            && let Some(field) = field
+        {
+            fields.push((field, pointer.clone()));
+        }
+    }
+    fields
+}
+
+/// The system that every record of the source is of, where its schema says so.
+pub(super) fn system(written: &schema::Source) -> Option<System> {
+    match named(written.schema.unwrap_or(EventSchema::Auto)) {
+        Schema::Auto | Schema::Generic | Schema::Raw => None,
+        Schema::Connect => Some(System::Connect),
+        Schema::Infrakitchen => Some(System::InfraKitchen),
+        Schema::Konnect => Some(System::Konnect),
+        Schema::Chainloop => Some(System::Chainloop),
+        Schema::Kubernetes => Some(System::Kubernetes),
+        Schema::Vault => Some(System::Vault),
+    }
+}
+
+fn named(written: EventSchema) -> Schema {
+    match written {
         EventSchema::Auto => Schema::Auto,
         EventSchema::Connect => Schema::Connect,
         EventSchema::Infrakitchen => Schema::Infrakitchen,

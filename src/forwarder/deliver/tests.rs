@@ -14,9 +14,7 @@ use bytes::Bytes;
 use reqwest::Method;
 
 use super::{Answer, FailureKind, Request, Webhook};
-use crate::config::{
-    BatchLimits, Cef, Compression, EventTypes, Filter, Format, Forwarder, Framing, Retry, Tls, Verdict,
-};
+use crate::config::{BatchLimits, Cef, Compression, Filter, Format, Forwarder, Framing, Retry, Tls, Verdict};
 
 /// A forwarder to `uri` as the configuration would give it, without a token.
 fn forwarder(uri: &str) -> Forwarder {
@@ -27,7 +25,7 @@ fn forwarder(uri: &str) -> Forwarder {
         token: None,
         headers: Vec::new(),
         sources: vec!["app".to_owned()],
-        filter: Filter { enabled: EventTypes::All, disabled: EventTypes::These(Default::default()) },
+        filter: Filter::default(),
         cef: Cef::default(),
         format: Format::Json,
         framing: Framing::Lines,

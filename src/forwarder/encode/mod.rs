@@ -12,7 +12,7 @@ pub use stub::Stub;
 
 use crate::{
     config::{self, Format},
-    event::Event,
+    event::{Event, Form, Invalid},
     schema::Needs,
 };
 
@@ -49,6 +49,15 @@ impl Encoder {
         match self {
             Encoder::Json => Needs::Validity,
             Encoder::Cef(_) => Needs::Members,
+        }
+    }
+
+    /// Whether an event of its form can be sent in this format: a line of CEF among JSON would break the receiver's
+    /// parser, and JSON around it would be another record than the one that was signed.
+    pub fn takes(&self, event: &Event<'_>) -> Result<(), Invalid> {
+        match (self, event.form) {
+            (Encoder::Json, Form::Cef(_)) => Err(Invalid::Cef),
+            _ => Ok(()),
         }
     }
 

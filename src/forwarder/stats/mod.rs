@@ -16,6 +16,8 @@ use std::{
 
 use jiff::Timestamp;
 
+use super::filter::Dropped;
+
 pub use books::{Books, Tally};
 pub use histogram::Histogram;
 
@@ -73,6 +75,8 @@ pub struct LastError {
 pub struct SourceSnapshot {
     pub source: String,
     pub books: Books,
+    /// What the books have as filtered, by the rule that kept it back.
+    pub filtered: Dropped,
     pub backlog_bytes: u64,
     /// When the oldest event that is not settled was first seen; `None` where all is settled.
     pub oldest_unsettled: Option<Timestamp>,
@@ -109,6 +113,16 @@ impl ForwarderStats {
     /// Enters what happened to events of one source, all at once.
     pub fn enter(&self, source: &str, tally: &Tally) {
         self.lock().source(source).books.enter(tally);
+    }
+
+    /// The same with events that rules kept back, which `tally` does not have yet: so the sum of the rules' events is at
+    /// any moment what the books have as filtered.
+    pub fn enter_filtered(&self, source: &str, mut tally: Tally, filtered: &Dropped) {
+        tally.filtered(filtered.total());
+        let mut inner = self.lock();
+        let entry = inner.source(source);
+        entry.books.enter(&tally);
+        entry.filtered.enter(filtered);
     }
 
     /// Says how many bytes of the source wait behind the cursor, and when the oldest unsettled event was first seen.
@@ -204,7 +218,13 @@ impl Snapshot {
 
 impl SourceSnapshot {
     fn new(source: String) -> Self {
-        Self { source, books: Books::default(), backlog_bytes: 0, oldest_unsettled: None }
+        Self {
+            source,
+            books: Books::default(),
+            filtered: Dropped::default(),
+            backlog_bytes: 0,
+            oldest_unsettled: None,
+        }
     }
 }
 

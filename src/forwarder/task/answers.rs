@@ -13,6 +13,7 @@ use crate::{
         dead_letter::Reason,
         deliver::{Act, Answer, Attempt, HoldReason, Notice, Request, Ruling, State as HealthState, judge},
         desk::Refusal,
+        filter::Dropped,
         journal::Outcome,
         parcel::Parcel,
         stats::{State, Tally},
@@ -129,7 +130,7 @@ impl Task {
                 return false;
             }
             self.window[index].refusal = None;
-            self.buried(&source, 0, u64::from(!event.stub));
+            self.buried(&source, &Dropped::default(), u64::from(!event.stub));
             self.settled(index);
         }
         true

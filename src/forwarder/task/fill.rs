@@ -25,6 +25,7 @@ use crate::{
     forwarder::{
         batch::Fit,
         compress::{CompressError, Compressor, Digest},
+        filter::Dropped,
         follow::{Filled, Finished, Follow},
         parcel::{Batch, Parcel},
         stats::Tally,
@@ -244,7 +245,7 @@ impl Task {
                     self.cannot_bury(&error);
                     return Some(Queued::Ready(parcel));
                 }
-                self.buried(&parcel.source, parcel.filtered, parcel.dead.len() as u64);
+                self.buried(&parcel.source, &parcel.filtered, parcel.dead.len() as u64);
                 self.next_number += 1;
                 self.stats.batch(parcel.body.events().len(), parcel.body.len(), parcel.wire.len());
                 self.window.push(Batch::new(n, id, parcel));
@@ -254,7 +255,12 @@ impl Task {
                 let buried = tokio::task::block_in_place(|| {
                     desk.bury(&log, &finished.draft.dead)?;
                     let dead = finished.draft.dead.len() as u64;
-                    desk.advance(&finished.draft.source, finished.span.clone(), finished.draft.filtered, dead);
+                    desk.advance(
+                        &finished.draft.source,
+                        finished.span.clone(),
+                        finished.draft.filtered.total(),
+                        dead,
+                    );
                     io::Result::Ok(())
                 });
                 if let Err(error) = buried {
@@ -262,7 +268,7 @@ impl Task {
                     return Some(Queued::Bare(finished));
                 }
                 let draft = finished.draft;
-                self.buried(&draft.source, draft.filtered, draft.dead.len() as u64);
+                self.buried(&draft.source, &draft.filtered, draft.dead.len() as u64);
                 self.bodies.give(std::sync::Arc::new(draft.body));
                 self.progressed();
             }
@@ -280,11 +286,10 @@ impl Task {
         None
     }
 
-    pub(super) fn buried(&mut self, source: &str, filtered: u64, dead: u64) {
+    pub(super) fn buried(&mut self, source: &str, filtered: &Dropped, dead: u64) {
         let mut tally = Tally::default();
-        tally.filtered(filtered);
         tally.dead_lettered(dead);
-        self.stats.enter(source, &tally);
+        self.stats.enter_filtered(source, tally, filtered);
         self.alarms.clear(&format!("dead letters of {}", self.config.name), Kind::State);
     }
 

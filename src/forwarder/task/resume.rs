@@ -135,9 +135,8 @@ impl Task {
     /// Counts what a batch covers beside its events. Its dead letters were written before it was first sent.
     fn settle_rest(&mut self, parcel: &Parcel, source: &str) {
         let mut tally = Tally::default();
-        tally.filtered(parcel.filtered);
         tally.dead_lettered(parcel.dead.len() as u64);
-        self.stats.enter(source, &tally);
+        self.stats.enter_filtered(source, tally, &parcel.filtered);
         self.alarms.clear(&format!("dead letters of {}", self.config.name), Kind::State);
         debug_assert!(
             !self.queue.iter().any(|queued| matches!(queued, Queued::Ready(_))),

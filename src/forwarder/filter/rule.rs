@@ -1,0 +1,77 @@
+//! Which rule dropped an event, and how many each of them did.
+
+use std::{borrow::Cow, fmt};
+
+/// The rule that an event did not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// `disabledEvents` names its type.
+    Disabled,
+    /// `enabledEvents` does not name its type.
+    NotEnabled,
+    /// `enabledEvents` is a list and the event has no type.
+    NoType,
+    /// `outcomes` does not name its outcome.
+    Outcome,
+    /// `actors` names neither its actor's id, name nor e-mail address.
+    Actor,
+    /// `targets` names neither its target's type, id nor name.
+    Target,
+    /// The condition of this number in `where`, from 0, does not hold.
+    Where(u16),
+}
+
+impl Rule {
+    /// As `/status` and the metrics write it. The rules of a configuration are few, so this makes a bounded label.
+    pub fn name(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Rule::Disabled => "disabledEvents",
+            Rule::NotEnabled => "enabledEvents",
+            Rule::NoType => "noEventType",
+            Rule::Outcome => "outcomes",
+            Rule::Actor => "actors",
+            Rule::Target => "targets",
+            Rule::Where(number) => return Cow::Owned(format!("where[{number}]")),
+        })
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Rule::Disabled => "disabledEvents names its type",
+            Rule::NotEnabled => "enabledEvents does not name its type",
+            Rule::NoType => "it has no event type and enabledEvents is a list",
+            Rule::Outcome => "outcomes does not name its outcome",
+            Rule::Actor => "actors does not name its actor",
+            Rule::Target => "targets does not name its target",
+            Rule::Where(number) => return write!(f, "where[{number}] does not hold"),
+        })
+    }
+}
+
+/// How many events each rule dropped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dropped(Vec<(Rule, u64)>);
+
+impl Dropped {
+    pub fn add(&mut self, rule: Rule, events: u64) {
+        match self.0.iter_mut().find(|(known, _)| *known == rule) {
+            Some((_, count)) => *count += events,
+            None => self.0.push((rule, events)),
+        }
+    }
+
+    pub fn enter(&mut self, other: &Dropped) {
+        other.0.iter().for_each(|(rule, events)| self.add(*rule, *events));
+    }
+
+    pub fn total(&self) -> u64 {
+        self.0.iter().map(|(_, events)| events).sum()
+    }
+
+    /// Each rule that dropped something, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (Rule, u64)> {
+        self.0.iter().copied()
+    }
+}
