@@ -4,6 +4,7 @@
 
 mod decoder;
 mod golden;
+mod random;
 mod systems;
 
 use decoder::decode;

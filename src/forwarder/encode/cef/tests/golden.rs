@@ -25,11 +25,16 @@ pub(super) fn records(file: &str) -> Vec<String> {
 }
 
 pub(super) fn encoded(settings: &Cef, record: &str) -> String {
+    tried(settings, record).unwrap()
+}
+
+/// None where the record is no event.
+pub(super) fn tried(settings: &Cef, record: &str) -> Option<String> {
     let mut encoder = Encoder::cef(settings, "portal");
     let mut checker = Checker::new(Schema::Auto, encoder.needs());
     let mut out = Vec::new();
-    encoder.encode(&checker.check(record.as_bytes()).unwrap(), &mut out);
-    String::from_utf8(out).unwrap()
+    encoder.encode(&checker.check(record.as_bytes()).ok()?, &mut out);
+    Some(String::from_utf8(out).unwrap())
 }
 
 pub(super) fn samples() -> Vec<String> {
