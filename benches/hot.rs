@@ -63,8 +63,9 @@ fn main() {
     report("the same, encode json, batch", best(rounds, || encoded(&lines, &filter, Format::Json)), None);
     report("the same, encode cef, batch", best(rounds, || encoded(&lines, &filter, Format::Cef)), None);
     let all = SAMPLES.concat();
-    for (system, sample) in
-        ["connect", "infrakitchen", "konnect", "chainloop", "mixed"].into_iter().zip(SAMPLES.into_iter().chain([&*all]))
+    for (system, sample) in ["connect", "infrakitchen", "konnect", "chainloop", "mixed"]
+        .into_iter()
+        .zip(SAMPLES.into_iter().chain([&*all]))
     {
         // As they are: ids that are made to differ would break what is encoded within others.
         let lines: Vec<&[u8]> = sample.lines().map(str::as_bytes).cycle().take(lines.len() / 4).collect();

@@ -71,7 +71,8 @@ impl<'o, 'r> Line<'o, 'r> {
 
     /// A text under a key that takes one. An id that is too long is not written.
     pub(super) fn text(&mut self, key: Key, value: &str) -> bool {
-        !self.written.has(key) && self.dictionary(key, self.name(key), None, value)
+        let name = self.name(key);
+        !self.written.has(key) && !self.is_mapped(name) && self.dictionary(key, name, None, value)
     }
 
     /// A custom field, with its label or, in Konnect's dialect, under `own` name.
@@ -84,7 +85,7 @@ impl<'o, 'r> Line<'o, 'r> {
 
     /// A key that is not the dictionary's, unless `map` sets it. The caller gives each once.
     pub(super) fn own(&mut self, key: &str, value: &str) -> bool {
-        let free = !self.rules.own.iter().any(|own| own == key) && !value.trim().is_empty();
+        let free = !self.is_mapped(key) && !value.trim().is_empty();
         if free {
             self.cef.pair(key, value);
         }
@@ -171,6 +172,12 @@ impl<'o, 'r> Line<'o, 'r> {
             self.label(key, label);
         }
         whole
+    }
+
+    /// Whether `map` sets the key of this name.
+    fn is_mapped(&self, name: &str) -> bool {
+        let Rules { mapped, own, .. } = self.rules;
+        own.iter().any(|own| own == name) || Key::find(name).is_some_and(|key| mapped.has(key))
     }
 
     /// What the dialect calls a key.

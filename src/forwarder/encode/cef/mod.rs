@@ -68,10 +68,8 @@ impl Encoder {
     }
 
     pub fn encode(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        if let Form::Cef(record) = event.form
-            && self.passes(event)
-        {
-            return out.extend_from_slice(record.text.trim_end().as_bytes());
+        if matches!(event.form, Form::Cef(_)) && self.passes(event) {
+            return out.extend_from_slice(event.line);
         }
         match (Record::new(event, &self.product), event.form) {
             (Some(record), _) => Self::record(record, event, &self.rules, &mut self.work, out),

@@ -1,6 +1,7 @@
 //! What the settings of `cef` and the forms of a record do to lines of known systems.
 
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::{
     decoder::decode,
@@ -47,6 +48,59 @@ fn konnects_cef_goes_out_byte_for_byte_in_its_own_dialect_alone() {
     }
     let broken = records("konnect.cef")[0].replace("Mozilla", "Mo\rzilla");
     assert!(!encoded(&konnect(), &broken).contains('\r'), "a reader might split it there");
+}
+
+#[test]
+fn the_id_of_a_record_without_one_is_the_hash_of_what_its_signature_covers() {
+    let sha256 = |text: &str| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    for record in records("konnect.ndjson") {
+        let at = record.find(",\"sig\":").unwrap();
+        let signed = format!("{}}}", &record[..at]);
+        assert_eq!(decode(&strict(&record)).pairs["externalId"], sha256(&signed)[..32]);
+        let spaced = record.replace(",\"sig\":", " , \"sig\" : ");
+        let signed = format!("{} }}", &record[..at]);
+        assert_eq!(decode(&strict(&spaced)).pairs["externalId"], sha256(&signed)[..32]);
+        let elsewhere = record.replacen('{', "{\"sig\":\"first\",", 1);
+        assert!(decode(&strict(&elsewhere)).pairs.contains_key("externalId"));
+    }
+    for record in records("konnect.cef") {
+        let signed = record.rsplit_once(" sig=").unwrap().0;
+        assert_eq!(decode(&strict(&record)).pairs["externalId"], sha256(signed)[..32]);
+    }
+    for record in records("chainloop.ndjson") {
+        assert_eq!(decode(&strict(&record)).pairs["externalId"], sha256(&record)[..32]);
+    }
+}
+
+#[test]
+fn what_was_encoded_before_changes_no_byte() {
+    for settings in [Cef::default(), konnect()] {
+        let mut encoder = Encoder::new(&settings, "portal");
+        let mut checker = Checker::new(crate::config::Schema::Auto, Needs::Members);
+        for file in samples() {
+            for record in records(&file) {
+                let mut out = Vec::new();
+                encoder.encode(&checker.check(record.as_bytes()).unwrap(), &mut out);
+                assert_eq!(String::from_utf8(out).unwrap(), encoded(&settings, &record));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_that_map_sets_is_there_once_in_either_dialect() {
+    let mapped = |key| Mapped { key, from: MappedFrom::Pointer(vec!["org_id".to_owned()]) };
+    let own = |name: &str| mapped(MappedKey::Own(name.to_owned()));
+    for dialect in [Dialect::Strict, Dialect::Konnect] {
+        let map = vec![mapped(MappedKey::Dictionary(Key::Request, None)), own("principal_id"), own("user_agent")];
+        let settings = Cef { dialect, map, ..Cef::default() };
+        for file in ["konnect.ndjson", "chainloop.ndjson"] {
+            for record in records(file) {
+                let pairs = decode(&encoded(&settings, &record)).pairs;
+                assert_eq!(pairs.get("request"), pairs.get("principal_id"), "{pairs:?}");
+            }
+        }
+    }
 }
 
 #[test]
