@@ -4,6 +4,7 @@
 //! `file:line:column`, the path of the key, a caret and the nearest valid word; nothing is opened, created or
 //! sent before that.
 
+mod cef;
 mod exclude;
 mod expect;
 mod interpolate;
@@ -31,6 +32,7 @@ use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration}
 use reqwest::{Method, header::HeaderName};
 
 use crate::schema::Field;
+pub use cef::{Cef, Dialect, Ipv6, Mapped, MappedFrom, MappedKey, PrefixPart};
 
 pub use exclude::Exclude;
 pub use load::{environment, load, load_text};
@@ -125,6 +127,8 @@ pub struct Forwarder {
     pub sources: Vec<String>,
     pub filter: Filter,
     pub format: Format,
+    /// Of format [`Format::Cef`].
+    pub cef: Cef,
     pub framing: Framing,
     /// What stands round each event and round the batch.
     pub wrap: Option<Wrap>,

@@ -153,6 +153,7 @@ impl Follow {
             }
             take
         });
+        tally.values_cut(self.writer.take_cuts());
         match stop {
             Some(Stop::Gap(range)) => Filled::Gap(range),
             Some(Stop::TooLong(range)) => match self.put_stub(range, now) {
@@ -211,6 +212,7 @@ impl Follow {
                 }
             }
         })?;
+        tally.values_cut(self.writer.take_cuts());
         if let Some(error) = failed {
             return Err(error);
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answers, Auth, Duration, Json, SecretText, Size};
+use super::{Answers, Auth, Cef, Duration, Json, SecretText, Size};
 
 /// Where events go to.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -49,6 +49,8 @@ pub(in crate::config) struct Forwarder {
     pub(in crate::config) conditions: Option<Vec<Condition>>,
     /// json sends events byte for byte. Default: json
     pub(in crate::config) format: Option<Format>,
+    /// How CEF is written, with format cef.
+    pub(in crate::config) cef: Option<Cef>,
     /// How a batch makes a body: a line each, one JSON array, or one event a request. Default: lines
     pub(in crate::config) framing: Option<Framing>,
     /// What stands round the events, of either format.

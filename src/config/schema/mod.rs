@@ -4,6 +4,7 @@
 //! the comments on the fields are its descriptions. Every field is optional here; what must be there says
 //! `required`, and defaults are `validate`'s.
 
+mod cef;
 mod forwarder;
 mod intake;
 mod source;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(super) use cef::{Cef, Dialect, Ipv6, Mapped};
 pub(super) use forwarder::{
     Algorithm, Batch, Compression, CompressionForm, Condition, Format, Forwarder, ForwarderKind, Framing, Level,
     LevelName, Method, Profile, Retry, Tls, Verdict,

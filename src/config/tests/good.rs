@@ -6,7 +6,7 @@ use reqwest::Method;
 
 use super::*;
 use crate::config::{
-    Answers, Auth, BatchLimits, Compression, EventTypes, Filter, Format, Framing, Level, Retry, Schema, Secret,
+    Answers, Auth, BatchLimits, Cef, Compression, EventTypes, Filter, Format, Framing, Level, Retry, Schema, Secret,
     Source, SourceKind, StartAt, Tls, Token, Verdict,
 };
 
@@ -38,6 +38,7 @@ fn defaults_are_those_of_the_readme() {
         headers: Vec::new(),
         sources: vec!["a".to_owned()],
         filter: Filter::default(),
+        cef: Cef::default(),
         format: Format::Json,
         framing: Framing::Lines,
         wrap: None,

@@ -1,5 +1,6 @@
 //! Bad configurations and what is said of them, good ones and what becomes of them.
 
+mod cef;
 mod example;
 mod good;
 mod intake;

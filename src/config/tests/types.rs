@@ -250,7 +250,7 @@ fn variables_are_replaced_in_values_and_faults_name_no_value() {
             ("token: ${EMPTY}", "4:10: forwarders[0].token: is empty"),
             (
                 "${COUNT}: 1",
-                "4:3: forwarders[0][\"${COUNT}\"]: unknown key; known here are actors, allowHttp, answers, auth, batch, compression, contentEncoding, contentType, disabledEvents, enabledEvents, format, framing, headers, inFlight, json, kind, method, name, outcomes, profile, responses, retry, sources, targets, timeout, tls, token, tokenFile, uri, userAgent, where",
+                "4:3: forwarders[0][\"${COUNT}\"]: unknown key; known here are actors, allowHttp, answers, auth, batch, cef, compression, contentEncoding, contentType, disabledEvents, enabledEvents, format, framing, headers, inFlight, json, kind, method, name, outcomes, profile, responses, retry, sources, targets, timeout, tls, token, tokenFile, uri, userAgent, where",
             ),
         ],
     );

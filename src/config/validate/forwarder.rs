@@ -12,7 +12,7 @@ use super::{
         report::Report,
         schema::{self, ConfigFile},
     },
-    auth, delivery, filter, name, positive, profile, refuse_empty, request, source, wrap,
+    auth, cef, delivery, filter, name, positive, profile, refuse_empty, request, source, wrap,
 };
 
 use crate::schema::System;
@@ -97,6 +97,7 @@ fn forwarder(
         let what = "cannot be array with format cef: CEF is no JSON; use lines or single, or json.wrap";
         report.problem(&path.key("framing"), what);
     }
+    let cef = cef::cef(written.cef.as_ref(), format, path, report);
     let compression = written.compression.map(|written| delivery::compression(written, path, report));
     let compression = compression.unwrap_or(defaults.compression);
     if compression == Compression::None && written.content_encoding.is_some() {
@@ -134,6 +135,7 @@ fn forwarder(
         sources,
         filter,
         format,
+        cef,
         framing,
         wrap,
         compression,

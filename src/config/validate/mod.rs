@@ -4,6 +4,7 @@
 //! values as they are written; what a variable brought in is never shown.
 
 mod auth;
+mod cef;
 mod delivery;
 mod feedback;
 mod filter;
@@ -84,6 +85,13 @@ fn diagnostics(log: Option<&schema::Log>) -> Diagnostics {
 fn refuse_empty<T>(list: Option<&[T]>, path: &Path, what: &str, report: &mut Report) {
     if list.is_some_and(<[T]>::is_empty) {
         report.problem(path, what);
+    }
+}
+
+/// Reports a text that is there and blank.
+fn refuse_empty_text(text: &str, path: &Path, report: &mut Report) {
+    if text.trim().is_empty() {
+        report.problem(path, "is empty: leave the key out to take the default");
     }
 }
 

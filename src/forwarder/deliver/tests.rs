@@ -15,7 +15,7 @@ use reqwest::Method;
 
 use super::{Answer, FailureKind, Request, Webhook};
 use crate::config::{
-    Answers, Auth, BatchLimits, Compression, Filter, Format, Forwarder, Framing, Retry, Tls, Token, Verdict,
+    Answers, Auth, BatchLimits, Cef, Compression, Filter, Format, Forwarder, Framing, Retry, Tls, Token, Verdict,
 };
 
 /// A forwarder to `uri` as the configuration would give it, without a token.
@@ -28,6 +28,7 @@ fn forwarder(uri: &str) -> Forwarder {
         headers: Vec::new(),
         sources: vec!["app".to_owned()],
         filter: Filter::default(),
+        cef: Cef::default(),
         format: Format::Json,
         framing: Framing::Lines,
         wrap: None,

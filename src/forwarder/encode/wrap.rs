@@ -30,7 +30,7 @@ struct Wrapper {
 
 impl EventWriter {
     pub fn new(forwarder: &config::Forwarder, source: &str) -> Self {
-        let encoder = Encoder::new(forwarder.format, source);
+        let encoder = Encoder::of(forwarder, source);
         let wrapper = forwarder.wrap.as_ref().map(|wrap| Wrapper {
             template: wrap.event.clone(),
             source: source.to_owned(),
@@ -39,6 +39,11 @@ impl EventWriter {
             scratch: Vec::new(),
         });
         Self { encoder, wrapper }
+    }
+
+    /// How many values were cut to the length of their key since this was last asked.
+    pub fn take_cuts(&mut self) -> u64 {
+        self.encoder.take_cuts()
     }
 
     /// What events must have been checked for.
