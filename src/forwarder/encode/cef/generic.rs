@@ -73,7 +73,8 @@ impl<'a> Object<'a> {
     fn header<'o>(&self, taken: &mut Taken, scratch: &mut String, out: &'o mut Vec<u8>) -> CefWriter<'o> {
         let class_id = self.event_type.map(str::trim).filter(|text| !text.is_empty());
         if class_id.is_some_and(Header::keeps_class_id)
-            && let Some((node, _)) = generic::event_type(self.fields, self.text)
+            && let Some((node, value)) = generic::event_type(self.fields, self.text)
+            && class_id.is_some_and(|class_id| says(class_id, value.text(scratch)))
         {
             taken.add(node);
         }
@@ -163,6 +164,13 @@ impl<'a> Object<'a> {
         let scalar = |kind| matches!(kind, Kind::String { .. } | Kind::Number | Kind::Bool);
         generic::candidates(field, self.fields, self.text).filter(move |(_, value)| scalar(value.kind))
     }
+}
+
+/// Whether the class id tells what the member that is a type by its name says: a schema may take its type from
+/// elsewhere.
+fn says(class_id: &str, member: &str) -> bool {
+    let member = member.strip_prefix("EVENT_TYPE_").unwrap_or(member).trim();
+    class_id.split('.').any(|part| part.eq_ignore_ascii_case(member)) || class_id.eq_ignore_ascii_case(member)
 }
 
 /// The nodes of the members that need no key of ours any more: at most one for each thing looked for.
