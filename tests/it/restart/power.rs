@@ -3,75 +3,28 @@
 //! The page cache survives a `kill -9`; it does not survive `FS_IOC_SHUTDOWN`. The process is killed at a system call
 //! with strace, its ext4 image is cut off, mounted again, and it starts on what is left.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use crate::{
+    disk::Disk,
     events::{self, numbers},
     receiver::{PATIENCE, Receiver, Reply},
     sidecar::Sidecar,
     tail::{on_disk, sorted, tailing_with},
-    tools::{has, is_root, skipped, wait_until, works},
+    tools::{has, skipped, wait_until},
 };
 
 const LOG: &str = "logs/audit.ndjson";
 const LETTERS: &str = "{dir}/state/dead-letters/siem/00000000000000000001.ndjson";
 const QUICK: &str = "batch: {maxEvents: 10, maxAge: 20ms}\nretry: {initial: 20ms, max: 50ms}";
 
-/// `FS_IOC_SHUTDOWN` with `NOLOGFLUSH`, for which the kernel has no command of its own.
-const SHUTDOWN: &str = "my $f = pack('L', 2); open(F, '<', $ARGV[0]) or die; ioctl(F, 0x8004587D, $f) or die $!";
-
-/// An ext4 image that is mounted at a directory.
-struct Disk {
-    image: PathBuf,
-    at: PathBuf,
-}
-
-impl Disk {
-    /// `None`, and said, where that cannot be done.
-    fn mounted(test: &str, image: PathBuf, at: PathBuf) -> Option<Self> {
-        let tools = ["mkfs.ext4", "mount", "umount", "perl", "strace"];
-        if !is_root() || !tools.iter().all(|tool| has(tool) || Path::new("/sbin").join(tool).exists()) {
-            skipped(test, "it needs root, mkfs.ext4, perl and strace");
-            return None;
-        }
-        std::fs::File::create(&image).unwrap().set_len(48 << 20).unwrap();
-        std::fs::create_dir_all(&at).unwrap();
-        let disk = Self { image, at };
-        if !works(&["mkfs.ext4", "-q", &disk.image.display().to_string()]) || !disk.mount() {
-            skipped(test, "an image cannot be mounted here");
-            return None;
-        }
-        assert!(works(&["chmod", "0700", &disk.at.display().to_string()]));
-        // Its own beginnings are on disk: what follows is what the program does.
-        assert!(works(&["sync", "-f", &disk.at.display().to_string()]));
-        Some(disk)
+/// A disk of its own at this place; `None`, and said, where that or strace is not to be had.
+fn disk(test: &str, sidecar: &Sidecar, at: &str) -> Option<Disk> {
+    if !has("strace") {
+        skipped(test, "strace is not in PATH");
+        return None;
     }
-
-    fn mount(&self) -> bool {
-        works(&["mount", "-o", "loop", &self.image.display().to_string(), &self.at.display().to_string()])
-    }
-
-    fn unmount(&self) {
-        wait_until("the disk to be let go", || works(&["umount", &self.at.display().to_string()]));
-    }
-
-    /// The power goes and comes back.
-    fn cut(&self) {
-        let cut = Command::new("perl").args(["-e", SHUTDOWN]).arg(&self.at).output().unwrap();
-        assert!(cut.status.success(), "{}", String::from_utf8_lossy(&cut.stderr));
-        self.unmount();
-        assert!(self.mount());
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        works(&["umount", "-l", &self.at.display().to_string()]);
-    }
+    Disk::mounted(test, sidecar.path(format!("{at}.image")), sidecar.path(at))
 }
 
 fn under_strace(sidecar: Sidecar, options: &[&str]) -> Sidecar {
@@ -108,7 +61,7 @@ fn a_power_cut_at_any_call_loses_nothing() {
     let receiver = Receiver::start();
     receiver.script([Reply::status(200), Reply::status(503), Reply::status(200), Reply::status(400)]);
     let mut sidecar = tailing_with(LOG, "", &receiver, QUICK);
-    let Some(disk) = Disk::mounted(test, sidecar.path("image"), sidecar.path("state")) else { return };
+    let Some(disk) = disk(test, &sidecar, "state") else { return };
     let points = [("write", 40, 5), ("fdatasync", 5, 1), ("fsync", 8, 1), ("rename", 4, 1), ("openat", 60, 20)];
     let points = points.iter().flat_map(|(call, most, step)| (1..=*most).step_by(*step).map(move |n| (*call, n)));
     let mut rounds = 0;
@@ -129,8 +82,6 @@ fn a_power_cut_at_any_call_loses_nothing() {
             sidecar.kill();
         }
         disk.cut();
-        // What was there before this round is not lost with it: what is not delivered will be read again.
-        sidecar.append(LOG, "");
     }
     let mut sidecar = sidecar.through(&[]);
     sidecar.start_again();
@@ -146,7 +97,7 @@ fn a_power_cut_without_syncs_loses_what_it_should() {
     for honest in [true, false] {
         let receiver = Receiver::start();
         let sidecar = tailing_with(LOG, "", &receiver, QUICK);
-        let Some(disk) = Disk::mounted(test, sidecar.path("image"), sidecar.path("state")) else { return };
+        let Some(disk) = disk(test, &sidecar, "state") else { return };
         write_round(&sidecar, 0);
         let lie = ["-P", LETTERS, "-e", "inject=fdatasync,fsync:retval=0"];
         let mut sidecar = if honest { sidecar } else { under_strace(sidecar, &lie) };
@@ -176,7 +127,7 @@ fn a_file_that_lost_its_tail_in_a_power_cut_is_read_on() {
     let test = "a_file_that_lost_its_tail_in_a_power_cut_is_read_on";
     let receiver = Receiver::start();
     let mut sidecar = tailing_with(LOG, "", &receiver, QUICK);
-    let Some(disk) = Disk::mounted(test, sidecar.path("image"), sidecar.path("logs")) else { return };
+    let Some(disk) = disk(test, &sidecar, "logs") else { return };
     sidecar.write_lines(LOG, 0..100);
     std::fs::File::open(sidecar.path(LOG)).unwrap().sync_all().unwrap();
     sidecar.start_again();
