@@ -21,7 +21,7 @@ use super::{
 use crate::{
     config,
     event::{Event, Invalid},
-    log::{AnchoredRange, Item, Log, Range, ReadEnd, Reader, Span, Take},
+    log::{AnchoredRange, Item, Log, Range, ReadEnd, Reader, Span, Take, Unread},
     schema::{Checker, Needs},
 };
 
@@ -181,8 +181,8 @@ impl Follow {
         }
     }
 
-    /// Puts a batch together again as it was before a restart. `Err` where a part of it is gone.
-    pub fn again(&mut self, outstanding: &Outstanding, tally: &mut Tally) -> io::Result<Finished> {
+    /// Puts a batch together again as it was before a restart. What it adds to the tally counts only where that is done.
+    pub fn again(&mut self, outstanding: &Outstanding, tally: &mut Tally) -> Result<Finished, Unread> {
         let now = Instant::now();
         let whole = Fit { max_events: usize::MAX, max_bytes: usize::MAX };
         let span = Span(outstanding.span.iter().map(|anchored| anchored.range).collect());
@@ -214,7 +214,7 @@ impl Follow {
         })?;
         tally.values_cut(self.writer.take_cuts());
         if let Some(error) = failed {
-            return Err(error);
+            return Err(error.into());
         }
         draft.body.finish();
         Ok(Finished { draft, span: outstanding.span.clone() })

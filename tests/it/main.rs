@@ -7,9 +7,11 @@
 )]
 
 mod certificate;
+mod chaos;
 mod config;
 mod delivery;
 mod demo;
+mod disk;
 mod durability;
 mod events;
 mod explain;
