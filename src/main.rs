@@ -4,7 +4,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use auditpost::{
     VERSION,
-    cli::{check, cursors, dead_letters, demo, exit::Exit, explain, receive, replay_letters, run, state_dir, status},
+    cli::{
+        check, cursors, dead_letters, demo, exit::Exit, explain, receive, replay_letters, run, state_dir, status,
+        verify_konnect,
+    },
     config,
 };
 use clap::{Parser, Subcommand};
@@ -49,6 +52,8 @@ enum Command {
         #[command(flatten)]
         letters: dead_letters::DeadLettersArgs,
     },
+    /// Whether Kong Konnect's audit records are as Konnect signed them
+    VerifyKonnect(verify_konnect::Args),
 }
 
 fn main() -> ExitCode {
@@ -85,6 +90,7 @@ fn execute(command: Command) -> anyhow::Result<Exit> {
             Ok(dir) => dead_letters::run(&letters, &dir, |chosen| replay_letters::send(&state, chosen)),
             Err(exit) => exit,
         },
+        Command::VerifyKonnect(args) => verify_konnect::run(&args),
     })
 }
 

@@ -94,7 +94,13 @@ impl Page<'_, '_> {
         self.rules()?;
         self.of_sources(Gauge, "auditpost_events_in_flight", "Events read and not yet settled", |source| {
             source.books.in_flight()
-        })
+        })?;
+        self.of_sources(
+            Counter,
+            "auditpost_cef_values_cut",
+            "Values cut to the length that their CEF key holds; they are whole under a key of ours",
+            |source| source.books.values_cut(),
+        )
     }
 
     fn results(&mut self) -> fmt::Result {

@@ -74,6 +74,9 @@ pub struct Followed {
     pub gap: u64,
     pub gap_bytes: u64,
     pub in_flight: u64,
+    /// Values that were too long for their CEF key.
+    #[serde(default)]
+    pub cef_values_cut: u64,
     pub backlog_bytes: u64,
     /// Zero where all is settled.
     pub oldest_unsettled_age_seconds: u64,
@@ -146,6 +149,7 @@ impl Followed {
             gap: books.gap(),
             gap_bytes: books.gap_bytes(),
             in_flight: books.in_flight(),
+            cef_values_cut: books.values_cut(),
             backlog_bytes: shown.backlog_bytes,
             oldest_unsettled_age_seconds: shown.oldest_unsettled.map_or(0, |since| age_seconds(since, now)),
         }

@@ -153,6 +153,7 @@ fn every_metric_of_the_documentation_is_there_with_its_labels() {
     tally.read(3, 300);
     tally.delivered(1);
     tally.gap(77);
+    tally.values_cut(5);
     siem.enter("app", &tally);
     siem.set_backlog("app", 512, Some(Timestamp::now()));
     siem.request("200", Duration::from_millis(20));
@@ -171,6 +172,7 @@ fn every_metric_of_the_documentation_is_there_with_its_labels() {
         (format!(r#"auditpost_events_total{{{app},result="dead_lettered"}}"#), 0.0),
         (format!(r#"auditpost_events_total{{{app},result="gap"}}"#), 1.0),
         (format!("auditpost_events_in_flight{{{app}}}"), 2.0),
+        (format!("auditpost_cef_values_cut_total{{{app}}}"), 5.0),
         (format!("auditpost_backlog_bytes{{{app}}}"), 512.0),
         (format!("auditpost_oldest_unsettled_age_seconds{{{app}}}"), 0.0),
         (r#"auditpost_last_success_timestamp_seconds{forwarder="siem"}"#.into(), 1_700_000_000.5),

@@ -15,3 +15,4 @@ pub mod run;
 pub mod state_dir;
 pub mod status;
 mod terminal;
+pub mod verify_konnect;

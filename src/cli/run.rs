@@ -16,6 +16,7 @@ use crate::{
     config::{self, Config},
     forwarder::{
         compress,
+        deliver::BULK_ANSWER,
         task::{AHEAD, Ended},
     },
     log::reader,
@@ -166,7 +167,8 @@ fn memory_bound(config: &Config) -> u64 {
             followed.map(|source| source.max_event_bytes + reader::CHUNK + forwarder.batch.max_bytes).sum();
         // A batch is held as it was read and as it is sent; all may be compressed at once, each with a buffer for the
         // worst case.
-        batches * (3 * forwarder.batch.max_bytes + compress::STATE_BYTES) + reading
+        let answers = if forwarder.answers == config::Answers::Bulk { forwarder.in_flight * BULK_ANSWER } else { 0 };
+        batches * (3 * forwarder.batch.max_bytes + compress::STATE_BYTES) + reading + answers
     };
     (PROGRAM + config.forwarders.iter().map(buffers).sum::<usize>()) as u64
 }

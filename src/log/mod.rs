@@ -32,7 +32,7 @@ use tokio::sync::{Notify, watch};
 
 pub use board::Board;
 pub use position::{Anchor, AnchoredRange, Mark, Range, SegmentId, Span};
-pub use reader::{Item, ReadEnd, Reader, Take};
+pub use reader::{Item, ReadEnd, Reader, Take, Unread};
 pub use segment::{Extent, Segment, State};
 
 /// The unreleased segments in ascending order, as of one scan.

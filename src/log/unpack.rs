@@ -31,7 +31,7 @@ const SMALL: u64 = 64 * 1024 * 1024;
 /// What a compressed file holds beyond what was seen of the file that it was made from.
 const MOST_UNSEEN: u64 = 4 * 1024 * 1024 * 1024;
 
-/// Bytes that stay free on the disk of the state directory.
+/// Bytes that stay free on the disk of the state directory, or a tenth of a smaller one.
 const ROOM: u64 = 64 * 1024 * 1024;
 
 /// What a compressed file holds.
@@ -151,7 +151,8 @@ pub fn restore(file: &File, size: u64, to: &Path, progress: &AtomicU64) -> io::R
     let directory = to.parent().unwrap_or(Path::new("."));
     durable::create_private_dir(directory).map_err(io::Error::other)?;
     let system = rustix::fs::statvfs(directory)?;
-    if system.f_bavail.saturating_mul(system.f_frsize) < size + ROOM {
+    let room = ROOM.min(system.f_blocks.saturating_mul(system.f_frsize) / 10);
+    if system.f_bavail.saturating_mul(system.f_frsize) < size + room {
         return Err(io::Error::new(
             io::ErrorKind::StorageFull,
             format!("its {size} bytes need room in {}", directory.display()),

@@ -50,6 +50,11 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Whether the source's own `fields` say where the field is.
+    pub fn is_mapped(&self, field: Field) -> bool {
+        self.layout.mapped(field).is_some()
+    }
+
     /// The value at a place; None where it is absent or null, and where the place is another system's.
     pub fn at(&self, place: Place) -> Option<Value<'a>> {
         if place.system != self.system {

@@ -7,12 +7,15 @@
 )]
 
 mod certificate;
+mod chaos;
 mod config;
 mod delivery;
 mod demo;
+mod disk;
 mod durability;
 mod events;
 mod explain;
+mod filters;
 mod http;
 mod metrics;
 mod receive;
@@ -21,3 +24,4 @@ mod restart;
 mod sidecar;
 mod tail;
 mod tools;
+mod verify_konnect;

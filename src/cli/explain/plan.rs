@@ -10,11 +10,12 @@ use crate::{
     config::{self, Forwarder, Source},
     event::Event,
     forwarder::{
-        batch::{Body, Fit, Pushed},
+        batch::{Body, Fit, Frame, Pushed},
         compress::Compressor,
         deliver::{Request, Webhook},
-        encode::{Encoder, Stub},
-        filter::{Filter, Rule, Verdict},
+        encode::{EventWriter, Stub},
+        filter::{Filter, Rule},
+        follow::{Judged, judge, judges},
     },
     log::{Range, SegmentId},
     schema::{Checker, Needs, System},
@@ -32,7 +33,7 @@ pub(super) struct Plan<'c> {
     most: usize,
     checker: Checker,
     filter: Filter,
-    encoder: Encoder,
+    writer: EventWriter,
     webhook: Webhook,
     body: Body,
     fit: Fit,
@@ -44,18 +45,16 @@ impl<'c> Plan<'c> {
     pub(super) fn new(forwarder: &'c Forwarder, source: &Source) -> Result<Self, Failure> {
         let webhook = Webhook::new(forwarder)
             .map_err(|error| Failure::Told(Exit::Config, format!("forwarder {}: {error}", forwarder.name)))?;
-        let filter = Filter::new(&forwarder.filter);
-        let encoder = Encoder::new(forwarder.format, &source.name);
         // The type is shown in any case.
-        let needs = encoder.needs().max(filter.needs()).max(Needs::Type);
+        let (checker, filter, writer) = judges(forwarder, source, Needs::Type);
         Ok(Self {
             forwarder,
             most: source.max_event_bytes,
-            checker: Checker::with(source.schema, &source.fields, needs, filter.pointers()),
+            checker,
             filter,
-            encoder,
+            writer,
             webhook,
-            body: Body::new(forwarder.framing),
+            body: Body::new(Frame::of(forwarder)),
             fit: Fit::new(&forwarder.batch, None),
             requests: 0,
         })
@@ -70,7 +69,7 @@ impl<'c> Plan<'c> {
         if line.length > self.most as u64 {
             let stub = Stub { event_id: EVENT_ID, bytes: line.length, sha256: SHA256 };
             let mut bytes = Vec::new();
-            self.encoder.stub(&stub, &mut bytes);
+            self.writer.write_stub(&stub, &mut bytes);
             let request = self.push(true, &bytes);
             let what = format!(
                 "dead letter: line_too_long: {} bytes are more than maxEventBytes; a stub is sent in its place",
@@ -80,19 +79,12 @@ impl<'c> Plan<'c> {
         }
         let mut bytes = Vec::new();
         let event_type;
-        match self.checker.check(&line.bytes) {
+        match judge(&line.bytes, &mut self.checker, &mut self.filter, &self.writer) {
             Err(invalid) => return (format!("dead letter: {}: {invalid}", invalid.reason()), None),
-            Ok(event) => {
+            Ok(Judged::Dropped(rule)) => return (self.dropped(line, rule), None),
+            Ok(Judged::Passes(event)) => {
                 event_type = what(&event);
-                if let Verdict::Dropped(rule) = self.filter.verdict(&event) {
-                    let condition = match rule {
-                        Rule::Where(number) => self.forwarder.filter.conditions.get(usize::from(number)),
-                        _ => None,
-                    };
-                    let asked = condition.map(|condition| format!(" ({})", asked(condition))).unwrap_or_default();
-                    return (format!("filtered{event_type}: {rule}{asked}"), None);
-                }
-                self.encoder.encode(&event, &mut bytes);
+                self.writer.write(&event, &mut bytes);
             }
         }
         let number = self.requests + 1;
@@ -100,6 +92,16 @@ impl<'c> Plan<'c> {
         // Where the batch before had no room, the event is the first of the next one.
         let number = if request.is_some() && !self.body.is_empty() { number + 1 } else { number };
         (format!("sent{event_type}, in request {number}"), request)
+    }
+
+    fn dropped(&mut self, line: &Line, rule: Rule) -> String {
+        let condition = match rule {
+            Rule::Where(number) => self.forwarder.filter.conditions.get(usize::from(number)),
+            _ => None,
+        };
+        let asked = condition.map(|condition| format!(" ({})", asked(condition))).unwrap_or_default();
+        let what = self.checker.check(&line.bytes).map(|event| what(&event)).unwrap_or_default();
+        format!("filtered{what}: {rule}{asked}")
     }
 
     fn push(&mut self, stub: bool, bytes: &[u8]) -> Option<Vec<u8>> {

@@ -4,7 +4,9 @@
 //! the comments on the fields are its descriptions. Every field is optional here; what must be there says
 //! `required`, and defaults are `validate`'s.
 
+mod cef;
 mod forwarder;
+mod intake;
 mod source;
 mod value;
 
@@ -13,10 +15,12 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(super) use cef::{Cef, Dialect, Ipv6, Mapped};
 pub(super) use forwarder::{
     Algorithm, Batch, Compression, CompressionForm, Condition, Format, Forwarder, ForwarderKind, Framing, Level,
     LevelName, Method, Profile, Retry, Tls, Verdict,
 };
+pub(super) use intake::{Answers, Auth, Basic, Json, OAuth2, Wrap};
 pub(super) use source::{EventSchema, FieldMap, ReadyMap, Source, SourceKind, StartAt};
 pub(super) use value::{Duration, SecretText, Size, UNIT};
 

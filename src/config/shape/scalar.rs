@@ -47,6 +47,7 @@ pub(super) fn convert(text: &str, bare: bool, expect: &Expect<'_>) -> Result<Val
             let choice = choices.iter().find(|choice| number == matches!(choice.form, Form::Whole { .. }));
             match choice {
                 Some(choice) if number || choice.words().contains(&text) => convert(text, bare, choice),
+                _ if choices.iter().any(|choice| matches!(choice.form, Form::Text)) => as_text(),
                 _ => wrong(),
             }
         }

@@ -1,9 +1,12 @@
 //! Bad configurations and what is said of them, good ones and what becomes of them.
 
+mod cef;
 mod example;
 mod good;
+mod intake;
 mod keys;
 mod request;
+mod rules;
 mod secrets;
 mod sense;
 mod types;

@@ -3,14 +3,18 @@
 //! Each rule reports at the path of the value that breaks it and goes on, so that one run finds all. Messages name
 //! values as they are written; what a variable brought in is never shown.
 
+mod auth;
+mod cef;
 mod delivery;
 mod feedback;
 mod filter;
 mod forwarder;
+mod intakes;
 mod name;
 mod profile;
 mod request;
 mod source;
+mod wrap;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -81,6 +85,13 @@ fn diagnostics(log: Option<&schema::Log>) -> Diagnostics {
 fn refuse_empty<T>(list: Option<&[T]>, path: &Path, what: &str, report: &mut Report) {
     if list.is_some_and(<[T]>::is_empty) {
         report.problem(path, what);
+    }
+}
+
+/// Reports a text that is there and blank.
+fn refuse_empty_text(text: &str, path: &Path, report: &mut Report) {
+    if text.trim().is_empty() {
+        report.problem(path, "is empty: leave the key out to take the default");
     }
 }
 

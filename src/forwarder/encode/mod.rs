@@ -7,11 +7,14 @@
 pub mod cef;
 mod json;
 mod stub;
+mod time;
+mod wrap;
 
 pub use stub::Stub;
+pub use wrap::EventWriter;
 
 use crate::{
-    config::Format,
+    config::{self, Format},
     event::{Event, Form, Invalid},
     schema::Needs,
 };
@@ -28,8 +31,20 @@ impl Encoder {
     pub fn new(format: Format, source: &str) -> Encoder {
         match format {
             Format::Json => Encoder::Json,
-            Format::Cef => Encoder::Cef(Box::new(cef::Encoder::new(source))),
+            Format::Cef => Encoder::cef(&config::Cef::default(), source),
         }
+    }
+
+    /// As the forwarder is configured to send it.
+    pub fn of(forwarder: &config::Forwarder, source: &str) -> Encoder {
+        match forwarder.format {
+            Format::Json => Encoder::Json,
+            Format::Cef => Encoder::cef(&forwarder.cef, source),
+        }
+    }
+
+    pub fn cef(settings: &config::Cef, source: &str) -> Encoder {
+        Encoder::Cef(Box::new(cef::Encoder::new(settings, source)))
     }
 
     /// What events must have been checked for to be encoded field by field.
@@ -57,11 +72,19 @@ impl Encoder {
         }
     }
 
+    /// How many values were cut to the length of their key since this was last asked.
+    pub fn take_cuts(&mut self) -> u64 {
+        match self {
+            Encoder::Json => 0,
+            Encoder::Cef(encoder) => encoder.take_cuts(),
+        }
+    }
+
     /// Appends what takes the place of a line that was too long to be an event.
     pub fn stub(&self, stub: &Stub<'_>, out: &mut Vec<u8>) {
         match self {
             Encoder::Json => stub.json(out),
-            Encoder::Cef(encoder) => stub.cef(encoder.product(), out),
+            Encoder::Cef(encoder) => stub.cef(encoder, out),
         }
     }
 }

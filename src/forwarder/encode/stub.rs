@@ -3,10 +3,13 @@
 
 use serde::Serialize;
 
-use super::cef::{CefWriter, EXTERNAL_ID, header};
+use super::cef;
 
 /// CEF: above the 3 of an ordinary event, for somebody should look.
 const SEVERITY: u8 = 6;
+
+/// The longest `externalId`, in characters.
+const EXTERNAL_ID: usize = 40;
 
 /// What is known of a line that is above `maxEventBytes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,12 +44,10 @@ impl Stub<'_> {
     }
 
     /// The class id is `line_too_long`; the id is the `externalId` where it has room there.
-    pub(super) fn cef(&self, product: &str, out: &mut Vec<u8>) {
-        let mut cef = CefWriter::begin(out, &header(product, "line_too_long", "Line too long", SEVERITY));
-        if !cef.pair_within("externalId", self.event_id, EXTERNAL_ID) {
-            cef.pair("ad_event_id", self.event_id);
-        }
-        cef.integer("ad_bytes", self.bytes);
-        cef.pair("ad_sha256", self.sha256);
+    pub(super) fn cef(&self, encoder: &cef::Encoder, out: &mut Vec<u8>) {
+        let fits = self.event_id.chars().count() <= EXTERNAL_ID;
+        let id = if fits { "externalId" } else { "ad_event_id" };
+        let pairs = [(id, self.event_id), ("ad_bytes", &self.bytes.to_string()), ("ad_sha256", self.sha256)];
+        encoder.notice("line_too_long", "Line too long", SEVERITY, &pairs, out);
     }
 }

@@ -13,6 +13,7 @@ pub struct Books {
     dead_lettered: u64,
     gap: u64,
     gap_bytes: u64,
+    values_cut: u64,
     /// Events and bytes given back: they count as read, and reading them again does not count.
     to_read_again: u64,
     bytes_to_read_again: u64,
@@ -32,6 +33,7 @@ pub struct Tally {
     gap_bytes: u64,
     returned: u64,
     bytes_returned: u64,
+    values_cut: u64,
 }
 
 impl Tally {
@@ -74,6 +76,11 @@ impl Tally {
         self.bytes_returned += bytes;
     }
 
+    /// Values were cut to the length that their CEF key holds; an event encoded again is counted again.
+    pub fn values_cut(&mut self, values: u64) {
+        self.values_cut += values;
+    }
+
     /// Leaves an empty tally.
     pub fn take(&mut self) -> Self {
         std::mem::take(self)
@@ -96,6 +103,7 @@ impl Books {
         self.dead_lettered += tally.dead_lettered;
         self.gap += tally.gaps;
         self.gap_bytes += tally.gap_bytes;
+        self.values_cut += tally.values_cut;
 
         debug_assert!(self.settled() <= self.read, "more events settled than read: {self:?}");
         self.read = self.read.max(self.settled());
@@ -130,6 +138,11 @@ impl Books {
     /// Bytes in recorded gaps; not among the bytes read.
     pub fn gap_bytes(&self) -> u64 {
         self.gap_bytes
+    }
+
+    /// Values that were too long for their CEF key.
+    pub fn values_cut(&self) -> u64 {
+        self.values_cut
     }
 
     /// Events read and not settled.

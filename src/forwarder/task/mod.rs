@@ -94,6 +94,8 @@ pub struct Task {
     follows: Vec<Option<Follow>>,
     next_follow: usize,
     outstanding: VecDeque<Outstanding>,
+    /// The next of them is not read before: its file could not be read.
+    resume_after: Option<Instant>,
     desk: Arc<Desk>,
     webhook: Arc<Webhook>,
     stats: Arc<ForwarderStats>,
@@ -151,6 +153,7 @@ impl Task {
             next_follow: 0,
             logs: sources.into_iter().map(|(_, log)| log).collect(),
             outstanding: recovered.outstanding.into(),
+            resume_after: None,
             next_number: desk.next_number(),
             desk: Arc::new(desk),
             webhook: Arc::new(webhook),

@@ -4,11 +4,14 @@
 
 mod auth;
 mod batching;
+mod bulk;
 mod connections;
 mod dead_letters;
 mod in_flight;
+mod intakes;
 mod isolation;
 mod narrowing;
+mod oauth;
 mod peer;
 mod requests;
 mod resets;

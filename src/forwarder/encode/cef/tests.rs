@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod decoder;
+mod golden;
+mod random;
+mod systems;
 
 use decoder::decode;
 use proptest::prelude::*;
 use serde_json::{Map, Value as Tree, json};
 
-use super::*;
 use crate::{
     config::{Format, Schema},
     forwarder::encode::{Encoder, Stub},
@@ -82,16 +84,22 @@ proptest! {
                 values.get(key) == Some(&expected)
             };
             let numbered = values.keys().filter(|key| key.starts_with(&format!("{own}_")));
-            let mut keys = [own.as_str()].into_iter().chain(numbered.map(String::as_str)).chain(TAKEN_ELSEWHERE);
+            let whole = TAKEN_ELSEWHERE.map(|key| format!("adWhole_{key}"));
+            let keys = [own.as_str()].into_iter().chain(numbered.map(String::as_str));
+            let mut keys = keys.chain(whole.iter().map(String::as_str)).chain(TAKEN_ELSEWHERE);
             let key = keys.find(|key| has(key)).map(str::to_owned);
             drop(keys);
             if let Some(key) = &key {
                 values.remove(key);
+                if let Some(cut) = key.strip_prefix("adWhole_").and_then(|cut| values.remove(cut)) {
+                    prop_assert!(value.starts_with(cut.strip_suffix("...").unwrap().trim_end()), "{cut} of {value}");
+                }
             }
             let in_header = !value.is_empty() && decoded.header[3..].contains(&value);
             prop_assert_eq!(key.is_some() || in_header, !value.is_empty(), "{} of {} in {:?}", name, line, decoded);
         }
         values.remove("rt");
+        values.remove("adCut");
         prop_assert!(values.is_empty(), "{:?} come from nowhere: {}", values, line);
     }
 
@@ -160,12 +168,12 @@ fn object() -> impl Strategy<Value = Map<String, Tree>> {
 
 #[test]
 fn common_names_go_under_the_dictionarys_keys() {
-    let line = r#"{"id":"ae-1","occurredAt":"2026-08-19T08:15:02.481Z","type":"EVENT_TYPE_LOGIN","message":"a=b \"c\"","links":[{"id":"x"}],
-        "actor":"auth0|1","sourceIp":"2001:db8::1","outcome":"OUTCOME_SUCCESS","serverVersion":"0.55.2","none":null,"empty":" "}"#;
+    let line = r#"{"id":"e-1","occurredAt":"2026-08-19T08:15:02.481Z","type":"LOGIN","message":"a=b \"c\"","links":[{"id":"x"}],
+        "actor":"auth0|1","sourceIp":"2001:db8::1","outcome":"SUCCESS","serverVersion":"0.55.2","none":null,"empty":" "}"#;
     assert_eq!(
         cef(&line.replace("\n        ", "")),
-        r#"CEF:0|auditpost|portal|1.0|login|login|3|rt=1787127302481 src=2001:db8::1 externalId=ae-1 "#.to_owned()
-            + r#"suser=auth0|1 outcome=OUTCOME_SUCCESS msg=a\=b "c" ad_links=[{"id":"x"}] ad_serverVersion=0.55.2"#
+        r#"CEF:0|auditpost|portal|1.0|LOGIN|LOGIN|3|rt=1787127302481 src=2001:db8::1 externalId=e-1 "#.to_owned()
+            + r#"suser=auth0|1 outcome=SUCCESS msg=a\=b "c" ad_links=[{"id":"x"}] ad_serverVersion=0.55.2"#
     );
     let konnect = r#"{"action":"list","actor_id":"","granted":true,"name":"Authz.portals","rt":"1747355282193","severity":1,"src":"127.0.0.6"}"#;
     assert_eq!(
@@ -176,6 +184,7 @@ fn common_names_go_under_the_dictionarys_keys() {
 
 #[test]
 fn what_a_dictionary_key_cannot_take_goes_whole_under_a_key_of_ours() {
+    const EXTERNAL_ID: usize = 40;
     let id = "x".repeat(EXTERNAL_ID + 1);
     let pairs = decode(&cef(&json!({"id": id}).to_string())).pairs;
     assert_eq!(pairs.into_iter().collect::<Vec<_>>(), [("ad_id".to_owned(), id)]);
@@ -188,6 +197,24 @@ fn what_a_dictionary_key_cannot_take_goes_whole_under_a_key_of_ours() {
     );
     assert_eq!(pairs(json!({"severity": 11})), [pair("ad_severity", "11")]);
     assert_eq!(pairs(json!({"actor": {"id": 1}})), [pair("ad_actor", r#"{"id":1}"#)]);
+}
+
+#[test]
+fn a_text_that_is_too_long_is_cut_between_characters_marked_and_there_as_a_whole() {
+    let text = format!("{}é{}", "a".repeat(1019), "b".repeat(10));
+    let mut encoder = Encoder::new(Format::Cef, "portal");
+    let mut checker = Checker::new(Schema::Auto, encoder.needs());
+    let line = json!({"message": text, "outcome": "x".repeat(63)}).to_string();
+    let mut out = Vec::new();
+    encoder.encode(&checker.check(line.as_bytes()).unwrap(), &mut out);
+    let pairs = decode(std::str::from_utf8(&out).unwrap()).pairs;
+    assert_eq!(pairs["msg"], format!("{}é...", "a".repeat(1019)), "1023 characters, not bytes");
+    assert_eq!((&pairs["adWhole_msg"], pairs["adCut"].as_str(), pairs.len()), (&text, "msg", 4));
+    assert_eq!((encoder.take_cuts(), encoder.take_cuts()), (1, 0));
+    let fits = decode(&cef(&json!({"message": "é".repeat(1023)}).to_string())).pairs;
+    assert_eq!(fits.into_iter().collect::<Vec<_>>(), [("msg".to_owned(), "é".repeat(1023))]);
+    let visible = decode(&cef(&json!({"message": "\u{1}".repeat(171)}).to_string())).pairs;
+    assert_eq!(visible["msg"], format!("{}...", "\\u0001".repeat(170)), "six characters each for a reader");
 }
 
 #[test]
@@ -241,7 +268,8 @@ fn what_is_no_object_or_has_too_many_members_is_one_value() {
         (0..300).map(|n| (format!("m{n}"), json!(n))).chain([("type".to_owned(), json!("big"))]).collect();
     let line = Tree::Object(many).to_string();
     let decoded = decode(&cef(&line));
-    assert_eq!((decoded.header[3].as_str(), &decoded.pairs["ad_event"]), ("big", &line));
+    assert_eq!((decoded.header[3].as_str(), &decoded.pairs["adWhole_msg"]), ("big", &line));
+    assert_eq!(decoded.pairs["adCut"], "msg");
 }
 
 #[test]

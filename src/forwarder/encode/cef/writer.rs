@@ -7,6 +7,7 @@
 //! - Extension: `\` and `=` are escaped, each kind of line break becomes `\n` (readers disagree on `\r`).
 //! - Other control characters have no escape in CEF and become visible text such as `\u001b`.
 //! - Values are trimmed, for readers disagree on spaces at the ends; an empty one is left out with its key.
+//! - Lengths count characters as a reader gets them back; what is cut is cut between two of them and ends in `...`.
 
 use std::io::Write;
 
@@ -17,6 +18,9 @@ const PRODUCT_MAX: usize = 63;
 const VERSION_MAX: usize = 31;
 const CLASS_ID_MAX: usize = 1023;
 const NAME_MAX: usize = 512;
+
+/// What a value ends in that was cut.
+const CUT: &str = "...";
 
 /// The six fields behind `CEF:0`. None of the texts may be blank.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +35,18 @@ pub struct Header<'a> {
 }
 
 impl Header<'_> {
+    pub fn keeps_vendor(text: &str) -> bool {
+        keeps(text, VENDOR_MAX)
+    }
+
+    pub fn keeps_product(text: &str) -> bool {
+        keeps(text, PRODUCT_MAX)
+    }
+
+    pub fn keeps_version(text: &str) -> bool {
+        keeps(text, VERSION_MAX)
+    }
+
     /// Whether a reader gets the class id back as it is, but for spaces at its ends.
     pub fn keeps_class_id(text: &str) -> bool {
         keeps(text, CLASS_ID_MAX)
@@ -58,7 +74,8 @@ pub struct CefWriter<'o> {
 
 impl<'o> CefWriter<'o> {
     /// Appends `CEF:0|…|`, all seven pipes of it.
-    pub fn begin(out: &'o mut Vec<u8>, header: &Header<'_>) -> CefWriter<'o> {
+    /// `leading_space` puts a space behind the seventh pipe: liblognorm takes the first key's first letter for one.
+    pub fn begin(out: &'o mut Vec<u8>, header: &Header<'_>, leading_space: bool) -> CefWriter<'o> {
         out.extend_from_slice(b"CEF:0|");
         for (text, max) in [
             (header.vendor, VENDOR_MAX),
@@ -71,7 +88,7 @@ impl<'o> CefWriter<'o> {
             out.push(b'|');
         }
         write!(out, "{}|", header.severity.min(10)).expect("a Vec takes every write");
-        CefWriter { out, first: true }
+        CefWriter { out, first: !leading_space }
     }
 
     /// Appends ` key=value`, or nothing where the value is blank.
@@ -92,6 +109,14 @@ impl<'o> CefWriter<'o> {
             self.pair(key, value);
         }
         fits
+    }
+
+    /// Appends ` key=` and as much of the value as `max` characters hold, the mark of the cut among them.
+    pub fn pair_cut(&mut self, key: &str, value: &str, max: usize) {
+        let value = value.trim();
+        self.key(key);
+        extension_value(self.out, head(value, max - CUT.len()).trim_end());
+        self.out.extend_from_slice(CUT.as_bytes());
     }
 
     pub fn integer(&mut self, key: &str, value: impl Into<i128>) {
@@ -197,10 +222,26 @@ fn extension_value(out: &mut Vec<u8>, value: &str) {
 
 /// How many characters a reader gets for `value`.
 fn read_back(value: &str) -> usize {
-    let length = |character| match character {
+    value.chars().map(length).sum::<usize>() - value.matches("\r\n").count()
+}
+
+/// The beginning of `value` of which a reader gets `max` characters at most.
+fn head(value: &str, max: usize) -> &str {
+    let mut room = max;
+    for (at, character) in value.char_indices() {
+        let length = length(character);
+        if length > room {
+            return &value[..at];
+        }
+        room -= length;
+    }
+    value
+}
+
+fn length(character: char) -> usize {
+    match character {
         '\t' | '\n' | '\r' => 1,
         other if is_control(other) => VISIBLE,
         _ => 1,
-    };
-    value.chars().map(length).sum::<usize>() - value.matches("\r\n").count()
+    }
 }

@@ -1,0 +1,69 @@
+//! `cef` of a forwarder, as written.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// How CEF is written, with format cef.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Cef {
+    /// strict: the dictionary's keys; konnect: the keys of Kong Konnect. Default: strict
+    pub(in crate::config) dialect: Option<Dialect>,
+    /// The Device Vendor. Default: the system's
+    pub(in crate::config) vendor: Option<String>,
+    /// The Device Product. Default: the system's, or the name of the source
+    pub(in crate::config) product: Option<String>,
+    /// The Device Version. Default: the system's
+    pub(in crate::config) version: Option<String>,
+    /// The host that events are from: `{host}` of the prefix, and `dvchost`. Default: none
+    pub(in crate::config) host: Option<String>,
+    /// What stands before `CEF:`; `{time}` is the event's own time, `{host}` is host. Default: nothing
+    pub(in crate::config) prefix: Option<String>,
+    /// Keys to set from the event: key to a field or JSON pointer. They win over the mapping's own.
+    pub(in crate::config) map: Option<BTreeMap<String, Mapped>>,
+    /// Severities, 0 to 10, by event type or outcome.
+    pub(in crate::config) severity: Option<BTreeMap<String, Severity>>,
+    /// The key of an IPv6 source address. Default: src
+    pub(in crate::config) ipv6: Option<Ipv6>,
+    /// A space behind the header, for readers that take the first key's first letter away. Default: false
+    pub(in crate::config) leading_space: Option<bool>,
+    /// Adds the event as it came, cut to 4000 characters. Default: false
+    pub(in crate::config) raw_event: Option<bool>,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Dialect {
+    Strict,
+    Konnect,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Ipv6 {
+    Src,
+    C6a2,
+}
+
+/// A field or pointer, or that and the label of a custom field.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::config) enum Mapped {
+    Short(String),
+    Long(MappedForm),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct MappedForm {
+    /// A field, or a JSON pointer such as `/request/path`.
+    #[schemars(required)]
+    pub(in crate::config) from: Option<String>,
+    /// The label of a custom field such as cs1.
+    pub(in crate::config) label: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+pub(in crate::config) struct Severity(#[schemars(range(max = 10))] pub(in crate::config) u8);

@@ -1,0 +1,119 @@
+//! Systems of which nothing is known but what the schema's fields say: Kubernetes, Vault, and what a source's own
+//! `fields` name.
+//!
+//! | CEF | field |
+//! |---|---|
+//! | class id, name | type |
+//! | severity | 6 where the outcome is denied, 3 where it is failure or unknown, 1 where it is success |
+//! | rt | time |
+//! | src | source.address |
+//! | suser, suid, spriv | actor.name or actor.email, actor.id, actor.type |
+//! | act, requestMethod, request, requestClientApplication | request.method, the same, request.path, userAgent |
+//! | outcome, reason, externalId, msg | outcome, reason, id, message |
+//! | cat | target.type |
+//! | cn1 | request.status |
+//! | cs1 … cs5 | organization.id, trace.id, target.id, target.name, request.query |
+//! | ad_NAME | all else |
+
+use super::{
+    DEFAULT_CLASS, MAPPING_VERSION, VENDOR,
+    dictionary::Key,
+    others::Others,
+    rules::Rules,
+    sheet::{Record, Sheet, Work},
+    time::Time,
+    writer::Header,
+};
+use crate::schema::{Facts, Field, System};
+
+const DENIED: u8 = 6;
+const UNKNOWN: u8 = 3;
+const SUCCESS: u8 = 1;
+
+/// The dictionary's keys for fields, the first field that says something.
+const TEXTS: [(Key, &[Field]); 12] = [
+    (Key::Suser, &[Field::ActorName, Field::ActorEmail]),
+    (Key::Suid, &[Field::ActorId]),
+    (Key::Spriv, &[Field::ActorType]),
+    (Key::Act, &[Field::RequestMethod]),
+    (Key::Outcome, &[Field::Outcome]),
+    (Key::Reason, &[Field::Reason]),
+    (Key::ExternalId, &[Field::Id]),
+    (Key::Msg, &[Field::Message]),
+    (Key::Request, &[Field::RequestPath]),
+    (Key::RequestMethod, &[Field::RequestMethod]),
+    (Key::RequestClientApplication, &[Field::UserAgent]),
+    (Key::Cat, &[Field::TargetType]),
+];
+
+/// Custom fields: key, label, name in Konnect's dialect.
+const CUSTOM: [(Key, &str, &str, Field); 6] = [
+    (Key::Cn1, "status", "status", Field::RequestStatus),
+    (Key::Cs1, "organizationId", "org_id", Field::OrganizationId),
+    (Key::Cs2, "traceId", "trace_id", Field::TraceId),
+    (Key::Cs3, "targetId", "target_id", Field::TargetId),
+    (Key::Cs4, "targetName", "target_name", Field::TargetName),
+    (Key::Cs5, "query", "query", Field::RequestQuery),
+];
+
+pub(super) fn encode<'a, 'o, 'w>(
+    record: Record<'a>,
+    rules: &'w Rules,
+    work: &'w mut Work,
+    out: &'o mut Vec<u8>,
+) -> Sheet<'a, 'o, 'w> {
+    let Work { marks, others, value: scratch, .. } = work;
+    let class_id = record.event_type.unwrap_or(DEFAULT_CLASS);
+    let (vendor, product) = match record.facts.system() {
+        System::Kubernetes => ("Kubernetes", "Kubernetes"),
+        System::Vault => ("HashiCorp", "Vault"),
+        _ => (VENDOR, record.source),
+    };
+    let outcome = record.facts.get(Field::Outcome, scratch);
+    let severity = rules.severity(class_id, outcome, severity(outcome));
+    let time = time(record.facts, others, scratch);
+    let header = Header { vendor, product, version: MAPPING_VERSION, class_id, name: class_id, severity };
+    let mut sheet = Sheet::begin(record, rules, &header, time, (marks, others, scratch), out);
+    fill(&mut sheet, |_| true);
+    sheet
+}
+
+/// Writes the fields that the source's own `fields` name.
+pub(super) fn mapped(sheet: &mut Sheet<'_, '_, '_>) {
+    let facts = sheet.record.facts;
+    fill(sheet, |field| facts.is_mapped(field));
+}
+
+fn fill(sheet: &mut Sheet<'_, '_, '_>, wanted: impl Fn(Field) -> bool) {
+    if wanted(Field::SourceAddress)
+        && let Some(address) = sheet.record.facts.get(Field::SourceAddress, sheet.scratch)
+        && sheet.line.source_address(address)
+    {
+        sheet.others.say_text(address);
+    }
+    for (key, fields) in TEXTS {
+        let _ = fields.iter().any(|field| wanted(*field) && sheet.field(key, *field));
+    }
+    for (key, label, own, field) in CUSTOM {
+        if wanted(field) {
+            sheet.custom_field(key, label, own, field);
+        }
+    }
+}
+
+pub(super) fn time(facts: Facts<'_>, others: &mut Others, scratch: &mut String) -> Option<Time> {
+    let text = facts.get(Field::Time, scratch)?;
+    let time = Time::parse(text)?;
+    if time.exact {
+        others.say_text(text);
+    }
+    Some(time)
+}
+
+fn severity(outcome: Option<&str>) -> u8 {
+    match outcome {
+        Some("denied") => DENIED,
+        Some("success") => SUCCESS,
+        _ => UNKNOWN,
+    }
+}
