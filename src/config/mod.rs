@@ -7,6 +7,7 @@
 mod cef;
 mod exclude;
 mod expect;
+mod http;
 mod interpolate;
 mod load;
 mod nearest;
@@ -35,6 +36,7 @@ use crate::schema::Field;
 pub use cef::{Cef, Dialect, Ipv6, Mapped, MappedFrom, MappedKey, PrefixPart};
 
 pub use exclude::Exclude;
+pub use http::{DECODED, Hmac, HmacAlgorithm, HmacEncoding, HttpIntake, Senders};
 pub use load::{environment, load, load_text};
 pub use nearest::nearest;
 pub use problem::{Problem, Problems};

@@ -2,6 +2,7 @@
 
 pub mod file;
 pub mod framing;
+pub mod http;
 pub mod paths;
 pub mod spool;
 pub mod stats;

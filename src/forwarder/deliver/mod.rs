@@ -44,4 +44,5 @@ pub use local_file::LocalError;
 pub use narrow::Narrowing;
 pub use notice::{HoldReason, Notice};
 pub use response::BULK_ANSWER;
+pub(crate) use token::{Purpose, SecretSource};
 pub use webhook::{Request, Webhook, WebhookError};

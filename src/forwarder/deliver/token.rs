@@ -11,16 +11,18 @@ const LIMIT: u64 = 64 * 1024;
 
 /// What a secret is for, which decides what it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     /// It is sent in a header as it is.
     Token,
     Password,
     ClientSecret,
+    /// Others sign with it what they send us.
+    Signature,
 }
 
 /// Where the secret comes from.
 #[derive(Debug)]
-pub(super) struct SecretSource {
+pub(crate) struct SecretSource {
     purpose: Purpose,
     place: Place,
 }
@@ -32,13 +34,18 @@ enum Place {
 }
 
 impl SecretSource {
-    pub(super) fn new(purpose: Purpose, token: &config::Token) -> Self {
+    pub(crate) fn new(purpose: Purpose, token: &config::Token) -> Self {
         let file = |path: &Path| Watched::new(purpose.file(), path, LIMIT);
         let place = match token {
             config::Token::Inline(secret) => Place::Inline(secret.clone()),
             config::Token::File(path) => Place::File { file: file(path), warned: false },
         };
         Self { purpose, place }
+    }
+
+    /// It is in a file that has changed since it was read, or never was read.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.file().is_some_and(Watched::has_changed)
     }
 
     pub(super) fn file(&self) -> Option<&Watched> {
@@ -49,7 +56,7 @@ impl SecretSource {
     }
 
     /// The secret as it is now. Reads the file; blocks for as long as that takes.
-    pub(super) fn read(&mut self) -> Result<Secret, LocalError> {
+    pub(crate) fn read(&mut self) -> Result<Secret, LocalError> {
         match &mut self.place {
             Place::Inline(secret) => {
                 let problem = self.purpose.problem(secret.expose());
@@ -77,6 +84,7 @@ impl Purpose {
             Self::Token => "token file",
             Self::Password => "password file",
             Self::ClientSecret => "client secret file",
+            Self::Signature => "secret file",
         }
     }
 
@@ -84,7 +92,7 @@ impl Purpose {
     fn problem(self, text: &str) -> Option<&'static str> {
         match self {
             _ if text.is_empty() => Some("it is empty"),
-            Self::Password | Self::ClientSecret => {
+            Self::Password | Self::ClientSecret | Self::Signature => {
                 text.chars().any(char::is_control).then_some("it must be one line without control characters")
             }
             Self::Token if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) => {

@@ -1,0 +1,149 @@
+//! What a sender is told.
+//!
+//! A 4xx says that the same request will never be taken. Whatever passes is a 429 or a 503 and says when to come
+//! again: there are senders that drop what is answered with a 4xx.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Response, StatusCode,
+    header::{self, HeaderValue},
+};
+
+use super::{auth::Denied, decode::DecodeError, events::BadBody};
+use crate::source::spool::Refused;
+
+/// The outcome of one request.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Answer {
+    #[error("{0} events taken")]
+    Taken(u64),
+    #[error("not found")]
+    NotFound,
+    #[error("send events with POST, PUT or PATCH")]
+    Method,
+    #[error(transparent)]
+    Denied(Denied),
+    #[error(transparent)]
+    Decode(DecodeError),
+    #[error(transparent)]
+    Bad(BadBody),
+    #[error("the events of the body have {bytes} bytes, more than the spool ever has room for")]
+    TooMuch { bytes: usize },
+    #[error("the body broke off")]
+    Cut,
+    #[error("the body came too slowly")]
+    Slow,
+    #[error("too many connections")]
+    Connections,
+    #[error("{0}")]
+    Refused(Refused),
+    #[error("the spool does not answer")]
+    NoAnswer,
+}
+
+impl Answer {
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Taken(_) => StatusCode::ACCEPTED,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Denied(Denied::NoSecret) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Denied(_) => StatusCode::UNAUTHORIZED,
+            Self::Decode(error) => match error {
+                DecodeError::TooLarge | DecodeError::Bomb => StatusCode::PAYLOAD_TOO_LARGE,
+                DecodeError::Busy => StatusCode::TOO_MANY_REQUESTS,
+                DecodeError::NotGzip | DecodeError::Damaged => StatusCode::BAD_REQUEST,
+                DecodeError::Unknown => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            },
+            Self::Bad(BadBody::TooLong { .. }) | Self::TooMuch { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Bad(_) | Self::Cut => StatusCode::BAD_REQUEST,
+            Self::Connections => StatusCode::TOO_MANY_REQUESTS,
+            Self::Slow | Self::Refused(_) | Self::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// When to come again, where that helps.
+    fn retry_after(&self) -> Option<Duration> {
+        let seconds = match self {
+            Self::Decode(DecodeError::Busy) | Self::Connections => 1,
+            Self::Denied(Denied::NoSecret) | Self::Refused(Refused::Stopping) | Self::Slow => 5,
+            Self::Refused(Refused::Storage) | Self::NoAnswer => 10,
+            // Long, for some senders come only four times.
+            Self::Refused(Refused::Full) => 30,
+            _ => return None,
+        };
+        Some(Duration::from_secs(seconds))
+    }
+
+    pub(super) fn response(&self) -> Response<Full<Bytes>> {
+        let (content_type, body) = match self {
+            Self::Taken(count) => ("application/json", format!("{{\"accepted\":{count}}}\n")),
+            other => ("text/plain; charset=utf-8", format!("{other}\n")),
+        };
+        let mut response = Response::new(Full::new(body.into()));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some(after) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, after.as_secs().into());
+        }
+        match self {
+            Self::Method => {
+                headers.insert(header::ALLOW, HeaderValue::from_static("POST, PUT, PATCH"));
+            }
+            Self::Decode(DecodeError::Unknown) => {
+                headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, identity"));
+            }
+            Self::Denied(denied) => {
+                let challenge = match denied {
+                    Denied::Token => "Bearer realm=\"auditpost\"",
+                    Denied::NoSecret => return response,
+                    _ => "Signature realm=\"auditpost\"",
+                };
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_never_a_4xx_that_is_not_sent_again_and_says_when_to_come() {
+        for passing in [
+            Answer::Denied(Denied::NoSecret),
+            Answer::Decode(DecodeError::Busy),
+            Answer::Slow,
+            Answer::Connections,
+            Answer::Refused(Refused::Full),
+            Answer::Refused(Refused::Storage),
+            Answer::Refused(Refused::Stopping),
+            Answer::NoAnswer,
+        ] {
+            let response = passing.response();
+            assert!([429, 503].contains(&response.status().as_u16()), "{passing:?}");
+            let after = response.headers()[header::RETRY_AFTER].to_str().unwrap();
+            assert!(after.parse::<u32>().unwrap() >= 1, "{passing:?}");
+        }
+    }
+
+    #[test]
+    fn who_is_denied_is_told_how_to_show_who_he_is() {
+        let response = Answer::Denied(Denied::Token).response();
+        assert_eq!(response.status(), 401);
+        assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer realm=\"auditpost\"");
+        let response = Answer::Denied(Denied::Stale).response();
+        assert_eq!(
+            (response.status().as_u16(), response.headers().contains_key(header::WWW_AUTHENTICATE)),
+            (401, true)
+        );
+    }
+}

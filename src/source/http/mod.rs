@@ -1,0 +1,221 @@
+//! The `http` source: webhooks are taken in over HTTP/1.1.
+//!
+//! What always holds: whoever is answered 2xx has his events in the spool, as far as its `sync` promises; whoever is
+//! not may send them again, and where he gives an id they are stored once. A body is taken whole or not at all. Memory
+//! is bounded by a budget that all bodies share, whatever they claim to be, and no client can hold a connection by
+//! being slow. Nothing of a body and nothing secret is in any diagnostic.
+
+mod answer;
+mod auth;
+mod complaints;
+mod decode;
+mod events;
+mod request;
+mod seen;
+mod signed;
+#[cfg(test)]
+mod tests;
+
+use std::{convert::Infallible, io, net::SocketAddr, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+    time,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, info, warn};
+
+pub(crate) use auth::webhook_key;
+
+use self::{auth::Guard, complaints::Complaints, decode::Caps, seen::Seen};
+use super::spool::Intake;
+use crate::config::{self, HttpIntake};
+
+/// Connections beyond those that are allowed, which are told to come again.
+const TOLD_TO_COME_AGAIN: usize = 64;
+
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+const MAX_HEADERS: usize = 100;
+
+/// How long what is slow may take.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    /// From a connection's beginning, or the last answer, to the end of a head.
+    head: Duration,
+    /// Between two pieces of a body.
+    idle: Duration,
+    /// From a head to the end of its body, and from there to the answer.
+    body: Duration,
+    /// For the rest of a body that nobody wants.
+    drain: Duration,
+    /// For what is under way at a stop.
+    grace: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { head: seconds(10), idle: seconds(10), body: seconds(60), drain: seconds(1), grace: seconds(5) }
+    }
+}
+
+/// What a server needs.
+pub struct Setup {
+    /// Of the source.
+    pub name: String,
+    pub listen: SocketAddr,
+    pub config: HttpIntake,
+    pub schema: config::Schema,
+    /// The most that the spool ever holds.
+    pub spool_bytes: u64,
+    /// The file of the requests that were taken before.
+    pub seen: PathBuf,
+    pub intake: Intake,
+}
+
+/// A server that listens.
+pub struct Server {
+    listener: TcpListener,
+    addr: SocketAddr,
+    connections: usize,
+    shared: Arc<Shared>,
+}
+
+/// The address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {addr}: {source}; choose another `listen` or end what holds it")]
+pub struct BindError {
+    addr: SocketAddr,
+    source: io::Error,
+}
+
+/// What all requests share.
+struct Shared {
+    name: String,
+    path: Option<String>,
+    schema: config::Schema,
+    caps: Caps,
+    spool_bytes: u64,
+    times: Times,
+    budget: Arc<Semaphore>,
+    guard: Guard,
+    seen: Seen,
+    intake: Intake,
+    /// Bodies that are being stored, which a sender's going away does not end.
+    storing: TaskTracker,
+    complaints: Complaints,
+}
+
+impl Server {
+    /// Listens from now on; answers once [`Self::run`] runs. Blocks to read the file of the requests taken before.
+    pub async fn bind(setup: Setup) -> Result<Self, BindError> {
+        Self::bind_with(setup, Times::default()).await
+    }
+
+    async fn bind_with(setup: Setup, times: Times) -> Result<Self, BindError> {
+        let Setup { name, listen, config, schema, spool_bytes, seen, intake } = setup;
+        let bound = async {
+            let listener = TcpListener::bind(listen).await?;
+            let addr = listener.local_addr()?;
+            Ok((listener, addr))
+        };
+        let (listener, addr) = bound.await.map_err(|source| BindError { addr: listen, source })?;
+        info!(source = name, %addr, "http source listening");
+        let caps =
+            Caps { wire: config.max_body_bytes, decoded: config.max_body_bytes.saturating_mul(config::DECODED) };
+        let shared = Arc::new(Shared {
+            path: config.path,
+            schema,
+            caps,
+            spool_bytes,
+            times,
+            budget: Arc::new(Semaphore::new(decode::budget(caps))),
+            guard: Guard::new(&name, &config.senders),
+            seen: Seen::open(&name, &seen, request::unix_now()),
+            intake,
+            storing: TaskTracker::new(),
+            complaints: Complaints::new(&name),
+            name,
+        });
+        Ok(Self { listener, addr, connections: config.max_connections, shared })
+    }
+
+    /// With the port that was chosen where 0 was asked for.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Answers until `stop`; then what is under way is still answered. The spool must outlive this.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { listener, connections: most, shared, .. } = self;
+        let allowed = Arc::new(Semaphore::new(most));
+        let all = Arc::new(Semaphore::new(most + TOLD_TO_COME_AGAIN));
+        let mut connections = JoinSet::new();
+        loop {
+            let next = async {
+                let place = all.clone().acquire_owned().await.expect("the semaphore is never closed");
+                (place, listener.accept().await)
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(_) = connections.join_next() => {}
+                (place, accepted) = next => match accepted {
+                    Ok((stream, _)) => {
+                        let permit = allowed.clone().try_acquire_owned().ok();
+                        let (shared, stop) = (shared.clone(), stop.clone());
+                        connections.spawn(async move {
+                            serve(stream, shared, permit.is_none(), stop).await;
+                            drop((permit, place));
+                        });
+                    }
+                    Err(error) => {
+                        warn!(source = shared.name, %error, "cannot accept a connection; waiting a second");
+                        tokio::select! {
+                            () = stop.cancelled() => break,
+                            () = time::sleep(Duration::from_secs(1)) => {}
+                        }
+                    }
+                },
+            }
+        }
+        drop(listener);
+        while connections.join_next().await.is_some() {}
+        shared.storing.close();
+        shared.storing.wait().await;
+    }
+}
+
+async fn serve(stream: TcpStream, shared: Arc<Shared>, overloaded: bool, stop: CancellationToken) {
+    let _ = stream.set_nodelay(true);
+    let times = shared.times;
+    let service = service_fn(|request| {
+        let answer = request::answer(shared.clone(), request, overloaded);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(times.head)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
+        .half_close(true)
+        .keep_alive(!overloaded)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            match time::timeout(times.grace, connection).await {
+                Ok(ended) => ended,
+                Err(_) => return debug!(source = shared.name, "a connection was cut: it did not end in time"),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        debug!(source = shared.name, %error, "a connection ended");
+    }
+}
