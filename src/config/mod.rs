@@ -13,6 +13,7 @@ mod nearest;
 mod parse;
 mod path;
 mod problem;
+mod pushed;
 mod quote;
 mod report;
 mod schema;
@@ -38,6 +39,10 @@ pub use exclude::Exclude;
 pub use load::{environment, load, load_text};
 pub use nearest::nearest;
 pub use problem::{Problem, Problems};
+pub use pushed::{
+    HttpSource, SourceFraming, SourceTls, SpoolKeys, StdinSource, StreamLimits, SyncPolicy, TcpSource, UdpSource,
+    UnixSocket, UnixSource,
+};
 pub use secret::Secret;
 pub use template::{Filling, Template};
 pub use units::{UnitError, duration, size, size_text};
@@ -77,6 +82,25 @@ pub struct Source {
 #[derive(Clone, Debug, PartialEq)]
 pub enum SourceKind {
     File(FileSource),
+    Stdin(StdinSource),
+    Unix(UnixSource),
+    Tcp(TcpSource),
+    Udp(UdpSource),
+    Http(HttpSource),
+}
+
+impl SourceKind {
+    /// How the spool is kept, where the source has one.
+    pub fn spool(&self) -> Option<SpoolKeys> {
+        match self {
+            Self::File(_) => None,
+            Self::Stdin(source) => Some(source.spool),
+            Self::Unix(source) => Some(source.spool),
+            Self::Tcp(source) => Some(source.spool),
+            Self::Udp(source) => Some(source.spool),
+            Self::Http(source) => Some(source.spool),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -21,7 +21,9 @@ pub(super) use forwarder::{
     LevelName, Method, Profile, Retry, Tls, Verdict,
 };
 pub(super) use intake::{Answers, Auth, Basic, Json, OAuth2, Wrap};
-pub(super) use source::{EventSchema, FieldMap, ReadyMap, Source, SourceKind, StartAt};
+pub(super) use source::{
+    EventSchema, FieldMap, OnFull, ReadyMap, SocketType, Source, SourceFraming, SourceKind, StartAt, Sync,
+};
 pub(super) use value::{Duration, SecretText, Size, UNIT};
 
 /// The configuration of auditpost.

@@ -1,6 +1,6 @@
 //! `sources`, as written.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -32,6 +32,77 @@ pub(in crate::config) struct Source {
     pub(in crate::config) scan_interval: Option<Duration>,
     /// How long a rotated or deleted file must be quiet before it counts as finished. Default: 30s
     pub(in crate::config) seal_after: Option<Duration>,
+    /// When what was handed over is on disk. Default: always
+    pub(in crate::config) sync: Option<Sync>,
+    /// How much may wait for forwarders. Default: 256MiB
+    pub(in crate::config) max_bytes: Option<Size>,
+    /// What happens when as much waits. Default: block
+    pub(in crate::config) on_full: Option<OnFull>,
+    /// Address and port of kinds tcp, udp and http, such as 127.0.0.1:5140.
+    pub(in crate::config) listen: Option<String>,
+    /// The socket's file, of kind unix.
+    pub(in crate::config) path: Option<PathBuf>,
+    /// Of kind unix. Default: stream
+    pub(in crate::config) socket_type: Option<SocketType>,
+    /// The permissions of the socket's file, in octal digits, of kind unix. Default: "0660"
+    pub(in crate::config) mode: Option<String>,
+    /// Users by uid or name who alone may connect, of kind unix. Default: whoever may open the file
+    pub(in crate::config) allow_users: Option<Vec<String>>,
+    /// What is the event in what arrives. Default: lines
+    pub(in crate::config) framing: Option<SourceFraming>,
+    /// Whether clients are told what is taken, of kinds tcp and unix. Default: false
+    pub(in crate::config) acks: Option<bool>,
+    /// More clients wait, of kinds tcp and unix. Default: 1000
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(in crate::config) max_connections: Option<u32>,
+    /// A client that completes no record for so long is let go, of kinds tcp and unix. Default: 5m
+    pub(in crate::config) idle_timeout: Option<Duration>,
+    /// TLS of kind tcp.
+    pub(in crate::config) tls: Option<SourceTls>,
+}
+
+/// When what was handed over is on disk.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Sync {
+    Always,
+    Interval,
+    Never,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum OnFull {
+    Block,
+    Detach,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum SocketType {
+    Stream,
+    Datagram,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum SourceFraming {
+    Lines,
+    Syslog,
+}
+
+/// The certificate that clients see, and whether they must show one.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct SourceTls {
+    /// PEM chain of the certificate.
+    #[schemars(required)]
+    pub(in crate::config) cert_file: Option<PathBuf>,
+    /// PEM key of the certificate.
+    #[schemars(required)]
+    pub(in crate::config) key_file: Option<PathBuf>,
+    /// PEM roots; clients must show a certificate of one of them.
+    pub(in crate::config) client_ca_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -5,6 +5,7 @@ mod example;
 mod good;
 mod intake;
 mod keys;
+mod pushed;
 mod request;
 mod rules;
 mod secrets;
