@@ -6,6 +6,7 @@
 
 mod open;
 mod orphans;
+mod pushed;
 mod reload;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test")]
@@ -67,6 +68,8 @@ struct RunningSource {
     config: config::Source,
     log: Log,
     stats: Arc<SourceStats>,
+    /// Nothing more can come.
+    ended: CancellationToken,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -102,7 +105,7 @@ impl App {
         Ok(app)
     }
 
-    /// Looks after the tasks until `stop` is asked for.
+    /// Looks after the tasks until `stop` is asked for, or no source can bring anything more.
     pub async fn run_until(&mut self, stop: impl Future<Output = ()>) {
         let mut ticks = interval(Duration::from_secs(1));
         tokio::pin!(stop);
@@ -117,6 +120,9 @@ impl App {
                 _ = ticks.tick() => {
                     self.revive_sources().await;
                     self.judge_state();
+                    if !self.sources.is_empty() && self.sources.values().all(|source| source.ended.is_cancelled()) {
+                        return;
+                    }
                 }
             }
         }

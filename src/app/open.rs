@@ -17,7 +17,7 @@ use crate::{
     admin::{BindError, Server},
     alarm::Kind,
     cli::exit::Exit,
-    config::{self, SourceKind},
+    config::{self, FileSource, SourceKind},
     durable::{self, PrivateDirError},
     forwarder::{
         dead_letter::DeadLetters,
@@ -28,8 +28,8 @@ use crate::{
         task::{Order, Setup, Task},
     },
     lock::{Lock, LockError},
-    log::{Log, Mark, SegmentId, catalog::CatalogError, tail::Tail},
-    source::{file::FileTask, stats::SourceStats},
+    log::{Log, Mark, SegmentId, catalog::CatalogError, spool::SpoolError, tail::Tail},
+    source::{file::FileTask, listener::ListenError, stats::SourceStats},
 };
 
 /// Descriptors that are not for tailed files: connections, journals, the runtime.
@@ -58,6 +58,10 @@ pub enum StartError {
     Webhook { forwarder: String, source: WebhookError },
     #[error("source {name}: {source}")]
     Catalog { name: String, source: CatalogError },
+    #[error("source {name}: {source}")]
+    Spool { name: String, source: SpoolError },
+    #[error("source {name}: {source}")]
+    Listen { name: String, source: ListenError },
 }
 
 impl StartError {
@@ -73,10 +77,13 @@ impl StartError {
             },
             Self::DeadLetters { .. } => Exit::Storage,
             Self::Webhook { .. } => Exit::Config,
-            Self::Catalog { source, .. } => match source {
+            Self::Catalog { source, .. } | Self::Spool { source: SpoolError::Catalog(source), .. } => match source {
                 CatalogError::Newer { .. } => Exit::Config,
                 CatalogError::Read { .. } | CatalogError::Unreadable { .. } => Exit::Storage,
             },
+            Self::Spool { source: SpoolError::Dir { .. }, .. } => Exit::Storage,
+            Self::Listen { source: ListenError::Configured(_), .. } => Exit::Config,
+            Self::Listen { .. } => Exit::CannotCreate,
         }
     }
 }
@@ -167,11 +174,27 @@ impl App {
     }
 
     pub(super) fn start_source(&mut self, config: config::Source, opened: &[Opened]) -> Result<(), StartError> {
+        match &config.kind {
+            SourceKind::File(file) => {
+                let file = file.clone();
+                self.start_file(config, &file, opened)
+            }
+            SourceKind::Stdin(config::StdinSource { spool })
+            | SourceKind::Unix(config::UnixSource { spool, .. })
+            | SourceKind::Tcp(config::TcpSource { spool, .. })
+            | SourceKind::Udp(config::UdpSource { spool, .. })
+            | SourceKind::Http(config::HttpSource { spool, .. }) => {
+                let spool = *spool;
+                self.start_pushed(config, spool, opened)
+            }
+        }
+    }
+
+    fn start_file(&mut self, config: config::Source, file: &FileSource, opened: &[Opened]) -> Result<(), StartError> {
         let dir = self.source_dir(&config.name);
         for directory in [self.config.state_dir.join("sources"), dir.clone()] {
             durable::create_private_dir(&directory)?;
         }
-        let SourceKind::File(file) = &config.kind;
         let pins = self.pins();
         let claims = claims(&config.name, opened);
         let (tail, log) = Tail::open(&config.name, file.clone(), &dir, &self.config.state_dir, &claims, pins)
@@ -184,7 +207,10 @@ impl App {
         let stop = CancellationToken::new();
         let task = FileTask::new(file, tail, log.clone(), stats.clone(), self.registry.alarms.clone(), pulse);
         let task = tokio::spawn(task.run(stop.clone()));
-        self.sources.insert(config.name.clone(), RunningSource { config, log, stats, stop, task });
+        self.sources.insert(
+            config.name.clone(),
+            RunningSource { config, log, stats, ended: CancellationToken::new(), stop, task },
+        );
         Ok(())
     }
 
@@ -226,7 +252,7 @@ impl App {
 }
 
 /// Where the forwarders stand in each segment of a source: a file is the same only if it still has those bytes.
-fn claims(source: &str, opened: &[Opened]) -> HashMap<SegmentId, Vec<Mark>> {
+pub(super) fn claims(source: &str, opened: &[Opened]) -> HashMap<SegmentId, Vec<Mark>> {
     let mut claims: HashMap<SegmentId, Vec<Mark>> = HashMap::new();
     for (id, mark) in opened.iter().filter_map(|opened| opened.recovered.frontiers.get(source)).flatten() {
         claims.entry(*id).or_default().push(*mark);

@@ -20,6 +20,7 @@ use crate::{
         task::{AHEAD, Ended},
     },
     log::reader,
+    source::listener::Listener,
 };
 
 #[derive(Debug, clap::Args)]
@@ -170,5 +171,6 @@ fn memory_bound(config: &Config) -> u64 {
         let answers = if forwarder.answers == config::Answers::Bulk { forwarder.in_flight * BULK_ANSWER } else { 0 };
         batches * (3 * forwarder.batch.max_bytes + compress::STATE_BYTES) + reading + answers
     };
-    (PROGRAM + config.forwarders.iter().map(buffers).sum::<usize>()) as u64
+    let sources = config.sources.iter().map(Listener::memory);
+    (PROGRAM + config.forwarders.iter().map(buffers).sum::<usize>() + sources.sum::<usize>()) as u64
 }

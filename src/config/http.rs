@@ -1,8 +1,18 @@
 //! What an `http` source takes, and from whom.
 
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use reqwest::header::HeaderName;
 
 use super::Token;
+
+/// With padding or without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct HttpIntake {
@@ -48,4 +58,14 @@ pub enum HmacAlgorithm {
 pub enum HmacEncoding {
     Hex,
     Base64,
+}
+
+/// The bytes of a secret of Standard Webhooks, `whsec_` and base64; `None` where it is none.
+pub fn webhook_key(text: &str) -> Option<Vec<u8>> {
+    base64(text.strip_prefix("whsec_")?.as_bytes()).filter(|bytes| !bytes.is_empty())
+}
+
+/// Decodes base64 with its padding or without.
+pub(crate) fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    BASE64.decode(text).ok()
 }

@@ -14,6 +14,7 @@ mod nearest;
 mod parse;
 mod path;
 mod problem;
+mod pushed;
 mod quote;
 mod report;
 mod schema;
@@ -36,10 +37,15 @@ use crate::schema::Field;
 pub use cef::{Cef, Dialect, Ipv6, Mapped, MappedFrom, MappedKey, PrefixPart};
 
 pub use exclude::Exclude;
-pub use http::{DECODED, Hmac, HmacAlgorithm, HmacEncoding, HttpIntake, Senders};
+pub(crate) use http::base64;
+pub use http::{DECODED, Hmac, HmacAlgorithm, HmacEncoding, HttpIntake, Senders, webhook_key};
 pub use load::{environment, load, load_text};
 pub use nearest::nearest;
 pub use problem::{Problem, Problems};
+pub use pushed::{
+    HttpSource, SourceFraming, SourceTls, SpoolKeys, StdinSource, StreamLimits, SyncPolicy, TcpSource, UdpSource,
+    UnixSocket, UnixSource,
+};
 pub use secret::Secret;
 pub use template::{Filling, Template};
 pub use units::{UnitError, duration, size, size_text};
@@ -79,6 +85,25 @@ pub struct Source {
 #[derive(Clone, Debug, PartialEq)]
 pub enum SourceKind {
     File(FileSource),
+    Stdin(StdinSource),
+    Unix(UnixSource),
+    Tcp(TcpSource),
+    Udp(UdpSource),
+    Http(HttpSource),
+}
+
+impl SourceKind {
+    /// How the spool is kept, where the source has one.
+    pub fn spool(&self) -> Option<SpoolKeys> {
+        match self {
+            Self::File(_) => None,
+            Self::Stdin(source) => Some(source.spool),
+            Self::Unix(source) => Some(source.spool),
+            Self::Tcp(source) => Some(source.spool),
+            Self::Udp(source) => Some(source.spool),
+            Self::Http(source) => Some(source.spool),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

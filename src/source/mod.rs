@@ -3,7 +3,11 @@
 pub mod file;
 pub mod framing;
 pub mod http;
+pub mod listener;
+pub mod outlet;
 pub mod paths;
 pub mod spool;
 pub mod stats;
+pub mod stdin;
+pub mod syslog;
 pub mod watch;

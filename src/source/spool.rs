@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     alarm::{Alarms, Kind},
+    config::SyncPolicy,
     health::Pulse,
     log::{
         Log,
@@ -38,17 +39,6 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// How often records are synced that nobody waits for.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
-
-/// When an accepted record is on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SyncPolicy {
-    /// Before it is acknowledged: a power cut loses nothing that was.
-    Always,
-    /// At most a second later: a power cut loses that second.
-    Interval,
-    /// When the kernel likes: a power cut may lose half a minute. `kill -9` loses nothing.
-    Never,
-}
 
 /// Why a record was not taken. It is nobody's but the sender's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,6 +3,44 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+/// Why something that was sent to us was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A connection broke off within a record.
+    Cut,
+    /// Too many half records at once.
+    Memory,
+    /// The user is not allowed to connect.
+    User,
+    /// No TLS connection came about.
+    Tls,
+    /// The kernel had no room for datagrams.
+    Dropped,
+    /// There was no room in the spool before the stop.
+    Stopped,
+}
+
+impl Refusal {
+    pub const ALL: [Self; 6] = [Self::Cut, Self::Memory, Self::User, Self::Tls, Self::Dropped, Self::Stopped];
+
+    /// As in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cut => "cut",
+            Self::Memory => "memory",
+            Self::User => "user",
+            Self::Tls => "tls",
+            Self::Dropped => "dropped",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// Whether the sender cannot know of it.
+    pub fn is_loss(self) -> bool {
+        matches!(self, Self::Dropped | Self::Stopped | Self::Cut | Self::Memory)
+    }
+}
+
 /// Shared between a source's task and the admin pages. Each number stands alone, so none needs a lock.
 #[derive(Debug)]
 pub struct SourceStats {
@@ -10,6 +48,8 @@ pub struct SourceStats {
     files_open: AtomicU64,
     files_matched: AtomicU64,
     truncations: AtomicU64,
+    connections: AtomicU64,
+    refused: [AtomicU64; Refusal::ALL.len()],
 }
 
 impl SourceStats {
@@ -19,6 +59,8 @@ impl SourceStats {
             files_open: AtomicU64::new(0),
             files_matched: AtomicU64::new(0),
             truncations: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            refused: Default::default(),
         }
     }
 
@@ -44,5 +86,22 @@ impl SourceStats {
 
     pub fn truncations(&self) -> u64 {
         self.truncations.load(Relaxed)
+    }
+
+    /// Connections of clients that are open.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Relaxed)
+    }
+
+    pub fn set_connections(&self, open: u64) {
+        self.connections.store(open, Relaxed);
+    }
+
+    pub fn refuse(&self, reason: Refusal, times: u64) {
+        self.refused[reason as usize].fetch_add(times, Relaxed);
+    }
+
+    pub fn refused(&self, reason: Refusal) -> u64 {
+        self.refused[reason as usize].load(Relaxed)
     }
 }

@@ -1,5 +1,7 @@
 //! A configuration in words, as `auditpost check` prints it, without what is secret.
 
+mod pushed;
+
 use std::{
     collections::BTreeSet,
     fmt::{self, Write as _},
@@ -46,7 +48,29 @@ fn line(out: &mut String, name: &str, value: impl fmt::Display) -> fmt::Result {
 
 fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
     writeln!(out, "\nsource {}", source.name)?;
-    let SourceKind::File(file) = &source.kind;
+    match &source.kind {
+        SourceKind::File(file) => files(file, out)?,
+        pushed => self::pushed::describe(pushed, out)?,
+    }
+    let schema = match source.schema {
+        Schema::Auto => "auto",
+        Schema::Connect => "connect",
+        Schema::Infrakitchen => "infrakitchen",
+        Schema::Konnect => "konnect",
+        Schema::Chainloop => "chainloop",
+        Schema::Kubernetes => "kubernetes",
+        Schema::Vault => "vault",
+        Schema::Generic => "generic",
+        Schema::Raw => "raw",
+    };
+    line(out, "schema", schema)?;
+    for (field, pointer) in &source.fields {
+        line(out, "field", format_args!("{field} at {pointer}"))?;
+    }
+    line(out, "events", format_args!("at most {}", size_text(source.max_event_bytes as u64)))
+}
+
+fn files(file: &FileSource, out: &mut String) -> fmt::Result {
     line(out, "files", file.include.join(", "))?;
     if !file.exclude.is_empty() {
         line(out, "except", file.exclude.join(", "))?;
@@ -64,22 +88,6 @@ fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
         StartAt::End => "the end of files that are there at the first start",
     };
     line(out, "start at", start)?;
-    let schema = match source.schema {
-        Schema::Auto => "auto",
-        Schema::Connect => "connect",
-        Schema::Infrakitchen => "infrakitchen",
-        Schema::Konnect => "konnect",
-        Schema::Chainloop => "chainloop",
-        Schema::Kubernetes => "kubernetes",
-        Schema::Vault => "vault",
-        Schema::Generic => "generic",
-        Schema::Raw => "raw",
-    };
-    line(out, "schema", schema)?;
-    for (field, pointer) in &source.fields {
-        line(out, "field", format_args!("{field} at {pointer}"))?;
-    }
-    line(out, "events", format_args!("at most {}", size_text(source.max_event_bytes as u64)))?;
     line(out, "scan", format_args!("every {:?}, sealed after {:?}", file.scan_interval, file.seal_after))
 }
 

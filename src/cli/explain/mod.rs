@@ -75,7 +75,7 @@ fn source<'c>(config: &'c Config, args: &Args) -> Result<&'c Source, Failure> {
     }
     let file = args.file.canonicalize().ok();
     let matches = |source: &&Source| {
-        let SourceKind::File(files) = &source.kind;
+        let SourceKind::File(files) = &source.kind else { return false };
         let found = Paths::new(files).find().paths;
         file.is_some() && found.iter().any(|path| path.canonicalize().ok() == file)
     };

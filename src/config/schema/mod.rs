@@ -6,6 +6,7 @@
 
 mod cef;
 mod forwarder;
+mod http;
 mod intake;
 mod source;
 mod value;
@@ -20,8 +21,11 @@ pub(super) use forwarder::{
     Algorithm, Batch, Compression, CompressionForm, Condition, Format, Forwarder, ForwarderKind, Framing, Level,
     LevelName, Method, Profile, Retry, Tls, Verdict,
 };
+pub(super) use http::{Hmac, HmacAlgorithm, HmacEncoding, Signature};
 pub(super) use intake::{Answers, Auth, Basic, Json, OAuth2, Wrap};
-pub(super) use source::{EventSchema, FieldMap, ReadyMap, Source, SourceKind, StartAt};
+pub(super) use source::{
+    EventSchema, FieldMap, OnFull, ReadyMap, SocketType, Source, SourceFraming, SourceKind, StartAt, Sync,
+};
 pub(super) use value::{Duration, SecretText, Size, UNIT};
 
 /// The configuration of auditpost.

@@ -35,7 +35,7 @@ fn the_example_names_every_key() {
     assert!(keys.len() > 65, "{keys:?}");
     assert!(EXAMPLE.contains("`auditLogForwarders`"), "the other name can only be told of");
     keys.remove("auditLogForwarders");
-    for instead_of_a_file in ["password", "clientSecret"] {
+    for instead_of_a_file in ["password", "clientSecret", "secret"] {
         assert!(EXAMPLE.contains(&format!("`{instead_of_a_file}`")), "it cannot stand beside the file");
         keys.remove(instead_of_a_file);
     }
@@ -49,6 +49,11 @@ fn each_key_of_the_example_has_a_comment() {
         let told_before = [
             "- name: billing",
             "include: [/var/log/billing",
+            "- name: agents",
+            "- name: local",
+            "kind: unix",
+            "- name: webhooks",
+            "kind: http",
             "- name: archive",
             "uri: http://archive",
             "- name: soc",
@@ -61,7 +66,7 @@ fn each_key_of_the_example_has_a_comment() {
 #[test]
 fn the_example_loads() {
     let config = load_text("config.example.yaml", EXAMPLE, &env).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!(config.sources.len(), 2);
+    assert_eq!(config.sources.len(), 5);
     assert_eq!(config.forwarders[1].uri.expose().as_str(), "http://archive.example.com/staging/events");
     assert!(config.forwarders.iter().any(|forwarder| forwarder.name == "splunk" && forwarder.wrap.is_some()));
     let [.., sentinel, elastic] = config.forwarders.as_slice() else { panic!("there are more") };

@@ -41,8 +41,8 @@ fn keys_that_are_not_known_are_named_with_the_nearest() {
         &[
             ("scaninterval: 1s", "5:3: sources[0].scaninterval: unknown key; did you mean \"scanInterval\"?"),
             (
-                "path: /x",
-                "5:3: sources[0].path: unknown key; known here are exclude, fields, include, kind, maxEventBytes, name, scanInterval, schema, sealAfter, startAt",
+                "roof: /x",
+                "5:3: sources[0].roof: unknown key; known here are acks, allowUsers, exclude, fields, framing, hmac, idleTimeout, include, kind, listen, maxBodyBytes, maxBytes, maxConnections, maxEventBytes, mode, name, onFull, path, scanInterval, schema, sealAfter, signature, socketType, startAt, sync, tls, token, tokenFile",
             ),
         ],
     );
@@ -127,8 +127,8 @@ log: {level: loud}
         complaints(text),
         [
             "1:11: stateDir: is empty: it must name a directory",
+            "3:5: sources[0].listen: is missing: the address and port to listen on, such as 127.0.0.1:5140",
             "3:11: sources[0].name: \"A\" must be 1 to 63 of a-z, 0-9 and `-`: it names a directory and a metric; did you mean \"a\"?",
-            "4:11: sources[0].kind: \"tcp\" is not built yet in this version (0.1.0); \"file\" is",
             "5:5: sources[0].includ: unknown key; did you mean \"include\"?",
             "6:24: sources[1].include: is empty: no file would be followed",
             "6:43: sources[1].maxEventBytes: \"lots\" is no size: write 64KiB, 1MB, 1.5MiB (B, kB, MB, GB, KiB, MiB, GiB) or a number of bytes",

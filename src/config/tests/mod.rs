@@ -3,8 +3,10 @@
 mod cef;
 mod example;
 mod good;
+mod http;
 mod intake;
 mod keys;
+mod pushed;
 mod request;
 mod rules;
 mod secrets;

@@ -110,7 +110,7 @@ fn columns_count_characters_and_the_caret_stands_below() {
 #[test]
 fn words_that_yaml_1_1_took_for_booleans_are_texts() {
     let config = load(&source("exclude: [no, yes, on, 0x1F, 1e3, 012]")).expect("it is good");
-    let crate::config::SourceKind::File(file) = &config.sources[0].kind;
+    let crate::config::SourceKind::File(file) = &config.sources[0].kind else { panic!("no file") };
     assert_eq!(file.exclude, ["no", "yes", "on", "0x1F", "1e3", "012"]);
 }
 

@@ -79,7 +79,7 @@ fn token(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Optio
 }
 
 /// A secret of the configuration or of a file.
-fn secret(
+pub(super) fn secret(
     (key, inline): (&str, &Option<SecretText>),
     (file_key, file): (&str, &Option<PathBuf>),
     path: &Path,
@@ -105,7 +105,7 @@ fn secret(
 }
 
 /// A password or a client's secret, which must be there.
-fn password(
+pub(super) fn password(
     (key, inline): (&str, &Option<SecretText>),
     (file_key, file): (&str, &Option<PathBuf>),
     path: &Path,

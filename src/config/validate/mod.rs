@@ -9,9 +9,12 @@ mod delivery;
 mod feedback;
 mod filter;
 mod forwarder;
+mod http;
 mod intakes;
+mod keys;
 mod name;
 mod profile;
+mod pushed;
 mod request;
 mod source;
 mod wrap;
@@ -56,14 +59,19 @@ fn state_dir(file: &ConfigFile, root: &Path, report: &mut Report) -> PathBuf {
 }
 
 fn admin(admin: &schema::Admin, path: &Path, report: &mut Report) -> Option<Admin> {
-    let listen = admin.listen.as_ref()?;
+    let listen = address(admin.listen.as_ref()?, "9600", &path.key("listen"), report);
+    listen.map(|listen| Admin { listen })
+}
+
+/// An address to listen on; `port`: one to show how it is written.
+fn address(listen: &str, port: &str, path: &Path, report: &mut Report) -> Option<SocketAddr> {
     let parsed = listen.parse::<SocketAddr>();
     if parsed.is_err() {
-        let path = path.key("listen");
-        let what = "is no address and port; write such as 127.0.0.1:9600, or 0.0.0.0:9600 for every interface";
-        report.problem(&path, format!("{} {what}", report.written(&path)));
+        let what =
+            format!("is no address and port; write such as 127.0.0.1:{port}, or 0.0.0.0:{port} for every interface");
+        report.problem(path, format!("{} {what}", report.written(path)));
     }
-    parsed.ok().map(|listen| Admin { listen })
+    parsed.ok()
 }
 
 fn diagnostics(log: Option<&schema::Log>) -> Diagnostics {

@@ -11,7 +11,7 @@ use super::{
         report::Report,
         schema::{self, EventSchema, FieldMap, ReadyMap},
     },
-    bounded, name, positive, refuse_empty,
+    bounded, http, keys, name, positive, pushed, refuse_empty,
 };
 use crate::{
     VERSION,
@@ -33,9 +33,18 @@ pub(super) fn sources(written: Option<&[schema::Source]>, path: &Path, report: &
     let each = || written.iter().enumerate().map(|(index, source)| (source, path.index(index)));
     let names = each().filter_map(|(source, path)| Some((source.name.as_deref()?, path.key("name"))));
     name::check(names, report);
+    one_reads_stdin(written, path, report);
     // Every source is checked, before one that is missing makes nothing of all.
     let checked: Vec<_> = each().map(|(written, path)| source(written, &path, report)).collect();
     checked.into_iter().collect()
+}
+
+/// Two that read the same input would each get half of it.
+fn one_reads_stdin(written: &[schema::Source], path: &Path, report: &mut Report) {
+    let reads = |source: &schema::Source| source.kind == Some(schema::SourceKind::Stdin);
+    for (index, _) in written.iter().enumerate().filter(|(_, source)| reads(source)).skip(1) {
+        report.problem(&path.index(index).key("kind"), "is a second source that reads standard input: there is one");
+    }
 }
 
 fn source(written: &schema::Source, path: &Path, report: &mut Report) -> Option<Source> {
@@ -47,12 +56,15 @@ fn source(written: &schema::Source, path: &Path, report: &mut Report) -> Option<
 
 fn kind(written: &schema::Source, path: &Path, report: &mut Report) -> Option<SourceKind> {
     use schema::SourceKind as Kind;
-    match written.kind.unwrap_or(Kind::File) {
+    let kind = written.kind.unwrap_or(Kind::File);
+    keys::check(written, kind, path, report);
+    match kind {
         Kind::File => Some(SourceKind::File(file(written, path, report))),
-        Kind::Stdin | Kind::Unix | Kind::Tcp | Kind::Udp | Kind::Http => {
-            not_built(&path.key("kind"), "\"file\" is", report);
-            None
-        }
+        Kind::Stdin => Some(pushed::stdin(written, path, report)),
+        Kind::Unix => pushed::unix(written, path, report),
+        Kind::Tcp => pushed::tcp(written, path, report),
+        Kind::Udp => pushed::udp(written, path, report),
+        Kind::Http => http::http(written, path, report),
     }
 }
 
@@ -114,7 +126,7 @@ fn named(written: EventSchema) -> Schema {
 }
 
 /// Words that are taken by a later version are known, and refused, so that none is ever ignored.
-fn not_built(path: &Path, built: &str, report: &mut Report) {
+pub(super) fn not_built(path: &Path, built: &str, report: &mut Report) {
     let word = report.written(path);
     let what = format!("{word} is not built yet in this version ({VERSION}); {built}");
     report.problem(path, what);

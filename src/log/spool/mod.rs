@@ -39,6 +39,7 @@ use super::{
 use crate::durable;
 
 pub use files::SEGMENT_BYTES;
+pub use open::SpoolError;
 
 /// How much a spool may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

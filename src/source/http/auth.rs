@@ -9,10 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use base64::{
-    Engine, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
 use hyper::{HeaderMap, header};
 use ring::{
     hmac::{self, Key, Tag},
@@ -25,12 +21,6 @@ use crate::{
     config::{self, HmacAlgorithm, HmacEncoding, Secret, Token},
     forwarder::deliver::{Purpose, SecretSource},
 };
-
-/// With padding or without.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// How often a secret's file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -168,7 +158,7 @@ impl Claims {
 fn stated(config: &config::Hmac, headers: &HeaderMap) -> Option<Vec<u8>> {
     let value = headers.get(&config.header)?.as_bytes().strip_prefix(config.prefix.as_bytes())?.trim_ascii();
     match config.encoding {
-        HmacEncoding::Base64 => BASE64.decode(value).ok(),
+        HmacEncoding::Base64 => config::base64(value),
         HmacEncoding::Hex => hex(value),
     }
 }
@@ -280,17 +270,7 @@ impl Credential {
         match self.kind {
             KeyKind::Token => Some(Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes())),
             KeyKind::Text(algorithm) => Some(Key::new(algorithm, secret.expose().as_bytes())),
-            KeyKind::Webhook => webhook_key(secret.expose()).map(|bytes| Key::new(hmac::HMAC_SHA256, &bytes)),
+            KeyKind::Webhook => config::webhook_key(secret.expose()).map(|bytes| Key::new(hmac::HMAC_SHA256, &bytes)),
         }
     }
-}
-
-/// The bytes of a `whsec_` secret; `None` where it is none.
-pub(crate) fn webhook_key(text: &str) -> Option<Vec<u8>> {
-    let text = text.strip_prefix("whsec_")?;
-    BASE64.decode(text).ok().filter(|bytes| !bytes.is_empty())
-}
-
-pub(super) fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    BASE64.decode(text).ok()
 }

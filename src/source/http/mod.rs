@@ -16,30 +16,39 @@ mod signed;
 #[cfg(test)]
 mod tests;
 
-use std::{convert::Infallible, io, net::SocketAddr, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::Semaphore,
     task::JoinSet,
     time,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{debug, info, warn};
-
-pub(crate) use auth::webhook_key;
+use tracing::{debug, warn};
 
 use self::{auth::Guard, complaints::Complaints, decode::Caps, seen::Seen};
 use super::spool::Intake;
-use crate::config::{self, HttpIntake};
+use crate::config::{self, HttpIntake, HttpSource, Senders, Source};
 
 /// Connections beyond those that are allowed, which are told to come again.
 const TOLD_TO_COME_AGAIN: usize = 64;
 
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HEADERS: usize = 100;
+
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: u32 = 1024;
 
 /// How long what is slow may take.
 #[derive(Clone, Copy, Debug)]
@@ -63,34 +72,14 @@ impl Default for Times {
     }
 }
 
-/// What a server needs.
-pub struct Setup {
-    /// Of the source.
-    pub name: String,
-    pub listen: SocketAddr,
-    pub config: HttpIntake,
-    pub schema: config::Schema,
-    /// The most that the spool ever holds.
-    pub spool_bytes: u64,
-    /// The file of the requests that were taken before.
-    pub seen: PathBuf,
-    pub intake: Intake,
-}
-
 /// A server that listens.
 pub struct Server {
     listener: TcpListener,
-    addr: SocketAddr,
-    connections: usize,
-    shared: Arc<Shared>,
-}
-
-/// The address cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {addr}: {source}; choose another `listen` or end what holds it")]
-pub struct BindError {
-    addr: SocketAddr,
-    source: io::Error,
+    name: String,
+    config: HttpSource,
+    schema: config::Schema,
+    /// The file of the requests that were taken before.
+    seen: PathBuf,
 }
 
 /// What all requests share.
@@ -111,47 +100,42 @@ struct Shared {
 }
 
 impl Server {
-    /// Listens from now on; answers once [`Self::run`] runs. Blocks to read the file of the requests taken before.
-    pub async fn bind(setup: Setup) -> Result<Self, BindError> {
-        Self::bind_with(setup, Times::default()).await
-    }
-
-    async fn bind_with(setup: Setup, times: Times) -> Result<Self, BindError> {
-        let Setup { name, listen, config, schema, spool_bytes, seen, intake } = setup;
-        let bound = async {
-            let listener = TcpListener::bind(listen).await?;
-            let addr = listener.local_addr()?;
-            Ok((listener, addr))
-        };
-        let (listener, addr) = bound.await.map_err(|source| BindError { addr: listen, source })?;
-        info!(source = name, %addr, "http source listening");
-        let caps =
-            Caps { wire: config.max_body_bytes, decoded: config.max_body_bytes.saturating_mul(config::DECODED) };
-        let shared = Arc::new(Shared {
-            path: config.path,
-            schema,
-            caps,
-            spool_bytes,
-            times,
-            budget: Arc::new(Semaphore::new(decode::budget(caps))),
-            guard: Guard::new(&name, &config.senders),
-            seen: Seen::open(&name, &seen, request::unix_now()),
-            intake,
-            storing: TaskTracker::new(),
-            complaints: Complaints::new(&name),
-            name,
-        });
-        Ok(Self { listener, addr, connections: config.max_connections, shared })
+    /// Listens from now on; answers once [`Self::run`] runs. `dir` is the source's own.
+    pub fn open(source: &Source, config: &HttpSource, dir: &Path) -> io::Result<Self> {
+        let listener = listen(config.listen)?;
+        let addr = listener.local_addr()?;
+        if !addr.ip().is_loopback() && config.intake.senders == Senders::default() {
+            warn!(source = source.name, %addr,
+                "whoever reaches this address can hand events over: set token, hmac or signature");
+        }
+        let (name, schema) = (source.name.clone(), source.schema);
+        Ok(Self { listener, name, config: config.clone(), schema, seen: dir.join("seen") })
     }
 
     /// With the port that was chosen where 0 was asked for.
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
+    pub fn addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Bytes that all bodies together may hold.
+    pub fn memory(config: &HttpIntake) -> usize {
+        decode::budget(caps(config))
     }
 
     /// Answers until `stop`; then what is under way is still answered. The spool must outlive this.
-    pub async fn run(self, stop: CancellationToken) {
-        let Self { listener, connections: most, shared, .. } = self;
+    pub async fn run(self, intake: Intake, stop: CancellationToken) {
+        self.run_with(intake, stop, Times::default()).await;
+    }
+
+    async fn run_with(self, intake: Intake, stop: CancellationToken, times: Times) {
+        let Self { listener, name, config, schema, seen } = self;
+        let most = config.intake.max_connections;
+        let opened = {
+            let name = name.clone();
+            tokio::task::spawn_blocking(move || Seen::open(&name, &seen, request::unix_now()))
+        };
+        let seen = opened.await.expect("reading what was seen does not panic");
+        let shared = Arc::new(Shared::new(name, &config, schema, times, seen, intake));
         let allowed = Arc::new(Semaphore::new(most));
         let all = Arc::new(Semaphore::new(most + TOLD_TO_COME_AGAIN));
         let mut connections = JoinSet::new();
@@ -187,6 +171,46 @@ impl Server {
         shared.storing.close();
         shared.storing.wait().await;
     }
+}
+
+impl Shared {
+    fn new(
+        name: String,
+        config: &HttpSource,
+        schema: config::Schema,
+        times: Times,
+        seen: Seen,
+        intake: Intake,
+    ) -> Self {
+        let caps = caps(&config.intake);
+        Self {
+            path: config.intake.path.clone(),
+            schema,
+            caps,
+            spool_bytes: config.spool.max_bytes,
+            times,
+            budget: Arc::new(Semaphore::new(decode::budget(caps))),
+            guard: Guard::new(&name, &config.intake.senders),
+            seen,
+            intake,
+            storing: TaskTracker::new(),
+            complaints: Complaints::new(&name),
+            name,
+        }
+    }
+}
+
+fn caps(config: &HttpIntake) -> Caps {
+    let wire = config.max_body_bytes;
+    Caps { wire, decoded: wire.saturating_mul(config::DECODED) }
+}
+
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart must not wait for the connections of the run before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>, overloaded: bool, stop: CancellationToken) {

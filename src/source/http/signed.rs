@@ -3,7 +3,7 @@
 use hyper::HeaderMap;
 use ring::hmac::{Context, Key};
 
-use super::auth::base64;
+use crate::config::base64;
 
 /// Signatures of one request that are looked at.
 const MOST: usize = 16;

@@ -81,6 +81,13 @@ impl Sidecar {
         self
     }
 
+    /// An `http` source on a free port, with further keys as lines of YAML.
+    pub fn http_source(mut self, name: &str, extra: &str) -> Self {
+        let item = format!("- name: {name}\n  kind: http\n  listen: \"127.0.0.1:0\"\n{}", indent(extra));
+        self.part(|sources, _, _| sources.push_str(&item));
+        self
+    }
+
     /// A webhook; `extra` is further keys as lines of YAML.
     pub fn forwarder(mut self, name: &str, uri: &str, extra: &str) -> Self {
         let item = format!("- name: {name}\n  uri: {uri}\n{}", indent(extra));

@@ -172,6 +172,11 @@ impl Sidecar {
         self.past.clone() + &now.unwrap_or_default()
     }
 
+    /// What this run said so far.
+    pub fn run_stderr(&self) -> String {
+        self.running().said()
+    }
+
     /// Waits until this run's diagnostics hold `text`.
     pub fn wait_for_log(&self, text: &str) {
         self.running()

@@ -59,7 +59,7 @@ fn the_vectors_of_standard_webhooks_are_let_in_and_nothing_near_them() {
 #[test]
 fn a_signature_may_be_of_the_body_as_sent_or_decoded() {
     let decoded = b"{\"seq\":1}\n{\"seq\":2}\n";
-    let wire = super::super::auth::base64(b"H4sIAAAAAAAC/6tWKk4tVLIyrOWqhrCMarkA+UJEThQAAAA=").unwrap();
+    let wire = config::base64(b"H4sIAAAAAAAC/6tWKk4tVLIyrOWqhrCMarkA+UJEThQAAAA=").unwrap();
     let senders = Senders { signature: inline(SECRET), ..Senders::default() };
     let guard = Guard::new("app", &senders);
     let judge = |signature: &str| {
@@ -156,7 +156,7 @@ async fn a_signed_request_is_checked_before_it_is_taken() {
     let senders = Senders { signature: inline(SECRET), ..Senders::default() };
     let running = start_with(dir.path(), with(senders), 1 << 20).await;
     let now = request::unix_now();
-    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &webhook_key(SECRET).unwrap());
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &config::webhook_key(SECRET).unwrap());
     let signature = |body: &str| {
         use base64::Engine as _;
         let tag = ring::hmac::sign(&key, format!("m1.{now}.{body}").as_bytes());

@@ -20,13 +20,13 @@ use tokio::{
 use super::*;
 use crate::{
     alarm::Alarms,
-    config::{Schema, Senders},
+    config::{Schema, Senders, SourceKind, SpoolKeys, SyncPolicy},
     health::Health,
     log::{
         Item, Log, Reader, Take,
         spool::{Limits, Spool},
     },
-    source::spool::{SpoolTask, SyncPolicy},
+    source::spool::SpoolTask,
 };
 
 /// Short ones, so that tests are.
@@ -65,19 +65,19 @@ async fn start_with(dir: &Path, config: HttpIntake, spool_bytes: u64) -> Running
     let (task, intake) = SpoolTask::new(spool, SyncPolicy::Always, Arc::new(Alarms::default()), pulse);
     let stop_spool = CancellationToken::new();
     let spool = tokio::spawn(task.run(stop_spool.clone()));
-    let setup = Setup {
+    let spool_keys = SpoolKeys { sync: SyncPolicy::Always, max_bytes: spool_bytes };
+    let http = HttpSource { spool: spool_keys, listen: "127.0.0.1:0".parse().unwrap(), intake: config };
+    let source = Source {
         name: "app".to_owned(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        config,
+        kind: SourceKind::Http(http.clone()),
         schema: Schema::Auto,
-        spool_bytes,
-        seen: dir.join("sources/app/seen"),
-        intake,
+        fields: Vec::new(),
+        max_event_bytes: 1 << 20,
     };
-    let server = Server::bind_with(setup, TIMES).await.unwrap();
-    let addr = server.addr();
+    let server = Server::open(&source, &http, &dir.join("sources/app")).unwrap();
+    let addr = server.addr().unwrap();
     let stop = CancellationToken::new();
-    let server = tokio::spawn(server.run(stop.clone()));
+    let server = tokio::spawn(server.run_with(intake, stop.clone(), TIMES));
     Running { addr, log, stop, server, stop_spool, spool }
 }
 

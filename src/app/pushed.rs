@@ -1,0 +1,85 @@
+//! Sources that hand their events over: a listener that takes them, a spool that keeps them.
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::{
+    App, RunningSource, StartError,
+    open::{Opened, claims},
+};
+use crate::{
+    config::{self, SpoolKeys},
+    durable,
+    log::spool::{self, Limits, SEGMENT_BYTES, Spool},
+    source::{listener::Listener, outlet::Outlet, spool::SpoolTask, stats::SourceStats},
+};
+
+impl App {
+    /// Opens the socket, then the spool, and starts both. Every forwarder is enlisted before anything is released.
+    pub(super) fn start_pushed(
+        &mut self,
+        config: config::Source,
+        keys: SpoolKeys,
+        opened: &[Opened],
+    ) -> Result<(), StartError> {
+        let name = || config.name.clone();
+        let dir = self.source_dir(&config.name);
+        let listener = Listener::open(&config, &dir).map_err(|source| StartError::Listen { name: name(), source })?;
+        for directory in [self.config.state_dir.join("sources"), dir.clone()] {
+            durable::create_private_dir(&directory)?;
+        }
+        // A quarter, so that the newest segment, which is not released, never fills a small spool.
+        let limits = Limits { segment: SEGMENT_BYTES.min(keys.max_bytes / 4), total: keys.max_bytes };
+        let spool_dir = spool::dir(&self.config.state_dir, &config.name);
+        let claims = claims(&config.name, opened);
+        let spool = Spool::open(&config.name, &spool_dir, &dir.join("catalog"), limits, &claims)
+            .map_err(|source| StartError::Spool { name: name(), source })?;
+        let log = spool.log().clone();
+        for forwarder in self.config.forwarders.iter().filter(|forwarder| forwarder.sources.contains(&config.name)) {
+            log.board.enlist(&forwarder.name);
+        }
+        let stats = Arc::new(SourceStats::new(&config.name));
+        let alarms = self.registry.alarms.clone();
+        let pulse = self.registry.health.pulse(format!("source {}", config.name));
+        let (task, intake) = SpoolTask::new(spool, keys.sync, alarms.clone(), pulse);
+        let outlet = Outlet::new(&config, intake, stats.clone(), alarms);
+        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
+        info!(source = config.name, on = %listener, "taking events");
+        let task = tokio::spawn(keep(listener, outlet, task, ended.clone(), stop.clone()));
+        self.sources.insert(config.name.clone(), RunningSource { config, log, stats, ended, stop, task });
+        Ok(())
+    }
+}
+
+/// Ends the listener first, then the spool once what was taken is written. Ends before the stop where either panics.
+async fn keep(
+    listener: Listener,
+    outlet: Outlet,
+    spool: SpoolTask,
+    ended: CancellationToken,
+    stop: CancellationToken,
+) {
+    let close = CancellationToken::new();
+    let mut spool: JoinHandle<()> = tokio::spawn(spool.run(close.clone()));
+    let mut listening = tokio::spawn(listener.run(outlet, ended, stop.clone()));
+    let listened = tokio::select! {
+        listened = &mut listening => listened.is_ok(),
+        _ = &mut spool => {
+            listening.abort();
+            let _ = listening.await;
+            return;
+        }
+    };
+    if listened {
+        // An input that ended leaves a spool that forwarders are not past.
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = &mut spool => return,
+        }
+    }
+    close.cancel();
+    let _ = spool.await;
+}

@@ -1,0 +1,50 @@
+//! Who may hand events to an `http` source, as written.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::SecretText;
+
+/// An HMAC of the body as it is sent, in a header.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Hmac {
+    pub(in crate::config) secret: Option<SecretText>,
+    /// A file that holds the secret; read again when it changes.
+    pub(in crate::config) secret_file: Option<PathBuf>,
+    /// The header that the HMAC is in.
+    #[schemars(required)]
+    pub(in crate::config) header: Option<String>,
+    /// Default: sha256
+    pub(in crate::config) algorithm: Option<HmacAlgorithm>,
+    /// Default: hex
+    pub(in crate::config) encoding: Option<HmacEncoding>,
+    /// Stands before the HMAC in the header, such as sha256=. Default: nothing
+    pub(in crate::config) prefix: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum HmacAlgorithm {
+    Sha256,
+    Sha1,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum HmacEncoding {
+    Hex,
+    Base64,
+}
+
+/// Signatures of Standard Webhooks.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Signature {
+    /// whsec_ and base64.
+    pub(in crate::config) secret: Option<SecretText>,
+    /// A file that holds the secret; read again when it changes.
+    pub(in crate::config) secret_file: Option<PathBuf>,
+}

@@ -1,0 +1,137 @@
+//! The rules of sources that hand their events over.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use super::{
+    super::{
+        ClientCertificate, SourceFraming, SourceKind, SourceTls, SpoolKeys, StdinSource, StreamLimits, SyncPolicy,
+        TcpSource, UdpSource, UnixSocket, UnixSource,
+        path::Path,
+        report::Report,
+        schema::{self, OnFull, SocketType},
+    },
+    address, positive,
+    source::not_built,
+};
+
+const MAX_BYTES: u64 = 256 << 20;
+const LEAST_MAX_BYTES: u64 = 1 << 20;
+const MODE: u32 = 0o660;
+const MAX_CONNECTIONS: u32 = 1000;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// The kernel takes no longer name of a socket, and we need some for a name beside it.
+const LONGEST_PATH: usize = 90;
+
+pub(super) fn stdin(written: &schema::Source, path: &Path, report: &mut Report) -> SourceKind {
+    SourceKind::Stdin(StdinSource { spool: spool(written, path, report) })
+}
+
+pub(super) fn tcp(written: &schema::Source, path: &Path, report: &mut Report) -> Option<SourceKind> {
+    let spool = spool(written, path, report);
+    let limits = limits(written, path, report);
+    let tls = match &written.tls {
+        Some(tls) => Some(SourceTls {
+            server: ClientCertificate { cert_file: tls.cert_file.clone()?, key_file: tls.key_file.clone()? },
+            client_ca_file: tls.client_ca_file.clone(),
+        }),
+        None => None,
+    };
+    let listen = listen(written, path, report)?;
+    Some(SourceKind::Tcp(TcpSource { spool, listen, framing: framing(written), limits, tls }))
+}
+
+pub(super) fn udp(written: &schema::Source, path: &Path, report: &mut Report) -> Option<SourceKind> {
+    let spool = spool(written, path, report);
+    let listen = listen(written, path, report)?;
+    Some(SourceKind::Udp(UdpSource { spool, listen, framing: framing(written) }))
+}
+
+pub(super) fn unix(written: &schema::Source, path: &Path, report: &mut Report) -> Option<SourceKind> {
+    let spool = spool(written, path, report);
+    let limits = limits(written, path, report);
+    let mode = mode(written.mode.as_deref(), &path.key("mode"), report);
+    let socket = match written.socket_type.unwrap_or(SocketType::Stream) {
+        SocketType::Stream => UnixSocket::Stream(limits),
+        SocketType::Datagram => UnixSocket::Datagram,
+    };
+    let allow_users = written.allow_users.clone().unwrap_or_default();
+    super::refuse_empty(
+        written.allow_users.as_deref(),
+        &path.key("allowUsers"),
+        "is empty: nobody could connect; leave the key out to let in whoever may open the socket",
+        report,
+    );
+    let path = socket_path(written.path.as_ref(), &path.key("path"), report)?;
+    Some(SourceKind::Unix(UnixSource { spool, path, mode, allow_users, socket, framing: framing(written) }))
+}
+
+/// How the spool of such a source is kept.
+pub(super) fn spool(written: &schema::Source, path: &Path, report: &mut Report) -> SpoolKeys {
+    let on_full = path.key("onFull");
+    if written.on_full == Some(OnFull::Detach) {
+        not_built(&on_full, "\"block\" is", report);
+    }
+    let key = path.key("maxBytes");
+    let max_bytes = written.max_bytes.map_or(MAX_BYTES, |size| size.0);
+    if max_bytes < LEAST_MAX_BYTES {
+        report.problem(&key, format!("{} is too little: 1MiB is the least", report.written(&key)));
+    }
+    let sync = match written.sync.unwrap_or(schema::Sync::Always) {
+        schema::Sync::Always => SyncPolicy::Always,
+        schema::Sync::Interval => SyncPolicy::Interval,
+        schema::Sync::Never => SyncPolicy::Never,
+    };
+    SpoolKeys { sync, max_bytes }
+}
+
+/// The address that such a source listens on.
+pub(super) fn listen(written: &schema::Source, path: &Path, report: &mut Report) -> Option<SocketAddr> {
+    let path = path.key("listen");
+    match &written.listen {
+        Some(listen) => address(listen, "5140", &path, report),
+        None => {
+            report.problem(&path, "is missing: the address and port to listen on, such as 127.0.0.1:5140");
+            None
+        }
+    }
+}
+
+fn socket_path(written: Option<&PathBuf>, path: &Path, report: &mut Report) -> Option<PathBuf> {
+    let Some(socket) = written else {
+        report.problem(path, "is missing: the file of the socket to listen on");
+        return None;
+    };
+    if socket.file_name().is_none() {
+        report.problem(path, "names no file: it must be the path of a socket");
+    } else if socket.as_os_str().len() > LONGEST_PATH {
+        report.problem(path, format!("is too long: {LONGEST_PATH} bytes are the most for a socket's path"));
+    }
+    Some(socket.clone())
+}
+
+fn mode(written: Option<&str>, path: &Path, report: &mut Report) -> u32 {
+    let Some(written) = written else { return MODE };
+    match u32::from_str_radix(written, 8) {
+        Ok(mode) if mode <= 0o777 && mode & 0o600 == 0o600 => mode,
+        _ => {
+            let what = "is no mode of a socket: write octal digits that let the owner in, such as \"0660\"";
+            report.problem(path, format!("{} {what}", report.written(path)));
+            MODE
+        }
+    }
+}
+
+fn limits(written: &schema::Source, path: &Path, report: &mut Report) -> StreamLimits {
+    StreamLimits {
+        acks: written.acks.unwrap_or(false),
+        max_connections: written.max_connections.unwrap_or(MAX_CONNECTIONS) as usize,
+        idle_timeout: positive(written.idle_timeout, IDLE_TIMEOUT, &path.key("idleTimeout"), report),
+    }
+}
+
+fn framing(written: &schema::Source) -> SourceFraming {
+    match written.framing.unwrap_or(schema::SourceFraming::Lines) {
+        schema::SourceFraming::Lines => SourceFraming::Lines,
+        schema::SourceFraming::Syslog => SourceFraming::Syslog,
+    }
+}

@@ -1,0 +1,3 @@
+//! Sources that are sent their events.
+
+mod http;
