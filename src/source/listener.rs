@@ -2,14 +2,20 @@
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf};
 
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    connection,
+    datagram::{self, Datagrams},
     outlet::{self, Outlet},
     spool::IN_FLIGHT,
     stdin,
+    stream::{self, Streams},
+    tls::Acceptor,
+    unix::{UnixDatagrams, UnixStreams},
 };
-use crate::config::{Source, SourceKind};
+use crate::config::{Source, SourceKind, TcpSource, UnixSocket, UnixSource};
 
 /// Why a source cannot be sent anything. Nothing was created.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +33,8 @@ pub enum ListenError {
 /// What a source takes its events from.
 pub enum Listener {
     Stdin,
+    Streams(Streams, String),
+    Datagrams(Datagrams, String),
 }
 
 impl Listener {
@@ -34,8 +42,49 @@ impl Listener {
     pub fn open(source: &Source) -> Result<Self, ListenError> {
         match &source.kind {
             SourceKind::Stdin(_) => Ok(Self::Stdin),
-            _ => Err(ListenError::Configured(format!("source {} takes no events from others", source.name))),
+            SourceKind::Tcp(tcp) => Self::tcp(tcp),
+            SourceKind::Udp(udp) => {
+                let address = udp.listen;
+                let socket =
+                    datagram::Socket::udp(address).map_err(|source| ListenError::Address { address, source })?;
+                Ok(Self::Datagrams(Datagrams { socket, framing: udp.framing }, format!("udp {address}")))
+            }
+            SourceKind::Unix(unix) => {
+                Self::unix(unix).map_err(|why| ListenError::Socket { path: unix.path.clone(), why })
+            }
+            SourceKind::File(_) | SourceKind::Http(_) => {
+                Err(ListenError::Configured("it is no source that this version can listen for".to_owned()))
+            }
         }
+    }
+
+    fn tcp(tcp: &TcpSource) -> Result<Self, ListenError> {
+        let tls = tcp.tls.as_ref().map(Acceptor::new).transpose().map_err(ListenError::Configured)?;
+        let address = tcp.listen;
+        let listener = std::net::TcpListener::bind(address)
+            .and_then(|listener| {
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener)
+            })
+            .map_err(|source| ListenError::Address { address, source })?;
+        // Port 0 is any that is free.
+        let on = listener.local_addr().unwrap_or(address);
+        let socket = stream::Socket::Tcp { listener, tls };
+        Ok(Self::Streams(Streams { socket, limits: tcp.limits, framing: tcp.framing }, format!("tcp {on}")))
+    }
+
+    fn unix(unix: &UnixSource) -> Result<Self, String> {
+        let on = unix.path.display().to_string();
+        Ok(match unix.socket {
+            UnixSocket::Stream(limits) => {
+                let socket = stream::Socket::Unix(UnixStreams::bind(&unix.path, unix.mode, &unix.allow_users)?);
+                Self::Streams(Streams { socket, limits, framing: unix.framing }, on)
+            }
+            UnixSocket::Datagram => {
+                let socket = datagram::Socket::Unix(UnixDatagrams::bind(&unix.path, unix.mode)?);
+                Self::Datagrams(Datagrams { socket, framing: unix.framing }, on)
+            }
+        })
     }
 
     /// Bytes that a source may use, beside what its forwarders do.
@@ -43,7 +92,14 @@ impl Listener {
         let own = match &source.kind {
             SourceKind::File(_) => return 0,
             SourceKind::Stdin(_) => 2 * outlet::longest(source),
-            _ => 0,
+            SourceKind::Tcp(TcpSource { limits, .. })
+            | SourceKind::Unix(UnixSource { socket: UnixSocket::Stream(limits), .. }) => {
+                // A half record grows in a buffer that doubles.
+                limits.max_connections * connection::QUIET
+                    + connection::TURNS
+                    + 2 * connection::most_halves(outlet::longest(source))
+            }
+            SourceKind::Unix(_) | SourceKind::Udp(_) | SourceKind::Http(_) => 0,
         };
         // What waits is copied once more when it is written.
         own + 2 * IN_FLIGHT
@@ -53,6 +109,8 @@ impl Listener {
     pub async fn run(self, outlet: Outlet, ended: CancellationToken, stop: CancellationToken) {
         match self {
             Self::Stdin => stdin::run(outlet, ended, stop).await,
+            Self::Streams(streams, _) => streams.run(outlet, stop).await,
+            Self::Datagrams(datagrams, _) => datagrams.run(outlet, stop).await,
         }
     }
 }
@@ -61,6 +119,7 @@ impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stdin => f.write_str("standard input"),
+            Self::Streams(_, on) | Self::Datagrams(_, on) => f.write_str(on),
         }
     }
 }
