@@ -11,6 +11,9 @@ use sha2::{Digest, Sha256};
 /// The digits of a stated length: no record is longer than 999,999,999 bytes.
 const DIGITS: usize = 9;
 
+/// Bytes of memory that may be kept for the next half record.
+const KEPT: usize = 4 * 1024;
+
 /// What was found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Frame<'a> {
@@ -83,6 +86,11 @@ impl Framer {
         self.partial.len()
     }
 
+    /// Whether it is within a record, of which the end has not come.
+    pub fn is_within(&self) -> bool {
+        !self.partial.is_empty() || !matches!(self.state, State::Line)
+    }
+
     /// Takes the next bytes and hands out what they complete.
     pub fn feed(&mut self, mut bytes: &[u8], take: &mut impl FnMut(Frame<'_>)) {
         while !bytes.is_empty() {
@@ -92,6 +100,10 @@ impl Framer {
                 State::SkippingLine(skipped) => self.skip_line(bytes, skipped, take),
                 State::SkippingCounted(skipped, left) => self.skip_counted(bytes, skipped, left, take),
             };
+        }
+        // One long record must not cost its memory for as long as the client stays.
+        if self.partial.capacity() > KEPT.max(2 * self.partial.len()) {
+            self.partial.shrink_to(self.partial.len());
         }
     }
 

@@ -6,15 +6,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    connection,
+    datagram::{self, Datagrams},
     http,
     outlet::{self, Outlet},
     spool::IN_FLIGHT,
     stdin,
+    stream::{self, Streams},
+    tls::Acceptor,
+    unix::{UnixDatagrams, UnixStreams},
 };
-use crate::config::{Source, SourceKind};
+use crate::config::{Source, SourceKind, TcpSource, UnixSocket, UnixSource};
 
 /// Why a source cannot be sent anything. Nothing was created.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +39,8 @@ pub enum ListenError {
 pub enum Listener {
     Stdin,
     Http(http::Server),
+    Streams(Streams, String),
+    Datagrams(Datagrams, String),
 }
 
 impl Listener {
@@ -45,8 +53,49 @@ impl Listener {
                 let server = http::Server::open(source, http, dir);
                 Ok(Self::Http(server.map_err(|source| ListenError::Address { address, source })?))
             }
-            _ => Err(ListenError::Configured(format!("source {} takes no events from others", source.name))),
+            SourceKind::Tcp(tcp) => Self::tcp(tcp),
+            SourceKind::Udp(udp) => {
+                let address = udp.listen;
+                let socket =
+                    datagram::Socket::udp(address).map_err(|source| ListenError::Address { address, source })?;
+                Ok(Self::Datagrams(Datagrams { socket, framing: udp.framing }, format!("udp {address}")))
+            }
+            SourceKind::Unix(unix) => {
+                Self::unix(unix).map_err(|why| ListenError::Socket { path: unix.path.clone(), why })
+            }
+            SourceKind::File(_) => {
+                Err(ListenError::Configured("it is no source that this version can listen for".to_owned()))
+            }
         }
+    }
+
+    fn tcp(tcp: &TcpSource) -> Result<Self, ListenError> {
+        let tls = tcp.tls.as_ref().map(Acceptor::new).transpose().map_err(ListenError::Configured)?;
+        let address = tcp.listen;
+        let listener = std::net::TcpListener::bind(address)
+            .and_then(|listener| {
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener)
+            })
+            .map_err(|source| ListenError::Address { address, source })?;
+        // Port 0 is any that is free.
+        let on = listener.local_addr().unwrap_or(address);
+        let socket = stream::Socket::Tcp { listener, tls };
+        Ok(Self::Streams(Streams { socket, limits: tcp.limits, framing: tcp.framing }, format!("tcp {on}")))
+    }
+
+    fn unix(unix: &UnixSource) -> Result<Self, String> {
+        let on = unix.path.display().to_string();
+        Ok(match unix.socket {
+            UnixSocket::Stream(limits) => {
+                let socket = stream::Socket::Unix(UnixStreams::bind(&unix.path, unix.mode, &unix.allow_users)?);
+                Self::Streams(Streams { socket, limits, framing: unix.framing }, on)
+            }
+            UnixSocket::Datagram => {
+                let socket = datagram::Socket::Unix(UnixDatagrams::bind(&unix.path, unix.mode)?);
+                Self::Datagrams(Datagrams { socket, framing: unix.framing }, on)
+            }
+        })
     }
 
     /// Bytes that a source may use, beside what its forwarders do.
@@ -55,7 +104,14 @@ impl Listener {
             SourceKind::File(_) => return 0,
             SourceKind::Stdin(_) => 2 * outlet::longest(source),
             SourceKind::Http(http) => http::Server::memory(&http.intake),
-            _ => 0,
+            SourceKind::Tcp(TcpSource { limits, .. })
+            | SourceKind::Unix(UnixSource { socket: UnixSocket::Stream(limits), .. }) => {
+                // A half record grows in a buffer that doubles.
+                limits.max_connections * connection::QUIET
+                    + connection::TURNS
+                    + 2 * connection::most_halves(outlet::longest(source))
+            }
+            SourceKind::Unix(_) | SourceKind::Udp(_) => 0,
         };
         // What waits is copied once more when it is written.
         own + 2 * IN_FLIGHT
@@ -66,6 +122,8 @@ impl Listener {
         match self {
             Self::Stdin => stdin::run(outlet, ended, stop).await,
             Self::Http(server) => server.run(outlet.into_intake(), stop).await,
+            Self::Streams(streams, _) => streams.run(outlet, stop).await,
+            Self::Datagrams(datagrams, _) => datagrams.run(outlet, stop).await,
         }
     }
 }
@@ -78,6 +136,7 @@ impl fmt::Display for Listener {
                 Ok(addr) => write!(f, "http://{addr}"),
                 Err(_) => f.write_str("http"),
             },
+            Self::Streams(_, on) | Self::Datagrams(_, on) => f.write_str(on),
         }
     }
 }

@@ -1,0 +1,235 @@
+//! One client of a stream source.
+//!
+//! What always holds: what was read is put in the spool before anything more is read; with `acks` a record is
+//! acknowledged (`ok N`, the number of records taken from this connection so far) only then. Memory is bounded for all
+//! clients of a source together ([`Budget`]). The last line of a stream that ends cleanly needs no line end; what a
+//! broken one leaves of a record is refused and counted.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use tokio::{
+    sync::Semaphore,
+    time::{Duration, Instant, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use super::{
+    framing::Framer,
+    link::Link,
+    outlet::{Lines, Outlet},
+    stats::Refusal,
+};
+use crate::config::{SourceFraming, StreamLimits};
+
+/// Bytes of one read.
+const READ: usize = 64 * 1024;
+
+/// Bytes that one client's turn takes.
+const TURN: usize = 4 * READ;
+
+/// Bytes of all turns at once.
+pub const TURNS: usize = 8 * 1024 * 1024;
+
+/// What a quiet client costs us at most, TLS included.
+pub const QUIET: usize = 48 * 1024;
+
+/// Turns after the stop: what was received by then, and not what a client goes on sending.
+const LAST_TURNS: usize = 4;
+
+/// How long a client may take to notice that we close.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// What all clients of a source may use together.
+pub struct Budget {
+    turns: Semaphore,
+    /// Bytes of records whose end has not come.
+    halves: AtomicUsize,
+    most_halves: usize,
+}
+
+impl Budget {
+    pub fn new(longest: usize) -> Self {
+        Self { turns: Semaphore::new(TURNS), halves: AtomicUsize::new(0), most_halves: most_halves(longest) }
+    }
+
+    /// False where there is no room for it.
+    fn hold(&self, before: usize, now: usize) -> bool {
+        if now <= before {
+            self.halves.fetch_sub(before - now, Relaxed);
+            return true;
+        }
+        self.halves.fetch_add(now - before, Relaxed) + (now - before) <= self.most_halves
+    }
+}
+
+/// Bytes of half records that a source may hold: two of the longest.
+pub fn most_halves(longest: usize) -> usize {
+    2 * longest
+}
+
+/// What a client's task needs.
+#[derive(Clone)]
+pub struct Terms {
+    pub outlet: Outlet,
+    pub budget: Arc<Budget>,
+    pub limits: StreamLimits,
+    pub framing: SourceFraming,
+    pub stop: CancellationToken,
+}
+
+/// How a turn left the stream.
+#[derive(Debug)]
+enum Left {
+    /// There may be more to read at once.
+    More,
+    Drained,
+    Ended,
+    Broken(io::Error),
+}
+
+pub struct Connection {
+    link: Link,
+    peer: String,
+    terms: Terms,
+    framer: Framer,
+    held: usize,
+    taken: u64,
+    deadline: Instant,
+}
+
+impl Connection {
+    pub fn new(link: Link, peer: String, terms: Terms) -> Self {
+        let framer = Framer::new(terms.outlet.longest());
+        let deadline = Instant::now() + terms.limits.idle_timeout;
+        Self { link, peer, terms, framer, held: 0, taken: 0, deadline }
+    }
+
+    /// Takes what the client sends until it ends, goes quiet for too long, or all stops.
+    pub async fn run(mut self) {
+        self.converse().await;
+        self.terms.budget.hold(self.held, 0);
+        let _ = timeout(GOODBYE, self.link.shut()).await;
+    }
+
+    async fn converse(&mut self) {
+        let mut at_once = false;
+        let mut last_turns = LAST_TURNS;
+        loop {
+            if !at_once && !self.wait().await {
+                return;
+            }
+            let stopping = self.terms.stop.is_cancelled();
+            let Some(left) = self.turn().await else { return };
+            match left {
+                Left::More => at_once = true,
+                Left::Drained => at_once = false,
+                Left::Ended => return,
+                Left::Broken(error) => return self.cut(&format!("broke off ({error})")),
+            }
+            if stopping {
+                last_turns -= 1;
+                if !at_once || last_turns == 0 {
+                    return self.cut("was open at the stop");
+                }
+            }
+        }
+    }
+
+    /// Waits for something to read, or the stop; false where the client was quiet for too long.
+    async fn wait(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            // An error shows when it is read.
+            _ = self.link.readable() => true,
+            () = self.terms.stop.cancelled() => true,
+            () = sleep_until(self.deadline) => {
+                self.cut("completed no record within idleTimeout");
+                info!(source = &*self.terms.outlet.name, peer = self.peer, "an idle connection is closed");
+                false
+            }
+        }
+    }
+
+    /// Reads what is there, puts it, and acknowledges it; `None` where the connection must end.
+    async fn turn(&mut self) -> Option<Left> {
+        let terms = self.terms.clone();
+        let mut room = terms.budget.turns.acquire_many(TURN as u32).await.ok()?;
+        let (mut lines, left) = self.read().await;
+        if matches!(left, Left::Ended) && self.framer.finish(&mut |frame| lines.add(&frame)) {
+            self.refuse(Refusal::Cut, "ended within a record of stated length");
+        }
+        let held = self.framer.held();
+        let fits = terms.budget.hold(std::mem::replace(&mut self.held, held), held);
+        // Only what was read is in memory now.
+        drop(room.split(TURN.saturating_sub(lines.bytes.len())));
+        if lines.records > 0 {
+            self.deadline = Instant::now() + terms.limits.idle_timeout;
+            self.put(lines).await?;
+        }
+        if !fits {
+            self.refuse(Refusal::Memory, "is closed: too many half records are held already");
+            return None;
+        }
+        Some(left)
+    }
+
+    async fn read(&mut self) -> (Lines, Left) {
+        let mut lines = Lines::new(self.terms.framing);
+        let mut buffer = vec![0; READ];
+        for _ in 0..TURN / READ {
+            match self.link.read_now(&mut buffer).await {
+                None => return (lines, Left::Drained),
+                Some(Ok(0)) => return (lines, Left::Ended),
+                Some(Ok(bytes)) => self.framer.feed(&buffer[..bytes], &mut |frame| lines.add(&frame)),
+                Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Some(Err(error)) => return (lines, Left::Broken(error)),
+            }
+        }
+        (lines, Left::More)
+    }
+
+    async fn put(&mut self, lines: Lines) -> Option<()> {
+        let records = lines.records;
+        let terms = &self.terms;
+        if terms.outlet.put(lines.bytes.into(), &terms.stop).await.is_err() {
+            if !terms.limits.acks {
+                self.refuse(Refusal::Stopped, &format!("sent {records} records that found no room before the stop"));
+            }
+            return None;
+        }
+        self.taken += records;
+        if terms.limits.acks {
+            let ack = format!("ok {}\n", self.taken);
+            match timeout(terms.limits.idle_timeout, self.link.write(ack.as_bytes())).await {
+                Ok(Ok(())) => {}
+                // What was taken is ours, heard or not.
+                failed => debug!(peer = self.peer, ?failed, "an acknowledgement was not taken"),
+            }
+        }
+        Some(())
+    }
+
+    /// The connection ends for another reason than the client's end of the stream.
+    fn cut(&self, why: &str) {
+        if self.framer.is_within() {
+            self.refuse(Refusal::Cut, why);
+        } else {
+            debug!(source = &*self.terms.outlet.name, peer = self.peer, why, "a connection ends");
+        }
+    }
+
+    fn refuse(&self, reason: Refusal, why: &str) {
+        let part = self.framer.held();
+        self.terms.outlet.refuse(
+            reason,
+            &format!("the connection of {} {why}: {part} bytes of its last record are not taken", self.peer),
+        );
+    }
+}
