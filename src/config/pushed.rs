@@ -66,6 +66,7 @@ pub struct UdpSource {
 pub struct HttpSource {
     pub spool: SpoolKeys,
     pub listen: SocketAddr,
+    pub tls: Option<SourceTls>,
     pub intake: HttpIntake,
 }
 

@@ -50,7 +50,8 @@ impl Listener {
             SourceKind::Stdin(_) => Ok(Self::Stdin),
             SourceKind::Http(http) => {
                 let address = http.listen;
-                let server = http::Server::open(source, http, dir);
+                let tls = http.tls.as_ref().map(Acceptor::new).transpose().map_err(ListenError::Configured)?;
+                let server = http::Server::open(source, http, tls, dir);
                 Ok(Self::Http(server.map_err(|source| ListenError::Address { address, source })?))
             }
             SourceKind::Tcp(tcp) => Self::tcp(tcp),
@@ -133,7 +134,7 @@ impl fmt::Display for Listener {
         match self {
             Self::Stdin => f.write_str("standard input"),
             Self::Http(server) => match server.addr() {
-                Ok(addr) => write!(f, "http://{addr}"),
+                Ok(addr) => write!(f, "{}://{addr}", server.scheme()),
                 Err(_) => f.write_str("http"),
             },
             Self::Streams(_, on) | Self::Datagrams(_, on) => f.write_str(on),

@@ -57,7 +57,7 @@ pub(in crate::config) struct Source {
     pub(in crate::config) max_connections: Option<u32>,
     /// A client that completes no record for so long is let go, of kinds tcp and unix. Default: 5m
     pub(in crate::config) idle_timeout: Option<Duration>,
-    /// TLS of kind tcp.
+    /// TLS of kinds tcp and http.
     pub(in crate::config) tls: Option<SourceTls>,
     /// The bearer token that senders must show, of kind http.
     pub(in crate::config) token: Option<SecretText>,

@@ -21,8 +21,8 @@ pub(super) fn http(written: &schema::Source, path: &Path, report: &mut Report) -
         max_connections: written.max_connections.unwrap_or(MAX_CONNECTIONS) as usize,
         senders: senders(written, path, report),
     };
-    let listen = pushed::listen(written, path, report)?;
-    Some(SourceKind::Http(HttpSource { spool, listen, intake }))
+    let (tls, listen) = (pushed::tls(written), pushed::listen(written, path, report));
+    Some(SourceKind::Http(HttpSource { spool, listen: listen?, tls: tls?, intake }))
 }
 
 fn url_path(written: &schema::Source, path: &Path, report: &mut Report) -> Option<String> {

@@ -35,7 +35,7 @@ pub(super) fn check(written: &schema::Source, kind: Kind, path: &Path, report: &
             "unix, tcp and http",
         ),
         ("idleTimeout", written.idle_timeout.is_some(), STREAMS, "unix and tcp"),
-        ("tls", written.tls.is_some(), &[Kind::Tcp], "tcp"),
+        ("tls", written.tls.is_some(), &[Kind::Tcp, Kind::Http], "tcp and http"),
         ("token", written.token.is_some(), HTTP, "http"),
         ("tokenFile", written.token_file.is_some(), HTTP, "http"),
         ("hmac", written.hmac.is_some(), HTTP, "http"),

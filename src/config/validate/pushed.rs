@@ -29,13 +29,7 @@ pub(super) fn stdin(written: &schema::Source, path: &Path, report: &mut Report) 
 pub(super) fn tcp(written: &schema::Source, path: &Path, report: &mut Report) -> Option<SourceKind> {
     let spool = spool(written, path, report);
     let limits = limits(written, path, report);
-    let tls = match &written.tls {
-        Some(tls) => Some(SourceTls {
-            server: ClientCertificate { cert_file: tls.cert_file.clone()?, key_file: tls.key_file.clone()? },
-            client_ca_file: tls.client_ca_file.clone(),
-        }),
-        None => None,
-    };
+    let tls = tls(written)?;
     let listen = listen(written, path, report)?;
     Some(SourceKind::Tcp(TcpSource { spool, listen, framing: framing(written), limits, tls }))
 }
@@ -63,6 +57,13 @@ pub(super) fn unix(written: &schema::Source, path: &Path, report: &mut Report) -
     );
     let path = socket_path(written.path.as_ref(), &path.key("path"), report)?;
     Some(SourceKind::Unix(UnixSource { spool, path, mode, allow_users, socket, framing: framing(written) }))
+}
+
+/// `None` where a file is missing, which is told elsewhere.
+pub(super) fn tls(written: &schema::Source) -> Option<Option<SourceTls>> {
+    let Some(tls) = &written.tls else { return Some(None) };
+    let server = ClientCertificate { cert_file: tls.cert_file.clone()?, key_file: tls.key_file.clone()? };
+    Some(Some(SourceTls { server, client_ca_file: tls.client_ca_file.clone() }))
 }
 
 /// How the spool of such a source is kept.

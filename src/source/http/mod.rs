@@ -29,16 +29,18 @@ use std::{
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::Semaphore,
     task::JoinSet,
     time,
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 use self::{auth::Guard, complaints::Complaints, decode::Caps, seen::Seen};
-use super::spool::Intake;
+use super::{spool::Intake, tls::Acceptor};
 use crate::config::{self, HttpIntake, HttpSource, Senders, Source};
 
 /// Connections beyond those that are allowed, which are told to come again.
@@ -75,6 +77,7 @@ impl Default for Times {
 /// A server that listens.
 pub struct Server {
     listener: TcpListener,
+    tls: Option<Acceptor>,
     name: String,
     config: HttpSource,
     schema: config::Schema,
@@ -101,7 +104,7 @@ struct Shared {
 
 impl Server {
     /// Listens from now on; answers once [`Self::run`] runs. `dir` is the source's own.
-    pub fn open(source: &Source, config: &HttpSource, dir: &Path) -> io::Result<Self> {
+    pub fn open(source: &Source, config: &HttpSource, tls: Option<Acceptor>, dir: &Path) -> io::Result<Self> {
         let listener = listen(config.listen)?;
         let addr = listener.local_addr()?;
         if !addr.ip().is_loopback() && config.intake.senders == Senders::default() {
@@ -109,12 +112,16 @@ impl Server {
                 "whoever reaches this address can hand events over: set token, hmac or signature");
         }
         let (name, schema) = (source.name.clone(), source.schema);
-        Ok(Self { listener, name, config: config.clone(), schema, seen: dir.join("seen") })
+        Ok(Self { listener, tls, name, config: config.clone(), schema, seen: dir.join("seen") })
     }
 
     /// With the port that was chosen where 0 was asked for.
     pub fn addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 
     /// Bytes that all bodies together may hold.
@@ -128,7 +135,7 @@ impl Server {
     }
 
     async fn run_with(self, intake: Intake, stop: CancellationToken, times: Times) {
-        let Self { listener, name, config, schema, seen } = self;
+        let Self { listener, mut tls, name, config, schema, seen } = self;
         let most = config.intake.max_connections;
         let opened = {
             let name = name.clone();
@@ -150,9 +157,10 @@ impl Server {
                 (place, accepted) = next => match accepted {
                     Ok((stream, _)) => {
                         let permit = allowed.clone().try_acquire_owned().ok();
+                        let tls = tls.as_mut().map(|tls| tls.current(&shared.name));
                         let (shared, stop) = (shared.clone(), stop.clone());
                         connections.spawn(async move {
-                            serve(stream, shared, permit.is_none(), stop).await;
+                            welcome(stream, tls, shared, permit.is_none(), stop).await;
                             drop((permit, place));
                         });
                     }
@@ -213,8 +221,33 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>, overloaded: bool, stop: CancellationToken) {
+/// TLS first, where it is wanted.
+async fn welcome(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    shared: Arc<Shared>,
+    overloaded: bool,
+    stop: CancellationToken,
+) {
     let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else { return serve(stream, shared, overloaded, stop).await };
+    let shaken = tokio::select! {
+        () = stop.cancelled() => return,
+        shaken = time::timeout(shared.times.head, tls.accept(stream)) => shaken,
+    };
+    match shaken {
+        Ok(Ok(stream)) => serve(stream, shared, overloaded, stop).await,
+        Ok(Err(error)) => debug!(source = shared.name, %error, "no TLS connection with a sender"),
+        Err(_) => debug!(source = shared.name, "no TLS connection with a sender: it took too long"),
+    }
+}
+
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    shared: Arc<Shared>,
+    overloaded: bool,
+    stop: CancellationToken,
+) {
     let times = shared.times;
     let service = service_fn(|request| {
         let answer = request::answer(shared.clone(), request, overloaded);

@@ -13,6 +13,7 @@ use std::{
 };
 
 use crate::{
+    certificate::Authority,
     events::{event, lines, numbers},
     http::{Head, read_answer},
     receiver::{Receiver, Reply},
@@ -30,7 +31,7 @@ fn address(sidecar: &Sidecar) -> SocketAddr {
     sidecar.wait_for_log("taking events");
     let said = sidecar.run_stderr();
     let line = said.lines().rfind(|line| line.contains("taking events")).unwrap();
-    line.split("on=http://").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap()
+    line.split("://").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap()
 }
 
 /// `POST /` with headers as lines that end with CRLF.
@@ -256,4 +257,34 @@ fn storage_that_is_away() {
     assert_eq!(status(addr, "", event(0).as_bytes()), 202);
     receiver.wait_for_lines(1);
     assert_eq!(sidecar.stop(), 0);
+}
+
+#[test]
+fn one_auditpost_hands_over_to_another_with_tls_and_a_client_certificate() {
+    let receiver = Receiver::start();
+    let authority = Authority::new();
+    let tls = "tls: {certFile: \"{dir}/server.crt\", keyFile: \"{dir}/server.key\", clientCaFile: \"{dir}/ca\"}";
+    let mut taker = sidecar(&receiver, tls);
+    put(&taker, &authority, "server", "127.0.0.1");
+    taker = taker.start();
+    let addr = address(&taker);
+    let shown = "batch: {maxAge: 50ms}\ntls: {caFile: \"{dir}/ca\", certFile: \"{dir}/client.crt\", keyFile: \"{dir}/client.key\"}";
+    let giver =
+        Sidecar::new().file_source("app", "audit.ndjson").forwarder("taker", &format!("https://{addr}/"), shown);
+    put(&giver, &authority, "client", "client.test");
+    giver.write_lines("audit.ndjson", 0..500);
+    let mut giver = giver.start();
+    let received = receiver.wait_for_lines(500);
+    assert_eq!(numbers(&received), (0..500).collect::<Vec<_>>());
+    assert!(post(addr, "", event(500).as_bytes()).is_err(), "without TLS there is no answer");
+    assert_eq!((giver.stop(), taker.stop()), (0, 0));
+    assert_eq!(receiver.accepted_lines().len(), 500);
+}
+
+/// A certificate with its key, and the authority that signed it.
+fn put(sidecar: &Sidecar, authority: &Authority, name: &str, host: &str) {
+    let identity = authority.issue(&[host]);
+    std::fs::write(sidecar.path("ca"), authority.pem()).unwrap();
+    std::fs::write(sidecar.path(format!("{name}.crt")), &identity.certificate_pem).unwrap();
+    std::fs::write(sidecar.path(format!("{name}.key")), &identity.key_pem).unwrap();
 }

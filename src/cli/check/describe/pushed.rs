@@ -54,7 +54,12 @@ pub(super) fn describe(kind: &SourceKind, out: &mut String) -> fmt::Result {
 fn http(source: &HttpSource, out: &mut String) -> fmt::Result {
     let HttpIntake { path, max_body_bytes, max_connections, senders } = &source.intake;
     let path = path.as_deref().unwrap_or(", any path");
-    line(out, "listens", format_args!("on http://{}{path}", source.listen))?;
+    let (scheme, how) = match &source.tls {
+        None => ("http", ""),
+        Some(tls) if tls.client_ca_file.is_some() => ("https", ", with client certificates"),
+        Some(_) => ("https", ""),
+    };
+    line(out, "listens", format_args!("on {scheme}://{}{path}{how}", source.listen))?;
     let body = size_text(*max_body_bytes as u64);
     line(
         out,

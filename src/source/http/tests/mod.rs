@@ -66,7 +66,7 @@ async fn start_with(dir: &Path, config: HttpIntake, spool_bytes: u64) -> Running
     let stop_spool = CancellationToken::new();
     let spool = tokio::spawn(task.run(stop_spool.clone()));
     let spool_keys = SpoolKeys { sync: SyncPolicy::Always, max_bytes: spool_bytes };
-    let http = HttpSource { spool: spool_keys, listen: "127.0.0.1:0".parse().unwrap(), intake: config };
+    let http = HttpSource { spool: spool_keys, listen: "127.0.0.1:0".parse().unwrap(), tls: None, intake: config };
     let source = Source {
         name: "app".to_owned(),
         kind: SourceKind::Http(http.clone()),
@@ -74,7 +74,7 @@ async fn start_with(dir: &Path, config: HttpIntake, spool_bytes: u64) -> Running
         fields: Vec::new(),
         max_event_bytes: 1 << 20,
     };
-    let server = Server::open(&source, &http, &dir.join("sources/app")).unwrap();
+    let server = Server::open(&source, &http, None, &dir.join("sources/app")).unwrap();
     let addr = server.addr().unwrap();
     let stop = CancellationToken::new();
     let server = tokio::spawn(server.run_with(intake, stop.clone(), TIMES));
