@@ -38,7 +38,7 @@ pub enum ListenError {
 /// What a source takes its events from.
 pub enum Listener {
     Stdin,
-    Http(http::Server),
+    Http(Box<http::Server>),
     Streams(Streams, String),
     Datagrams(Datagrams, String),
 }
@@ -52,7 +52,8 @@ impl Listener {
                 let address = http.listen;
                 let tls = http.tls.as_ref().map(Acceptor::new).transpose().map_err(ListenError::Configured)?;
                 let server = http::Server::open(source, http, tls, dir);
-                Ok(Self::Http(server.map_err(|source| ListenError::Address { address, source })?))
+                let server = server.map_err(|source| ListenError::Address { address, source })?;
+                Ok(Self::Http(Box::new(server)))
             }
             SourceKind::Tcp(tcp) => Self::tcp(tcp),
             SourceKind::Udp(udp) => {

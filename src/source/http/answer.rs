@@ -41,7 +41,7 @@ pub(super) enum Answer {
     #[error("{0}")]
     Refused(Refused),
     #[error("the spool does not answer")]
-    NoAnswer,
+    Stuck,
 }
 
 impl Answer {
@@ -61,7 +61,7 @@ impl Answer {
             Self::Bad(BadBody::TooLong { .. }) | Self::TooMuch { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Bad(_) | Self::Cut => StatusCode::BAD_REQUEST,
             Self::Connections => StatusCode::TOO_MANY_REQUESTS,
-            Self::Slow | Self::Refused(_) | Self::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Slow | Self::Refused(_) | Self::Stuck => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -70,7 +70,7 @@ impl Answer {
         let seconds = match self {
             Self::Decode(DecodeError::Busy) | Self::Connections => 1,
             Self::Denied(Denied::NoSecret) | Self::Refused(Refused::Stopping) | Self::Slow => 5,
-            Self::Refused(Refused::Storage) | Self::NoAnswer => 10,
+            Self::Refused(Refused::Storage) | Self::Stuck => 10,
             // Long, for some senders come only four times.
             Self::Refused(Refused::Full) => 30,
             _ => return None,
@@ -126,7 +126,7 @@ mod tests {
             Answer::Refused(Refused::Full),
             Answer::Refused(Refused::Storage),
             Answer::Refused(Refused::Stopping),
-            Answer::NoAnswer,
+            Answer::Stuck,
         ] {
             let response = passing.response();
             assert!([429, 503].contains(&response.status().as_u16()), "{passing:?}");

@@ -83,8 +83,8 @@ impl Shared {
         let stored = self.storing.spawn(self.clone().store(headers, claims, read));
         match timeout(self.times.body, stored).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(Answer::NoAnswer),
-            Err(_) => Err(Answer::NoAnswer),
+            Ok(Err(_)) => Err(Answer::Stuck),
+            Err(_) => Err(Answer::Stuck),
         }
     }
 
