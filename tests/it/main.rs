@@ -17,6 +17,7 @@ mod events;
 mod explain;
 mod filters;
 mod http;
+mod intake;
 mod metrics;
 mod receive;
 mod receiver;

@@ -81,6 +81,13 @@ impl Sidecar {
         self
     }
 
+    /// A source of any kind, of these further keys: lines of YAML at their own level.
+    pub fn source(mut self, name: &str, keys: &str) -> Self {
+        let item = format!("- name: {name}\n{}", indent(keys));
+        self.part(|sources, _, _| sources.push_str(&item));
+        self
+    }
+
     /// A webhook; `extra` is further keys as lines of YAML.
     pub fn forwarder(mut self, name: &str, uri: &str, extra: &str) -> Self {
         let item = format!("- name: {name}\n  uri: {uri}\n{}", indent(extra));
