@@ -11,6 +11,7 @@ use crate::{
     events::lines,
     receiver::{PATIENCE, Receiver},
     sidecar::Sidecar,
+    tools::wait_until,
 };
 
 const TCP: &str = "kind: tcp\nlisten: 127.0.0.1:0";
@@ -118,7 +119,7 @@ fn every_acknowledged_record_outlives_a_kill() {
             let there = numbers.iter().filter(|n| (round * 1_000_000..round * 1_000_000 + last).contains(n)).count();
             there as u64 == last
         };
-        receiver.wait_until("all that was acknowledged", PATIENCE, |_| all_there(&arrived(&receiver)));
+        wait_until("all that was acknowledged", || all_there(&arrived(&receiver)));
     }
     assert!(acknowledged > 20);
 }
@@ -150,7 +151,7 @@ fn a_full_spool_stops_reading_says_so_and_recovers_by_itself() {
     alive(&dead_one);
     sending.join().unwrap();
     for receiver in [&dead_one, &live_one] {
-        receiver.wait_until("all of them", PATIENCE, |_| receiver.accepted_lines().len() >= 20_000);
+        wait_until("all of them", || receiver.accepted_lines().len() >= 20_000);
     }
     sidecar.assert_books_balance();
     assert_eq!(sidecar.stop(), 0);
