@@ -16,7 +16,7 @@ use prometheus_client::{
 use super::{Registry, status::age_seconds};
 use crate::{
     forwarder::stats::{Histogram, Snapshot, SourceSnapshot, State},
-    source::stats::SourceStats,
+    source::stats::{Refusal, SourceStats},
 };
 
 /// The `Content-Type` of [`render`]'s text.
@@ -70,7 +70,23 @@ impl Scrape {
             "auditpost_truncations",
             "Files that became shorter or were rewritten in place",
             SourceStats::truncations,
-        )
+        )?;
+        family(
+            MetricType::Gauge,
+            "auditpost_source_connections",
+            "Connections of clients that are open",
+            SourceStats::connections,
+        )?;
+        let help = "What was sent to a source and not taken";
+        let mut family = encoder.encode_descriptor("auditpost_source_refused", help, None, MetricType::Counter)?;
+        for (source, reason) in sources.iter().flat_map(|source| Refusal::ALL.map(|reason| (source, reason))) {
+            let labels = [("source", source.name()), ("reason", reason.name())];
+            match source.refused(reason) {
+                0 => {}
+                times => put(&mut family, MetricType::Counter, &labels, times)?,
+            }
+        }
+        Ok(())
     }
 }
 

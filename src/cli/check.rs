@@ -9,6 +9,7 @@ use std::{
     fmt::{self, Write as _},
     fs::{self, File},
     io::{self, Write as _},
+    net::SocketAddr,
     path::Path,
 };
 
@@ -16,7 +17,7 @@ use describe::describe;
 
 use super::exit::Exit;
 use crate::{
-    config::{self, Auth, Config, Forwarder, Token},
+    config::{self, Auth, Config, Forwarder, SourceKind, Token},
     forwarder::deliver::Webhook,
 };
 
@@ -61,6 +62,12 @@ fn notes(config: &Config) -> Vec<String> {
         if !config.forwarders.iter().any(|forwarder| forwarder.sources.contains(&source.name)) {
             notes.push(format!("source {}: no forwarder follows it, so its events go nowhere", source.name));
         }
+        if let Some(address) = open_address(&source.kind) {
+            notes.push(format!(
+                "source {}: whoever reaches {address} can send events: listen on 127.0.0.1, or ask for client certificates",
+                source.name
+            ));
+        }
     }
     for forwarder in &config.forwarders {
         let name = &forwarder.name;
@@ -74,6 +81,16 @@ fn notes(config: &Config) -> Vec<String> {
         }
     }
     notes
+}
+
+/// Where anybody may send events from another machine.
+fn open_address(kind: &SourceKind) -> Option<SocketAddr> {
+    let address = match kind {
+        SourceKind::Tcp(tcp) if tcp.tls.as_ref().is_none_or(|tls| tls.client_ca_file.is_none()) => tcp.listen,
+        SourceKind::Udp(udp) => udp.listen,
+        _ => return None,
+    };
+    (!address.ip().is_loopback()).then_some(address)
 }
 
 fn can_read(path: &Path) -> io::Result<()> {

@@ -48,6 +48,14 @@ impl Socket {
         Ok(Self::Udp { socket: UdpSocket::from_std(socket)?, drops })
     }
 
+    /// Where it listens; port 0 is any that is free.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Udp { socket, .. } => socket.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+
     async fn readable(&self) -> io::Result<()> {
         match self {
             Self::Udp { socket, .. } => socket.readable().await,

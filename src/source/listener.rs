@@ -60,7 +60,8 @@ impl Listener {
                 let address = udp.listen;
                 let socket =
                     datagram::Socket::udp(address).map_err(|source| ListenError::Address { address, source })?;
-                Ok(Self::Datagrams(Datagrams { socket, framing: udp.framing }, format!("udp {address}")))
+                let on = socket.address().unwrap_or(address);
+                Ok(Self::Datagrams(Datagrams { socket, framing: udp.framing }, format!("udp {on}")))
             }
             SourceKind::Unix(unix) => {
                 Self::unix(unix).map_err(|why| ListenError::Socket { path: unix.path.clone(), why })

@@ -23,7 +23,8 @@ use crate::{
 
 /// A sidecar with one `http` source, with further keys as lines of YAML.
 fn sidecar(receiver: &Receiver, extra: &str) -> Sidecar {
-    Sidecar::new().http_source("hooks", extra).forwarder("siem", &receiver.url(), "batch: {maxAge: 50ms}")
+    let keys = format!("kind: http\nlisten: \"127.0.0.1:0\"\n{extra}");
+    Sidecar::new().source("hooks", &keys).forwarder("siem", &receiver.url(), "batch: {maxAge: 50ms}")
 }
 
 /// Where the source listens, as the process says.

@@ -81,9 +81,9 @@ impl Sidecar {
         self
     }
 
-    /// An `http` source on a free port, with further keys as lines of YAML.
-    pub fn http_source(mut self, name: &str, extra: &str) -> Self {
-        let item = format!("- name: {name}\n  kind: http\n  listen: \"127.0.0.1:0\"\n{}", indent(extra));
+    /// A source of any kind, of these further keys: lines of YAML at their own level.
+    pub fn source(mut self, name: &str, keys: &str) -> Self {
+        let item = format!("- name: {name}\n{}", indent(keys));
         self.part(|sources, _, _| sources.push_str(&item));
         self
     }

@@ -1,0 +1,98 @@
+//! Unix sockets: their files, and who may connect.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    os::unix::{
+        fs::PermissionsExt,
+        net::{UnixDatagram, UnixListener, UnixStream},
+    },
+};
+
+use super::{arrived, with_source};
+use crate::{events::lines, receiver::Receiver, tools};
+
+const UNIX: &str = "kind: unix\npath: \"{dir}/a.sock\"";
+
+// J16, J18
+#[test]
+fn a_stale_socket_is_replaced_a_removed_one_bound_again_and_others_are_left_alone() {
+    let receiver = Receiver::start();
+    let mut sidecar = with_source(UNIX, &receiver);
+    let path = sidecar.path("a.sock");
+    fs::write(&path, "precious").unwrap();
+    sidecar.start_again();
+    assert_eq!(sidecar.wait(), 73);
+    assert_eq!(fs::read(&path).unwrap(), b"precious");
+    fs::remove_file(&path).unwrap();
+    let live = UnixListener::bind(&path).unwrap();
+    sidecar.start_again();
+    assert_eq!(sidecar.wait(), 73);
+    assert!(sidecar.stderr().contains("another process listens on it"), "{}", sidecar.stderr());
+    drop(live);
+    sidecar.start_again();
+    sidecar.wait_for_log("taking events");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+    UnixStream::connect(&path).unwrap().write_all(lines(0..1).as_bytes()).unwrap();
+    receiver.wait_for_lines(1);
+    sidecar.kill();
+    sidecar.start_again();
+    sidecar.wait_for_log("taking events");
+    fs::remove_file(&path).unwrap();
+    sidecar.wait_for_alarm("file", "it is bound again");
+    UnixStream::connect(&path).unwrap().write_all(lines(1..2).as_bytes()).unwrap();
+    receiver.wait_for_lines(2);
+    assert_eq!(sidecar.stop(), 0);
+    assert!(!path.exists(), "it goes with the process");
+}
+
+// J17
+#[test]
+fn a_user_who_is_not_allowed_is_turned_away() {
+    let receiver = Receiver::start();
+    let sidecar = with_source(&format!("{UNIX}\nallowUsers: [\"64999\"]"), &receiver).start();
+    sidecar.wait_for_log("taking events");
+    let mut stream = UnixStream::connect(sidecar.path("a.sock")).unwrap();
+    let _ = stream.write_all(lines(0..1).as_bytes());
+    assert_eq!(stream.read(&mut [0; 10]).unwrap_or(0), 0);
+    sidecar.wait_for_log("is not among allowUsers");
+    assert_eq!(receiver.accepted_lines().len(), 0);
+}
+
+#[test]
+fn datagrams_of_a_unix_socket_are_events() {
+    let receiver = Receiver::start();
+    let mut sidecar = with_source(&format!("{UNIX}\nsocketType: datagram"), &receiver).start();
+    sidecar.wait_for_log("taking events");
+    let socket = UnixDatagram::unbound().unwrap();
+    for line in lines(0..1000).lines() {
+        socket.send_to(line.as_bytes(), sidecar.path("a.sock")).unwrap();
+    }
+    receiver.wait_for_lines(1000);
+    assert_eq!(arrived(&receiver), (0..1000).collect::<Vec<_>>());
+    assert_eq!(sidecar.stop(), 0);
+}
+
+// D21: the acknowledged record stands in a file that was synced.
+#[test]
+fn a_sync_of_the_spool_that_fails_once_loses_nothing_that_is_acknowledged() {
+    if !tools::works(&["strace", "-D", "-f", "-o", "/dev/null", "true"]) {
+        return tools::skipped("a_sync_of_the_spool_that_fails_once_loses_nothing_that_is_acknowledged", "no strace");
+    }
+    let receiver = Receiver::start();
+    let options =
+        ["-P", "{dir}/state/spool/app/00000000000000000001.ndjson", "-e", "inject=fdatasync:error=EIO:when=1"];
+    let mut wrapper = vec!["strace", "-D", "-f", "-qq", "-o", "/dev/null"];
+    wrapper.extend(options);
+    let mut sidecar = with_source(&format!("{UNIX}\nacks: true"), &receiver).through(&wrapper).start();
+    sidecar.wait_for_log("taking events");
+    let mut stream = UnixStream::connect(sidecar.path("a.sock")).unwrap();
+    stream.write_all(lines(0..1).as_bytes()).unwrap();
+    let mut ack = [0; 5];
+    stream.read_exact(&mut ack).unwrap();
+    assert_eq!(&ack, b"ok 1\n");
+    sidecar.wait_for_log("a new one is begun");
+    receiver.wait_for_lines(1);
+    assert_eq!(sidecar.stop(), 0);
+    assert_eq!(arrived(&receiver), [0]);
+}
