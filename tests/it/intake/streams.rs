@@ -241,6 +241,6 @@ fn syslog_headers_are_left_out() {
     let text = lines(0..2);
     let (zero, one) = text.trim_end().split_once('\n').unwrap();
     let counted = format!("<13>1 2026-01-02T03:04:05Z host app 1 - [a b=\"]\"] {zero}").replace("\"]\"", "\"\\]\"");
-    write!(stream, "{} {counted}<13>Jan  2 03:04:05 host app[1]: {one}\n", counted.len()).unwrap();
+    writeln!(stream, "{} {counted}<13>Jan  2 03:04:05 host app[1]: {one}", counted.len()).unwrap();
     assert_eq!(receiver.wait_for_lines(2), [zero, one]);
 }
