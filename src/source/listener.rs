@@ -124,7 +124,7 @@ impl Listener {
     pub async fn run(self, outlet: Outlet, ended: CancellationToken, stop: CancellationToken) {
         match self {
             Self::Stdin => stdin::run(outlet, ended, stop).await,
-            Self::Http(server) => server.run(outlet.into_intake(), stop).await,
+            Self::Http(server) => server.run(outlet, stop).await,
             Self::Streams(streams, _) => streams.run(outlet, stop).await,
             Self::Datagrams(datagrams, _) => datagrams.run(outlet, stop).await,
         }

@@ -40,7 +40,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 use self::{auth::Guard, complaints::Complaints, decode::Caps, seen::Seen};
-use super::{spool::Intake, tls::Acceptor};
+use super::{outlet::Outlet, spool::Intake, stats::SourceStats, tls::Acceptor};
 use crate::config::{self, HttpIntake, HttpSource, Senders, Source};
 
 /// Connections beyond those that are allowed, which are told to come again.
@@ -130,11 +130,12 @@ impl Server {
     }
 
     /// Answers until `stop`; then what is under way is still answered. The spool must outlive this.
-    pub async fn run(self, intake: Intake, stop: CancellationToken) {
-        self.run_with(intake, stop, Times::default()).await;
+    pub async fn run(self, outlet: Outlet, stop: CancellationToken) {
+        let stats = outlet.stats.clone();
+        self.run_with(outlet.into_intake(), &stats, stop, Times::default()).await;
     }
 
-    async fn run_with(self, intake: Intake, stop: CancellationToken, times: Times) {
+    async fn run_with(self, intake: Intake, stats: &SourceStats, stop: CancellationToken, times: Times) {
         let Self { listener, mut tls, name, config, schema, seen } = self;
         let most = config.intake.max_connections;
         let opened = {
@@ -147,6 +148,7 @@ impl Server {
         let all = Arc::new(Semaphore::new(most + TOLD_TO_COME_AGAIN));
         let mut connections = JoinSet::new();
         loop {
+            stats.set_connections(connections.len() as u64);
             let next = async {
                 let place = all.clone().acquire_owned().await.expect("the semaphore is never closed");
                 (place, listener.accept().await)
@@ -176,6 +178,7 @@ impl Server {
         }
         drop(listener);
         while connections.join_next().await.is_some() {}
+        stats.set_connections(0);
         shared.storing.close();
         shared.storing.wait().await;
     }

@@ -77,7 +77,10 @@ async fn start_with(dir: &Path, config: HttpIntake, spool_bytes: u64) -> Running
     let server = Server::open(&source, &http, None, &dir.join("sources/app")).unwrap();
     let addr = server.addr().unwrap();
     let stop = CancellationToken::new();
-    let server = tokio::spawn(server.run_with(intake, stop.clone(), TIMES));
+    let stopping = stop.clone();
+    let server = tokio::spawn(async move {
+        server.run_with(intake, &SourceStats::new("app"), stopping, TIMES).await;
+    });
     Running { addr, log, stop, server, stop_spool, spool }
 }
 
