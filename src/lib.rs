@@ -14,6 +14,7 @@
 pub mod config;
 
 pub mod source;
+pub mod token;
 
 pub mod log;
 
@@ -32,6 +33,7 @@ pub mod app;
 pub mod cli;
 
 pub mod durable;
+pub mod local_file;
 pub mod lock;
 
 /// The program's version, as in `User-Agent: auditpost/VERSION`.

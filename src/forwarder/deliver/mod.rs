@@ -21,28 +21,27 @@ mod failure;
 mod guard;
 mod health;
 mod identity;
-mod local_file;
 mod narrow;
 mod notice;
 mod oauth;
 mod response;
 mod retry_after;
 mod tls;
-mod token;
 mod webhook;
 
 #[cfg(test)]
 mod tests;
 
+use crate::{local_file, token};
+
+pub use crate::local_file::LocalError;
 pub use answer::{Answer, FailureKind, judge};
 pub use backoff::Backoff;
 pub use bulk::Fate;
 pub use ceiling::Ceiling;
 pub use guard::{Guard, Ruling};
 pub use health::{Act, Attempt, Health, ProbeIntervals, SendAllowance, State};
-pub use local_file::LocalError;
 pub use narrow::Narrowing;
 pub use notice::{HoldReason, Notice};
 pub use response::BULK_ANSWER;
-pub(crate) use token::{Purpose, SecretSource};
 pub use webhook::{Request, Webhook, WebhookError};

@@ -19,7 +19,7 @@ use tracing::warn;
 use super::signed::Signed;
 use crate::{
     config::{self, HmacAlgorithm, HmacEncoding, Secret, Token},
-    forwarder::deliver::{Purpose, SecretSource},
+    token::{Purpose, SecretSource},
 };
 
 /// How often a secret's file is looked at.

@@ -29,7 +29,7 @@ pub enum LocalError {
 
 /// A file and what it looked like when it was last read.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(crate) struct Watched {
     what: &'static str,
     path: PathBuf,
     limit: u64,
@@ -47,17 +47,17 @@ struct Stamp {
 
 impl Watched {
     /// `what` names the file in errors (`token file`); one above `limit` bytes is refused.
-    pub(super) fn new(what: &'static str, path: &Path, limit: u64) -> Self {
+    pub(crate) fn new(what: &'static str, path: &Path, limit: u64) -> Self {
         Self { what, path: path.to_owned(), limit, seen: None }
     }
 
     /// It is another file, or has another content, than when it was last read; or it is there, and never was read.
-    pub(super) fn has_changed(&self) -> bool {
+    pub(crate) fn has_changed(&self) -> bool {
         self.stamp() != self.seen
     }
 
     /// The whole content. A file that cannot be read counts as seen all the same: it has changed once that may differ.
-    pub(super) fn read(&mut self) -> Result<(Vec<u8>, Metadata), LocalError> {
+    pub(crate) fn read(&mut self) -> Result<(Vec<u8>, Metadata), LocalError> {
         self.seen = self.stamp();
         let (content, metadata) = self.content()?;
         // The stamp is that of the moment before reading: a change while we read shows as one afterwards.
@@ -65,11 +65,11 @@ impl Watched {
         Ok((content, metadata))
     }
 
-    pub(super) fn unusable(&self, problem: impl Into<String>) -> LocalError {
+    pub(crate) fn unusable(&self, problem: impl Into<String>) -> LocalError {
         LocalError::Unusable { what: self.what, path: self.path.clone(), problem: problem.into() }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 

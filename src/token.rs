@@ -4,8 +4,8 @@ use std::{os::unix::fs::MetadataExt, path::Path};
 
 use tracing::warn;
 
-use super::local_file::{LocalError, Watched};
 use crate::config::{self, Secret};
+use crate::local_file::{LocalError, Watched};
 
 const LIMIT: u64 = 64 * 1024;
 
@@ -48,7 +48,7 @@ impl SecretSource {
         self.file().is_some_and(Watched::has_changed)
     }
 
-    pub(super) fn file(&self) -> Option<&Watched> {
+    pub(crate) fn file(&self) -> Option<&Watched> {
         match &self.place {
             Place::Inline(_) => None,
             Place::File { file, .. } => Some(file),
