@@ -98,7 +98,12 @@ impl Chaos {
             done: HashMap::new(),
         };
         chaos.configure();
+        chaos.write();
+        chaos.finish_line();
         chaos.sidecar.start_again();
+        // What is rotated away before anybody looked is not ours.
+        chaos.sidecar.wait_for_log("reading a file");
+        chaos.receivers.iter().for_each(|receiver| drop(receiver.wait_for_lines(1)));
         chaos
     }
 
@@ -367,7 +372,17 @@ impl Chaos {
     fn missing(&self, now: &[Arrived]) -> Vec<String> {
         let mut missing = Vec::new();
         for ((name, before), now) in NAMES.iter().zip(&self.arrived).zip(now) {
-            let is_missing = |n: &u64| !before.contains_key(n) && !now.events.contains_key(n);
+            // What alone was answered with 413 is a dead letter too.
+            let kept: String = self
+                .sidecar
+                .read_all(&format!("state/dead-letters/{name}"))
+                .into_iter()
+                .map(|(_, text)| text)
+                .collect();
+            let is_missing = |n: &u64| {
+                let id = || format!("evt-{n:010}");
+                !before.contains_key(n) && !now.events.contains_key(n) && !kept.contains(&id())
+            };
             let events = (0..self.next).filter(is_missing).map(|n| format!("{name}: {n}"));
             missing.extend(events.take(5));
             let letters: BTreeSet<String> = self
