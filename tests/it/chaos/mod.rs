@@ -1,5 +1,7 @@
 //! Everything at once, at random: `tests/chaos`. Not a part of the suite, for its time.
 
+mod arrived;
+
 use std::{
     collections::{BTreeSet, HashMap},
     fs,
@@ -8,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use self::arrived::{Arrived, arrived};
 use crate::{
     disk::Disk,
     events,
@@ -296,7 +299,6 @@ impl Chaos {
         if self.is_alive() {
             self.sidecar.hup();
             self.did("reloads");
-            // Where it was frozen it hears of it later.
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -395,27 +397,4 @@ impl Chaos {
         }
         missing
     }
-}
-
-/// What arrived at a receiver since it was cleared.
-struct Arrived {
-    /// How often, in batches that are not the same.
-    events: HashMap<u64, u32>,
-    /// Batches that came again under their id.
-    repeated: u64,
-}
-
-fn arrived(receiver: &Receiver) -> Arrived {
-    let mut ids = BTreeSet::new();
-    let mut arrived = Arrived { events: HashMap::new(), repeated: 0 };
-    for delivery in receiver.deliveries().iter().filter(|delivery| delivery.accepted()) {
-        if !ids.insert(delivery.id().to_owned()) {
-            arrived.repeated += 1;
-            continue;
-        }
-        for n in events::numbers(&delivery.lines()) {
-            *arrived.events.entry(n).or_default() += 1;
-        }
-    }
-    arrived
 }
