@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::{Arc, Barrier},
 };
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
@@ -21,6 +22,9 @@ use crate::{
     },
     log::reader,
 };
+
+/// Threads of the runtime; files are read and batches compressed on others.
+const WORKERS: usize = 2;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -42,7 +46,9 @@ pub fn run(args: &Args) -> Exit {
     diagnostics::install(&config.diagnostics);
     raise_descriptor_limit();
     keep_memory_private();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let started = threads_can_be_started()
+        .and_then(|()| tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build());
+    let runtime = match started {
         Ok(runtime) => runtime,
         Err(error) => {
             error!(%error, "cannot start threads; nothing was started: raise the limit of processes");
@@ -53,6 +59,21 @@ pub fn run(args: &Args) -> Exit {
     // A file system that hangs must not keep us: what matters was written before.
     runtime.shutdown_background();
     exit
+}
+
+/// The runtime panics where the limit of processes is too low for its threads; this asks first, with one more for files.
+fn threads_can_be_started() -> io::Result<()> {
+    let gate = Arc::new(Barrier::new(WORKERS + 2));
+    let waiting = (0..=WORKERS).map(|_| {
+        let gate = gate.clone();
+        std::thread::Builder::new().stack_size(64 * 1024).spawn(move || gate.wait().is_leader())
+    });
+    // Where one cannot be started the others wait until the process ends, which is at once.
+    let waiting = waiting.collect::<io::Result<Vec<_>>>()?;
+    gate.wait();
+    // They make room for the real ones.
+    waiting.into_iter().for_each(|thread| drop(thread.join()));
+    Ok(())
 }
 
 async fn forward(args: &Args, config: Config) -> Exit {
