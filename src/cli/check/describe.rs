@@ -8,8 +8,8 @@ use std::{
 
 use crate::{
     config::{
-        Asked, Compression, Condition, Config, DiagnosticsFormat, EventTypes, FileSource, Filter, Format, Forwarder,
-        Framing, Level, Schema, Source, SourceKind, StartAt, Tls, Token, Verdict, size_text,
+        Asked, Cef, Compression, Condition, Config, DiagnosticsFormat, Dialect, EventTypes, FileSource, Filter,
+        Format, Forwarder, Framing, Level, Schema, Source, SourceKind, StartAt, Tls, Token, Verdict, size_text,
     },
     source::paths::Paths,
 };
@@ -102,6 +102,9 @@ fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {
     }
     describe_rules(&forwarder.filter, out)?;
     line(out, "body", body(forwarder))?;
+    if forwarder.format == Format::Cef {
+        line(out, "cef", cef(&forwarder.cef))?;
+    }
     line(out, "agent", &forwarder.user_agent)?;
     let batch = &forwarder.batch;
     let size = size_text(batch.max_bytes as u64);
@@ -116,6 +119,21 @@ fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {
         line(out, "answer", format_args!("{status} means {}", verdict_word(*verdict)))?;
     }
     Ok(())
+}
+
+fn cef(cef: &Cef) -> String {
+    let dialect = match cef.dialect {
+        Dialect::Strict => "strict dialect",
+        Dialect::Konnect => "konnect dialect",
+    };
+    let settings = [
+        (!cef.prefix.is_empty(), "with a prefix".to_owned()),
+        (!cef.map.is_empty(), format!("{} mapped", count(cef.map.len(), "key"))),
+        (!cef.severity.is_empty(), "severities of its own".to_owned()),
+        (cef.raw_event, "with the event as it came".to_owned()),
+    ];
+    let set = settings.into_iter().filter(|(set, _)| *set).map(|(_, words)| words);
+    [dialect.to_owned()].into_iter().chain(set).collect::<Vec<_>>().join(", ")
 }
 
 fn describe_rules(filter: &Filter, out: &mut String) -> fmt::Result {
