@@ -13,7 +13,7 @@ mod paths;
 mod scan;
 mod swar;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 
 pub use cef::{CefFields, CefRecord};

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-mod mutate;
+pub(crate) mod mutate;
 
 use proptest::prelude::*;
 use serde::de::IgnoredAny;

@@ -12,6 +12,7 @@ mod delivery;
 mod demo;
 mod durability;
 mod events;
+mod filters;
 mod http;
 mod metrics;
 mod receive;

@@ -5,6 +5,7 @@ mod example;
 mod good;
 mod keys;
 mod request;
+mod rules;
 mod secrets;
 mod sense;
 mod types;

@@ -33,11 +33,11 @@ pub(super) fn filter(
     Filter { enabled, disabled: these(disabled), outcomes, actors, targets, conditions }
 }
 
-/// The field of that name.
-pub(super) fn field(name: &str, path: &Path, report: &mut Report) -> Option<Field> {
+/// The field of that name; `literal` where the name stands in the file so.
+pub(super) fn field(name: &str, literal: bool, path: &Path, report: &mut Report) -> Option<Field> {
     let field = Field::parse(name);
     if field.is_none() {
-        let near = nearest(name, Field::ALL.into_iter().map(Field::name)).filter(|_| report.is_literal(path, name));
+        let near = nearest(name, Field::ALL.into_iter().map(Field::name)).filter(|_| literal);
         let names: Vec<&str> = Field::ALL.into_iter().map(Field::name).collect();
         let what = format!("{name:?} is no field; fields are {}", names.join(", "));
         report.problem_near(path, what, near);
@@ -176,7 +176,7 @@ fn condition(written: &schema::Condition, path: &Path, report: &mut Report) -> O
     let asked = if about.starts_with('/') {
         is_pointer(about, &path, report).then(|| Asked::Pointer(about.to_owned()))
     } else {
-        field(about, &path, report).map(Asked::Field)
+        field(about, report.is_literal(&path, about), &path, report).map(Asked::Field)
     };
     let (is_in, not_in) = (is_in.clone(), not_in.clone().unwrap_or_default());
     Some(Condition { asked: asked?, is_in, not_in, matches, exists: *exists })

@@ -76,7 +76,7 @@ fn own_fields(written: &BTreeMap<String, String>, path: &Path, report: &mut Repo
     let mut fields = Vec::new();
     for (name, pointer) in written {
         let path = path.key(name);
-        let field = super::filter::field(name, &path, report);
+        let field = super::filter::field(name, true, &path, report);
         if super::filter::is_pointer(pointer, &path, report)
             && let Some(field) = field
         {

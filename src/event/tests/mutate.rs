@@ -1,7 +1,7 @@
 //! Small damage to a line.
 
 /// One to four small changes of the kinds that break JSON, or nearly do.
-pub(super) fn mutate(line: &mut Vec<u8>, random: &mut fastrand::Rng) {
+pub(crate) fn mutate(line: &mut Vec<u8>, random: &mut fastrand::Rng) {
     const PIECES: [&[u8]; 32] = [
         b"\"",
         b"\\",

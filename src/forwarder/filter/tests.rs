@@ -192,7 +192,7 @@ fn conditions_say_what_a_place_must_be() {
         exists("/deep/er", true),
         exists("/empty", true),
     ] {
-        assert_eq!(holds(&[good.clone()]), Ok(()), "{good:?}");
+        assert_eq!(holds(std::slice::from_ref(&good)), Ok(()), "{good:?}");
         assert_eq!(holds(&[good.clone(), exists("/absent", true)]), Err(1), "all must hold");
     }
     for bad in [
@@ -207,7 +207,7 @@ fn conditions_say_what_a_place_must_be() {
         exists("request.path", true),
         Written { exists: Some(true), ..is_in("/n", &["8"]) },
     ] {
-        assert_eq!(holds(&[bad.clone()]), Err(0), "{bad:?}");
+        assert_eq!(holds(std::slice::from_ref(&bad)), Err(0), "{bad:?}");
         assert_eq!(holds(&[exists("/n", true), bad]), Err(1));
     }
 }

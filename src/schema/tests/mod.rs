@@ -6,6 +6,10 @@ mod samples;
 mod shapes;
 
 use super::*;
+use crate::{
+    config,
+    event::{Form, Invalid, Json},
+};
 use config::Schema::{Auto, Generic, Raw};
 
 fn type_of(line: &str) -> Option<String> {

@@ -1,6 +1,7 @@
 //! Every sample line, recognised, and every field that it tells.
 
 use super::*;
+use crate::event::tests::mutate::mutate;
 
 /// Lines as files of the systems have them, and the schema by which one would name their source.
 const SAMPLES: [(&str, config::Schema, &str); 9] = [
@@ -95,4 +96,34 @@ fn a_line_of_cef_says_what_its_json_says() {
             assert_eq!(one.text(place, &mut left), other.text(place, &mut right), "{cef}");
         }
     }
+}
+
+/// The same as the fuzz target `decode`, on lines that are nearly right.
+#[test]
+fn damaged_samples_are_judged_alike_whatever_is_asked_of_them() {
+    let lines: Vec<&str> = SAMPLES.iter().flat_map(|(_, _, text)| text.lines()).collect();
+    let mut random = fastrand::Rng::with_seed(4);
+    let (mut scratch, mut other) = (String::new(), String::new());
+    let schemas = [Auto, Generic, config::Schema::Connect, config::Schema::Konnect, config::Schema::Chainloop];
+    let mut events = 0;
+    for _ in 0..3000 {
+        let mut line = random.choice(&lines).unwrap().as_bytes().to_vec();
+        mutate(&mut line, &mut random);
+        let schema = random.choice(schemas).unwrap();
+        let valid = Checker::new(schema, Needs::Validity).check(&line).is_ok();
+        let mut all = Checker::new(schema, Needs::Members);
+        let all = all.check(&line);
+        assert_eq!(all.is_ok(), valid, "{}", line.escape_ascii());
+        let Ok(event) = all else { continue };
+        events += 1;
+        let facts = event.facts.unwrap();
+        for field in Field::ALL {
+            let mut one = Checker::new(schema, Needs::Fields(FieldSet::EMPTY.with(field)));
+            let one = one.check(&line).unwrap().facts.unwrap();
+            assert_eq!(one.system(), facts.system());
+            let (one, among) = (one.get(field, &mut scratch), facts.get(field, &mut other));
+            assert_eq!(one, among, "{field} of {}", line.escape_ascii());
+        }
+    }
+    assert!(events > 300, "{events} of the damaged lines are events");
 }

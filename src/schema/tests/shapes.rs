@@ -3,7 +3,7 @@
 use super::*;
 
 /// What is told of a line: its system and the fields asked for.
-fn told<'a>(schema: config::Schema, line: &str, fields: &[(Field, &'a str)]) -> (System, Vec<(Field, String)>) {
+fn told(schema: config::Schema, line: &str, fields: &[(Field, &str)]) -> (System, Vec<(Field, String)>) {
     let mut checker = Checker::new(schema, Needs::Fields(fields.iter().map(|(field, _)| *field).collect()));
     let event = checker.check(line.as_bytes()).unwrap();
     let facts = event.facts.unwrap();

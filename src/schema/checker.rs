@@ -1,0 +1,135 @@
+//! Lines to events: one pass, which keeps no more than its reader needs.
+
+use super::{Facts, Field, Needs, System, facts::Record, konnect, layout::Layout};
+use crate::{
+    config,
+    event::{CefFields, Event, Fields, Form, Invalid, Json, Nothing, scan},
+};
+
+/// Turns lines into events.
+#[derive(Debug)]
+pub struct Checker {
+    plan: Plan,
+    needs: Needs,
+    /// Whether a line of CEF is an event.
+    takes_cef: bool,
+    cef: CefFields,
+    /// The event's type where it had to be unescaped or made.
+    scratch: String,
+}
+
+#[derive(Debug)]
+enum Plan {
+    Raw,
+    Validity,
+    Facts(Box<Wanted>),
+}
+
+#[derive(Debug)]
+struct Wanted {
+    fields: Fields,
+    layout: Layout,
+    /// What a record can be of; the last one takes all.
+    systems: &'static [System],
+}
+
+impl Checker {
+    /// For lines of a source without `fields` of its own.
+    pub fn new(schema: config::Schema, needs: Needs) -> Checker {
+        Checker::with(schema, &[], needs, &[])
+    }
+
+    /// `mapped` are the source's own pointers to fields. `asked` are JSON pointers for [`Facts::asked`]; where there
+    /// are any, more than validity is needed.
+    pub fn with(schema: config::Schema, mapped: &[(Field, String)], needs: Needs, asked: &[String]) -> Checker {
+        let systems = systems(schema);
+        let needs = if asked.is_empty() { needs } else { needs.max(Needs::Type) };
+        let plan = match (schema, needs) {
+            (config::Schema::Raw, _) => Plan::Raw,
+            (_, Needs::Validity) => Plan::Validity,
+            _ => {
+                let (layout, paths) = Layout::new(systems, mapped, needs, asked);
+                let fields = Fields::new(paths, needs == Needs::Members);
+                Plan::Facts(Box::new(Wanted { fields, layout, systems }))
+            }
+        };
+        let takes_cef = matches!(schema, config::Schema::Auto | config::Schema::Konnect);
+        Checker { plan, needs, takes_cef, cef: CefFields::default(), scratch: String::new() }
+    }
+
+    /// Judges one line, without its line end. A line of [`config::Schema::Raw`] is always an event.
+    pub fn check<'a>(&'a mut self, line: &'a [u8]) -> Result<Event<'a>, Invalid> {
+        if let Plan::Raw = self.plan {
+            return Ok(Event { line, event_type: None, form: Form::Raw, facts: None });
+        }
+        let may_be_json = matches!(line.trim_ascii_start().first(), Some(b'{' | b'[' | b'"'));
+        if self.takes_cef && !may_be_json && memchr::memmem::find(line, b"CEF:").is_some() {
+            let text = std::str::from_utf8(line).map_err(|error| Invalid::Utf8 { at: error.valid_up_to() })?;
+            if self.cef.header(text) {
+                return Ok(self.cef_event(text));
+            }
+        }
+        let Plan::Facts(wanted) = &mut self.plan else {
+            let text = scan(line, &mut Nothing)?;
+            let form = Form::Json(Json { text, fields: None });
+            return Ok(Event { line, event_type: None, form, facts: None });
+        };
+        let Wanted { fields, layout, systems } = &mut **wanted;
+        fields.clear();
+        let text = scan(line, fields)?;
+        let facts = recognised(systems, Record::Json { text, fields }, layout);
+        let event_type = facts.get(Field::Type, &mut self.scratch);
+        Ok(Event { line, event_type, form: Form::Json(Json { text, fields: Some(fields) }), facts: Some(facts) })
+    }
+
+    /// The event that a line of CEF is, of which the header was found.
+    fn cef_event<'a>(&'a mut self, text: &'a str) -> Event<'a> {
+        let line = text.as_bytes();
+        let Plan::Facts(wanted) = &self.plan else {
+            return Event { line, event_type: None, form: Form::Cef(self.cef.record(text)), facts: None };
+        };
+        let Wanted { layout, systems, .. } = &**wanted;
+        let system = match *systems {
+            [only] => *only,
+            _ if is_konnect(&self.cef, text) => System::Konnect,
+            _ => System::Generic,
+        };
+        if self.needs != Needs::Type || !layout.asks_nothing() {
+            let known: Option<&[&str]> = if system == System::Konnect { Some(&konnect::KEYS) } else { None };
+            self.cef.extension(text, known);
+        }
+        let record = self.cef.record(text);
+        let facts = Facts { system, record: Record::Cef(record), layout };
+        let event_type = facts.get(Field::Type, &mut self.scratch);
+        Event { line, event_type, form: Form::Cef(record), facts: Some(facts) }
+    }
+}
+
+fn is_konnect(cef: &CefFields, text: &str) -> bool {
+    let record = cef.record(text);
+    let (product, name) = (record.header(2).raw, record.header(5).raw);
+    matches!(product, "Konnect" | "Dev-Portal") && (konnect::names_a_class(name) || record.header(1).raw == "KongInc")
+}
+
+/// The systems that a record of the schema can be of.
+fn systems(schema: config::Schema) -> &'static [System] {
+    use config::Schema as S;
+    match schema {
+        S::Auto => &System::ALL,
+        S::Connect => &[System::Connect],
+        S::Infrakitchen => &[System::InfraKitchen],
+        S::Konnect => &[System::Konnect],
+        S::Chainloop => &[System::Chainloop],
+        S::Kubernetes => &[System::Kubernetes],
+        S::Vault => &[System::Vault],
+        S::Generic | S::Raw => &[System::Generic],
+    }
+}
+
+/// The facts of a record of the first system whose record it is; of the last one where it is none's.
+fn recognised<'a>(systems: &[System], record: Record<'a>, layout: &'a Layout) -> Facts<'a> {
+    let facts = |system| Facts { system, record, layout };
+    let (last, others) = systems.split_last().expect("a schema has a system");
+    let known = others.iter().map(|&system| facts(system)).find(|facts| (facts.system().definition().is)(*facts));
+    known.unwrap_or_else(|| facts(*last))
+}
