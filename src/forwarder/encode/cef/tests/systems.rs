@@ -147,7 +147,7 @@ fn no_text_of_a_record_is_missing_from_its_line() {
                         || ["/event_ts", "/cef_version", "/data", "/creator/entityName", "/creator/_entity_name"]
                             .iter()
                             .any(|end| path.ends_with(end))
-                        || ["/success", "/granted", "/successful", "/authentication_type"]
+                        || ["/success", "/granted", "/successful", "/authentication_type", "/outcome"]
                             .iter()
                             .any(|end| path.ends_with(end))
                         || text.parse::<jiff::Timestamp>().is_ok_and(|at| {
