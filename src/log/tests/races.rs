@@ -31,7 +31,10 @@ fn a_file_renamed_between_the_listing_and_the_look_is_read_once() {
         t.append("a.log", &numbers(7..9));
         // Listed before, looked at after.
         t.scan_paths(&["a.log", "a.log.1"]);
-        assert_eq!(t.scan_and_read(), lines(5..9));
+        // What a writer adds to an older generation may come behind what is in the newer one.
+        let mut read = t.scan_and_read();
+        read.sort();
+        assert_eq!(read, lines(5..9));
         assert_eq!(t.gap_bytes, 0);
     }
 }
