@@ -6,6 +6,7 @@
     reason = "the builders offer every fault a webhook can have, whether or not a test uses it today"
 )]
 
+mod cef;
 mod certificate;
 mod config;
 mod delivery;
