@@ -16,7 +16,7 @@ mod swar;
 pub(crate) mod tests;
 mod text;
 
-pub use cef::{CefFields, CefRecord};
+pub use cef::{CefFields, CefRecord, HEADER};
 pub use fields::{Fields, MAX_MEMBERS, Member, Value};
 pub use paths::{NodeId, Paths};
 pub use scan::{Invalid, Kind, MAX_DEPTH, Nothing, Sink, scan};

@@ -1,6 +1,7 @@
 //! Any JSON object, by the names that audit events commonly have.
 //!
-//! The indexes of [`TYPES`] and [`NAMES`] are those of the compiled paths: with [`all`], `TYPES` come first.
+//! The indexes of [`TYPES`] and [`NAMES`] are those of the compiled paths where all members are wanted: `TYPES` come
+//! first.
 
 use super::{
     Facts,
@@ -155,7 +156,8 @@ pub fn event_type<'a>(fields: &Fields, text: &'a str) -> Option<(NodeId, Value<'
     found.find(|(_, value)| value.is_string())
 }
 
-/// The values that may be `field`, most preferred first. Only of fields that were found by [`all`].
+/// The values that may be `field`, most preferred first. Only where all members
+/// were wanted.
 pub fn candidates<'a>(field: Field, fields: &Fields, text: &'a str) -> impl Iterator<Item = (NodeId, Value<'a>)> {
     let (start, end) = RUNS[field as usize];
     (TYPES.len() + start..TYPES.len() + end)
