@@ -30,6 +30,8 @@ pub enum Kind {
     State,
     /// A changed configuration was not taken over.
     Reload,
+    /// A task panicked and was started anew: to be reported. It stays until the process ends.
+    Bug,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +108,7 @@ impl Kind {
             Self::File => "file",
             Self::State => "state",
             Self::Reload => "reload",
+            Self::Bug => "bug",
         }
     }
 }

@@ -67,13 +67,16 @@ impl Default for Health {
 }
 
 impl Health {
-    /// Adds a loop, such as `forwarder siem`; it counts as beaten now. It must beat more often than
+    /// Adds a loop, such as `forwarder siem`; it counts as beaten now, and takes the place of one of this name that
+    /// panicked. It must beat more often than
     /// [`STUCK_AFTER`], also while it waits for a peer.
     pub fn pulse(self: &Arc<Self>, name: impl Into<String>) -> Pulse {
-        let number = self.next.fetch_add(1, Relaxed);
+        let (number, name) = (self.next.fetch_add(1, Relaxed), name.into());
         let beaten = Arc::new(AtomicU64::new(self.now()));
-        let entry = Loop { name: name.into(), beaten: beaten.clone(), panicked: false };
-        self.loops().insert(number, entry);
+        let mut loops = self.loops();
+        loops.retain(|_, entry| !entry.panicked || entry.name != name);
+        loops.insert(number, Loop { name, beaten: beaten.clone(), panicked: false });
+        drop(loops);
         Pulse { health: self.clone(), number, beaten }
     }
 
@@ -175,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_panics_is_not_forgotten() {
+    fn a_loop_that_panics_is_not_forgotten_until_it_is_started_anew() {
         let health = Arc::new(Health::default());
         let pulse = health.pulse("forwarder siem");
         let died = thread::spawn(move || {
@@ -184,6 +187,10 @@ mod tests {
         });
         assert!(died.join().is_err());
         assert_eq!(health.stuck(), ["forwarder siem: panicked"]);
+        let _other = health.pulse("forwarder other");
+        assert_eq!(health.stuck(), ["forwarder siem: panicked"]);
+        let _revived = health.pulse("forwarder siem");
+        assert!(health.stuck().is_empty(), "it turns again");
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use auditpost::{
     VERSION,
-    cli::{check, cursors, dead_letters, demo, exit::Exit, receive, replay_letters, run, state_dir, status},
+    cli::{
+        check, cursors, dead_letters, demo, exit::Exit, explain, receive, replay_letters, run, state_dir, status,
+        verify_konnect,
+    },
     config,
 };
 use clap::{Parser, Subcommand};
@@ -31,6 +34,8 @@ enum Command {
     Demo,
     /// A webhook receiver to try things with
     Receive(receive::Args),
+    /// What each forwarder would do with real lines, and the exact requests; sends nothing
+    Explain(explain::Args),
     /// What a running instance does
     Status(status::Args),
     /// Where each forwarder stands, and moving it
@@ -47,6 +52,8 @@ enum Command {
         #[command(flatten)]
         letters: dead_letters::DeadLettersArgs,
     },
+    /// Whether Kong Konnect's audit records are as Konnect signed them
+    VerifyKonnect(verify_konnect::Args),
 }
 
 fn main() -> ExitCode {
@@ -73,15 +80,17 @@ fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Check { config } => check::run(&config),
         Command::Demo => wait_for(demo::run())??,
         Command::Receive(args) => wait_for(receive::run(args))??,
+        Command::Explain(args) => explain::run(&args),
         Command::Status(args) => wait_for(status::run(args))??,
         Command::Cursors { state, cursors } => match state.resolve() {
-            Ok(dir) => cursors::run(&cursors, &dir, &|source, segment| state_dir::file_of(&dir, source, segment)),
+            Ok(dir) => cursors::run(&cursors, &dir, &|source, segment| state_dir::standing_of(&dir, source, segment)),
             Err(exit) => exit,
         },
         Command::DeadLetters { state, letters } => match state.resolve() {
             Ok(dir) => dead_letters::run(&letters, &dir, |chosen| replay_letters::send(&state, chosen)),
             Err(exit) => exit,
         },
+        Command::VerifyKonnect(args) => verify_konnect::run(&args),
     })
 }
 

@@ -7,6 +7,9 @@
 mod open;
 mod orphans;
 mod reload;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests;
 
 use std::{
     collections::BTreeMap,
@@ -111,7 +114,10 @@ impl App {
                         self.revive(panicked.id()).await;
                     }
                 }
-                _ = ticks.tick() => self.judge_state(),
+                _ = ticks.tick() => {
+                    self.revive_sources().await;
+                    self.judge_state();
+                }
             }
         }
     }
@@ -137,11 +143,11 @@ impl App {
             tokio::select! {
                 () = tokio::time::sleep_until(last_moment.into()) => {
                     error!("storage does not answer: a forwarder cannot write down where it stands; what it sent last may be sent again");
-                    return Ended::Backlog;
+                    return Ended::Unwritten;
                 }
                 ended = self.tasks.join_next() => match ended {
-                    Some(Ok(Ended::Drained)) => {}
-                    Some(_) => all = Ended::Backlog,
+                    Some(Ok(ended)) => all = all.max(ended),
+                    Some(Err(_)) => all = all.max(Ended::Backlog),
                     None => break,
                 },
                 () = &mut hurry, if !hurried => {
@@ -167,16 +173,33 @@ impl App {
         else {
             return;
         };
-        error!(
-            forwarder = name,
-            "a bug: the forwarder's task panicked; it starts again from its journal, nothing is lost"
-        );
+        let text = "a bug: the forwarder's task panicked; it starts again from its journal, nothing is lost";
+        error!(forwarder = name, "{text}");
+        self.registry.alarms.raise(&format!("forwarder {name}"), Kind::Bug, text, Timestamp::now());
         tokio::time::sleep(RESTART_PAUSE).await;
         let Some(running) = self.forwarders.remove(&name) else { return };
         if let Err(error) = self.start_forwarders(vec![running.config]).await {
             let text = format!("it panicked and cannot be started again: {error}");
             error!(forwarder = name, "{text}");
             self.registry.alarms.raise(&format!("forwarder {name}"), Kind::State, text, Timestamp::now());
+        }
+    }
+
+    /// A source's task panicked: it starts again from its catalog, with those that follow it, whose logs ended with it.
+    async fn revive_sources(&mut self) {
+        let dead = |source: &&RunningSource| source.task.is_finished() && !source.stop.is_cancelled();
+        let dead: Vec<_> = self.sources.values().filter(dead).map(|source| source.config.clone()).collect();
+        for source in dead {
+            let text = "a bug: the source's task panicked; it starts again from its catalog, nothing is lost";
+            error!(source = source.name, "{text}");
+            let object = format!("source {}", source.name);
+            self.registry.alarms.raise(&object, Kind::Bug, text, Timestamp::now());
+            tokio::time::sleep(RESTART_PAUSE).await;
+            if let Err(error) = self.restart_source(source.clone()).await {
+                let text = format!("it panicked and cannot be started again: {error}");
+                error!(source = source.name, "{text}");
+                self.registry.alarms.raise(&object, Kind::State, text, Timestamp::now());
+            }
         }
     }
 

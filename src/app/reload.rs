@@ -47,6 +47,18 @@ impl App {
         self.start_again(plan).await
     }
 
+    /// Starts a source whose task is gone, and what follows it, as if its configuration had changed.
+    pub(super) async fn restart_source(&mut self, source: config::Source) -> Result<(), ReloadError> {
+        let name = source.name.clone();
+        let follows = |forwarder: &&config::Forwarder| forwarder.sources.contains(&name);
+        let start: Vec<_> = self.config.forwarders.iter().filter(follows).cloned().collect();
+        let stop = start.iter().map(|forwarder| forwarder.name.clone()).collect::<Vec<_>>();
+        let config = self.config.clone();
+        self.stop_forwarders(&stop, &config).await;
+        self.sources.remove(&name);
+        self.start_again(Plan { start, stop, stop_sources: vec![name], start_sources: vec![source] }).await
+    }
+
     /// The configuration on disk was not taken over, or not all of it.
     pub fn reload_failed(&self, text: String) {
         self.registry.alarms.raise("configuration", Kind::Reload, &*text, Timestamp::now());

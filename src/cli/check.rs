@@ -16,7 +16,7 @@ use describe::describe;
 
 use super::exit::Exit;
 use crate::{
-    config::{self, Config, Forwarder, Token},
+    config::{self, Auth, Config, Forwarder, Token},
     forwarder::deliver::Webhook,
 };
 
@@ -87,8 +87,14 @@ fn can_read(path: &Path) -> io::Result<()> {
 
 fn needed_files(forwarder: &Forwarder) -> Vec<(&'static str, &Path)> {
     let mut files = Vec::new();
-    if let Some(Token::File(path)) = &forwarder.token {
-        files.push(("tokenFile", path.as_path()));
+    let secret = match &forwarder.auth {
+        Auth::None => None,
+        Auth::Token { token, .. } => Some(("tokenFile", token)),
+        Auth::Basic { password, .. } => Some(("auth.basic.passwordFile", password)),
+        Auth::OAuth2(client) => Some(("auth.oauth2.clientSecretFile", &client.client_secret)),
+    };
+    if let Some((key, Token::File(path))) = secret {
+        files.push((key, path.as_path()));
     }
     if let Some(path) = &forwarder.tls.ca_file {
         files.push(("tls.caFile", path));

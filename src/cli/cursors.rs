@@ -85,8 +85,18 @@ struct Forget {
     yes: bool,
 }
 
-/// Says which file a segment of a source is, where that is known.
-pub type Files<'a> = &'a dyn Fn(&str, SegmentId) -> Option<PathBuf>;
+/// Says what is known of a segment of a source.
+pub type Files<'a> = &'a dyn Fn(&str, SegmentId) -> Standing;
+
+/// What is known of a segment, and as which file it was last seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is read, or will be.
+    Read(PathBuf),
+    /// Every forwarder is past it: it is never read again.
+    Released(PathBuf),
+    Unknown,
+}
 
 /// Runs the command on a state directory.
 pub fn run(args: &CursorsArgs, state_dir: &Path, files: Files<'_>) -> Exit {
@@ -144,7 +154,10 @@ fn list_forwarder(name: &str, known: &Recovered, files: Files<'_>, out: &mut dyn
         )?;
         let committed = known.committed(source);
         for (segment, mark) in marks {
-            let file = files(source, *segment).map_or_else(|| "-".into(), |path| printable(&path.to_string_lossy()));
+            let file = match files(source, *segment) {
+                Standing::Read(path) | Standing::Released(path) => printable(&path.to_string_lossy()),
+                Standing::Unknown => "-".into(),
+            };
             let settled = committed.get(segment).copied().unwrap_or(mark.offset);
             writeln!(out, "  segment {segment:<8} settled to {settled:<12} read to {:<12} {file}", mark.offset)?;
         }
@@ -157,15 +170,23 @@ fn set_cursor(set: &Set, state_dir: &Path, files: Files<'_>, out: &mut dyn Write
     let Set { forwarder, source, .. } = set;
     let segment = SegmentId(set.segment);
     let known = known(state_dir, forwarder)?;
-    let file = files(source, segment);
+    let file = match files(source, segment) {
+        Standing::Read(path) => path,
+        Standing::Released(path) => {
+            return Err(Failure::usage(format!(
+                "nothing was changed: segment {segment} of {source} ({}) is released, every forwarder is past it and it \
+                 is not read again; to deliver it once more, copy the file to another name that {source} matches",
+                path.display()
+            )));
+        }
+        Standing::Unknown => {
+            return Err(Failure::usage(format!(
+                "nothing was changed: no segment {segment} of {source} is known; `cursors list` shows those that are"
+            )));
+        }
+    };
     let committed = known.committed(source).get(&segment).copied();
-    if committed.is_none() && file.is_none() {
-        return Err(Failure::usage(format!(
-            "{forwarder} has no cursor in segment {segment} of {source}, and no file is known for it; \
-             `cursors list` shows the cursors"
-        )));
-    }
-    let offset = target(&set.to, file.as_deref())?;
+    let offset = target(&set.to, &file)?;
     writeln!(out, "{}", meaning(set, committed.unwrap_or(0), offset))?;
     let dropped = known.outstanding.iter().filter(|o| o.source == *source);
     let dropped = dropped.filter(|o| o.span.iter().any(|r| r.range.segment == segment)).count();

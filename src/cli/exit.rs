@@ -10,6 +10,8 @@ pub enum Exit {
     Backlog = 10,
     /// Wrong arguments.
     Usage = 64,
+    /// `verify-konnect` found a record that is not as it was signed, or no keys.
+    Invalid = 65,
     /// A bug in auditpost.
     Software = 70,
     /// The state directory or a socket cannot be created.

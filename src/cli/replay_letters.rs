@@ -14,11 +14,11 @@ use super::{exit::Exit, state_dir};
 use crate::{
     config::{self, Config, Verdict},
     forwarder::{
-        batch::{Body, Fit},
+        batch::{Body, Fit, Frame},
         compress::Compressor,
         dead_letter::{Letter, Letters},
         deliver::{Backoff, Request, Webhook, judge},
-        encode::Encoder,
+        encode::EventWriter,
     },
     schema::Checker,
 };
@@ -102,14 +102,14 @@ fn body(config: &Config, forwarder: &config::Forwarder, letter: &Letter) -> Resu
     }
     let mut payload = Vec::new();
     letter.copy_payload(&mut payload).map_err(|error| format!("its payload cannot be read: {error}"))?;
-    let mut encoder = Encoder::of(forwarder, &letter.source);
-    let mut checker = Checker::with(schema, fields, encoder.needs(), &[]);
+    let mut writer = EventWriter::new(forwarder, &letter.source);
+    let mut checker = Checker::with(schema, fields, writer.needs(), &[]);
     let event = checker.check(&payload).map_err(|invalid| format!("it is still no event: {invalid}"))?;
-    encoder.takes(&event).map_err(|invalid| format!("it cannot be sent: {invalid}"))?;
-    let mut body = Body::new(forwarder.framing);
+    writer.takes(&event).map_err(|invalid| format!("it cannot be sent: {invalid}"))?;
+    let mut body = Body::new(Frame::of(forwarder));
     let fit = Fit { max_events: 1, max_bytes: usize::MAX };
     let range = crate::log::Range { segment: crate::log::SegmentId(0), start: 0, end: letter.bytes };
-    let _ = body.push(&fit, range, false, |out| encoder.encode(&event, out));
+    let _ = body.push(&fit, range, false, |out| writer.write(&event, out));
     body.finish();
     Ok(body)
 }

@@ -5,10 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::exit::Exit;
+use super::{cursors::Standing, exit::Exit};
 use crate::{
     config::{self, Config},
-    log::{SegmentId, catalog::Catalog},
+    log::{
+        SegmentId,
+        catalog::{Catalog, Stage},
+    },
 };
 
 #[derive(Debug, clap::Args)]
@@ -40,8 +43,13 @@ impl Args {
     }
 }
 
-/// The file that a segment of a source was last seen as.
-pub fn file_of(state_dir: &Path, source: &str, segment: SegmentId) -> Option<PathBuf> {
-    let catalog = Catalog::load(&state_dir.join("sources").join(source).join("catalog")).ok()??;
-    catalog.lives.into_iter().find(|life| life.id == segment).map(|life| life.path)
+/// What the catalog knows of a segment of a source.
+pub fn standing_of(state_dir: &Path, source: &str, segment: SegmentId) -> Standing {
+    let catalog = Catalog::load(&state_dir.join("sources").join(source).join("catalog"));
+    let lives = catalog.ok().flatten().map(|catalog| catalog.lives).unwrap_or_default();
+    match lives.into_iter().find(|life| life.id == segment) {
+        Some(life) if life.stage == Stage::Released => Standing::Released(life.path),
+        Some(life) => Standing::Read(life.path),
+        None => Standing::Unknown,
+    }
 }

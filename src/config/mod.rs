@@ -18,6 +18,7 @@ mod report;
 mod schema;
 mod secret;
 mod shape;
+mod template;
 mod tree;
 mod units;
 mod uri;
@@ -38,6 +39,7 @@ pub use load::{environment, load, load_text};
 pub use nearest::nearest;
 pub use problem::{Problem, Problems};
 pub use secret::Secret;
+pub use template::{Filling, Template};
 pub use units::{UnitError, duration, size, size_text};
 pub use uri::Uri;
 
@@ -119,7 +121,7 @@ pub struct Forwarder {
     pub name: String,
     pub uri: Uri,
     pub method: Method,
-    pub token: Option<Token>,
+    pub auth: Auth,
     pub headers: Vec<(HeaderName, Secret)>,
     /// Names of the sources it follows, in the configuration's order.
     pub sources: Vec<String>,
@@ -128,6 +130,8 @@ pub struct Forwarder {
     /// Of format [`Format::Cef`].
     pub cef: Cef,
     pub framing: Framing,
+    /// What stands round each event and round the batch.
+    pub wrap: Option<Wrap>,
     pub compression: Compression,
     /// Of the body as it is sent; the profile's unless overridden.
     pub content_type: String,
@@ -144,8 +148,38 @@ pub struct Forwarder {
     pub tls: Tls,
     /// Statuses whose verdict the operator changed.
     pub responses: Vec<(u16, Verdict)>,
+    pub answers: Answers,
 }
 
+/// How a forwarder shows who it is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Auth {
+    None,
+    /// `header: scheme token`, or `header: token` where there is no scheme.
+    Token {
+        token: Token,
+        header: HeaderName,
+        scheme: Option<String>,
+    },
+    /// RFC 7617.
+    Basic {
+        username: String,
+        password: Token,
+    },
+    OAuth2(Box<OAuth2>),
+}
+
+/// The client credentials grant (RFC 6749, section 4.4): what it gives is sent as a bearer token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OAuth2 {
+    pub token_url: Uri,
+    pub client_id: String,
+    pub client_secret: Token,
+    pub scope: Option<String>,
+    pub audience: Option<String>,
+}
+
+/// A token, a password or a client's secret.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Token {
     Inline(Secret),
@@ -230,6 +264,16 @@ pub enum Framing {
     Single,
 }
 
+/// What an intake wants round an event and round the whole body. The framing stands within it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrap {
+    pub event: Template,
+    pub prefix: String,
+    pub suffix: String,
+    /// A variable stood in it, so that it may hold what must not be shown.
+    pub has_variable: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     None,
@@ -289,6 +333,15 @@ pub enum Verdict {
     Halve,
     /// The receiver refuses this batch: narrow it down to the event that causes it.
     Narrow,
+}
+
+/// What of an answer counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// Its status.
+    Status,
+    /// In a 2xx the status of each item too, as Elasticsearch's `_bulk` gives them.
+    Bulk,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

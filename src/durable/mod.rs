@@ -24,6 +24,14 @@ pub use private::{PrivateDirError, create_private_dir};
 /// Names the step. Before the rename the old file is intact; when only the directory's fsync failed the new file is
 /// in place, but may be the old one again after a power cut. Only one process may replace a given file at a time.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, |file| file.write_all(bytes))
+}
+
+/// The same with what `write` puts into the new file.
+///
+/// # Errors
+/// As [`replace`], and those of `write`.
+pub fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let temporary = temporary(path)?;
     match fs::remove_file(&temporary) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => {
@@ -31,7 +39,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         }
         _ => {}
     }
-    let written = fill(&temporary, bytes)
+    let written = fill(&temporary, write)
         .and_then(|()| fs::rename(&temporary, path).map_err(|e| explain("cannot rename a new file to", path, &e)));
     if let Err(e) = written {
         // What is left over is removed by the next replacement at the latest.
@@ -89,7 +97,7 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
         .map_err(|e| explain("cannot sync the directory", directory, &e))
 }
 
-fn fill(temporary: &Path, bytes: &[u8]) -> io::Result<()> {
+fn fill(temporary: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -97,7 +105,7 @@ fn fill(temporary: &Path, bytes: &[u8]) -> io::Result<()> {
         .custom_flags(no_follow())
         .open(temporary)
         .map_err(|e| explain("cannot create", temporary, &e))?;
-    file.write_all(bytes).map_err(|e| explain("cannot write", temporary, &e))?;
+    write(&mut file).map_err(|e| explain("cannot write", temporary, &e))?;
     file.sync_all().map_err(|e| explain("cannot sync", temporary, &e))
 }
 

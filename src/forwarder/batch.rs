@@ -3,8 +3,10 @@
 //! What always holds: the body's bytes follow from its events and the framing alone, and so do those of every
 //! part of it ([`Body::subset`]). A body is never longer than its [`Fit`] allows, unless it is one event that is.
 
+use std::sync::Arc;
+
 use crate::{
-    config::{BatchLimits, Framing},
+    config::{self, BatchLimits, Framing},
     log::Range,
 };
 
@@ -35,6 +37,27 @@ pub struct EventAt {
     pub stub: bool,
 }
 
+/// What stands round and between the events of a body. Clones are cheap.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    framing: Framing,
+    prefix: Arc<str>,
+    suffix: Arc<str>,
+}
+
+impl Frame {
+    pub fn of(forwarder: &config::Forwarder) -> Frame {
+        let (prefix, suffix) = forwarder.wrap.as_ref().map_or(("", ""), |wrap| (&wrap.prefix, &wrap.suffix));
+        Frame { framing: forwarder.framing, prefix: prefix.into(), suffix: suffix.into() }
+    }
+}
+
+impl From<Framing> for Frame {
+    fn from(framing: Framing) -> Frame {
+        Frame { framing, prefix: "".into(), suffix: "".into() }
+    }
+}
+
 /// Whether an event went in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -47,20 +70,20 @@ pub enum Pushed {
 /// A body, or a growing one.
 #[derive(Clone, Debug)]
 pub struct Body {
-    framing: Framing,
+    frame: Frame,
     bytes: Vec<u8>,
     events: Vec<EventAt>,
     finished: bool,
 }
 
 impl Body {
-    pub fn new(framing: Framing) -> Body {
-        Body { framing, bytes: Vec::new(), events: Vec::new(), finished: false }
+    pub fn new(frame: impl Into<Frame>) -> Body {
+        Body { frame: frame.into(), bytes: Vec::new(), events: Vec::new(), finished: false }
     }
 
     /// A body that grows to `bytes` without being moved. Memory that is not written to is not used.
-    pub fn with_capacity(framing: Framing, bytes: usize) -> Body {
-        Body { bytes: Vec::with_capacity(bytes), ..Body::new(framing) }
+    pub fn with_capacity(frame: impl Into<Frame>, bytes: usize) -> Body {
+        Body { bytes: Vec::with_capacity(bytes), ..Body::new(frame) }
     }
 
     /// How many bytes it has room for.
@@ -81,9 +104,10 @@ impl Body {
 
     /// The bytes that the body has, or will have, once it is finished.
     pub fn len(&self) -> usize {
-        let closing = match self.framing {
-            Framing::Array if !self.finished && !self.is_empty() => 1,
-            _ => 0,
+        let closing = if self.finished || self.is_empty() {
+            0
+        } else {
+            usize::from(self.frame.framing == Framing::Array) + self.frame.suffix.len()
         };
         self.bytes.len() + closing
     }
@@ -95,7 +119,7 @@ impl Body {
 
     /// Whether no further event can fit, so that there is nothing to wait for.
     pub fn is_full(&self, fit: &Fit) -> bool {
-        let most = if self.framing == Framing::Single { 1 } else { fit.max_events.max(1) };
+        let most = if self.frame.framing == Framing::Single { 1 } else { fit.max_events.max(1) };
         self.events.len() >= most || self.len() >= fit.max_bytes && !self.is_empty()
     }
 
@@ -108,13 +132,16 @@ impl Body {
             return Pushed::Full;
         }
         let before = self.bytes.len();
-        match self.framing {
+        if self.is_empty() {
+            self.bytes.extend_from_slice(self.frame.prefix.as_bytes());
+        }
+        match self.frame.framing {
             Framing::Array => self.bytes.push(if self.is_empty() { b'[' } else { b',' }),
             Framing::Lines | Framing::Single => {}
         }
         encode(&mut self.bytes);
         self.events.push(EventAt { range, end: self.bytes.len(), stub });
-        if self.framing == Framing::Lines {
+        if self.frame.framing == Framing::Lines {
             self.bytes.push(b'\n');
         }
         if self.events.len() > 1 && self.len() > fit.max_bytes {
@@ -127,8 +154,11 @@ impl Body {
 
     /// Closes the framing; the bytes are then what is sent. Once is enough, again does no harm.
     pub fn finish(&mut self) -> &[u8] {
-        if self.framing == Framing::Array && !self.finished && !self.is_empty() {
-            self.bytes.push(b']');
+        if !self.finished && !self.is_empty() {
+            if self.frame.framing == Framing::Array {
+                self.bytes.push(b']');
+            }
+            self.bytes.extend_from_slice(self.frame.suffix.as_bytes());
         }
         self.finished = true;
         &self.bytes
@@ -140,13 +170,13 @@ impl Body {
         &self.bytes
     }
 
-    /// The bytes of one event, framing not included.
+    /// The bytes of one event with its own wrapper, framing not included.
     pub fn event_bytes(&self, index: usize) -> &[u8] {
-        let start = match (index.checked_sub(1), self.framing) {
+        let start = match (index.checked_sub(1), self.frame.framing) {
             // Behind the `\n` or the `,`.
             (Some(before), _) => self.events[before].end + 1,
-            (None, Framing::Array) => 1,
-            (None, _) => 0,
+            (None, Framing::Array) => self.frame.prefix.len() + 1,
+            (None, _) => self.frame.prefix.len(),
         };
         &self.bytes[start..self.events[index].end]
     }
@@ -161,7 +191,7 @@ impl Body {
 
     /// A finished body of some of the events, framed as if only these had been pushed.
     pub fn subset(&self, events: std::ops::Range<usize>) -> Body {
-        let mut part = Body::new(self.framing);
+        let mut part = Body::new(self.frame.clone());
         let whole = Fit { max_events: usize::MAX, max_bytes: usize::MAX };
         for index in events {
             let EventAt { range, stub, .. } = self.events[index];
@@ -190,8 +220,12 @@ mod tests {
         body.push(fit, range, false, |out| out.extend_from_slice(text.as_bytes()))
     }
 
-    fn body(framing: Framing, events: &[&str]) -> Body {
-        let mut body = Body::new(framing);
+    fn enveloped(framing: Framing) -> Frame {
+        Frame { framing, prefix: "{\"e\":".into(), suffix: "}!".into() }
+    }
+
+    fn body(frame: impl Into<Frame>, events: &[&str]) -> Body {
+        let mut body = Body::new(frame);
         for event in events {
             assert_eq!(push(&mut body, &NO_LIMIT, event), Pushed::In);
         }
@@ -207,9 +241,18 @@ mod tests {
     }
 
     #[test]
+    fn an_envelope_stands_round_what_the_framing_makes() {
+        assert_eq!(body(enveloped(Framing::Array), &["1", "2"]).finish(), br#"{"e":[1,2]}!"#);
+        assert_eq!(body(enveloped(Framing::Lines), &["1", "2"]).finish(), b"{\"e\":1\n2\n}!");
+        assert_eq!(body(enveloped(Framing::Single), &["1"]).finish(), br#"{"e":1}!"#);
+        assert_eq!(body(enveloped(Framing::Array), &[]).finish(), b"");
+    }
+
+    #[test]
     fn a_length_is_that_of_the_finished_body_at_any_time() {
-        for framing in [Framing::Lines, Framing::Array, Framing::Single] {
-            let mut body = body(framing, &["12345"]);
+        let all = [Framing::Lines, Framing::Array, Framing::Single];
+        for frame in all.map(Frame::from).into_iter().chain(all.map(enveloped)) {
+            let mut body = body(frame, &["12345"]);
             let before = body.len();
             assert_eq!((before, body.len()), (body.finish().len(), before));
             assert_eq!(body.finish().len(), before, "finishing twice is finishing once");
@@ -229,19 +272,23 @@ mod tests {
 
     #[test]
     fn a_body_grows_to_its_limit_in_bytes_to_the_byte() {
-        for (framing, exact) in [(Framing::Lines, "12345\n67890\n"), (Framing::Array, "[12345,67890]")] {
+        for (frame, exact) in [
+            (Framing::Lines.into(), "12345\n67890\n"),
+            (Framing::Array.into(), "[12345,67890]"),
+            (enveloped(Framing::Array), "{\"e\":[12345,67890]}!"),
+        ] {
             let fit = Fit { max_bytes: exact.len(), ..NO_LIMIT };
-            let mut grown = body(framing, &["12345"]);
+            let mut grown = body(frame.clone(), &["12345"]);
             assert!(!grown.is_full(&fit));
             assert_eq!(push(&mut grown, &fit, "67890"), Pushed::In);
             assert!(grown.is_full(&fit));
             assert_eq!(grown.finish(), exact.as_bytes());
 
             let tighter = Fit { max_bytes: exact.len() - 1, ..NO_LIMIT };
-            let mut refused = body(framing, &["12345"]);
+            let mut refused = body(frame.clone(), &["12345"]);
             assert_eq!(push(&mut refused, &tighter, "67890"), Pushed::Full);
             assert_eq!(refused.events().len(), 1);
-            assert_eq!(refused.finish(), body(framing, &["12345"]).finish(), "a refused event leaves no trace");
+            assert_eq!(refused.finish(), body(frame, &["12345"]).finish(), "a refused event leaves no trace");
         }
     }
 
@@ -276,13 +323,14 @@ mod tests {
     #[test]
     fn every_part_of_a_body_is_framed_as_if_it_had_been_pushed_alone() {
         let events = ["one", "", "three", "4", "five"];
-        for framing in [Framing::Lines, Framing::Array] {
-            let mut whole = body(framing, &events);
+        let enveloped = [Framing::Lines, Framing::Array].map(enveloped);
+        for frame in [Framing::Lines, Framing::Array].map(Frame::from).into_iter().chain(enveloped) {
+            let mut whole = body(frame.clone(), &events);
             whole.finish();
             for start in 0..events.len() {
                 for end in start..=events.len() {
                     let part = whole.subset(start..end);
-                    assert_eq!(part.bytes(), body(framing, &events[start..end]).finish());
+                    assert_eq!(part.bytes(), body(frame.clone(), &events[start..end]).finish());
                     for (index, event) in events[start..end].iter().enumerate() {
                         assert_eq!(whole.event_bytes(start + index), event.as_bytes());
                         assert_eq!(part.event_bytes(index), event.as_bytes());

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::batch::Body;
-use crate::config::{self, Framing};
+use super::batch::{Body, Frame};
+use crate::config;
 
 /// Room beside the largest body: the event that turns out not to fit is written before it is taken back.
 const SLACK: usize = 16 * 1024;
@@ -11,7 +11,7 @@ const SLACK: usize = 16 * 1024;
 /// The idle bodies of one forwarder. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Bodies {
-    framing: Framing,
+    frame: Frame,
     capacity: usize,
     most: usize,
     idle: Arc<Mutex<Vec<Body>>>,
@@ -20,12 +20,12 @@ pub struct Bodies {
 impl Bodies {
     /// Keeps at most `most` idle ones.
     pub fn new(forwarder: &config::Forwarder, most: usize) -> Self {
-        Self { framing: forwarder.framing, capacity: forwarder.batch.max_bytes + SLACK, most, idle: Arc::default() }
+        Self { frame: Frame::of(forwarder), capacity: forwarder.batch.max_bytes + SLACK, most, idle: Arc::default() }
     }
 
     /// An empty one.
     pub fn take(&self) -> Body {
-        self.idle().pop().unwrap_or_else(|| Body::with_capacity(self.framing, self.capacity))
+        self.idle().pop().unwrap_or_else(|| Body::with_capacity(self.frame.clone(), self.capacity))
     }
 
     /// Takes back one that nobody else holds any more. One that had to grow for a huge event is let go.

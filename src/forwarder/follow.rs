@@ -13,7 +13,7 @@ use super::{
     bodies::Bodies,
     dead_letter::Reason,
     draft::{Dead, Draft},
-    encode::{Encoder, Stub},
+    encode::{EventWriter, Stub},
     filter::{Filter, Rule, Verdict},
     journal::Outstanding,
     stats::Tally,
@@ -21,8 +21,8 @@ use super::{
 use crate::{
     config,
     event::{Event, Invalid},
-    log::{AnchoredRange, Item, Log, Range, ReadEnd, Reader, Span, Take},
-    schema::Checker,
+    log::{AnchoredRange, Item, Log, Range, ReadEnd, Reader, Span, Take, Unread},
+    schema::{Checker, Needs},
 };
 
 /// Bytes read before others have a turn, where a filter lets nothing pass.
@@ -37,7 +37,7 @@ pub struct Follow {
     reader: Reader,
     checker: Checker,
     filter: Filter,
-    encoder: Encoder,
+    writer: EventWriter,
     bodies: Bodies,
     draft: Draft,
     covered: u64,
@@ -65,17 +65,15 @@ pub struct Finished {
 
 impl Follow {
     pub fn new(forwarder: &config::Forwarder, source: &config::Source, reader: Reader, bodies: Bodies) -> Self {
-        let filter = Filter::new(&forwarder.filter);
-        let encoder = Encoder::of(forwarder, &source.name);
-        let needs = encoder.needs().max(filter.needs());
+        let (checker, filter, writer) = judges(forwarder, source, Needs::Validity);
         let name: Arc<str> = source.name.as_str().into();
         Self {
-            checker: Checker::with(source.schema, &source.fields, needs, filter.pointers()),
+            checker,
             draft: Draft::new(name.clone(), bodies.take()),
             source: name,
             reader,
             filter,
-            encoder,
+            writer,
             bodies,
             covered: 0,
         }
@@ -108,7 +106,7 @@ impl Follow {
     pub fn fill(&mut self, fit: &Fit, tally: &mut Tally) -> Filled {
         let now = Instant::now();
         let mut stop = None;
-        let Self { reader, checker, filter, encoder, draft, covered, .. } = self;
+        let Self { reader, checker, filter, writer, draft, covered, .. } = self;
         let end = reader.read(BUDGET, &mut |item| {
             let range = match &item {
                 Item::Line { range, .. } | Item::Blank { range } | Item::TooLong { range } | Item::Gap { range } => {
@@ -117,7 +115,7 @@ impl Follow {
             };
             let take = match item {
                 Item::Blank { .. } => Take::More,
-                Item::Line { bytes, .. } => match judge(bytes, checker, filter, encoder) {
+                Item::Line { bytes, .. } => match judge(bytes, checker, filter, writer) {
                     Err(_) if draft.dead.len() >= fit.max_events => Take::Not,
                     Err(invalid) => {
                         draft.dead.push(dead(range, &invalid));
@@ -130,7 +128,7 @@ impl Follow {
                         Take::More
                     }
                     Ok(Judged::Passes(event)) => {
-                        match draft.body.push(fit, range, false, |out| encoder.encode(&event, out)) {
+                        match draft.body.push(fit, range, false, |out| writer.write(&event, out)) {
                             Pushed::Full => Take::Not,
                             Pushed::In => {
                                 tally.read_event(range.len());
@@ -155,7 +153,7 @@ impl Follow {
             }
             take
         });
-        tally.values_cut(self.encoder.take_cuts());
+        tally.values_cut(self.writer.take_cuts());
         match stop {
             Some(Stop::Gap(range)) => Filled::Gap(range),
             Some(Stop::TooLong(range)) => match self.put_stub(range, now) {
@@ -183,20 +181,20 @@ impl Follow {
         }
     }
 
-    /// Puts a batch together again as it was before a restart. `Err` where a part of it is gone.
-    pub fn again(&mut self, outstanding: &Outstanding, tally: &mut Tally) -> io::Result<Finished> {
+    /// Puts a batch together again as it was before a restart. What it adds to the tally counts only where that is done.
+    pub fn again(&mut self, outstanding: &Outstanding, tally: &mut Tally) -> Result<Finished, Unread> {
         let now = Instant::now();
         let whole = Fit { max_events: usize::MAX, max_bytes: usize::MAX };
         let span = Span(outstanding.span.iter().map(|anchored| anchored.range).collect());
         let mut draft = Draft::new(self.source.clone(), self.bodies.take());
         let mut failed = None;
         let log = self.reader.log().clone();
-        let Self { reader, checker, filter, encoder, .. } = self;
+        let Self { reader, checker, filter, writer, .. } = self;
         reader.read_again(&span, &mut |item| match item {
             Item::Blank { range } | Item::Gap { range } => draft.cover(range, now),
             Item::TooLong { range } => {
                 tally.read_event(range.len());
-                match push_stub(&log, encoder, &mut draft, range) {
+                match push_stub(&log, writer, &mut draft, range) {
                     Ok(()) => draft.cover(range, now),
                     Err(error) => failed = Some(error),
                 }
@@ -204,19 +202,19 @@ impl Follow {
             Item::Line { range, bytes } => {
                 tally.read_event(range.len());
                 draft.cover(range, now);
-                match judge(bytes, checker, filter, encoder) {
+                match judge(bytes, checker, filter, writer) {
                     Err(invalid) => draft.dead.push(dead(range, &invalid)),
                     Ok(Judged::Dropped(rule)) => draft.filtered.add(rule, 1),
                     // A body without limits takes it.
                     Ok(Judged::Passes(event)) => {
-                        let _ = draft.body.push(&whole, range, false, |out| encoder.encode(&event, out));
+                        let _ = draft.body.push(&whole, range, false, |out| writer.write(&event, out));
                     }
                 }
             }
         })?;
-        tally.values_cut(self.encoder.take_cuts());
+        tally.values_cut(self.writer.take_cuts());
         if let Some(error) = failed {
-            return Err(error);
+            return Err(error.into());
         }
         draft.body.finish();
         Ok(Finished { draft, span: outstanding.span.clone() })
@@ -229,7 +227,7 @@ impl Follow {
 
     fn put_stub(&mut self, range: Range, now: Instant) -> io::Result<()> {
         let log = self.reader.log().clone();
-        push_stub(&log, &self.encoder, &mut self.draft, range)?;
+        push_stub(&log, &self.writer, &mut self.draft, range)?;
         self.draft.cover(range, now);
         self.covered += range.len();
         Ok(())
@@ -251,22 +249,34 @@ enum Stop {
 }
 
 /// What becomes of a line that is an event.
-enum Judged<'a> {
+pub enum Judged<'a> {
     Passes(Event<'a>),
     Dropped(Rule),
 }
 
+/// What judges a source's lines for a forwarder and writes its events. `beside`: what the caller asks of events itself.
+pub fn judges(
+    forwarder: &config::Forwarder,
+    source: &config::Source,
+    beside: Needs,
+) -> (Checker, Filter, EventWriter) {
+    let filter = Filter::new(&forwarder.filter);
+    let writer = EventWriter::new(forwarder, &source.name);
+    let needs = writer.needs().max(filter.needs()).max(beside);
+    (Checker::with(source.schema, &source.fields, needs, filter.pointers()), filter, writer)
+}
+
 /// Checks a line, asks the rules, and only of what passes them whether it can be sent in the forwarder's format.
-fn judge<'a>(
+pub fn judge<'a>(
     line: &'a [u8],
     checker: &'a mut Checker,
     filter: &mut Filter,
-    encoder: &Encoder,
+    writer: &EventWriter,
 ) -> Result<Judged<'a>, Invalid> {
     let event = checker.check(line)?;
     match filter.verdict(&event) {
         Verdict::Dropped(rule) => Ok(Judged::Dropped(rule)),
-        Verdict::Pass => encoder.takes(&event).map(|()| Judged::Passes(event)),
+        Verdict::Pass => writer.takes(&event).map(|()| Judged::Passes(event)),
     }
 }
 
@@ -279,12 +289,12 @@ fn dead(range: Range, invalid: &Invalid) -> Dead {
 }
 
 /// The event that takes the place of a line that is too long; the line itself goes to the dead letters.
-fn push_stub(log: &Log, encoder: &Encoder, draft: &mut Draft, range: Range) -> io::Result<()> {
+fn push_stub(log: &Log, writer: &EventWriter, draft: &mut Draft, range: Range) -> io::Result<()> {
     let (bytes, sha256) = hash(log, range)?;
     let stub = Stub { event_id: &log.event_id(range.segment, range.start), bytes, sha256: &sha256 };
     let whole = Fit { max_events: usize::MAX, max_bytes: usize::MAX };
     // A body without limits takes it.
-    let _ = draft.body.push(&whole, range, true, |out| encoder.stub(&stub, out));
+    let _ = draft.body.push(&whole, range, true, |out| writer.write_stub(&stub, out));
     let detail = format!("the line is {bytes} bytes long, more than maxEventBytes allows");
     draft.dead.push(Dead { range, reason: Reason::LineTooLong, detail });
     Ok(())

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::{
     batch::{Body, EventAt},
     compress::Digest,
-    deliver::Narrowing,
+    deliver::{Fate, Narrowing},
     desk::Refusal,
     draft::{Dead, Draft},
     filter::Dropped,
@@ -49,6 +49,8 @@ pub struct Batch {
 pub struct Whole {
     pub body: Arc<Body>,
     pub plan: Narrowing,
+    /// What the receiver said of each event that is not settled yet; empty where it said nothing of single ones.
+    fates: Vec<Fate>,
     /// What is not yet carved off, and by which number the journal knows it: the outermost first. The parts of
     /// each are halves of its events.
     rests: Vec<Rest>,
@@ -104,7 +106,20 @@ impl Batch {
 
     /// Whether it is to be sent.
     pub fn waits(&self) -> bool {
-        !self.flying && self.refusal.is_none()
+        !self.flying && self.refusal.is_none() && self.fate().is_none()
+    }
+
+    /// What the receiver said of the events of this part when they were in a larger batch, so that it is not sent.
+    pub fn fate(&self) -> Option<&Fate> {
+        let whole = self.whole.as_ref().filter(|_| !self.flying && self.refusal.is_none())?;
+        let first = whole.plan.next()?.start;
+        whole.fates.get(first).filter(|fate| **fate != Fate::Again)
+    }
+
+    /// What the receiver said of events that it refuses no longer counts: they are to be sent.
+    pub fn forget_refusals(&mut self) {
+        let refusals = self.whole.iter_mut().flat_map(|whole| &mut whole.fates);
+        refusals.filter(|fate| matches!(fate, Fate::Refused { .. })).for_each(|fate| *fate = Fate::Again);
     }
 
     /// The one event of a batch that cannot be split further.
@@ -125,11 +140,38 @@ impl Batch {
         match &mut self.whole {
             None => {
                 let rests = vec![Rest { n: self.n, events: 0..events, span }];
-                self.whole = Some(Whole { body: self.parcel.body.clone(), plan: Narrowing::new(events), rests });
+                let (body, plan) = (self.parcel.body.clone(), Narrowing::new(events));
+                self.whole = Some(Whole { body, plan, fates: Vec::new(), rests });
             }
             Some(whole) => {
                 let Some(part) = whole.plan.next() else { return false };
                 whole.plan.split();
+                whole.rests.push(Rest { n: self.n, events: part, span });
+            }
+        }
+        true
+    }
+
+    /// The receiver said of each event what became of it: from now on the batch goes in parts of one fate each, and each
+    /// event that it refuses is a part of its own. False where this is one event, or the fates are not those of its
+    /// events.
+    pub fn split_by(&mut self, fates: &[Fate]) -> bool {
+        let events = self.parcel.body.events().len();
+        if events < 2 || fates.len() != events {
+            return false;
+        }
+        let span = self.parcel.span.clone();
+        match &mut self.whole {
+            None => {
+                let rests = vec![Rest { n: self.n, events: 0..events, span }];
+                let plan = Narrowing::in_parts(parts(fates, 0));
+                self.whole = Some(Whole { body: self.parcel.body.clone(), plan, fates: fates.to_vec(), rests });
+            }
+            Some(whole) => {
+                let Some(part) = whole.plan.next().filter(|part| part.len() == events) else { return false };
+                whole.plan.cut(parts(fates, part.start));
+                whole.fates.resize(whole.body.events().len(), Fate::Again);
+                whole.fates[part.clone()].clone_from_slice(fates);
                 whole.rests.push(Rest { n: self.n, events: part, span });
             }
         }
@@ -155,6 +197,18 @@ impl Batch {
         };
         Some(Part { body: whole.body.subset(next), span, of: rest.n })
     }
+}
+
+/// Neighbours of one fate, and single events that are refused. The first event is that with the index `start`.
+fn parts(fates: &[Fate], start: usize) -> Vec<Range<usize>> {
+    let together = |a: &Fate, b: &Fate| a == b && !matches!(a, Fate::Refused { .. });
+    let mut at = start;
+    let ranges = fates.chunk_by(together).map(|run| {
+        let range = at..at + run.len();
+        at = range.end;
+        range
+    });
+    ranges.collect()
 }
 
 /// Cuts a span behind `last`, the range of an event in it: the first piece is returned, the second stays.

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     identity::FileKey,
     position::{Mark, SegmentId},
+    unpack::Origin,
 };
 use crate::durable::{
     self,
@@ -56,6 +57,9 @@ pub struct Entry {
     /// Where the bytes end that its file still has, if the last ones are gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone_from: Option<u64>,
+    /// The compressed file that its content was taken from, or is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packed: Option<Origin>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,6 +17,7 @@ pub mod reader;
 pub mod record;
 pub mod segment;
 pub mod tail;
+pub mod unpack;
 
 use std::{
     collections::HashMap,
@@ -30,7 +31,7 @@ use tokio::sync::{Notify, watch};
 
 pub use board::Board;
 pub use position::{Anchor, AnchoredRange, Mark, Range, SegmentId, Span};
-pub use reader::{Item, ReadEnd, Reader, Take};
+pub use reader::{Item, ReadEnd, Reader, Take, Unread};
 pub use segment::{Extent, Segment, State};
 
 /// The unreleased segments in ascending order, as of one scan.

@@ -1,9 +1,20 @@
 //! The `file` source: a task that scans its paths and keeps the tailed log up to date.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::{
+    task::{JoinError, JoinHandle},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -131,13 +142,14 @@ impl FileTask {
         self.due = None;
         let begun = Instant::now();
         let paths = self.paths.clone();
+        let progress = tail.progress();
         let scanned = tokio::task::spawn_blocking(move || {
             let found = paths.find();
             let matched = found.paths.len();
             tail.scan(found);
             (tail, matched)
         });
-        let (tail, matched) = scanned.await.expect("a scan does not panic");
+        let (tail, matched) = self.beat_until(scanned, &progress).await.expect("a scan does not panic");
         self.watch_directories(&tail);
         let facts = tail.facts();
         self.stats.scanned(facts.files_matched, facts.files_open, facts.truncations);
@@ -147,6 +159,23 @@ impl FileTask {
         self.pulse.beat();
         self.not_before = Instant::now() + (begun.elapsed() * (SHARE - 1)).max(SCAN_PAUSE);
         matched
+    }
+
+    /// Waits for a scan; shows that it lives as long as the reading of compressed files, if any, goes on.
+    async fn beat_until<T>(&self, mut scan: JoinHandle<T>, progress: &AtomicU64) -> Result<T, JoinError> {
+        let mut beats = interval(BEAT);
+        let mut before = progress.load(Ordering::Relaxed);
+        loop {
+            tokio::select! {
+                scanned = &mut scan => return scanned,
+                _ = beats.tick() => {
+                    let now = progress.load(Ordering::Relaxed);
+                    if std::mem::replace(&mut before, now) != now {
+                        self.pulse.beat();
+                    }
+                }
+            }
+        }
     }
 
     async fn glance(&mut self, paths: BTreeSet<std::path::PathBuf>) {

@@ -6,13 +6,17 @@
     reason = "the builders offer every fault a webhook can have, whether or not a test uses it today"
 )]
 
+mod cases;
 mod cef;
 mod certificate;
+mod chaos;
 mod config;
 mod delivery;
 mod demo;
+mod disk;
 mod durability;
 mod events;
+mod explain;
 mod filters;
 mod http;
 mod metrics;
@@ -22,3 +26,4 @@ mod restart;
 mod sidecar;
 mod tail;
 mod tools;
+mod verify_konnect;

@@ -8,8 +8,9 @@ use std::{
 
 use crate::{
     config::{
-        Asked, Cef, Compression, Condition, Config, DiagnosticsFormat, Dialect, EventTypes, FileSource, Filter,
-        Format, Forwarder, Framing, Level, Schema, Source, SourceKind, StartAt, Tls, Token, Verdict, size_text,
+        Answers, Asked, Auth, Cef, Compression, Condition, Config, DiagnosticsFormat, Dialect, EventTypes,
+        FileSource, Filter, Format, Forwarder, Framing, Level, Schema, Source, SourceKind, StartAt, Tls, Token,
+        Verdict, Wrap, size_text,
     },
     source::paths::Paths,
 };
@@ -86,11 +87,7 @@ fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
 fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {
     writeln!(out, "\nforwarder {}", forwarder.name)?;
     line(out, "to", format_args!("{} {}", forwarder.method, forwarder.uri))?;
-    match &forwarder.token {
-        Some(Token::Inline(_)) => line(out, "token", "from the configuration (not shown)")?,
-        Some(Token::File(path)) => line(out, "token", format_args!("from {}", path.display()))?,
-        None => line(out, "token", "none")?,
-    }
+    auth(&forwarder.auth, out)?;
     if !forwarder.headers.is_empty() {
         let names: Vec<_> = forwarder.headers.iter().map(|(name, _)| name.as_str()).collect();
         line(out, "headers", format_args!("{} (values not shown)", names.join(", ")))?;
@@ -105,6 +102,9 @@ fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {
     if forwarder.format == Format::Cef {
         line(out, "cef", cef(&forwarder.cef))?;
     }
+    if let Some(wrap) = &forwarder.wrap {
+        self::wrap(wrap, out)?;
+    }
     line(out, "agent", &forwarder.user_agent)?;
     let batch = &forwarder.batch;
     let size = size_text(batch.max_bytes as u64);
@@ -117,6 +117,52 @@ fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {
     }
     for (status, verdict) in &forwarder.responses {
         line(out, "answer", format_args!("{status} means {}", verdict_word(*verdict)))?;
+    }
+    if forwarder.answers == Answers::Bulk {
+        line(out, "answer", "2xx means what each of its items says")?;
+    }
+    Ok(())
+}
+
+/// Where the secret comes from and how it is sent; never the secret.
+fn auth(auth: &Auth, out: &mut String) -> fmt::Result {
+    let from = |secret: &Token| match secret {
+        Token::Inline(_) => "from the configuration (not shown)".to_owned(),
+        Token::File(path) => format!("from {}", path.display()),
+    };
+    match auth {
+        Auth::None => line(out, "token", "none"),
+        Auth::Token { token, header, scheme } => {
+            line(out, "token", from(token))?;
+            match scheme {
+                Some(scheme) if scheme == "Bearer" && *header == "authorization" => Ok(()),
+                Some(scheme) => line(out, "sent as", format_args!("{header}: {scheme} …")),
+                None => line(out, "sent as", format_args!("{header}: …")),
+            }
+        }
+        Auth::Basic { username, password } => {
+            line(out, "user", username)?;
+            line(out, "password", from(password))
+        }
+        Auth::OAuth2(client) => {
+            line(out, "token", format_args!("from {} for client {}", client.token_url, client.client_id))?;
+            line(out, "secret", from(&client.client_secret))?;
+            let for_what = [("scope", &client.scope), ("audience", &client.audience)];
+            for_what
+                .into_iter()
+                .try_for_each(|(name, value)| value.iter().try_for_each(|value| line(out, name, value)))
+        }
+    }
+}
+
+fn wrap(wrap: &Wrap, out: &mut String) -> fmt::Result {
+    if wrap.has_variable {
+        return line(out, "wrap", "from the configuration (not shown: a variable stands in it)");
+    }
+    let shown = |text: &str| text.replace('\n', "\\n");
+    line(out, "each event", shown(wrap.event.text()))?;
+    if !wrap.prefix.is_empty() || !wrap.suffix.is_empty() {
+        line(out, "all of them", format_args!("{}…{}", shown(&wrap.prefix), shown(&wrap.suffix)))?;
     }
     Ok(())
 }

@@ -10,19 +10,14 @@ use crate::cli::{exit::Exit, failure::Failure};
 
 use super::To;
 
-/// The byte to stand at. Where the file is known, a line must begin there.
-pub(super) fn target(to: &To, file: Option<&Path>) -> Result<u64, Failure> {
-    match (to.offset, file) {
-        (Some(offset), Some(path)) => match begins_line(path, offset) {
-            Ok(true) => Ok(offset),
-            Ok(false) => Err(Failure::usage(format!("no line of {} begins at byte {offset}", path.display()))),
-            Err(e) => Err(Failure::Told(Exit::Storage, format!("cannot look at {}: {e}", path.display()))),
-        },
-        (Some(offset), None) => Ok(offset),
-        (None, _) if to.beginning => Ok(0),
-        (None, Some(path)) => last_line_end(path)
-            .map_err(|e| Failure::Told(Exit::Storage, format!("cannot look at {}: {e}", path.display()))),
-        (None, None) => Err(Failure::usage("the segment's file is not known here, so its end is not: give --offset")),
+/// The byte to stand at: a line of the file must begin there.
+pub(super) fn target(to: &To, file: &Path) -> Result<u64, Failure> {
+    let cannot_look = |e: io::Error| Failure::Told(Exit::Storage, format!("cannot look at {}: {e}", file.display()));
+    match to.offset {
+        Some(offset) if begins_line(file, offset).map_err(cannot_look)? => Ok(offset),
+        Some(offset) => Err(Failure::usage(format!("no line of {} begins at byte {offset}", file.display()))),
+        None if to.beginning => Ok(0),
+        None => last_line_end(file).map_err(cannot_look),
     }
 }
 

@@ -39,7 +39,7 @@ fn command(dir: &Path, line: &str) -> (Option<Exit>, String) {
     let args = Cli::try_parse_from(format!("x {line}").split(' ')).unwrap().args;
     let file = dir.join("audit.log");
     let mut out = Vec::new();
-    let result = execute(&args, dir, &|_, segment| (segment.0 == 3).then(|| file.clone()), &mut out);
+    let result = execute(&args, dir, &|_, segment| standing(segment, &file), &mut out);
     let mut text = String::from_utf8(out).unwrap();
     match result {
         Ok(exit) => (Some(exit), text),
@@ -48,6 +48,14 @@ fn command(dir: &Path, line: &str) -> (Option<Exit>, String) {
             (Some(exit), text)
         }
         Err(Failure::ClosedPipe) => (None, text),
+    }
+}
+
+fn standing(segment: SegmentId, file: &Path) -> Standing {
+    match segment.0 {
+        3 => Standing::Read(file.to_owned()),
+        2 => Standing::Released(file.to_owned()),
+        _ => Standing::Unknown,
     }
 }
 
@@ -94,7 +102,14 @@ fn set_moves_the_cursor_to_a_line_and_nowhere_else() {
         assert_eq!((found, cursor(dir.path())), (Some(exit), (Some(stands.0), stands.1)), "{to}: {text}");
     }
     let (exit, text) = command(dir.path(), &set.replace("--segment 3", "--segment 4 --offset 0"));
-    assert!(exit == Some(Exit::Usage) && text.contains("no cursor in segment 4"), "{text}");
+    assert!(exit == Some(Exit::Usage) && text.contains("no segment 4 of connect"), "{text}");
+    let before = cursor(dir.path());
+    let (exit, text) = command(dir.path(), &set.replace("--segment 3", "--segment 2 --beginning"));
+    assert!(exit == Some(Exit::Usage) && text.contains("is released"), "{text}");
+    assert!(!text.contains("from byte"), "{text}");
+    assert_eq!(cursor(dir.path()), before);
+    let known = Journal::read(dir.path(), "siem").unwrap().unwrap();
+    assert_eq!(known.frontiers["connect"].keys().collect::<Vec<_>>(), [&SegmentId(3)]);
     assert!(Cli::try_parse_from(set.split(' ')).is_err(), "where to is missing");
     assert!(Cli::try_parse_from(format!("x {set} --end --beginning").split(' ')).is_err());
 }

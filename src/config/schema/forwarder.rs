@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Cef, Duration, SecretText, Size};
+use super::{Answers, Auth, Cef, Duration, Json, SecretText, Size};
 
 /// Where events go to.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -23,10 +23,12 @@ pub(in crate::config) struct Forwarder {
     pub(in crate::config) allow_http: Option<bool>,
     /// The request's method. Default: POST
     pub(in crate::config) method: Option<Method>,
-    /// The bearer token.
+    /// The bearer token, or what `auth` and the profile make of it.
     pub(in crate::config) token: Option<SecretText>,
-    /// A file that holds the bearer token; read again when it changes.
+    /// A file that holds the token; read again when it changes.
     pub(in crate::config) token_file: Option<PathBuf>,
+    /// Where it is not a bearer token.
+    pub(in crate::config) auth: Option<Auth>,
     /// More headers.
     #[schemars(extend("writeOnly" = true))]
     pub(in crate::config) headers: Option<BTreeMap<String, SecretText>>,
@@ -51,6 +53,8 @@ pub(in crate::config) struct Forwarder {
     pub(in crate::config) cef: Option<Cef>,
     /// How a batch makes a body: a line each, one JSON array, or one event a request. Default: lines
     pub(in crate::config) framing: Option<Framing>,
+    /// What stands round the events, of either format.
+    pub(in crate::config) json: Option<Json>,
     /// Defaults for a known receiver; any key beside it wins. Default: none
     pub(in crate::config) profile: Option<Profile>,
     /// Default: gzip
@@ -74,6 +78,8 @@ pub(in crate::config) struct Forwarder {
     pub(in crate::config) tls: Option<Tls>,
     /// What a status means, where the receiver does not keep to HTTP: status to verdict.
     pub(in crate::config) responses: Option<BTreeMap<String, Verdict>>,
+    /// What of an answer counts: its status, or with bulk also the status of each item in it. Default: status
+    pub(in crate::config) answers: Option<Answers>,
 }
 
 /// What must be true of one place in an event.
@@ -123,13 +129,25 @@ pub(in crate::config) enum Framing {
     Single,
 }
 
-#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub(in crate::config) enum Profile {
     #[default]
     None,
     Konnect,
     Chainloop,
+    SplunkHec,
+    SplunkHecRaw,
+    Sumo,
+    Datadog,
+    ElasticBulk,
+    Sentinel,
+    Secops,
+    Panther,
+    Logscale,
+    Loki,
+    BetterStack,
+    Dynatrace,
 }
 
 /// An algorithm, or an algorithm and its level.

@@ -6,6 +6,7 @@
 
 mod cef;
 mod forwarder;
+mod intake;
 mod source;
 mod value;
 
@@ -19,6 +20,7 @@ pub(super) use forwarder::{
     Algorithm, Batch, Compression, CompressionForm, Condition, Format, Forwarder, ForwarderKind, Framing, Level,
     LevelName, Method, Profile, Retry, Tls, Verdict,
 };
+pub(super) use intake::{Answers, Auth, Basic, Json, OAuth2, Wrap};
 pub(super) use source::{EventSchema, FieldMap, ReadyMap, Source, SourceKind, StartAt};
 pub(super) use value::{Duration, SecretText, Size, UNIT};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::*;
-use crate::config::json_schema;
+use crate::config::{Auth, json_schema};
 
 const EXAMPLE: &str = include_str!("../../../config.example.yaml");
 
@@ -32,9 +32,13 @@ fn keys_of_example() -> BTreeSet<String> {
 fn the_example_names_every_key() {
     let mut keys = BTreeSet::new();
     keys_of_schema(&json_schema(), &mut keys);
-    assert!(keys.len() > 45, "{keys:?}");
+    assert!(keys.len() > 65, "{keys:?}");
     assert!(EXAMPLE.contains("`auditLogForwarders`"), "the other name can only be told of");
     keys.remove("auditLogForwarders");
+    for instead_of_a_file in ["password", "clientSecret"] {
+        assert!(EXAMPLE.contains(&format!("`{instead_of_a_file}`")), "it cannot stand beside the file");
+        keys.remove(instead_of_a_file);
+    }
     let missing: Vec<_> = keys.difference(&keys_of_example()).cloned().collect();
     assert_eq!(missing, [""; 0]);
 }
@@ -59,6 +63,9 @@ fn the_example_loads() {
     let config = load_text("config.example.yaml", EXAMPLE, &env).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(config.sources.len(), 2);
     assert_eq!(config.forwarders[1].uri.expose().as_str(), "http://archive.example.com/staging/events");
+    assert!(config.forwarders.iter().any(|forwarder| forwarder.name == "splunk" && forwarder.wrap.is_some()));
+    let [.., sentinel, elastic] = config.forwarders.as_slice() else { panic!("there are more") };
+    assert!(matches!((&sentinel.auth, &elastic.auth), (Auth::OAuth2(_), Auth::Basic { .. })));
     let missing = load_text("config.example.yaml", EXAMPLE, &|_| None).expect_err("SIEM_TOKEN is not set");
     assert_eq!(missing.count(), 1, "{missing}");
 }

@@ -6,9 +6,13 @@ use reqwest::Method;
 
 use super::*;
 use crate::config::{
-    BatchLimits, Cef, Compression, EventTypes, Filter, Format, Framing, Level, Retry, Schema, Secret, Source,
-    SourceKind, StartAt, Tls, Token, Verdict,
+    Answers, Auth, BatchLimits, Cef, Compression, EventTypes, Filter, Format, Framing, Level, Retry, Schema, Secret,
+    Source, SourceKind, StartAt, Tls, Token, Verdict,
 };
+
+fn bearer(token: Token) -> Auth {
+    Auth::Token { token, header: reqwest::header::AUTHORIZATION, scheme: Some("Bearer".to_owned()) }
+}
 
 #[test]
 fn defaults_are_those_of_the_readme() {
@@ -30,13 +34,14 @@ fn defaults_are_those_of_the_readme() {
         name: "siem-test".to_owned(),
         uri: "https://siem.test/x".parse().expect("a uri"),
         method: Method::POST,
-        token: None,
+        auth: Auth::None,
         headers: Vec::new(),
         sources: vec!["a".to_owned()],
         filter: Filter::default(),
         cef: Cef::default(),
         format: Format::Json,
         framing: Framing::Lines,
+        wrap: None,
         compression: Compression::Gzip(Level::Default),
         content_type: "application/x-ndjson".to_owned(),
         content_encoding: "gzip".to_owned(),
@@ -48,6 +53,7 @@ fn defaults_are_those_of_the_readme() {
         in_flight: 1,
         tls: Tls::default(),
         responses: Vec::new(),
+        answers: Answers::Status,
     };
     assert_eq!(config.forwarders, [expected]);
 }
@@ -103,7 +109,7 @@ fn every_key_of_a_forwarder_arrives() {
          tls: {caFile: /ca, certFile: /cert, keyFile: /key, insecureSkipVerify: \"${TRUE}\"}",
     ));
     assert_eq!((forwarder.name.as_str(), &forwarder.method), ("siem", &Method::PATCH));
-    assert_eq!(forwarder.token, Some(Token::Inline(Secret::new("tok-s3cret"))));
+    assert_eq!(forwarder.auth, bearer(Token::Inline(Secret::new("tok-s3cret"))));
     let headers: Vec<_> = forwarder.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
     assert_eq!(headers, [("x-a", "a"), ("x-b", "s3cret")]);
     let these = |types: &[&str]| EventTypes::These(types.iter().map(|event| (*event).to_owned()).collect());
@@ -134,8 +140,8 @@ fn compression_has_a_short_and_a_long_form() {
 
 #[test]
 fn a_token_may_come_from_a_file_and_lose_its_line_end() {
-    assert_eq!(only(&forwarder("tokenFile: /run/token")).token, Some(Token::File("/run/token".into())));
-    assert_eq!(only(&forwarder("token: |\n  abc")).token, Some(Token::Inline(Secret::new("abc"))));
+    assert_eq!(only(&forwarder("tokenFile: /run/token")).auth, bearer(Token::File("/run/token".into())));
+    assert_eq!(only(&forwarder("token: |\n  abc")).auth, bearer(Token::Inline(Secret::new("abc"))));
 }
 
 #[test]

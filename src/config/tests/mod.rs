@@ -3,6 +3,7 @@
 mod cef;
 mod example;
 mod good;
+mod intake;
 mod keys;
 mod request;
 mod rules;

@@ -107,15 +107,21 @@ fn a_bare_reference_is_shown_for_it_is_no_secret() {
 
 #[test]
 fn a_good_configuration_does_not_print_its_secrets() {
-    let text = forwarder("token: ${SECRET}\nheaders: {X-Key: s3cret}");
-    let printed = format!("{:?}", load(&text).expect("it is good"));
-    assert!(!printed.contains("s3cret") && printed.contains("[redacted]"), "{printed}");
+    for secrets in [
+        "token: ${SECRET}\nheaders: {X-Key: s3cret}",
+        "auth: {basic: {username: u, password: s3cret}}",
+        "auth: {oauth2: {tokenUrl: \"https://login.test/t?k=s3cret\", clientId: me, clientSecret: \"${SECRET}\"}}",
+    ] {
+        let printed = format!("{:?}", load(&forwarder(secrets)).expect("it is good"));
+        assert!(!printed.contains("s3cret") && printed.contains("[redacted]"), "{printed}");
+    }
 }
 
 /// Each slip of one letter, all over a configuration that holds secrets.
 #[test]
 fn a_slip_of_the_hand_anywhere_prints_no_secret() {
-    let text = "\
+    slip_everywhere(
+        "\
 sources: [{name: a, include: [/x]}]
 forwarders:
 - uri: https://siem.test/x?key=s3cret
@@ -125,7 +131,28 @@ forwarders:
     X-B: 's3cret'
   batch: {maxAge: 1s}
 - {uri: \"https://siem.test/y\", token: \"s3cret\", headers: {X-A: s3cret}}
-";
+",
+    );
+}
+
+#[test]
+fn a_slip_of_the_hand_among_credentials_prints_no_secret() {
+    slip_everywhere(
+        "\
+sources: [{name: a, include: [/x]}]
+forwarders:
+- uri: https://siem.test/z
+  auth:
+    oauth2:
+      tokenUrl: https://login.test/t?key=s3cret
+      clientId: me
+      clientSecret: s3cret
+- {uri: \"https://siem.test/b\", name: b, auth: {basic: {username: u, password: s3cret}}}
+",
+    );
+}
+
+fn slip_everywhere(text: &str) {
     for (at, letter) in text.char_indices() {
         let inside = |secret: usize| secret < at && at < secret + "s3cret".len();
         if text.match_indices("s3cret").any(|(secret, _)| inside(secret)) {

@@ -173,7 +173,7 @@ fn what_contradicts_itself_is_refused() {
         &[
             (
                 "format: cef\nframing: array",
-                "5:12: forwarders[0].framing: cannot be array with format cef: CEF is no JSON; use lines or single",
+                "5:12: forwarders[0].framing: cannot be array with format cef: CEF is no JSON; use lines or single, or json.wrap",
             ),
             ("retry: {initial: 2m, max: 1m}", "4:20: forwarders[0].retry.initial: is longer than retry.max"),
             ("retry: {initial: 2m}", "4:20: forwarders[0].retry.initial: is longer than retry.max (60s by default)"),

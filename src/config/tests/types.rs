@@ -107,7 +107,7 @@ fn words_are_checked_and_the_nearest_is_named() {
             ),
             (
                 "profile: konect",
-                "4:12: forwarders[0].profile: \"konect\" is not one of none, konnect, chainloop; did you mean \"konnect\"?",
+                "4:12: forwarders[0].profile: \"konect\" is not one of none, konnect, chainloop, splunk-hec, splunk-hec-raw, sumo, datadog, elastic-bulk, sentinel, secops, panther, logscale, loki, better-stack, dynatrace; did you mean \"konnect\"?",
             ),
             (
                 "compression: gz",
@@ -250,7 +250,7 @@ fn variables_are_replaced_in_values_and_faults_name_no_value() {
             ("token: ${EMPTY}", "4:10: forwarders[0].token: is empty"),
             (
                 "${COUNT}: 1",
-                "4:3: forwarders[0][\"${COUNT}\"]: unknown key; known here are actors, allowHttp, batch, cef, compression, contentEncoding, contentType, disabledEvents, enabledEvents, format, framing, headers, inFlight, kind, method, name, outcomes, profile, responses, retry, sources, targets, timeout, tls, token, tokenFile, uri, userAgent, where",
+                "4:3: forwarders[0][\"${COUNT}\"]: unknown key; known here are actors, allowHttp, answers, auth, batch, cef, compression, contentEncoding, contentType, disabledEvents, enabledEvents, format, framing, headers, inFlight, json, kind, method, name, outcomes, profile, responses, retry, sources, targets, timeout, tls, token, tokenFile, uri, userAgent, where",
             ),
         ],
     );

@@ -10,16 +10,23 @@ use super::{
         schema::{self, Algorithm, CompressionForm, LevelName},
     },
     bounded, positive,
+    profile::Defaults,
 };
 
-const MAX_EVENTS: usize = 1_000;
-const MAX_BYTES: usize = 1_000_000;
+pub(super) const MAX_EVENTS: usize = 1_000;
+pub(super) const MAX_BYTES: usize = 1_000_000;
 const MAX_AGE: Duration = Duration::from_secs(1);
 const RETRY_INITIAL: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 const PROBE: Duration = Duration::from_secs(300);
 
-pub(super) fn batch(written: &schema::Forwarder, framing: Framing, path: &Path, report: &mut Report) -> BatchLimits {
+pub(super) fn batch(
+    written: &schema::Forwarder,
+    defaults: &Defaults,
+    framing: Framing,
+    path: &Path,
+    report: &mut Report,
+) -> BatchLimits {
     let path = path.key("batch");
     let none = schema::Batch::default();
     let batch = written.batch.as_ref().unwrap_or(&none);
@@ -28,8 +35,8 @@ pub(super) fn batch(written: &schema::Forwarder, framing: Framing, path: &Path, 
         report.problem(&path.key("maxEvents"), "has no effect: with framing single a request is one event");
     }
     BatchLimits {
-        max_events: if single { 1 } else { batch.max_events.unwrap_or(MAX_EVENTS) },
-        max_bytes: bounded(batch.max_bytes, MAX_BYTES, &path.key("maxBytes"), report),
+        max_events: if single { 1 } else { batch.max_events.unwrap_or(defaults.max_events) },
+        max_bytes: bounded(batch.max_bytes, defaults.max_bytes, &path.key("maxBytes"), report),
         max_age: batch.max_age.map_or(MAX_AGE, |written| written.0),
     }
 }

@@ -6,13 +6,13 @@ use reqwest::Method;
 
 use super::{
     super::{
-        Compression, Format, Forwarder, Framing, Uri,
+        Answers, Compression, Format, Forwarder, Framing, Uri,
         nearest::nearest,
         path::Path,
         report::Report,
         schema::{self, ConfigFile},
     },
-    cef, delivery, filter, name, positive, profile, refuse_empty, request, source,
+    auth, cef, delivery, filter, name, positive, profile, refuse_empty, request, source, wrap,
 };
 
 use crate::schema::System;
@@ -89,10 +89,15 @@ fn forwarder(
     report: &mut Report,
 ) -> Option<Forwarder> {
     let schema::ForwarderKind::Webhook = written.kind.unwrap_or(schema::ForwarderKind::Webhook);
-    let (format, framing) = body(written, path, report);
+    let defaults = profile::defaults(written.profile.unwrap_or_default());
+    let (format, framing) = body(written, defaults.framing);
+    let wrap = wrap::wrap(written.json.as_ref(), defaults.wrap, framing, path, report);
+    let wrapped = wrap.is_some() || written.json.as_ref().is_some_and(|json| json.wrap.is_some());
+    if (format, framing) == (Format::Cef, Framing::Array) && !wrapped {
+        let what = "cannot be array with format cef: CEF is no JSON; use lines or single, or json.wrap";
+        report.problem(&path.key("framing"), what);
+    }
     let cef = cef::cef(written.cef.as_ref(), format, path, report);
-    let profile = written.profile.unwrap_or_default();
-    let defaults = profile::defaults(profile, format, framing);
     let compression = written.compression.map(|written| delivery::compression(written, path, report));
     let compression = compression.unwrap_or(defaults.compression);
     if compression == Compression::None && written.content_encoding.is_some() {
@@ -101,16 +106,17 @@ fn forwarder(
     let text = |written: &Option<String>, default: &str, key: &str, report: &mut Report| {
         request::header_text(written.as_ref(), default, &path.key(key), report)
     };
-    let content_type = text(&written.content_type, defaults.content_type, "contentType", report);
+    let content_type = defaults.content_type.unwrap_or_else(|| profile::content_type(format, framing, wrapped));
+    let content_type = text(&written.content_type, content_type, "contentType", report);
     let content_encoding = text(&written.content_encoding, defaults.content_encoding, "contentEncoding", report);
     let user_agent = text(&written.user_agent, &defaults.user_agent, "userAgent", report);
-    let token = request::token(written, path, report);
-    let headers = request::headers(written, path, report);
+    let auth = auth::auth(written, &defaults, path, report);
+    let headers = request::headers(written, &auth, path, report);
     let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
     let sources = followed(written, &names, path, report);
     let filter = filter::filter(written, &systems_of(&sources, known), path, report);
     let timeout = positive(written.timeout, TIMEOUT, &path.key("timeout"), report);
-    let batch = delivery::batch(written, framing, path, report);
+    let batch = delivery::batch(written, &defaults, framing, path, report);
     let retry = delivery::retry(written.retry.as_ref(), path, report);
     let probe = delivery::probe(written.retry.as_ref(), path, report);
     let tls = delivery::tls(written.tls.as_ref(), path, report);
@@ -124,13 +130,14 @@ fn forwarder(
         name,
         uri: uri?,
         method,
-        token,
+        auth,
         headers,
         sources,
         filter,
         format,
         cef,
         framing,
+        wrap,
         compression,
         content_type,
         content_encoding,
@@ -142,23 +149,25 @@ fn forwarder(
         in_flight: written.in_flight.unwrap_or(1),
         tls,
         responses,
+        answers: match written.answers {
+            None => defaults.answers,
+            Some(schema::Answers::Status) => Answers::Status,
+            Some(schema::Answers::Bulk) => Answers::Bulk,
+        },
     })
 }
 
-fn body(written: &schema::Forwarder, path: &Path, report: &mut Report) -> (Format, Framing) {
+fn body(written: &schema::Forwarder, default: Framing) -> (Format, Framing) {
     let format = match written.format.unwrap_or(schema::Format::Json) {
         schema::Format::Json => Format::Json,
         schema::Format::Cef => Format::Cef,
     };
     let framing = match written.framing {
-        None => profile::framing(written.profile.unwrap_or_default()),
+        None => default,
         Some(schema::Framing::Lines) => Framing::Lines,
         Some(schema::Framing::Array) => Framing::Array,
         Some(schema::Framing::Single) => Framing::Single,
     };
-    if (format, framing) == (Format::Cef, Framing::Array) {
-        report.problem(&path.key("framing"), "cannot be array with format cef: CEF is no JSON; use lines or single");
-    }
     (format, framing)
 }
 

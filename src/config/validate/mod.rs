@@ -3,15 +3,18 @@
 //! Each rule reports at the path of the value that breaks it and goes on, so that one run finds all. Messages name
 //! values as they are written; what a variable brought in is never shown.
 
+mod auth;
 mod cef;
 mod delivery;
 mod feedback;
 mod filter;
 mod forwarder;
+mod intakes;
 mod name;
 mod profile;
 mod request;
 mod source;
+mod wrap;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 

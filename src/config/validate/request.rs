@@ -1,11 +1,14 @@
-//! The rules of what a request is made of: uri, token, headers.
+//! The rules of what a request is made of: uri, headers.
 
 use std::net::IpAddr;
 
-use reqwest::{Url, header::HeaderName};
+use reqwest::{
+    Url,
+    header::{AUTHORIZATION, HeaderName},
+};
 
 use super::super::{
-    Secret, Token, Uri,
+    Auth, Secret, Uri,
     path::Path,
     report::Report,
     schema::{self, SecretText},
@@ -13,40 +16,43 @@ use super::super::{
 
 /// The webhook's address. No message shows it: its userinfo or its query may be secret.
 pub(super) fn uri(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Option<Uri> {
-    let text = written.uri.as_deref()?;
-    let at = path.key("uri");
+    address(written.uri.as_deref()?, written.allow_http, &path.key("uri"), report)
+}
+
+/// An address that secrets are sent to.
+pub(super) fn address(text: &str, allow_http: Option<bool>, at: &Path, report: &mut Report) -> Option<Uri> {
     let known_scheme = ["http://", "https://"]
         .iter()
         .any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
     if !known_scheme {
-        report.problem(&at, "must begin with https:// (or http://, see allowHttp)");
+        report.problem(at, "must begin with https:// (or http://, see allowHttp)");
         return None;
     }
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        report.problem(&at, "has a space or a control character in it; write %20 for a space");
+        report.problem(at, "has a space or a control character in it; write %20 for a space");
         return None;
     }
     let url = match Url::parse(text) {
         Ok(url) => url,
         Err(error) => {
-            report.problem(&at, format!("is no valid uri: {error}"));
+            report.problem(at, format!("is no valid uri: {error}"));
             return None;
         }
     };
     if !url.username().is_empty() || url.password().is_some() {
         let what = "has a user or password in it, which would show in diagnostics: use token, tokenFile, or an \
                     Authorization header";
-        report.problem(&at, what);
+        report.problem(at, what);
     }
     if url.fragment().is_some() {
-        report.problem(&at, "has a fragment (`#…`), which is never sent: leave it out, or write %23");
+        report.problem(at, "has a fragment (`#…`), which is never sent: leave it out, or write %23");
     }
-    if url.scheme() == "http" && !is_loopback(&url) && written.allow_http != Some(true) {
+    if url.scheme() == "http" && !is_loopback(&url) && allow_http != Some(true) {
         let what = "plain http to another host shows events and token to the network: use https, or set \
                     allowHttp: true";
-        report.problem(&at, what);
+        report.problem(at, what);
     }
-    Some(Uri::new(url, report.has_variable(&at)))
+    Some(Uri::new(url, report.has_variable(at)))
 }
 
 /// Whether the host is this machine, by its name or address; names are not looked up.
@@ -59,36 +65,12 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-pub(super) fn token(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Option<Token> {
-    match (&written.token, &written.token_file) {
-        (Some(_), Some(_)) => {
-            report.problem(&path.key("tokenFile"), "stands beside token: only one of them can be used");
-            None
-        }
-        (Some(SecretText(secret)), None) => {
-            // A variable often ends in the line end of the file that it was made from.
-            let text = secret.expose().trim_end_matches(['\r', '\n']);
-            let path = path.key("token");
-            if text.is_empty() {
-                report.problem(&path, "is empty");
-            } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-                let what = "has a space, a line break or another character in it that no bearer token has";
-                report.problem(&path, what);
-            }
-            Some(Token::Inline(Secret::new(text)))
-        }
-        (None, Some(file)) => {
-            if file.as_os_str().is_empty() {
-                report.problem(&path.key("tokenFile"), "is empty: it must name a file");
-            }
-            Some(Token::File(file.clone()))
-        }
-        (None, None) => None,
-    }
-}
-
-pub(super) fn headers(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Vec<(HeaderName, Secret)> {
-    let has_token = written.token.is_some() || written.token_file.is_some();
+pub(super) fn headers(
+    written: &schema::Forwarder,
+    auth: &Auth,
+    path: &Path,
+    report: &mut Report,
+) -> Vec<(HeaderName, Secret)> {
     let path = path.key("headers");
     let mut headers: Vec<(HeaderName, Secret)> = Vec::new();
     for (key, SecretText(value)) in written.headers.iter().flatten() {
@@ -97,7 +79,7 @@ pub(super) fn headers(written: &schema::Forwarder, path: &Path, report: &mut Rep
             report.problem_with_key(&path, "is no valid header name: letters, digits and - are");
             continue;
         };
-        if let Some(what) = is_ours(name.as_str(), has_token) {
+        if let Some(what) = is_ours(name.as_str()).or_else(|| is_auths(&name, auth)) {
             report.problem_with_key(&path, what);
         } else if headers.iter().any(|(other, _)| *other == name) {
             report.problem_with_key(&path, "is there already: case makes no difference in a header's name");
@@ -130,10 +112,18 @@ pub(super) fn header_text(written: Option<&String>, default: &str, path: &Path, 
     text.clone()
 }
 
+/// Why a header cannot be set, where who we are sets it.
+fn is_auths(name: &HeaderName, auth: &Auth) -> Option<&'static str> {
+    match auth {
+        Auth::Token { header, .. } if name == header => Some("stands beside token or tokenFile, which sets it"),
+        Auth::Basic { .. } | Auth::OAuth2(_) if *name == AUTHORIZATION => Some("stands beside auth, which sets it"),
+        _ => None,
+    }
+}
+
 /// Why a header cannot be set, where auditpost sets it.
-fn is_ours(name: &str, has_token: bool) -> Option<&'static str> {
+pub(super) fn is_ours(name: &str) -> Option<&'static str> {
     match name {
-        "authorization" if has_token => Some("stands beside token or tokenFile, which sets it"),
         "content-type" => Some("is set by auditpost: use contentType"),
         "content-encoding" => Some("is set by auditpost: use compression and contentEncoding"),
         "user-agent" => Some("is set by auditpost: use userAgent"),

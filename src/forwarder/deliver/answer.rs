@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use reqwest::StatusCode;
 
+use super::bulk::Fate;
 use crate::config::Verdict;
 
 /// What came back for one request: the receiver's status, or why there is none.
@@ -18,6 +19,14 @@ pub enum Answer {
         excerpt: String,
         /// The answer came before the body had been handed over, so that a 2xx cannot mean the whole batch.
         premature: bool,
+    },
+    /// The status is a success, and the events have different fates.
+    Items {
+        code: u16,
+        /// One for each event of the request, in its order.
+        fates: Vec<Fate>,
+        /// The first that was not taken, as an excerpt is.
+        excerpt: String,
     },
     Failed {
         kind: FailureKind,
@@ -47,12 +56,14 @@ pub enum FailureKind {
     Protocol,
     /// A file of ours, a token or certificate, cannot be used; nothing was sent.
     Local,
+    /// The token endpoint gave no token; nothing was sent. `refused`: it will not give us one.
+    Token { refused: bool },
 }
 
 impl Answer {
     pub fn code(&self) -> Option<u16> {
         match self {
-            Self::Status { code, .. } => Some(*code),
+            Self::Status { code, .. } | Self::Items { code, .. } => Some(*code),
             Self::Failed { .. } => None,
         }
     }
@@ -60,13 +71,13 @@ impl Answer {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
-            Self::Failed { .. } => None,
+            Self::Items { .. } | Self::Failed { .. } => None,
         }
     }
 
     pub fn failure(&self) -> Option<FailureKind> {
         match self {
-            Self::Status { .. } => None,
+            Self::Status { .. } | Self::Items { .. } => None,
             Self::Failed { kind, .. } => Some(*kind),
         }
     }
@@ -74,7 +85,7 @@ impl Answer {
     /// For the metrics' `code` label: the status in three digits, or the kind of failure.
     pub fn label(&self) -> String {
         match self {
-            Self::Status { code, .. } => code.to_string(),
+            Self::Status { code, .. } | Self::Items { code, .. } => code.to_string(),
             Self::Failed { kind, .. } => kind.label().to_owned(),
         }
     }
@@ -92,6 +103,7 @@ impl FailureKind {
             Self::TlsHandshake => "tls_handshake",
             Self::Protocol => "protocol",
             Self::Local => "local",
+            Self::Token { .. } => "token",
         }
     }
 }
@@ -100,6 +112,17 @@ impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed { text, .. } => f.write_str(text),
+            Self::Items { code, fates, excerpt } => {
+                let count = |is: fn(&Fate) -> bool| fates.iter().filter(|fate| is(fate)).count();
+                write!(
+                    f,
+                    "answered {code}: of {} events {} were taken, {} refused and {} not taken now; {excerpt}",
+                    fates.len(),
+                    count(|fate| *fate == Fate::Delivered),
+                    count(|fate| matches!(fate, Fate::Refused { .. })),
+                    count(|fate| *fate == Fate::Again),
+                )
+            }
             Self::Status { code, excerpt, premature, .. } => {
                 write!(f, "answered {code}")?;
                 if let Some(reason) = StatusCode::from_u16(*code).ok().and_then(|code| code.canonical_reason()) {
@@ -124,15 +147,19 @@ impl fmt::Display for Answer {
 pub fn judge(answer: &Answer, overrides: &[(u16, Verdict)]) -> Verdict {
     match answer {
         Answer::Failed { kind, .. } => match kind {
-            FailureKind::TlsCertificate | FailureKind::Local => Verdict::Hold,
+            FailureKind::TlsCertificate | FailureKind::Local | FailureKind::Token { refused: true } => Verdict::Hold,
             FailureKind::Dns
             | FailureKind::Connect
             | FailureKind::Reset { .. }
             | FailureKind::Closed
             | FailureKind::Timeout
             | FailureKind::TlsHandshake
-            | FailureKind::Protocol => Verdict::Retry,
+            | FailureKind::Protocol
+            | FailureKind::Token { refused: false } => Verdict::Retry,
         },
+        // Some of it was judged, which is no success and no failure of the receiver: the batch goes on in parts.
+        Answer::Items { fates, .. } if fates.contains(&Fate::Delivered) => Verdict::Delivered,
+        Answer::Items { .. } => Verdict::Narrow,
         Answer::Status { code, premature, .. } => {
             let changed = overrides.iter().rev().find(|(status, _)| status == code);
             let verdict = changed.map_or_else(|| by_status(*code), |(_, verdict)| *verdict);
@@ -201,6 +228,8 @@ mod tests {
         }
         assert_eq!(judge(&failed(TlsCertificate), &[]), Verdict::Hold);
         assert_eq!(judge(&failed(Local), &[]), Verdict::Hold);
+        assert_eq!(judge(&failed(Token { refused: true }), &[]), Verdict::Hold);
+        assert_eq!(judge(&failed(Token { refused: false }), &[]), Verdict::Retry);
     }
 
     #[test]

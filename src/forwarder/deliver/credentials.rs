@@ -1,4 +1,4 @@
-//! The client and the token as the files on disk are now.
+//! The client and who we are, as the files on disk are now, and the token that stands for us meanwhile.
 
 use std::{
     sync::{
@@ -8,14 +8,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    time::{Instant as Deadline, timeout_at},
+};
 
 use super::{
+    answer::{Answer, FailureKind},
+    failure::failed,
+    identity::{Identity, Known, Shown},
     local_file::{LocalError, Watched},
+    oauth::TokenEndpoint,
     tls::{self, TlsFiles},
-    token::{Bearer, TokenSource},
 };
-use crate::config;
+use crate::config::{self, Auth};
 
 /// The files are looked at no more often than this.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -27,44 +33,80 @@ const IDLE: Duration = Duration::from_secs(50);
 #[derive(Clone)]
 pub(super) struct Ready {
     pub(super) client: reqwest::Client,
-    pub(super) bearer: Option<Bearer>,
+    pub(super) shown: Option<Shown>,
+}
+
+/// What the files give.
+#[derive(Clone)]
+struct FromFiles {
+    client: reqwest::Client,
+    known: Known,
 }
 
 /// Hands out what is [`Ready`]; files are read on the blocking pool, so that a file system that hangs holds up this
 /// forwarder alone.
 pub(super) struct Credentials {
     files: Arc<Mutex<Files>>,
+    /// Of OAuth 2.
+    endpoint: Option<TokenEndpoint>,
     /// The receiver refused the token: read it again whatever its stamp says.
     refused: AtomicBool,
 }
 
 struct Files {
-    token: Option<TokenSource>,
+    identity: Identity,
     /// None for plain http.
     tls: Option<TlsFiles>,
     timeout: Duration,
     client: Option<reqwest::Client>,
-    bearer: Option<Bearer>,
+    known: Option<Known>,
     looked: Option<Instant>,
 }
 
 impl Credentials {
     pub(super) fn new(config: &config::Forwarder) -> Self {
+        let endpoint = match &config.auth {
+            Auth::OAuth2(client) => Some(TokenEndpoint::new(client, config.timeout)),
+            Auth::None | Auth::Token { .. } | Auth::Basic { .. } => None,
+        };
+        let needs_tls =
+            config.uri.expose().scheme() == "https" || endpoint.as_ref().is_some_and(TokenEndpoint::needs_tls);
         let files = Files {
-            token: config.token.as_ref().map(TokenSource::new),
-            tls: (config.uri.expose().scheme() == "https").then(|| TlsFiles::new(&config.tls)),
+            identity: Identity::new(&config.auth),
+            tls: needs_tls.then(|| TlsFiles::new(&config.tls)),
             timeout: config.timeout,
             client: None,
-            bearer: None,
+            known: None,
             looked: None,
         };
-        Self { files: Arc::new(Mutex::new(files)), refused: AtomicBool::new(false) }
+        Self { files: Arc::new(Mutex::new(files)), endpoint, refused: AtomicBool::new(false) }
     }
 
-    /// What to send with now. A changed file is noticed at most a second later, a refused token at once.
-    pub(super) async fn ready(&self) -> Result<Ready, LocalError> {
-        let files = Arc::clone(&self.files).lock_owned().await;
+    /// What to send with now. A changed file is noticed at most a second later, a refused token at once. An error is
+    /// the answer to the request that cannot be sent; `peer` is who it was for.
+    pub(super) async fn ready(&self, peer: &str, deadline: Deadline) -> Result<Ready, Answer> {
         let refused = self.refused.load(Ordering::Relaxed);
+        let read = timeout_at(deadline, self.files_as_they_are(refused)).await.unwrap_or(Err(LocalError::Slow));
+        let FromFiles { client, known } =
+            read.map_err(|error| failed(FailureKind::Local, peer, &error.to_string()))?;
+        let shown = match (known, &self.endpoint) {
+            (Known::Header(shown), _) => Some(shown),
+            (Known::Client(secret), Some(endpoint)) => {
+                Some(endpoint.token(&client, &secret, refused, deadline).await?)
+            }
+            (Known::Nobody | Known::Client(_), _) => None,
+        };
+        self.refused.fetch_and(!refused, Ordering::Relaxed);
+        Ok(Ready { client, shown })
+    }
+
+    /// Whether the files can be used, as far as that can be told from them alone.
+    pub(super) async fn check(&self) -> Result<(), LocalError> {
+        self.files_as_they_are(false).await.map(drop)
+    }
+
+    async fn files_as_they_are(&self, refused: bool) -> Result<FromFiles, LocalError> {
+        let files = Arc::clone(&self.files).lock_owned().await;
         if let Some(ready) = files.ready().filter(|_| !refused && !files.is_due()) {
             return Ok(ready);
         }
@@ -72,9 +114,7 @@ impl Credentials {
             files.refresh(refused)?;
             files.ready().ok_or(LocalError::Slow)
         });
-        let ready = read.await?;
-        self.refused.fetch_and(!refused, Ordering::Relaxed);
-        Ok(ready)
+        read.await
     }
 
     pub(super) fn token_was_refused(&self) {
@@ -104,11 +144,8 @@ async fn on_the_blocking_pool<T: Send + 'static>(
 }
 
 impl Files {
-    fn ready(&self) -> Option<Ready> {
-        if self.token.is_some() && self.bearer.is_none() {
-            return None;
-        }
-        Some(Ready { client: self.client.clone()?, bearer: self.bearer.clone() })
+    fn ready(&self) -> Option<FromFiles> {
+        Some(FromFiles { client: self.client.clone()?, known: self.known.clone()? })
     }
 
     fn is_due(&self) -> bool {
@@ -116,18 +153,15 @@ impl Files {
     }
 
     fn all(&self) -> impl Iterator<Item = &Watched> {
-        let token = self.token.iter().filter_map(TokenSource::file);
-        token.chain(self.tls.iter().flat_map(TlsFiles::files))
+        self.identity.file().into_iter().chain(self.tls.iter().flat_map(TlsFiles::files))
     }
 
     /// Reads what changed. What cannot be used is forgotten, so that nothing is sent with what was taken away from us.
     fn refresh(&mut self, token_was_refused: bool) -> Result<(), LocalError> {
-        if let Some(token) = &mut self.token {
-            let changed = token.file().is_some_and(|file| token_was_refused || file.has_changed());
-            if changed || self.bearer.is_none() {
-                self.bearer = None;
-                self.bearer = Some(token.read()?);
-            }
+        let changed = self.identity.file().is_some_and(|file| token_was_refused || file.has_changed());
+        if changed || self.known.is_none() {
+            self.known = None;
+            self.known = Some(self.identity.read()?);
         }
         let changed = self.tls.iter().flat_map(TlsFiles::files).any(Watched::has_changed);
         if changed || self.client.is_none() {

@@ -319,8 +319,9 @@ impl Health {
 fn reason(answer: &Answer) -> HoldReason {
     match answer {
         Answer::Status { code: 410, .. } => HoldReason::Gone,
-        Answer::Status { .. } => HoldReason::Refused,
+        Answer::Status { .. } | Answer::Items { .. } => HoldReason::Refused,
         Answer::Failed { kind: FailureKind::Local, .. } => HoldReason::Local,
+        Answer::Failed { kind: FailureKind::Token { .. }, .. } => HoldReason::Unauthorized,
         Answer::Failed { kind: FailureKind::TlsCertificate, .. } => HoldReason::Certificate,
         Answer::Failed { .. } => HoldReason::Protocol,
     }

@@ -23,6 +23,21 @@ impl Narrowing {
         plan
     }
 
+    /// For a batch of which the parts are known: consecutive ones, in order, that are all of it.
+    pub fn in_parts(parts: impl IntoIterator<Item = Range<usize>>) -> Self {
+        let mut plan = Self { parts: parts.into_iter().collect() };
+        plan.parts.reverse();
+        plan
+    }
+
+    /// Puts `parts`, consecutive and in order, in the place of the part that [`Narrowing::next`] gave, which is they.
+    pub fn cut(&mut self, parts: impl IntoIterator<Item = Range<usize>>) {
+        self.parts.pop();
+        let behind = self.parts.len();
+        self.parts.extend(parts);
+        self.parts[behind..].reverse();
+    }
+
     /// The part to send now; none when the whole batch is settled. It stays the same until it is split or settled, so
     /// that a part can be sent again as often as it takes.
     pub fn next(&self) -> Option<Range<usize>> {
@@ -93,6 +108,20 @@ mod tests {
             let (_, _, requests) = play(events, &BTreeSet::from([at % events]));
             prop_assert!(requests <= 2 * events.next_power_of_two().ilog2(), "{requests} for {events}");
         }
+    }
+
+    #[test]
+    fn known_parts_come_in_their_order_and_one_of_them_can_be_cut_again() {
+        let mut plan = Narrowing::in_parts([0..2, 2..3, 3..9]);
+        plan.settle();
+        plan.settle();
+        plan.cut([3..4, 4..8, 8..9]);
+        let mut seen = Vec::new();
+        while let Some(part) = plan.next() {
+            seen.push(part);
+            plan.settle();
+        }
+        assert_eq!(seen, [3..4, 4..8, 8..9]);
     }
 
     #[test]

@@ -47,7 +47,9 @@ impl HoldReason {
 
     fn advice(self) -> &'static str {
         match self {
-            Self::Unauthorized => "check the token (a new tokenFile is tried at once) and what it may do",
+            Self::Unauthorized => {
+                "check the token or client secret (a changed file is tried at once) and what it may do"
+            }
             Self::Gone => {
                 "the receiver says that this address is closed for good: change uri or remove the forwarder"
             }
@@ -125,7 +127,7 @@ mod tests {
         assert_eq!(
             notice.to_string(),
             "deliveries are held (unauthorized): answered 401 Unauthorized; events are kept, next probe in 5 min; \
-             check the token (a new tokenFile is tried at once) and what it may do"
+             check the token or client secret (a changed file is tried at once) and what it may do"
         );
         assert_eq!(notice.level(), Level::ERROR);
     }

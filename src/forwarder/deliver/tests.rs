@@ -14,7 +14,9 @@ use bytes::Bytes;
 use reqwest::Method;
 
 use super::{Answer, FailureKind, Request, Webhook};
-use crate::config::{BatchLimits, Cef, Compression, Filter, Format, Forwarder, Framing, Retry, Tls, Verdict};
+use crate::config::{
+    Answers, Auth, BatchLimits, Cef, Compression, Filter, Format, Forwarder, Framing, Retry, Tls, Token, Verdict,
+};
 
 /// A forwarder to `uri` as the configuration would give it, without a token.
 fn forwarder(uri: &str) -> Forwarder {
@@ -22,13 +24,14 @@ fn forwarder(uri: &str) -> Forwarder {
         name: "siem".to_owned(),
         uri: uri.parse().unwrap(),
         method: Method::POST,
-        token: None,
+        auth: Auth::None,
         headers: Vec::new(),
         sources: vec!["app".to_owned()],
         filter: Filter::default(),
         cef: Cef::default(),
         format: Format::Json,
         framing: Framing::Lines,
+        wrap: None,
         compression: Compression::None,
         content_type: "application/x-ndjson".to_owned(),
         content_encoding: "gzip".to_owned(),
@@ -40,7 +43,13 @@ fn forwarder(uri: &str) -> Forwarder {
         in_flight: 1,
         tls: Tls::default(),
         responses: Vec::new(),
+        answers: Answers::Status,
     }
+}
+
+/// The token as a bearer token.
+fn bearer(token: Token) -> Auth {
+    Auth::Token { token, header: reqwest::header::AUTHORIZATION, scheme: Some("Bearer".to_owned()) }
 }
 
 fn webhook(uri: &str) -> Webhook {

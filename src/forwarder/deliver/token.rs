@@ -1,8 +1,7 @@
-//! The bearer token: from the configuration or from a file.
+//! A token, a password or a client's secret: from the configuration or from a file.
 
-use std::{os::unix::fs::MetadataExt, sync::Arc};
+use std::{os::unix::fs::MetadataExt, path::Path};
 
-use reqwest::header::HeaderValue;
 use tracing::warn;
 
 use super::local_file::{LocalError, Watched};
@@ -10,52 +9,97 @@ use crate::config::{self, Secret};
 
 const LIMIT: u64 = 64 * 1024;
 
-/// Where the token comes from.
+/// What a secret is for, which decides what it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// It is sent in a header as it is.
+    Token,
+    Password,
+    ClientSecret,
+}
+
+/// Where the secret comes from.
 #[derive(Debug)]
-pub(super) enum TokenSource {
+pub(super) struct SecretSource {
+    purpose: Purpose,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
     Inline(Secret),
     File { file: Watched, warned: bool },
 }
 
-/// A token fit to be sent: the header's value, and the secret itself so that an echo of it can be taken out.
-#[derive(Clone, Debug)]
-pub(super) struct Bearer {
-    pub(super) header: HeaderValue,
-    pub(super) secret: Arc<Secret>,
-}
-
-impl TokenSource {
-    pub(super) fn new(token: &config::Token) -> Self {
-        match token {
-            config::Token::Inline(secret) => Self::Inline(secret.clone()),
-            config::Token::File(path) => Self::File { file: Watched::new("token file", path, LIMIT), warned: false },
-        }
+impl SecretSource {
+    pub(super) fn new(purpose: Purpose, token: &config::Token) -> Self {
+        let file = |path: &Path| Watched::new(purpose.file(), path, LIMIT);
+        let place = match token {
+            config::Token::Inline(secret) => Place::Inline(secret.clone()),
+            config::Token::File(path) => Place::File { file: file(path), warned: false },
+        };
+        Self { purpose, place }
     }
 
     pub(super) fn file(&self) -> Option<&Watched> {
-        match self {
-            Self::Inline(_) => None,
-            Self::File { file, .. } => Some(file),
+        match &self.place {
+            Place::Inline(_) => None,
+            Place::File { file, .. } => Some(file),
         }
     }
 
-    /// The token as it is now. Reads the file; blocks for as long as that takes.
-    pub(super) fn read(&mut self) -> Result<Bearer, LocalError> {
-        match self {
-            Self::Inline(secret) => bearer(secret.clone()).map_err(|problem| LocalError::Client(problem.to_owned())),
-            Self::File { file, warned } => {
+    /// The secret as it is now. Reads the file; blocks for as long as that takes.
+    pub(super) fn read(&mut self) -> Result<Secret, LocalError> {
+        match &mut self.place {
+            Place::Inline(secret) => {
+                let problem = self.purpose.problem(secret.expose());
+                problem.map_or(Ok(secret.clone()), |problem| Err(LocalError::Client(problem.to_owned())))
+            }
+            Place::File { file, warned } => {
                 let (content, metadata) = file.read()?;
                 if metadata.mode() & 0o004 != 0 && !std::mem::replace(warned, true) {
-                    warn!(path = %file.path().display(), "token file can be read by every user of this machine");
+                    let what = self.purpose.file();
+                    warn!(path = %file.path().display(), "{what} can be read by every user of this machine");
                 }
-                secret(content).and_then(bearer).map_err(|problem| file.unusable(problem))
+                let secret = text(content).map_err(|problem| file.unusable(problem))?;
+                match self.purpose.problem(secret.expose()) {
+                    Some(problem) => Err(file.unusable(problem)),
+                    None => Ok(secret),
+                }
             }
         }
     }
 }
 
+impl Purpose {
+    fn file(self) -> &'static str {
+        match self {
+            Self::Token => "token file",
+            Self::Password => "password file",
+            Self::ClientSecret => "client secret file",
+        }
+    }
+
+    /// Why a text cannot serve, if so.
+    fn problem(self, text: &str) -> Option<&'static str> {
+        match self {
+            _ if text.is_empty() => Some("it is empty"),
+            Self::Password | Self::ClientSecret => {
+                text.chars().any(char::is_control).then_some("it must be one line without control characters")
+            }
+            Self::Token if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) => {
+                Some("a token must be one line of visible ASCII characters")
+            }
+            Self::Token if text.starts_with(' ') || text.ends_with(' ') => {
+                Some("a token must not begin or end with a space")
+            }
+            Self::Token => None,
+        }
+    }
+}
+
 /// A file's content less one line end, which editors and `echo` leave.
-fn secret(mut content: Vec<u8>) -> Result<Secret, &'static str> {
+fn text(mut content: Vec<u8>) -> Result<Secret, &'static str> {
     if content.last() == Some(&b'\n') {
         content.pop();
         if content.last() == Some(&b'\r') {
@@ -68,23 +112,6 @@ fn secret(mut content: Vec<u8>) -> Result<Secret, &'static str> {
     })
 }
 
-fn bearer(secret: Secret) -> Result<Bearer, &'static str> {
-    let token = secret.expose();
-    if token.is_empty() {
-        return Err("it is empty");
-    }
-    if !token.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        return Err("a token must be one line of visible ASCII characters");
-    }
-    if token.starts_with(' ') || token.ends_with(' ') {
-        return Err("a token must not begin or end with a space");
-    }
-    let text = zeroize::Zeroizing::new(format!("Bearer {token}"));
-    let mut header = HeaderValue::from_str(&text).map_err(|_| "a header cannot carry it")?;
-    header.set_sensitive(true);
-    Ok(Bearer { header, secret: Arc::new(secret) })
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
@@ -94,14 +121,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
         std::fs::write(&path, content).unwrap();
-        let read = TokenSource::new(&config::Token::File(path)).read();
-        read.map(|bearer| bearer.header.to_str().unwrap().to_owned()).map_err(|error| error.to_string())
+        let read = SecretSource::new(Purpose::Token, &config::Token::File(path)).read();
+        read.map(|secret| secret.expose().to_owned()).map_err(|error| error.to_string())
     }
 
     #[test]
     fn one_line_end_is_trimmed_and_no_more() {
         for content in ["abc", "abc\n", "abc\r\n"] {
-            assert_eq!(of_file(content.as_bytes()).unwrap(), "Bearer abc");
+            assert_eq!(of_file(content.as_bytes()).unwrap(), "abc");
         }
         assert!(of_file(b"abc\n\n").unwrap_err().contains("one line"));
     }
@@ -127,8 +154,17 @@ mod tests {
 
     #[test]
     fn a_token_is_in_no_debug_output() {
-        let bearer = TokenSource::new(&config::Token::Inline(Secret::new("canary"))).read().unwrap();
-        assert_eq!(bearer.header, "Bearer canary");
-        assert!(!format!("{bearer:?}").contains("canary"));
+        let inline = config::Token::Inline(Secret::new("canary"));
+        let secret = SecretSource::new(Purpose::Token, &inline).read().unwrap();
+        assert_eq!(secret.expose(), "canary");
+        assert!(!format!("{secret:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_password_may_be_any_line_of_text() {
+        let read =
+            |text: &str| SecretSource::new(Purpose::Password, &config::Token::Inline(Secret::new(text))).read();
+        assert_eq!(read(" pässword ").unwrap().expose(), " pässword ");
+        assert!(read("").is_err() && read("a\nb").is_err());
     }
 }

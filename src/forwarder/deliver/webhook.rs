@@ -19,9 +19,9 @@ use super::{
     credentials::{Credentials, Ready},
     failure::{classify, failed, timed_out},
     local_file::LocalError,
-    response,
+    response::{self, Reading},
 };
-use crate::config::{self, Secret};
+use crate::config::{self, Answers, Auth, Secret, Verdict};
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -68,7 +68,13 @@ pub struct Webhook {
     /// What a receiver may echo and we must not repeat, but for the token.
     secrets: Vec<Secret>,
     timeout: std::time::Duration,
+    answers: Answers,
+    overrides: Vec<(u16, Verdict)>,
     credentials: Credentials,
+    /// The uri without what may be secret in it.
+    shown_uri: String,
+    /// The header that says who we are, without what is secret in it.
+    hidden_identity: Option<(HeaderName, String)>,
 }
 
 impl Webhook {
@@ -93,14 +99,18 @@ impl Webhook {
             content_encoding: value(&CONTENT_ENCODING, &config.content_encoding)?,
             secrets,
             timeout: config.timeout,
+            answers: config.answers,
+            overrides: config.responses.clone(),
             credentials: Credentials::new(config),
+            shown_uri: config.uri.to_string(),
+            hidden_identity: hidden_identity(&config.auth),
             uri,
         })
     }
 
     /// Reads the token and certificate files now, to tell an operator early what is wrong with them.
     pub async fn check(&self) -> Result<(), LocalError> {
-        self.credentials.ready().await.map(drop)
+        self.credentials.check().await
     }
 
     /// A token or certificate file is not what it was when it was last read: reason enough to try a receiver again
@@ -118,9 +128,9 @@ impl Webhook {
     /// Sends `request` once. Takes at most the configured timeout; safe to drop.
     pub async fn send(&self, request: Request<'_>) -> Answer {
         let deadline = Instant::now() + self.timeout;
-        let ready = match timeout_at(deadline, self.credentials.ready()).await.unwrap_or(Err(LocalError::Slow)) {
+        let ready = match self.credentials.ready(&self.peer, deadline).await {
             Ok(ready) => ready,
-            Err(error) => return failed(FailureKind::Local, &self.peer, &error.to_string()),
+            Err(answer) => return answer,
         };
         let (body, progress) = Frames::new(request.body.clone());
         let sent = match self.request(&request, body, &ready) {
@@ -128,7 +138,7 @@ impl Webhook {
             Err(error) => return failed(FailureKind::Local, &self.peer, &error.to_string()),
         };
         match sent {
-            Ok(Ok(response)) => self.answer(response, &progress, deadline, &ready).await,
+            Ok(Ok(response)) => self.answer(response, &progress, deadline, &ready, request.events).await,
             Ok(Err(error)) => classify(&error, &self.peer, &progress, self.timeout),
             Err(_) => timed_out(&self.peer, &progress, self.timeout),
         }
@@ -140,24 +150,60 @@ impl Webhook {
         progress: &Arc<Progress>,
         deadline: Instant,
         ready: &Ready,
+        events: usize,
     ) -> Answer {
         // Looked at first: the connection goes on sending while the answer is read.
         let premature = !progress.is_whole();
         if matches!(response.status().as_u16(), 401 | 403 | 407) {
             self.credentials.token_was_refused();
         }
-        let token = ready.bearer.as_ref().map(|bearer| bearer.secret.expose());
-        let secrets = token.into_iter().chain(self.secrets.iter().map(Secret::expose));
-        response::read(response, premature, deadline, secrets).await
+        let shown = ready.shown.iter().flat_map(|shown| &shown.secrets).map(|secret| secret.expose());
+        let secrets = shown.chain(self.secrets.iter().map(Secret::expose));
+        let reading = Reading {
+            premature,
+            deadline,
+            answers: self.answers,
+            events,
+            overrides: &self.overrides,
+            peer: &self.peer,
+        };
+        response::read(response, &reading, secrets).await
     }
 
     fn request(&self, request: &Request<'_>, body: Frames, ready: &Ready) -> Result<reqwest::Request, WebhookError> {
         let mut built = reqwest::Request::new(self.method.clone(), self.uri.clone());
         *built.body_mut() = Some(reqwest::Body::wrap(body));
-        let headers = built.headers_mut();
-        headers.clone_from(&self.headers);
-        if let Some(bearer) = &ready.bearer {
-            headers.insert(AUTHORIZATION, bearer.header.clone());
+        let identity = ready.shown.as_ref().map(|shown| (shown.name.clone(), shown.value.clone()));
+        *built.headers_mut() = self.headers(request, identity)?;
+        Ok(built)
+    }
+
+    /// The head of `request` as text: what it would be sent with now, secrets hidden.
+    pub fn preview(&self, request: &Request<'_>) -> Result<String, WebhookError> {
+        let host = self.uri.host_str().unwrap_or_default();
+        let port = self.uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+        // What the client adds by itself is first and last.
+        let mut head = format!("{} {}\nhost: {host}{port}\naccept: */*\n", self.method, self.shown_uri);
+        let identity = match &self.hidden_identity {
+            Some((name, text)) => Some((name.clone(), value(name, text)?)),
+            None => None,
+        };
+        for (name, value) in &self.headers(request, identity)? {
+            let shown = if value.is_sensitive() { "***" } else { value.to_str().unwrap_or("(not text)") };
+            head.push_str(&format!("{name}: {shown}\n"));
+        }
+        head.push_str(&format!("content-length: {}\n", request.body.len()));
+        Ok(head)
+    }
+
+    fn headers(
+        &self,
+        request: &Request<'_>,
+        identity: Option<(HeaderName, HeaderValue)>,
+    ) -> Result<HeaderMap, WebhookError> {
+        let mut headers = self.headers.clone();
+        if let Some((name, value)) = identity {
+            headers.insert(name, value);
         }
         if request.compressed {
             headers.insert(CONTENT_ENCODING, self.content_encoding.clone());
@@ -169,7 +215,17 @@ impl Webhook {
         headers.insert(BATCH, request.number.into());
         headers.insert(EVENTS, request.events.into());
         headers.insert(ATTEMPT, request.attempt.into());
-        Ok(built)
+        Ok(headers)
+    }
+}
+
+fn hidden_identity(auth: &Auth) -> Option<(HeaderName, String)> {
+    match auth {
+        Auth::None => None,
+        Auth::Token { header, scheme: Some(scheme), .. } => Some((header.clone(), format!("{scheme} ***"))),
+        Auth::Token { header, scheme: None, .. } => Some((header.clone(), "***".to_owned())),
+        Auth::Basic { .. } => Some((AUTHORIZATION, "Basic ***".to_owned())),
+        Auth::OAuth2(_) => Some((AUTHORIZATION, "Bearer ***".to_owned())),
     }
 }
 

@@ -7,8 +7,11 @@
 pub mod cef;
 mod json;
 mod stub;
+mod time;
+mod wrap;
 
 pub use stub::Stub;
+pub use wrap::EventWriter;
 
 use crate::{
     config::{self, Format},

@@ -11,11 +11,11 @@ use crate::{
     forwarder::{
         compress::Digest,
         dead_letter::Reason,
-        deliver::{Act, Answer, Attempt, HoldReason, Notice, Request, Ruling, State as HealthState, judge},
+        deliver::{Act, Answer, Attempt, Fate, HoldReason, Notice, Request, Ruling, State as HealthState, judge},
         desk::Refusal,
         filter::Dropped,
         journal::Outcome,
-        parcel::Parcel,
+        parcel::{Batch, Parcel},
         stats::{State, Tally},
     },
 };
@@ -46,9 +46,23 @@ impl Task {
         let verdict = judge(&answer, &self.config.responses);
         let (act, notice) = self.health.on_answer(Attempt { batch: n, begun }, verdict, &answer, now);
         tracing::debug!(forwarder = self.config.name, batch = n, attempt = self.window[index].attempts, %answer, ?act, "answered");
-        if act != Act::Settle {
+        if act != Act::Settle || matches!(answer, Answer::Items { .. }) {
             self.stats.failed(&answer, Timestamp::now());
         }
+        match (act, &answer) {
+            (Act::Settle | Act::Narrow, Answer::Items { fates, .. }) => {
+                if self.window[index].split_by(fates) {
+                    self.next_part(index);
+                    self.settle_what_is_known();
+                }
+            }
+            (act, _) => self.act(act, index, &answer, now),
+        }
+        self.health.set_narrowing(self.window.iter().any(|batch| batch.whole.is_some()));
+        self.tell(notice);
+    }
+
+    fn act(&mut self, act: Act, index: usize, answer: &Answer, now: Instant) {
         match act {
             Act::Settle => self.delivered(index, answer.code()),
             Act::Keep | Act::AgainAtOnce => {}
@@ -60,19 +74,40 @@ impl Task {
                 if self.window[index].split() {
                     self.next_part(index);
                 } else if said {
-                    self.refused(index, Reason::TooLarge, &answer, now);
+                    self.refused(index, Reason::TooLarge, answer, now);
                 }
             }
             Act::Narrow => {
                 if self.window[index].split() {
                     self.next_part(index);
                 } else {
-                    self.refused(index, Reason::Refused, &answer, now);
+                    self.refused(index, Reason::Refused, answer, now);
                 }
             }
         }
-        self.health.set_narrowing(self.window.iter().any(|batch| batch.whole.is_some()));
-        self.tell(notice);
+    }
+
+    /// Settles the parts whose fate the receiver told when they were in a larger batch, without sending them.
+    pub(super) fn settle_what_is_known(&mut self) {
+        let known = |batch: &Batch| batch.fate().cloned();
+        while let Some((index, fate)) =
+            self.window.iter().enumerate().find_map(|(index, batch)| Some((index, known(batch)?)))
+        {
+            let Fate::Refused { status, cause } = fate else {
+                self.delivered(index, Some(200));
+                continue;
+            };
+            let n = self.window[index].n;
+            let answer = Answer::Status { code: status, retry_after: None, excerpt: cause, premature: false };
+            self.refused(index, Reason::Refused, &answer, Instant::now());
+            if let Some(batch) = self.window.iter_mut().find(|batch| batch.n == n && batch.refusal.is_none()) {
+                // It is held: the receiver is asked again.
+                batch.forget_refusals();
+            }
+            if self.window.iter().any(|batch| batch.refusal.is_some()) {
+                return;
+            }
+        }
     }
 
     fn delivered(&mut self, index: usize, status: Option<u16>) {
@@ -95,7 +130,7 @@ impl Task {
         match self.guard.refused() {
             Ruling::DeadLetter => {
                 let excerpt = match answer {
-                    Answer::Status { excerpt, .. } => excerpt.clone(),
+                    Answer::Status { excerpt, .. } | Answer::Items { excerpt, .. } => excerpt.clone(),
                     Answer::Failed { text, .. } => text.clone(),
                 };
                 self.window[index].refusal = Some(Refusal { reason, status: answer.code(), excerpt });

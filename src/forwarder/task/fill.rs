@@ -215,6 +215,7 @@ impl Task {
         if !self.bury_refused() {
             return;
         }
+        self.settle_what_is_known();
         while let Some(queued) = self.queue.pop_front() {
             let wanted = match &queued {
                 Queued::Compressing(_) => false,

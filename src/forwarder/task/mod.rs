@@ -62,13 +62,15 @@ pub enum Order {
     Drain(Instant),
 }
 
-/// How the task ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the task ended, from well to badly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ended {
     /// Nothing whole is left to deliver.
     Drained,
     /// What is left is safe on disk.
     Backlog,
+    /// Where it stands could not be made durable: what it sent last may be sent again.
+    Unwritten,
 }
 
 /// What a forwarder's task needs from the outside.
@@ -92,6 +94,8 @@ pub struct Task {
     follows: Vec<Option<Follow>>,
     next_follow: usize,
     outstanding: VecDeque<Outstanding>,
+    /// The next of them is not read before: its file could not be read.
+    resume_after: Option<Instant>,
     desk: Arc<Desk>,
     webhook: Arc<Webhook>,
     stats: Arc<ForwarderStats>,
@@ -149,6 +153,7 @@ impl Task {
             next_follow: 0,
             logs: sources.into_iter().map(|(_, log)| log).collect(),
             outstanding: recovered.outstanding.into(),
+            resume_after: None,
             next_number: desk.next_number(),
             desk: Arc::new(desk),
             webhook: Arc::new(webhook),
@@ -284,8 +289,18 @@ impl Task {
             Order::Run => None,
             Order::Stop => (self.flights.is_empty() && self.filling.is_none()).then_some(Ended::Backlog),
             Order::Drain(_) if self.is_empty() => Some(Ended::Drained),
-            Order::Drain(until) => (Instant::now() >= until).then_some(Ended::Backlog),
+            Order::Drain(until) => {
+                let now = Instant::now();
+                (now >= until || self.is_held_off(now)).then_some(Ended::Backlog)
+            }
         }
+    }
+
+    /// The receiver refuses us, also the attempt that a stop makes: waiting for it would change nothing.
+    fn is_held_off(&self, now: Instant) -> bool {
+        self.flights.is_empty()
+            && self.health.hold_reason().is_some()
+            && matches!(self.health.may_send(now), SendAllowance::NotBefore(_))
     }
 
     async fn end(mut self, ended: Ended) -> Ended {
@@ -295,9 +310,10 @@ impl Task {
         }
         let (desk, logs) = (self.desk.clone(), self.logs.clone());
         let _ = tokio::task::spawn_blocking(move || desk.sync(&logs)).await;
+        let ended = if self.desk.is_degraded() { Ended::Unwritten } else { ended };
         self.look_at_backlog();
         self.stats.set_state(State::Stopped, None, Timestamp::now());
-        info!(forwarder = self.config.name, backlog = ended == Ended::Backlog, "forwarder stopped");
+        info!(forwarder = self.config.name, ?ended, "forwarder stopped");
         ended
     }
 }

@@ -1,6 +1,9 @@
 //! After a restart: the batches that were not settled are sent again, as they were.
 
-use tracing::{info, warn};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tracing::{error, info, warn};
 
 use super::{
     Task,
@@ -15,7 +18,7 @@ use crate::{
         parcel::{Batch, Parcel},
         stats::Tally,
     },
-    log::Range,
+    log::{Range, Unread},
 };
 
 /// What became of a batch that was outstanding.
@@ -27,13 +30,21 @@ enum Again {
     /// Nothing in it passes the rules any more.
     Empty,
     /// Its bytes are gone.
-    Lost(std::io::Error),
+    Lost(String),
+    /// Its bytes cannot be read at this moment.
+    Later(std::io::Error),
 }
+
+/// How long a batch is left alone whose bytes cannot be read.
+const PAUSE: Duration = Duration::from_secs(1);
 
 impl Task {
     /// Puts the next outstanding batch together again, one at a time, before anything new is read. Waits for the
     /// first scan, which finds the files.
     pub(super) fn resume(&mut self) {
+        if self.resume_after.is_some_and(|after| Instant::now() < after) {
+            return;
+        }
         if self.window.len() >= self.config.in_flight.max(1) || !self.logs.iter().all(crate::log::Log::was_scanned) {
             return;
         }
@@ -60,15 +71,37 @@ impl Task {
         });
         let source = follow.source().clone();
         self.follows[index] = Some(follow);
-        self.stats.enter(&source, &tally);
-        self.put_back(outstanding, again);
+        match again {
+            Again::Later(error) => self.resume_later(outstanding, &error),
+            again => {
+                self.resume_after = None;
+                self.alarms.clear(&format!("source {source}"), Kind::Stalled);
+                self.stats.enter(&source, &tally);
+                self.put_back(outstanding, again);
+            }
+        }
     }
 
-    fn weigh(&self, outstanding: &Outstanding, finished: std::io::Result<Finished>) -> Again {
+    /// Nothing new is read before it: what it covers is neither passed over nor taken for lost.
+    fn resume_later(&mut self, outstanding: Outstanding, error: &std::io::Error) {
+        let text = format!(
+            "the file of a batch that was not settled before the restart cannot be read: {error}; {} waits for it, nothing is lost",
+            self.config.name
+        );
+        let object = format!("source {}", outstanding.source);
+        if self.alarms.raise(&object, Kind::Stalled, &*text, Timestamp::now()) {
+            error!(forwarder = self.config.name, source = outstanding.source, batch = outstanding.n, "{text}");
+        }
+        self.outstanding.push_front(outstanding);
+        self.resume_after = Some(Instant::now() + PAUSE);
+    }
+
+    fn weigh(&self, outstanding: &Outstanding, finished: Result<Finished, Unread>) -> Again {
         let finished = match finished {
             Ok(finished) if finished.draft.body.is_empty() => return Again::Empty,
             Ok(finished) => finished,
-            Err(error) => return Again::Lost(error),
+            Err(Unread::Gone(why)) => return Again::Lost(why),
+            Err(Unread::NotNow(error)) => return Again::Later(error),
         };
         let digest = Digest::of(finished.draft.body.bytes());
         let same = digest.crc32 == outstanding.crc32 && digest.len == outstanding.len;
@@ -121,6 +154,7 @@ impl Task {
                     self.desk.settle(if anew { number } else { n }, Outcome::Filtered, None);
                 });
             }
+            Again::Later(error) => self.resume_later(outstanding, &error),
             Again::Lost(error) => {
                 let ranges: Vec<Range> = outstanding.span.iter().map(|range| range.range).collect();
                 let mut tally = Tally::default();

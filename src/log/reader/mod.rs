@@ -63,6 +63,17 @@ pub enum ReadEnd {
     Budget,
 }
 
+/// Why a span could not be read again.
+#[derive(Debug, thiserror::Error)]
+pub enum Unread {
+    /// It never can be.
+    #[error("{0}")]
+    Gone(String),
+    /// Its file cannot be read, or is not found, at this moment.
+    #[error("{0}")]
+    NotNow(#[from] io::Error),
+}
+
 #[derive(Debug)]
 pub struct Reader {
     log: Log,
@@ -143,35 +154,45 @@ impl Reader {
         }
     }
 
-    /// Hands out a span again, exactly as it was read, without moving the cursors. `Err` where a part of it is gone.
-    pub fn read_again(&mut self, span: &Span, take: &mut dyn FnMut(Item<'_>)) -> io::Result<()> {
+    /// Hands out a span again, exactly as it was read, without moving the cursors.
+    pub fn read_again(&mut self, span: &Span, take: &mut dyn FnMut(Item<'_>)) -> Result<(), Unread> {
         let segments = self.log.segments();
         for range in &span.0 {
-            let segment = segments.iter().find(|segment| segment.id == range.segment).ok_or_else(|| {
-                io::Error::new(io::ErrorKind::NotFound, format!("segment {} is gone", range.segment))
-            })?;
-            if segment.state() == State::Gone {
+            let segment = segments.iter().find(|segment| segment.id == range.segment);
+            let segment = segment.ok_or_else(|| Unread::Gone(format!("segment {} is gone", range.segment)))?;
+            let extent = segment.extent();
+            if extent.state == State::Gone || range.end > extent.there {
+                return Err(Unread::Gone(format!("the bytes of segment {} are gone", segment.id)));
+            }
+            // Where they are not in the file now, a scan finds out what became of it.
+            self.read_range_again(segment, *range, take)
+                .inspect_err(|_| self.log.scan_soon())
+                .map_err(Unread::NotNow)?;
+        }
+        Ok(())
+    }
+
+    fn read_range_again(
+        &mut self,
+        segment: &Segment,
+        range: Range,
+        take: &mut dyn FnMut(Item<'_>),
+    ) -> io::Result<()> {
+        let file = segment.open()?;
+        let mut cursor = Mark { offset: range.start, anchor: None };
+        while cursor.offset < range.end {
+            let mut take_all = |item: Item<'_>| {
+                take(item);
+                Take::More
+            };
+            let step = self.chunks.step(&file, segment, cursor, Some(range.end), &mut take_all)?;
+            if step.cursor.offset == cursor.offset {
                 return Err(io::Error::new(
-                    io::ErrorKind::NotFound,
-                    format!("the bytes of segment {} are gone", segment.id),
+                    io::ErrorKind::UnexpectedEof,
+                    format!("segment {} is shorter than it was", segment.id),
                 ));
             }
-            let file = segment.open()?;
-            let mut cursor = Mark { offset: range.start, anchor: None };
-            while cursor.offset < range.end {
-                let mut take_all = |item: Item<'_>| {
-                    take(item);
-                    Take::More
-                };
-                let step = self.chunks.step(&file, segment, cursor, Some(range.end), &mut take_all)?;
-                if step.cursor.offset == cursor.offset {
-                    return Err(io::Error::new(
-                        io::ErrorKind::UnexpectedEof,
-                        format!("segment {} is shorter than it was", segment.id),
-                    ));
-                }
-                cursor = step.cursor;
-            }
+            cursor = step.cursor;
         }
         Ok(())
     }

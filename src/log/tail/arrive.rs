@@ -18,6 +18,7 @@ use crate::log::{
     identity::{self, FileKey, Sight},
     position::{Mark, SegmentId},
     segment::{Segment, State},
+    unpack,
 };
 
 /// How far back the last line end is looked for where reading starts at the end.
@@ -40,16 +41,20 @@ impl Tail {
             let Some(before) = newest.get(&*path) else { continue };
             let key = before.segment.key();
             // A truncated file keeps its birth: what was copied from it since we last saw it change is younger than that.
-            let since = key.born.filter(|_| its_key != Some(key)).unwrap_or(before.modified);
+            let since = if its_key == Some(key) { before.modified } else { before.since() };
             for (sibling, sight) in self.listings.siblings(&path) {
                 if sight.key.born.unwrap_or(sight.modified) > since
                     && sight.key != key
-                    && !named.has(&sight.key)
                     && !self.newest.contains_key(&sight.key)
-                    && listed.insert(sight.key)
                 {
                     let lineage = Some(before.segment.lineage.clone());
-                    unknown.push(Unknown { path: sibling, sight, lineage, only_as_copy: false, reborn: false });
+                    if listed.insert(sight.key) && !named.has(&sight.key) {
+                        unknown.push(Unknown { path: sibling, sight, lineage, only_as_copy: false, reborn: false });
+                    } else if is_compressed(&sibling)
+                        && let Some(known) = unknown.iter_mut().find(|unknown| unknown.sight.key == sight.key)
+                    {
+                        known.lineage = lineage; // Named by a glob that has the compressed generations too.
+                    }
                 }
             }
         }
@@ -57,8 +62,12 @@ impl Tail {
 
     /// Lineages that were rotated away and have no file at their path now.
     fn abandoned(&self, named: &Named) -> Vec<PathBuf> {
-        let draining = self.lives.values().filter(|life| !life.released && life.segment.state() == State::Draining);
-        let mut lineages: Vec<PathBuf> = draining.map(|life| life.segment.lineage.to_path_buf()).collect();
+        let rotated = |life: &&Life| {
+            let id = &life.segment.id;
+            !life.released && (life.segment.state() == State::Draining || self.unresolved.contains(id))
+        };
+        let mut lineages: Vec<PathBuf> =
+            self.lives.values().filter(rotated).map(|life| life.segment.lineage.to_path_buf()).collect();
         if !lineages.is_empty() {
             let paths = named.paths();
             lineages.retain(|path| !paths.contains(path.as_path()) && !path.exists());
@@ -69,9 +78,13 @@ impl Tail {
     /// Step 3: gives the unknown files their numbers, oldest first.
     pub(super) fn arrive(&mut self, mut unknown: Vec<Unknown>, named: &Named, now: Instant) {
         self.possible_copies(&mut unknown);
+        self.packed_that_wait(&mut unknown, now);
+        self.find_packed_of_deleted(now);
         if !unknown.is_empty() {
             self.find_copies(&mut unknown);
             unknown.retain(|stranger| !stranger.only_as_copy);
+            self.find_packed_of_bereft(now);
+            unknown.retain(|stranger| !self.newest.contains_key(&stranger.sight.key));
             unknown.sort_by_cached_key(Unknown::age);
             let around = Around {
                 named,
@@ -86,7 +99,9 @@ impl Tail {
                 }
             }
         }
-        for life in self.lives.values_mut().filter(|life| life.bereft) {
+        self.find_packed_of_bereft(now);
+        let waiting = |life: &Life| self.packed.waits_for(life.segment.id);
+        for life in self.lives.values_mut().filter(|life| life.bereft && !waiting(life)) {
             life.bereft = false;
             life.segment.set_state(State::Gone);
         }
@@ -97,6 +112,11 @@ impl Tail {
         let (file, sight) = identity::open(path)?;
         if sight.key != stranger.sight.key || !sight.regular {
             return Ok(()); // Renamed under our hands: the next scan sees what it is.
+        }
+        if let Some(lineage) = stranger.lineage.as_ref()
+            && unpack::is_gzip(&file)?
+        {
+            return self.arrive_packed(path, lineage, &file, &sight, now);
         }
         let head = identity::head(&file, sight.size)?;
         if !self.is_readable(path, &file, stranger.lineage.is_some())? {
@@ -188,11 +208,19 @@ impl Unknown {
     /// birth; what it holds now is younger than the copies that were made of it. Within one tick of the clock the
     /// last change decides, then the rotation's number: `.2` is older than `.1`, and that than the plain name.
     fn age(&self) -> ((i64, u32), (i64, u32), Reverse<u32>, PathBuf) {
-        let birth = self.sight.key.born.filter(|_| !self.reborn).unwrap_or(self.sight.modified);
-        let suffix = self.path.extension().and_then(|suffix| suffix.to_str()?.parse().ok());
+        // A compressed file is made after the next generation began; gzip leaves it the time of the last write.
+        let packed = is_compressed(&self.path);
+        let birth = self.sight.key.born.filter(|_| !self.reborn && !packed).unwrap_or(self.sight.modified);
+        let path = if packed { self.path.with_extension("") } else { self.path.clone() };
+        let suffix = path.extension().and_then(|suffix| suffix.to_str()?.parse().ok());
         let number = suffix.filter(|number| *number < 10_000).unwrap_or(0);
         (birth, self.sight.modified, Reverse(number), self.path.clone())
     }
+}
+
+/// As far as its name says.
+fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|suffix| suffix == "gz")
 }
 
 /// Every path of which this one could be a rotated generation, the shortest first.

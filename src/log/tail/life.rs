@@ -8,6 +8,7 @@ use crate::log::{
     identity::{self, Sight},
     position::{Anchor, Mark},
     segment::{Segment, State},
+    unpack::Origin,
 };
 
 /// One life of a file, and what the scanner knows of it beside what it shares.
@@ -26,6 +27,8 @@ pub(super) struct Life {
     pub(super) released: bool,
     /// Its bytes were found to be gone in this scan.
     pub(super) bereft: bool,
+    /// The compressed file that has its content: what it was restored from, or what became of its file.
+    pub(super) packed: Option<Origin>,
 }
 
 pub(super) enum Examined {
@@ -46,6 +49,7 @@ impl Life {
             missing: 0,
             released: false,
             bereft: false,
+            packed: None,
         }
     }
 
@@ -70,7 +74,7 @@ impl Life {
             segment.lose_from(offset);
         }
         let released = entry.stage == Stage::Released;
-        Self { released, trail, ..Self::new(segment, furthest, entry.modified, Instant::now()) }
+        Self { released, trail, packed: entry.packed, ..Self::new(segment, furthest, entry.modified, Instant::now()) }
     }
 
     /// It is read and held, and stands at its path: most files, most of the time.
@@ -138,6 +142,18 @@ impl Life {
         Ok(false)
     }
 
+    /// What a file with this life's content must have, up to where it was last seen, in the order of the offsets.
+    pub(super) fn marks(&self) -> Vec<Mark> {
+        let marks = self.trail.iter().chain([&self.seen]);
+        marks.filter(|mark| mark.anchor.is_some() && mark.offset <= self.seen.offset).copied().collect()
+    }
+
+    /// What is younger than this in its lineage is a later generation.
+    pub(super) fn since(&self) -> (i64, u32) {
+        let born = || self.segment.key().born.unwrap_or(self.modified);
+        self.packed.as_ref().map_or_else(born, |origin| origin.since)
+    }
+
     /// Remembers a mark; where there are many, every second of the older ones is forgotten.
     fn leave_behind(&mut self, mark: Mark) {
         const MOST: usize = 32;
@@ -172,6 +188,7 @@ impl Life {
             start: self.segment.start,
             size: self.segment.size(),
             gone_from: self.segment.gone_from(),
+            packed: self.packed.clone(),
         }
     }
 }

@@ -15,10 +15,13 @@
 mod arrive;
 mod content;
 mod copies;
+mod finished;
 mod life;
 mod listing;
+mod missed;
 mod named;
 mod notices;
+mod packed;
 mod pins;
 mod retire;
 
@@ -26,7 +29,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -38,6 +41,7 @@ use self::{
     listing::Listings,
     named::Named,
     notices::Notices,
+    packed::Packed,
     pins::Pins,
 };
 use super::{
@@ -86,6 +90,7 @@ pub struct Tail {
     unresolved: BTreeSet<SegmentId>,
     pins: Pins,
     listings: Listings,
+    packed: Packed,
     dirty: bool,
     notices: Notices,
 }
@@ -153,6 +158,7 @@ impl Tail {
             unresolved: BTreeSet::new(),
             pins: Pins::new(pins),
             listings: Listings::default(),
+            packed: Packed::new(dir),
             dirty: first || lost,
             notices: Notices::new(name),
         };
@@ -160,11 +166,17 @@ impl Tail {
             let claims = claims.get(&entry.id).map_or(&[][..], Vec::as_slice);
             tail.remember(entry, claims);
         }
+        tail.packed.remove_orphans(&tail.lives);
         Ok((tail, log))
     }
 
     pub fn facts(&self) -> TailFacts {
         self.facts
+    }
+
+    /// Moves while a scan reads compressed files, which can take longer than a scan does otherwise.
+    pub fn progress(&self) -> Arc<AtomicU64> {
+        self.packed.progress()
     }
 
     /// What the last scan found that a human must look at: files that match and cannot be read.
@@ -202,6 +214,7 @@ impl Tail {
         self.retire(&named, consistent, now);
         self.first = false;
         self.listings = Listings::default();
+        self.tell_of_doubts();
         self.notices.end_of_scan();
         self.keep();
         self.tell();
@@ -282,8 +295,15 @@ impl Tail {
     }
 
     /// Puts a life of the catalog where the scans will look for its file.
-    fn remember(&mut self, entry: Entry, claims: &[Mark]) {
+    fn remember(&mut self, mut entry: Entry, claims: &[Mark]) {
         let (id, key, stage) = (entry.id, entry.key, entry.stage);
+        if let Some(origin) = &mut entry.packed {
+            match identity::look(&origin.path) {
+                Ok(sight) if sight.key.same_but_device(&origin.key) => origin.key = sight.key,
+                _ => {} // Renamed, or gone: the scans see which.
+            }
+            self.newest.insert(origin.key, id);
+        }
         self.lives.insert(id, Life::of(entry, claims));
         if stage != Stage::Gone {
             self.newest.insert(key, id);

@@ -78,6 +78,24 @@ impl Notices {
         }
     }
 
+    pub fn bomb(&mut self, path: &Path, why: &str) {
+        self.is_unread(path, &why);
+        if self.news(path, "bomb") {
+            error!(source = self.source, path = %path.display(), "the compressed file is not read: {why}; \
+                a log does not swell like that. What was in it is lost unless somebody restores it by hand");
+        }
+    }
+
+    pub fn cannot_unpack(&mut self, path: &Path, error: &io::Error) {
+        error!(source = self.source, path = %path.display(), %error,
+            "cannot restore a compressed file whose events wait; it is tried again every {:?}", super::packed::PAUSE);
+    }
+
+    /// For every scan in which it holds.
+    pub fn doubtful(&mut self, path: &Path, why: &str) {
+        self.is_unread(path, &why);
+    }
+
     pub fn utf16(&mut self, path: &Path) {
         self.is_unread(path, &"it is UTF-16, which is not supported");
         if self.news(path, "utf-16") {

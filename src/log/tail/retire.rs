@@ -12,7 +12,7 @@ use crate::log::{
 };
 
 /// Scans in a row that must not find a file before it counts as gone: one may have looked while it was renamed.
-const MISSING_SCANS: u8 = 2;
+pub(super) const MISSING_SCANS: u8 = 2;
 
 impl Tail {
     /// Step 4: lives whose path names another file, or none, drain; the quiet ones are sealed; what every
@@ -50,8 +50,8 @@ impl Tail {
             Some(name) => return self.renamed(id, name.clone()),
             None => {}
         }
-        if life.missing >= MISSING_SCANS {
-            return; // Deleted: held by its descriptor alone.
+        if life.missing >= MISSING_SCANS || self.packed.waits_for(id) {
+            return; // Deleted: held by its descriptor alone, or to be restored.
         }
         let stands = stands_there(&identity::look(&path), &key);
         if stands == Some(true) {
@@ -85,6 +85,11 @@ impl Tail {
 
     /// No path names it any more.
     fn lost_its_name(&mut self, id: SegmentId) {
+        if self.lives.get(&id).is_some_and(|life| !life.segment.is_pinned())
+            && self.find_packed_life(id, Instant::now())
+        {
+            return;
+        }
         let Some(life) = self.lives.get_mut(&id) else { return };
         let path = life.segment.path();
         self.unresolved.remove(&id);
@@ -145,6 +150,14 @@ impl Tail {
         }
         self.dirty = true;
         segment.unpin();
+        if let Some(origin) = &life.packed {
+            // What it was restored to is needed no more; what it was restored from is not to be read again.
+            let key = segment.key();
+            if key != origin.key && self.newest.get(&key) == Some(&id) {
+                self.newest.remove(&key);
+            }
+            self.packed.remove(&segment.path());
+        }
         if segment.state() == State::Gone {
             self.lives.remove(&id);
         } else {
@@ -157,6 +170,9 @@ impl Tail {
     fn keep_or_drop_released(&mut self, id: SegmentId, named: &Named, consistent: bool, now: Instant) {
         let Some(life) = self.lives.get_mut(&id) else { return };
         let segment = life.segment.clone();
+        if life.packed.is_some() {
+            return self.keep_or_drop_packed(id, consistent);
+        }
         let (key, mut path) = (segment.key(), segment.path());
         let mut looked = identity::look(&path);
         let stands = stands_there(&looked, &key);
@@ -185,7 +201,7 @@ impl Tail {
             Ok(sight) if sight.key == key => life.missing = 0,
             _ if consistent && stands.is_some() => {
                 life.missing += 1;
-                if life.missing >= MISSING_SCANS {
+                if life.missing >= MISSING_SCANS && !self.remember_as_packed(id) {
                     self.forget(id);
                 }
             }
@@ -213,11 +229,12 @@ impl Tail {
     }
 
     /// The file under this key, if it is met again, is a new one.
-    fn forget(&mut self, id: SegmentId) {
+    pub(super) fn forget(&mut self, id: SegmentId) {
         if let Some(life) = self.lives.remove(&id) {
-            let key = life.segment.key();
-            if self.newest.get(&key) == Some(&id) {
-                self.newest.remove(&key);
+            for key in [Some(life.segment.key()), life.packed.map(|origin| origin.key)].into_iter().flatten() {
+                if self.newest.get(&key) == Some(&id) {
+                    self.newest.remove(&key);
+                }
             }
             self.dirty = true;
         }

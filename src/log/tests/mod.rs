@@ -1,6 +1,8 @@
 //! The tailed log and its reader on real files, scan by scan.
 
 mod model;
+mod packed;
+mod races;
 mod rotation;
 mod truncation;
 

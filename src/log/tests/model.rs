@@ -83,6 +83,7 @@ fn step(t: &mut Bench, m: &mut Model, rng: &mut fastrand::Rng) {
                 if rng.bool() {
                     t.append("a.log", "");
                 }
+                compress_sometimes(t, m, rng);
             }
         }
         82..88 if m.copytruncate && m.looked && t.path("a.log").exists() => {
@@ -98,6 +99,7 @@ fn step(t: &mut Bench, m: &mut Model, rng: &mut fastrand::Rng) {
             m.looked = false;
             OpenOptions::new().write(true).truncate(true).open(t.path("a.log")).unwrap();
             std::thread::sleep(Duration::from_millis(9));
+            compress_sometimes(t, m, rng);
         }
         88..94 => {
             m.did("kill and start".into());
@@ -123,9 +125,20 @@ fn finish_line(t: &Bench, m: &mut Model) {
 /// Generations move up by one; none is deleted.
 fn shift(t: &Bench) {
     for n in (1..200).rev() {
-        if t.path(&format!("a.log.{n}")).exists() {
-            t.rename(&format!("a.log.{n}"), &format!("a.log.{}", n + 1));
+        for suffix in ["", ".gz"] {
+            if t.path(&format!("a.log.{n}{suffix}")).exists() {
+                t.rename(&format!("a.log.{n}{suffix}"), &format!("a.log.{}{suffix}", n + 1));
+            }
         }
+    }
+}
+
+/// The newest rotated generation, as `compress` does it, or the one before, as `delaycompress`.
+fn compress_sometimes(t: &Bench, m: &mut Model, rng: &mut fastrand::Rng) {
+    let name = format!("a.log.{}", rng.u32(1..5));
+    if t.path(&name).exists() {
+        m.did(format!("compress {name}"));
+        t.compress(&name, &format!("{name}.gz"));
     }
 }
 

@@ -2,10 +2,12 @@
 
 mod backlog;
 mod catalog;
+mod clock;
 mod cursors;
 mod disk_full;
 mod journal;
 mod kills;
+mod power;
 mod process;
 mod resume;
 mod signals;

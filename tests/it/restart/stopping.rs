@@ -89,6 +89,40 @@ fn a_stop_tries_at_once_what_waits_for_its_turn() {
     assert_eq!(receiver.accepted_lines().len(), 5);
 }
 
+// L3: who refuses us is asked once more, and not waited for.
+#[test]
+fn a_stop_does_not_wait_for_a_receiver_that_refuses_us() {
+    let receiver = Receiver::start();
+    receiver.always(Reply::status(403));
+    let mut sidecar = draining_for("30s", &receiver);
+    sidecar.write_lines(LOG, 0..5);
+    sidecar.start_again();
+    sidecar.wait_for_alarm("held", "403");
+    let before = receiver.deliveries().len();
+    let begun = Instant::now();
+    assert_eq!(sidecar.stop(), 10, "{}", sidecar.stderr());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let tried = receiver.deliveries().len() - before;
+    assert!((1..=2).contains(&tried), "{tried} attempts");
+    receiver.always(Reply::status(200));
+    sidecar.start_again();
+    assert_exactly(&mut sidecar, &receiver, 0..5);
+}
+
+// L3: mended in the meantime.
+#[test]
+fn a_stop_delivers_what_was_held_if_the_receiver_takes_it_now() {
+    let receiver = Receiver::start();
+    receiver.always(Reply::status(403));
+    let mut sidecar = draining_for("30s", &receiver);
+    sidecar.write_lines(LOG, 0..5);
+    sidecar.start_again();
+    sidecar.wait_for_alarm("held", "403");
+    receiver.always(Reply::status(200));
+    assert_eq!(sidecar.stop(), 0, "{}", sidecar.stderr());
+    assert_eq!(receiver.accepted_lines().len(), 5);
+}
+
 // L4: even where no scan is due and inotify had no time.
 #[test]
 fn the_last_line_before_the_stop_is_delivered() {

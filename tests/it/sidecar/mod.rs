@@ -155,7 +155,10 @@ impl Sidecar {
     }
 
     pub fn write_config(&self) {
-        std::fs::write(self.config_path(), self.yaml()).unwrap();
+        // Whole or not at all, for a process that is just starting.
+        let new = self.path("config.yaml.new");
+        std::fs::write(&new, self.yaml()).unwrap();
+        std::fs::rename(new, self.config_path()).unwrap();
     }
 
     pub fn config_path(&self) -> PathBuf {

@@ -16,18 +16,23 @@ use crate::{
     tools::{has, skipped},
 };
 
-const LOG: &str = "logs/audit.ndjson";
+pub(super) const LOG: &str = "logs/audit.ndjson";
 
 /// Rotates once, whatever the clock says.
-fn logrotate(sidecar: &Sidecar, options: &str) {
+pub(super) fn logrotate(sidecar: &Sidecar, options: &str) {
+    let output = command(sidecar, options).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The same, to be started by the caller.
+pub(super) fn command(sidecar: &Sidecar, options: &str) -> Command {
     let config = sidecar.path("logrotate.conf");
     let log = sidecar.path(LOG).display().to_string();
     std::fs::write(&config, format!("\"{log}\" {{\n rotate 50\n missingok\n nocompress\n{options}\n}}\n")).unwrap();
     let state = sidecar.path("logrotate.state");
     let mut command = Command::new("logrotate");
     command.args(["-f", "-s"]).arg(state).arg(config).stdin(Stdio::null());
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    command
 }
 
 /// Writes lines one by one until it is told to stop, opening the file anew for each as a writer that is told to
@@ -50,7 +55,7 @@ fn write_busily(sidecar: &Sidecar, reopen: bool, stop: &AtomicBool) -> u64 {
 }
 
 /// Rotates while somebody writes, and has a line written behind the last rotation.
-fn rotate_while_writing(sidecar: &Sidecar, reopen: bool, rotations: usize, options: &str) -> u64 {
+pub(super) fn rotate_while_writing(sidecar: &Sidecar, reopen: bool, rotations: usize, options: &str) -> u64 {
     let stop = AtomicBool::new(false);
     let written = std::thread::scope(|scope| {
         let writer = scope.spawn(|| write_busily(sidecar, reopen, &stop));

@@ -1,10 +1,12 @@
 //! Following files, as the whole binary does it: what is read, and that it arrives.
 
 mod appearing;
+mod compressed;
 mod deletion;
 mod lines;
 mod logrotate;
 mod many;
+mod mounts;
 mod noticing;
 mod reading;
 mod rotation;

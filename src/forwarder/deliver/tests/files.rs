@@ -24,7 +24,7 @@ async fn knowing(token: &'static str) -> Peer {
 }
 
 fn with_token_file(uri: &str, path: &std::path::Path) -> Webhook {
-    Webhook::new(&Forwarder { token: Some(Token::File(path.to_owned())), ..forwarder(uri) }).unwrap()
+    Webhook::new(&Forwarder { auth: bearer(Token::File(path.to_owned())), ..forwarder(uri) }).unwrap()
 }
 
 /// Sends until the answer is `wanted`; a change of a file may take a second to be noticed.

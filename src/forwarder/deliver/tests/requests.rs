@@ -31,7 +31,7 @@ async fn recording() -> (Peer, mpsc::UnboundedReceiver<Received>) {
 async fn a_request_has_exactly_the_headers_that_are_promised() {
     let (peer, mut received) = recording().await;
     let mut config = forwarder(&peer.uri());
-    config.token = Some(Token::Inline(Secret::new("s3cret")));
+    config.auth = bearer(Token::Inline(Secret::new("s3cret")));
     config.headers = vec![(HeaderName::from_static("x-tenant"), Secret::new("acme"))];
     let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let request = Request { compressed: true, ..batch("not really gzip") };
@@ -118,7 +118,7 @@ async fn a_redirect_is_never_followed_and_the_token_goes_nowhere_else() {
         ))
         .await;
         let mut config = forwarder(&peer.uri());
-        config.token = Some(Token::Inline(Secret::new("canary")));
+        config.auth = bearer(Token::Inline(Secret::new("canary")));
         let answer = send(&Webhook::new(&config).unwrap()).await;
         assert_eq!((answer.code(), verdict(&answer)), (Some(code), Verdict::Hold));
         assert_eq!(peer.connections(), 1);
@@ -138,7 +138,7 @@ async fn a_secret_that_is_echoed_is_not_repeated() {
     })
     .await;
     let mut config = forwarder(&peer.uri());
-    config.token = Some(Token::Inline(Secret::new("canary-token")));
+    config.auth = bearer(Token::Inline(Secret::new("canary-token")));
     config.headers = vec![(HeaderName::from_static("x-key"), Secret::new("canary-header"))];
     let answer = send(&Webhook::new(&config).unwrap()).await;
     let said = format!("{answer} {answer:?}");

@@ -1,0 +1,94 @@
+//! Tasks that panic, while the rest runs on.
+
+use std::{path::Path, time::Duration};
+
+use super::*;
+
+/// One source, two forwarders to a port where nobody listens.
+async fn app(dir: &Path) -> App {
+    let yaml = format!(
+        "stateDir: {dir}/state\n\
+         sources: [{{name: app, kind: file, include: [\"{dir}/*.log\"], scanInterval: 50ms}}]\n\
+         forwarders:\n\
+         - {{name: one, uri: \"http://127.0.0.1:1/\"}}\n\
+         - {{name: two, uri: \"http://127.0.0.1:1/\"}}\n",
+        dir = dir.display()
+    );
+    let path = dir.join("config.yaml");
+    std::fs::write(&path, yaml).unwrap();
+    std::fs::write(dir.join("a.log"), "{\"n\":1}\n").unwrap();
+    App::start(config::load(&path, &|_| None).unwrap()).await.unwrap()
+}
+
+/// Looks after the tasks until a condition holds.
+async fn run_until(app: &mut App, registry: &Registry, holds: impl Fn(&Registry) -> bool) {
+    let waited = async {
+        while !holds(registry) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let limit = Duration::from_secs(20);
+    app.run_until(async { tokio::time::timeout(limit, waited).await.unwrap() }).await;
+}
+
+fn bugs(registry: &Registry) -> Vec<String> {
+    let alarms = registry.alarms.raised().into_iter().filter(|alarm| alarm.kind == Kind::Bug);
+    alarms.map(|alarm| alarm.object).collect()
+}
+
+/// A task that panics with the pulse of a loop in its hand, in the place of one that ran.
+async fn panicking(registry: &Registry, name: &str) {
+    let _pulse = registry.health.pulse(name);
+    panic!("on purpose");
+}
+
+// E1
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forwarder_that_panics_is_started_anew_and_the_others_are_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut app = app(dir.path()).await;
+    let registry = app.registry.clone();
+    let (one, two) = (app.forwarders["one"].task, app.forwarders["two"].task);
+    // It is stopped without a word, and another that panics stands in its place.
+    app.forwarders["one"].orders.send_replace(Order::Stop);
+    let inner = registry.clone();
+    let stand_in = app.tasks.spawn(async move {
+        panicking(&inner, "forwarder one").await;
+        Ended::Drained
+    });
+    app.forwarders.get_mut("one").unwrap().task = stand_in.id();
+    let dead = stand_in.id();
+    run_until(&mut app, &registry, |registry| bugs(registry) == ["forwarder one"]).await;
+    let revived = app.forwarders["one"].task;
+    assert!(revived != one && revived != dead);
+    assert_eq!(app.forwarders["two"].task, two);
+    assert!(registry.health.stuck().is_empty(), "{:?}", registry.health.stuck());
+    assert_eq!(app.drain(std::future::ready(())).await, Ended::Backlog);
+}
+
+// E2
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_panics_is_started_anew_with_those_that_follow_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut app = app(dir.path()).await;
+    let registry = app.registry.clone();
+    let before = app.sources["app"].log.clone();
+    // Only what was scanned has a catalog to start from.
+    run_until(&mut app, &registry, |_| before.was_scanned()).await;
+    let inner = registry.clone();
+    let source = app.sources.get_mut("app").unwrap();
+    source.task.abort();
+    source.task = tokio::spawn(async move { panicking(&inner, "source app").await });
+    run_until(&mut app, &registry, |registry| bugs(registry) == ["source app"]).await;
+    let log = app.sources["app"].log.clone();
+    assert_eq!(log.id, before.id, "its catalog");
+    std::fs::write(dir.path().join("b.log"), "{\"n\":2}\n").unwrap();
+    run_until(&mut app, &registry, |_| log.segments().len() == 2).await;
+    // Those that follow it look at the new log: the new file is in their backlog.
+    let both = (2 * "{\"n\":1}\n".len()) as u64;
+    let stats = [&app.forwarders["one"], &app.forwarders["two"]].map(|running| running.stats.clone());
+    run_until(&mut app, &registry, |_| stats.iter().all(|stats| stats.snapshot().sources[0].backlog_bytes == both))
+        .await;
+    assert!(registry.health.stuck().is_empty(), "{:?}", registry.health.stuck());
+    assert_eq!(app.drain(std::future::ready(())).await, Ended::Backlog);
+}

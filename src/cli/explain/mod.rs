@@ -1,0 +1,128 @@
+//! `auditpost explain`: what each forwarder would do with real lines, and the exact requests. Nothing is sent.
+//!
+//! It goes the way that `run` goes: the same checker, filter, encoder and batching. What it cannot know is when: it
+//! ends a batch where it is full or the input ends, and never by age. Memory is bounded by one line and one batch a
+//! forwarder.
+
+mod lines;
+mod plan;
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use self::{lines::Lines, plan::Plan};
+use super::{
+    exit::Exit,
+    failure::{Failure, report},
+    printable::printable,
+};
+use crate::{
+    config::{self, Config, Source, SourceKind},
+    source::paths::Paths,
+};
+
+/// What a line is shown by: its first characters.
+const SHOWN: usize = 100;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The configuration
+    #[arg(short, long, default_value = config::DEFAULT_PATH)]
+    config: PathBuf,
+    /// The source whose lines these are; needed where the file does not tell
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// The lines; `-` is standard input
+    #[arg(default_value = "-")]
+    file: PathBuf,
+}
+
+pub fn run(args: &Args) -> Exit {
+    let config = match config::load(&args.config, &config::environment) {
+        Ok(config) => config,
+        Err(problems) => {
+            // Nobody is left to be told where this fails.
+            let _ = writeln!(io::stderr(), "{problems}");
+            return Exit::Config;
+        }
+    };
+    report(|out| {
+        let source = source(&config, args)?;
+        let input: Box<dyn Read> = if args.file == Path::new("-") {
+            Box::new(io::stdin().lock())
+        } else {
+            Box::new(
+                File::open(&args.file)
+                    .map_err(|error| Failure::usage(format!("{}: cannot be read: {error}", args.file.display())))?,
+            )
+        };
+        explain(&config, source, input, out)
+    })
+}
+
+/// The source that the lines are of: the one that was named, whose files these are, or the only one.
+fn source<'c>(config: &'c Config, args: &Args) -> Result<&'c Source, Failure> {
+    let names = || config.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
+    if let Some(name) = &args.source {
+        let named = config.sources.iter().find(|source| source.name == *name);
+        return named.ok_or_else(|| Failure::usage(format!("there is no source {name}; there are: {}", names())));
+    }
+    if let [only] = config.sources.as_slice() {
+        return Ok(only);
+    }
+    let file = args.file.canonicalize().ok();
+    let matches = |source: &&Source| {
+        let SourceKind::File(files) = &source.kind;
+        let found = Paths::new(files).find().paths;
+        file.is_some() && found.iter().any(|path| path.canonicalize().ok() == file)
+    };
+    let mut matching = config.sources.iter().filter(matches);
+    match (matching.next(), matching.next()) {
+        (Some(source), None) => Ok(source),
+        _ => Err(Failure::usage(format!("say whose lines these are: --source with one of: {}", names()))),
+    }
+}
+
+fn explain(config: &Config, source: &Source, input: impl Read, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let followed_by = config.forwarders.iter().filter(|forwarder| forwarder.sources.contains(&source.name));
+    let mut plans = followed_by.map(|forwarder| Plan::new(forwarder, source)).collect::<Result<Vec<_>, _>>()?;
+    if plans.is_empty() {
+        writeln!(out, "no forwarder follows source {}: its events go nowhere", source.name)?;
+        return Ok(Exit::Ok);
+    }
+    let width = plans.iter().map(|plan| plan.name().len()).max().unwrap_or(0);
+    let mut lines = Lines::new(BufReader::with_capacity(1 << 16, input), source.max_event_bytes);
+    let mut any = false;
+    while let Some(line) = lines.next()? {
+        any = true;
+        writeln!(out, "line {}: {}", line.number, shown(&line.bytes))?;
+        let mut full = Vec::new();
+        for plan in &mut plans {
+            let (verdict, request) = plan.take(&line);
+            writeln!(out, "  {:width$}  {verdict}", plan.name())?;
+            full.extend(request);
+        }
+        for request in full {
+            out.write_all(&request)?;
+        }
+    }
+    for request in plans.iter_mut().filter_map(Plan::flush) {
+        out.write_all(&request)?;
+    }
+    if !any {
+        writeln!(out, "there is no line in it")?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut first: String = text.chars().take(SHOWN).collect();
+    if first.len() < text.len() {
+        first.push('…');
+    }
+    printable(&first)
+}

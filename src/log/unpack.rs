@@ -1,0 +1,348 @@
+//! Compressed files, read in a stream: what is in them, and their content put into a file of our own.
+//!
+//! Nothing is believed of such a file but its bytes. Memory is one block, whatever the file claims to hold; a file
+//! that swells beyond reason is given up before anything of it is written. What is put down is durable under its
+//! name or not there: a crash leaves a `.tmp` at most.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::{
+    identity::FileKey,
+    position::{Anchor, Mark},
+};
+use crate::durable;
+
+/// Bytes decompressed at a time.
+const BLOCK: usize = 256 * 1024;
+
+/// Content that is more than so many times its compressed size is no log: lines of JSON come to 5 to 30 times.
+const MOST_TIMES: u64 = 1000;
+
+/// Below this nobody asks for the ratio.
+const SMALL: u64 = 64 * 1024 * 1024;
+
+/// What a compressed file holds beyond what was seen of the file that it was made from.
+const MOST_UNSEEN: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Bytes that stay free on the disk of the state directory, or a tenth of a smaller one.
+const ROOM: u64 = 64 * 1024 * 1024;
+
+/// What a compressed file holds.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Survey {
+    /// It does not have the bytes that were asked for.
+    Other,
+    /// It swells beyond what a log can be; the text says how.
+    Bomb(String),
+    Holds(Content),
+}
+
+/// Bytes that can be had from a compressed file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Content {
+    /// How many there are to be had; in a damaged file up to the last whole line.
+    pub size: u64,
+    /// How many could be decompressed.
+    pub decoded: u64,
+    /// How many of the marks asked for were reached, and are right.
+    pub marks: usize,
+    /// Why there may have been more, or why what there is may be wrong.
+    pub damage: Option<String>,
+}
+
+/// What a file must have to be the one that is looked for.
+#[derive(Debug, Default)]
+pub struct Wanted<'a> {
+    pub head: Mark,
+    /// In the order of their offsets.
+    pub marks: &'a [Mark],
+    /// Bytes that were seen of the file before it was compressed.
+    pub seen: u64,
+}
+
+/// Whether a file begins as gzip does.
+pub fn is_gzip(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::FileExt;
+    let mut first = [0; 2];
+    Ok(file.read_at(&mut first, 0)? == 2 && first == [0x1F, 0x8B])
+}
+
+/// The first bytes of the content, [`Anchor::BYTES`] at most; fewer where no more can be decompressed.
+pub fn first_bytes(file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(Anchor::BYTES);
+    match decoder(file)?.take(Anchor::BYTES as u64).read_to_end(&mut bytes) {
+        Err(error) if error.raw_os_error().is_some() => Err(error),
+        _ => Ok(bytes),
+    }
+}
+
+/// Reads it all and compares it with what is wanted. `progress` moves while it reads.
+///
+/// # Errors
+/// Those of reading the file; damage in it is no error.
+pub fn survey(file: &File, wanted: &Wanted<'_>, progress: &AtomicU64) -> io::Result<Survey> {
+    let packed = file.metadata()?.len();
+    let mut decoder = decoder(file)?;
+    let mut buffer = vec![0; Anchor::BYTES + BLOCK];
+    // The bytes before this block, for the marks that stand near its beginning.
+    let mut kept = 0;
+    let mut content = Content { size: 0, decoded: 0, marks: 0, damage: None };
+    let (mut whole, mut head_is_right) = (0, wanted.head.offset == 0);
+    loop {
+        let got = match fill(&mut decoder, &mut buffer[kept..kept + BLOCK]) {
+            Ok(got) => got,
+            Err((_, error)) if error.raw_os_error().is_some() => return Err(error),
+            Err((got, error)) => {
+                content.damage = Some(damage(&error));
+                got
+            }
+        };
+        let (before, bytes) = (content.decoded, &buffer[..kept + got]);
+        content.decoded += got as u64;
+        progress.fetch_add(1, Relaxed);
+        let is_there = |mark: &Mark| {
+            let end = kept + (mark.offset - before) as usize;
+            mark.anchor.is_none_or(|anchor| Anchor::of(&bytes[..end]) == anchor)
+        };
+        if !head_is_right && wanted.head.offset <= content.decoded {
+            head_is_right = is_there(&wanted.head);
+            if !head_is_right {
+                return Ok(Survey::Other);
+            }
+        }
+        while let Some(mark) = wanted.marks.get(content.marks).filter(|mark| mark.offset <= content.decoded) {
+            if !is_there(mark) {
+                return Ok(Survey::Other);
+            }
+            content.marks += 1;
+        }
+        if let Some(at) = memchr::memrchr(b'\n', &bytes[kept..]) {
+            whole = before + at as u64 + 1;
+        }
+        if let Some(bomb) = bomb(content.decoded, packed, wanted.seen) {
+            return Ok(Survey::Bomb(bomb));
+        }
+        if got < BLOCK || content.damage.is_some() {
+            break;
+        }
+        let end = kept + got;
+        buffer.copy_within(end - Anchor::BYTES..end, 0);
+        kept = Anchor::BYTES;
+    }
+    if !head_is_right {
+        return Ok(Survey::Other);
+    }
+    content.size = if content.damage.is_some() { whole } else { content.decoded };
+    Ok(Survey::Holds(content))
+}
+
+/// Puts the first `size` bytes of the content into the file `to`; when this returns they are on disk under that name.
+///
+/// # Errors
+/// `StorageFull` before anything is written, where there is no room; else those of reading and writing.
+pub fn restore(file: &File, size: u64, to: &Path, progress: &AtomicU64) -> io::Result<()> {
+    let directory = to.parent().unwrap_or(Path::new("."));
+    durable::create_private_dir(directory).map_err(io::Error::other)?;
+    let system = rustix::fs::statvfs(directory)?;
+    let room = ROOM.min(system.f_blocks.saturating_mul(system.f_frsize) / 10);
+    if system.f_bavail.saturating_mul(system.f_frsize) < size + room {
+        return Err(io::Error::new(
+            io::ErrorKind::StorageFull,
+            format!("its {size} bytes need room in {}", directory.display()),
+        ));
+    }
+    durable::replace_with(to, |out| {
+        let mut content = decoder(file)?.take(size);
+        let mut block = vec![0; BLOCK];
+        let mut left = size;
+        while left > 0 {
+            let got = match fill(&mut content, &mut block) {
+                Ok(got) => got,
+                Err((got, error)) if (got as u64) < left => return Err(error),
+                Err((got, _)) => got,
+            };
+            if got == 0 {
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the compressed file changed while it was read",
+                ));
+            }
+            out.write_all(&block[..got])?;
+            left -= got as u64;
+            progress.fetch_add(1, Relaxed);
+        }
+        Ok(())
+    })
+}
+
+/// The path of a segment's content below the directory of its source.
+pub fn restored_dir(source: &Path) -> std::path::PathBuf {
+    source.join("restored")
+}
+
+/// Removes files that no segment has: what a crash left.
+pub fn remove_others(directory: &Path, keep: impl Fn(&Path) -> bool) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if !keep(&entry.path()) {
+            // It is in nobody's way; the next start tries again.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// The compressed file whose content a segment has.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Origin {
+    pub path: std::path::PathBuf,
+    pub key: FileKey,
+    /// When the file was born that was compressed, or last written where that is not known: what is younger in the
+    /// lineage is a later generation.
+    pub since: (i64, u32),
+}
+
+fn decoder(file: &File) -> io::Result<MultiGzDecoder<impl BufRead>> {
+    let mut file = file.try_clone()?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(MultiGzDecoder::new(BufReader::with_capacity(BLOCK / 4, file)))
+}
+
+/// Reads until the buffer is full or the content ends; an error comes with what was read before it.
+fn fill(from: &mut impl Read, buffer: &mut [u8]) -> Result<usize, (usize, io::Error)> {
+    let mut got = 0;
+    while got < buffer.len() {
+        match from.read(&mut buffer[got..]) {
+            Ok(0) => break,
+            Ok(n) => got += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err((got, error)),
+        }
+    }
+    Ok(got)
+}
+
+fn damage(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it was cut off".to_owned(),
+        _ => format!("it is damaged: {error}"),
+    }
+}
+
+fn bomb(decoded: u64, packed: u64, seen: u64) -> Option<String> {
+    if decoded > SMALL && decoded / MOST_TIMES > packed {
+        return Some(format!("its {packed} bytes come to more than {MOST_TIMES} times as many"));
+    }
+    (decoded.saturating_sub(seen) > MOST_UNSEEN)
+        .then(|| format!("it holds more than {MOST_UNSEEN} bytes beyond the {seen} that were seen"))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::path::PathBuf;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+    use crate::log::identity;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn lines(n: usize) -> Vec<u8> {
+        (0..n).flat_map(|n| format!("line {n} {}\n", n * 7919 % 1000).into_bytes()).collect()
+    }
+
+    fn put(dir: &tempfile::TempDir, name: &str, bytes: &[u8]) -> (PathBuf, File) {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let file = File::open(&path).unwrap();
+        (path, file)
+    }
+
+    fn holds(survey: Survey) -> Content {
+        match survey {
+            Survey::Holds(content) => content,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn content_is_known_by_its_marks_wherever_blocks_and_members_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = lines(100_000);
+        let (_, plain) = put(&dir, "plain", &text);
+        let cut = text.len() / 3;
+        let (_, packed) = put(&dir, "two.gz", &[gzip(&text[..cut]), gzip(&text[cut..])].concat());
+        let size = text.len() as u64;
+        let block = BLOCK as u64;
+        let offsets = [1, 100, 256, block - 1, block, block + 1, block + 255, 2 * block, size];
+        let marks: Vec<Mark> = offsets.iter().map(|at| identity::mark_at(&plain, *at).unwrap()).collect();
+        let head = identity::head(&plain, size).unwrap();
+        let progress = AtomicU64::new(0);
+        let wanted = Wanted { head, marks: &marks, seen: size };
+        let content = holds(survey(&packed, &wanted, &progress).unwrap());
+        assert_eq!(content, Content { size, decoded: size, marks: marks.len(), damage: None });
+        for wrong in 0..marks.len() {
+            let mut marks = marks.clone();
+            marks[wrong].anchor = Some(Anchor::of(b"other"));
+            assert_eq!(
+                survey(&packed, &Wanted { head, marks: &marks, seen: size }, &progress).unwrap(),
+                Survey::Other
+            );
+        }
+        let beyond = Mark { offset: size + 1, anchor: head.anchor };
+        let content = holds(survey(&packed, &Wanted { head, marks: &[beyond], seen: size }, &progress).unwrap());
+        assert_eq!(content.marks, 0, "a mark behind the end is not reached");
+        let to = dir.path().join("restored").join("7");
+        restore(&packed, size, &to, &progress).unwrap();
+        assert_eq!(std::fs::read(&to).unwrap(), text);
+        assert_eq!(first_bytes(&packed).unwrap(), text[..256]);
+    }
+
+    #[test]
+    fn of_a_damaged_file_the_whole_lines_before_the_damage_are_had() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = lines(50_000);
+        let packed = gzip(&text);
+        let progress = AtomicU64::new(0);
+        for (name, bytes, why) in [
+            ("cut", packed[..packed.len() / 2].to_vec(), "cut off"),
+            ("no-trailer", packed[..packed.len() - 8].to_vec(), "cut off"),
+            ("sum", [&packed[..packed.len() - 8], &[0; 8]].concat(), "damaged"),
+        ] {
+            let (_, file) = put(&dir, name, &bytes);
+            let content = holds(survey(&file, &Wanted::default(), &progress).unwrap());
+            assert!(content.damage.as_ref().unwrap().contains(why), "{name}: {content:?}");
+            assert!(content.size <= content.decoded && text[content.size as usize - 1] == b'\n');
+            let to = dir.path().join("restored").join(name);
+            restore(&file, content.size, &to, &progress).unwrap();
+            assert_eq!(std::fs::read(&to).unwrap(), text[..content.size as usize], "{name}");
+            assert_eq!(content.size == text.len() as u64, name != "cut", "{name}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_given_up_early() {
+        let dir = tempfile::tempdir().unwrap();
+        let member = gzip(&vec![b'a'; 8 << 20]);
+        let (_, file) = put(&dir, "bomb", &member.repeat(32));
+        let progress = AtomicU64::new(0);
+        assert!(matches!(survey(&file, &Wanted::default(), &progress).unwrap(), Survey::Bomb(_)));
+        // It came to 256 MiB: it was left long before those were had.
+        assert!(progress.load(Relaxed) < 256 * 4);
+        assert!(
+            bomb(SMALL + 1, 10, 0).is_some() && bomb(SMALL, 10, 0).is_none() && bomb(SMALL + 1, SMALL, 0).is_none()
+        );
+        assert!(bomb(MOST_UNSEEN + 2, SMALL, 1).is_some() && bomb(MOST_UNSEEN + 2, SMALL, 2).is_none());
+    }
+}
