@@ -7,6 +7,7 @@
 )]
 
 mod cases;
+mod cef;
 mod certificate;
 mod chaos;
 mod config;
