@@ -54,3 +54,16 @@ fn every_test_that_the_table_names_exists() {
     }
     assert!(named > 150, "the table names tests in a form that is understood: {named}");
 }
+
+#[test]
+fn the_cases_behind_the_promise_stand_in_the_table() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let promise = readme.split("## The promise").nth(1).unwrap().split("\n## ").next().unwrap();
+    let known: Vec<(char, u32)> =
+        rows().iter().flat_map(|(cases, _)| cases.split_whitespace().filter_map(id).collect::<Vec<_>>()).collect();
+    let named: Vec<(char, u32)> = promise.split([' ', '(', ')', ';', '\n']).filter_map(id).collect();
+    assert!(named.len() > 40, "{named:?}");
+    for case in named {
+        assert!(known.contains(&case), "{case:?} is in no row");
+    }
+}
