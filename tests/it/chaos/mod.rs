@@ -299,7 +299,7 @@ impl Chaos {
         if self.is_alive() {
             self.sidecar.hup();
             self.did("reloads");
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(150));
         }
     }
 
@@ -350,9 +350,12 @@ impl Chaos {
             }
             assert!(
                 Instant::now() < end,
-                "chaos: seed {seed}: MISSING {missing:?}\nafter {:?}\n{}",
+                "chaos: seed {seed}: MISSING {missing:?}\nafter {:?}\n{}\nstatus: {}\ncatalog:\n{}\nfiles: {:?}",
                 self.done,
-                self.sidecar.stderr()
+                self.sidecar.stderr(),
+                self.sidecar.status(),
+                self.sidecar.read("state/sources/app/catalog"),
+                listing(&self.sidecar.path("logs")),
             );
             std::thread::sleep(Duration::from_millis(500));
         };
@@ -397,4 +400,10 @@ impl Chaos {
         }
         missing
     }
+}
+
+/// What stands in a directory: names and sizes.
+fn listing(dir: &std::path::Path) -> Vec<(String, u64)> {
+    let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
+    entries.map(|entry| (entry.file_name().display().to_string(), entry.metadata().unwrap().len())).collect()
 }
