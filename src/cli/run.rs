@@ -186,10 +186,10 @@ fn memory_bound(config: &Config) -> u64 {
         let followed = config.sources.iter().filter(|source| forwarder.sources.contains(&source.name));
         let reading: usize =
             followed.map(|source| source.max_event_bytes + reader::CHUNK + forwarder.batch.max_bytes).sum();
-        // A batch is held as it was read and as it is sent; all may be compressed at once, each with a buffer for the
-        // worst case.
+        // A batch is held as it was read and as it is sent, beside it the lines that are no events; all may be compressed
+        // at once, each with a buffer for the worst case.
         let answers = if forwarder.answers == config::Answers::Bulk { forwarder.in_flight * BULK_ANSWER } else { 0 };
-        batches * (3 * forwarder.batch.max_bytes + compress::STATE_BYTES) + reading + answers
+        batches * (4 * forwarder.batch.max_bytes + compress::STATE_BYTES) + reading + answers
     };
     (PROGRAM + config.forwarders.iter().map(buffers).sum::<usize>()) as u64
 }
