@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::{Arc, Barrier},
 };
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
@@ -22,6 +23,9 @@ use crate::{
     log::reader,
     source::listener::Listener,
 };
+
+/// Threads of the runtime; files are read and batches compressed on others.
+const WORKERS: usize = 2;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -43,7 +47,9 @@ pub fn run(args: &Args) -> Exit {
     diagnostics::install(&config.diagnostics);
     raise_descriptor_limit();
     keep_memory_private();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let started = threads_can_be_started()
+        .and_then(|()| tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build());
+    let runtime = match started {
         Ok(runtime) => runtime,
         Err(error) => {
             error!(%error, "cannot start threads; nothing was started: raise the limit of processes");
@@ -54,6 +60,21 @@ pub fn run(args: &Args) -> Exit {
     // A file system that hangs must not keep us: what matters was written before.
     runtime.shutdown_background();
     exit
+}
+
+/// The runtime panics where the limit of processes is too low for its threads; this asks first, with one more for files.
+fn threads_can_be_started() -> io::Result<()> {
+    let gate = Arc::new(Barrier::new(WORKERS + 2));
+    let waiting = (0..=WORKERS).map(|_| {
+        let gate = gate.clone();
+        std::thread::Builder::new().stack_size(64 * 1024).spawn(move || gate.wait().is_leader())
+    });
+    // Where one cannot be started the others wait until the process ends, which is at once.
+    let waiting = waiting.collect::<io::Result<Vec<_>>>()?;
+    gate.wait();
+    // They make room for the real ones.
+    waiting.into_iter().for_each(|thread| drop(thread.join()));
+    Ok(())
 }
 
 async fn forward(args: &Args, config: Config) -> Exit {
@@ -166,10 +187,10 @@ fn memory_bound(config: &Config) -> u64 {
         let followed = config.sources.iter().filter(|source| forwarder.sources.contains(&source.name));
         let reading: usize =
             followed.map(|source| source.max_event_bytes + reader::CHUNK + forwarder.batch.max_bytes).sum();
-        // A batch is held as it was read and as it is sent; all may be compressed at once, each with a buffer for the
-        // worst case.
+        // A batch is held as it was read and as it is sent, beside it the lines that are no events; all may be compressed
+        // at once, each with a buffer for the worst case.
         let answers = if forwarder.answers == config::Answers::Bulk { forwarder.in_flight * BULK_ANSWER } else { 0 };
-        batches * (3 * forwarder.batch.max_bytes + compress::STATE_BYTES) + reading + answers
+        batches * (4 * forwarder.batch.max_bytes + compress::STATE_BYTES) + reading + answers
     };
     let sources = config.sources.iter().map(Listener::memory);
     (PROGRAM + config.forwarders.iter().map(buffers).sum::<usize>() + sources.sum::<usize>()) as u64

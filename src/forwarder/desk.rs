@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     alarm::{Alarms, Kind},
-    log::{AnchoredRange, Log, Range, SegmentId},
+    log::{AnchoredRange, Log, Range, SegmentId, Unread},
 };
 
 /// The storage of one forwarder. Shared between its task and the blocking calls it makes; never by two at once for
@@ -56,32 +56,34 @@ impl Desk {
         let mut letters = self.letters.lock().expect("nothing panics while it writes letters");
         let now = Timestamp::now();
         let ids: Vec<String> = dead.iter().map(|dead| log.event_id(dead.range.segment, dead.range.start)).collect();
-        let mut payloads: Vec<(usize, Vec<u8>)> = Vec::new();
-        for (index, dead) in dead.iter().enumerate() {
-            let mut record = match log.record(dead.range) {
-                Ok(record) => record,
-                Err(error) => {
-                    warn!(forwarder = self.forwarder, event_id = ids[index], %error, "the bytes of a dead letter are gone; it is written without them");
-                    payloads.push((index, Vec::new()));
-                    continue;
-                }
+        let mut batch: Vec<DeadLetter<'_>> = Vec::new();
+        for (dead, id) in dead.iter().zip(&ids) {
+            let envelope = envelope(id, &log.name, dead, now);
+            let payload = match &dead.payload {
+                Some(payload) => payload.as_slice(),
+                None => match log.record(dead.range) {
+                    Ok(mut record) => {
+                        letters.write_stream(&envelope, &mut record)?;
+                        continue;
+                    }
+                    Err(Unread::Gone(why)) => {
+                        warn!(
+                            forwarder = self.forwarder,
+                            event_id = id,
+                            why,
+                            "the bytes of a dead letter are gone; it is written without them"
+                        );
+                        &[]
+                    }
+                    Err(Unread::NotNow(error)) => {
+                        // The next scan finds out what became of its file.
+                        log.scan_soon();
+                        return Err(error);
+                    }
+                },
             };
-            if dead.reason == Reason::LineTooLong {
-                let envelope = envelope(&ids[index], &log.name, dead, now);
-                letters.write_stream(&envelope, &mut record)?;
-            } else {
-                let mut payload = Vec::new();
-                record.read_to_end(&mut payload)?;
-                payloads.push((index, payload));
-            }
+            batch.push(DeadLetter { envelope, payload });
         }
-        let batch: Vec<DeadLetter<'_>> = payloads
-            .iter()
-            .map(|(index, payload)| DeadLetter {
-                envelope: envelope(&ids[*index], &log.name, &dead[*index], now),
-                payload,
-            })
-            .collect();
         if batch.is_empty() { Ok(()) } else { letters.write(&batch) }
     }
 
@@ -89,8 +91,8 @@ impl Desk {
     /// record where that cannot be read any more.
     pub fn give_up(&self, log: &Log, event: &EventAt, encoded: &[u8], refusal: &Refusal) -> io::Result<()> {
         let mut payload = Vec::new();
-        let original = log.record(event.range).and_then(|mut record| record.read_to_end(&mut payload));
-        let payload = if original.is_ok() { &payload } else { encoded };
+        let read = log.record(event.range).is_ok_and(|mut record| record.read_to_end(&mut payload).is_ok());
+        let payload = if read { &payload } else { encoded };
         let event_id = log.event_id(event.range.segment, event.range.start);
         let detail = match refusal.reason {
             Reason::TooLarge => "the receiver finds the event alone too large",
@@ -247,4 +249,36 @@ impl Desk {
 
 fn envelope<'a>(event_id: &'a str, source: &'a str, dead: &'a Dead, time: Timestamp) -> Envelope<'a> {
     Envelope { event_id, source, reason: dead.reason, status: None, excerpt: "", time, detail: &dead.detail }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_read_keeps_its_bytes_though_its_file_is_gone_before_it_is_buried() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(dir.path(), "siem").unwrap();
+        let letters = DeadLetters::open(dir.path(), "siem").unwrap();
+        let desk = Desk::new("siem", journal, letters, Arc::default());
+        // No segment: as after a file was cut, and nothing has its content.
+        let (log, _publish) = Log::new("app", "log");
+        let dead = |start: u64, payload: Option<&str>| Dead {
+            range: Range { segment: SegmentId(1), start, end: start + 9 },
+            reason: Reason::InvalidJson,
+            detail: "not JSON".to_owned(),
+            payload: payload.map(|text| text.as_bytes().to_vec()),
+        };
+        desk.bury(&log, &[dead(0, Some("evidence")), dead(9, None)]).unwrap();
+        let files = std::fs::read_dir(dir.path().join("dead-letters/siem")).unwrap();
+        let text: String = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+        let payloads: Vec<String> = text
+            .lines()
+            .map(|line| {
+                serde_json::from_str::<serde_json::Value>(line).unwrap()["payload"].as_str().unwrap().to_owned()
+            })
+            .collect();
+        assert_eq!(payloads, ["evidence", ""]);
+    }
 }

@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{batch::Body, dead_letter::Reason, filter::Dropped};
+use super::{
+    batch::{Body, Fit},
+    dead_letter::Reason,
+    filter::Dropped,
+};
 use crate::log::{AnchoredRange, Mark, Range, SegmentId, Span};
 
 /// What was read since the last batch: the events for its body, and what else its span covers.
@@ -17,6 +21,8 @@ pub struct Draft {
     /// When its first record was taken: its age counts from here.
     pub begun: Option<Instant>,
     covered: Span,
+    /// Bytes of dead lines that are held.
+    held: usize,
 }
 
 /// A line that is no event.
@@ -26,11 +32,33 @@ pub struct Dead {
     pub reason: Reason,
     /// What is wrong with it, for a person.
     pub detail: String,
+    /// Its bytes, while they are at hand: the file may be cut before they are written down. None for a line that is
+    /// too long to be held.
+    pub payload: Option<Vec<u8>>,
 }
 
 impl Draft {
     pub fn new(source: Arc<str>, body: Body) -> Self {
-        Self { source, body, dead: Vec::new(), filtered: Dropped::default(), begun: None, covered: Span::default() }
+        Self {
+            source,
+            body,
+            dead: Vec::new(),
+            filtered: Dropped::default(),
+            begun: None,
+            covered: Span::default(),
+            held: 0,
+        }
+    }
+
+    /// Takes a line that can never be delivered; false where enough of them are held already.
+    pub fn bury(&mut self, fit: &Fit, dead: Dead) -> bool {
+        let bytes = dead.payload.as_ref().map_or(0, Vec::len);
+        if !self.dead.is_empty() && (self.dead.len() >= fit.max_events || self.held + bytes > fit.max_bytes) {
+            return false;
+        }
+        self.held += bytes;
+        self.dead.push(dead);
+        true
     }
 
     pub fn cover(&mut self, range: Range, now: Instant) {

@@ -3,7 +3,7 @@
 //! All of this is plain and blocking: it runs where blocking is allowed. What always holds: a draft covers exactly
 //! what was read since the one before, so the frontier that the drafts leave behind has no holes.
 
-use std::{io, io::Read, sync::Arc, time::Instant};
+use std::{io::Read, sync::Arc, time::Instant};
 
 use sha2::{Digest, Sha256};
 use tracing::warn;
@@ -45,6 +45,7 @@ pub struct Follow {
 
 /// What a fill came to.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, moved once a batch")]
 pub enum Filled {
     /// A draft is complete.
     Draft(Finished),
@@ -116,11 +117,13 @@ impl Follow {
             let take = match item {
                 Item::Blank { .. } => Take::More,
                 Item::Line { bytes, .. } => match judge(bytes, checker, filter, writer) {
-                    Err(_) if draft.dead.len() >= fit.max_events => Take::Not,
                     Err(invalid) => {
-                        draft.dead.push(dead(range, &invalid));
-                        tally.read_event(range.len());
-                        Take::More
+                        if draft.bury(fit, dead(range, &invalid, Some(bytes))) {
+                            tally.read_event(range.len());
+                            Take::More
+                        } else {
+                            Take::Not
+                        }
                     }
                     Ok(Judged::Dropped(rule)) => {
                         draft.filtered.add(rule, 1);
@@ -161,10 +164,10 @@ impl Follow {
                     tally.read_event(range.len());
                     Filled::More
                 }
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {
-                    Filled::Gap(range)
-                }
-                Err(error) => {
+                Err(Unread::Gone(_)) => Filled::Gap(range),
+                Err(Unread::NotNow(error)) => {
+                    // The next scan finds out what became of its file.
+                    self.reader.log().scan_soon();
                     warn!(source = %self.source, %error, "cannot read a line that is too long; it is tried again");
                     self.reader.put_back(range);
                     Filled::CaughtUp
@@ -203,7 +206,8 @@ impl Follow {
                 tally.read_event(range.len());
                 draft.cover(range, now);
                 match judge(bytes, checker, filter, writer) {
-                    Err(invalid) => draft.dead.push(dead(range, &invalid)),
+                    // Written down before the batch was first sent.
+                    Err(invalid) => draft.dead.push(dead(range, &invalid, None)),
                     Ok(Judged::Dropped(rule)) => draft.filtered.add(rule, 1),
                     // A body without limits takes it.
                     Ok(Judged::Passes(event)) => {
@@ -214,7 +218,7 @@ impl Follow {
         })?;
         tally.values_cut(self.writer.take_cuts());
         if let Some(error) = failed {
-            return Err(error.into());
+            return Err(error);
         }
         draft.body.finish();
         Ok(Finished { draft, span: outstanding.span.clone() })
@@ -225,7 +229,7 @@ impl Follow {
         self.reader.unread_bytes()
     }
 
-    fn put_stub(&mut self, range: Range, now: Instant) -> io::Result<()> {
+    fn put_stub(&mut self, range: Range, now: Instant) -> Result<(), Unread> {
         let log = self.reader.log().clone();
         push_stub(&log, &self.writer, &mut self.draft, range)?;
         self.draft.cover(range, now);
@@ -280,27 +284,27 @@ pub fn judge<'a>(
     }
 }
 
-fn dead(range: Range, invalid: &Invalid) -> Dead {
+fn dead(range: Range, invalid: &Invalid, payload: Option<&[u8]>) -> Dead {
     let reason = match invalid {
         Invalid::Utf8 { .. } => Reason::InvalidUtf8,
         Invalid::Json { .. } | Invalid::TooDeep { .. } | Invalid::Cef => Reason::InvalidJson,
     };
-    Dead { range, reason, detail: invalid.to_string() }
+    Dead { range, reason, detail: invalid.to_string(), payload: payload.map(<[u8]>::to_vec) }
 }
 
 /// The event that takes the place of a line that is too long; the line itself goes to the dead letters.
-fn push_stub(log: &Log, writer: &EventWriter, draft: &mut Draft, range: Range) -> io::Result<()> {
+fn push_stub(log: &Log, writer: &EventWriter, draft: &mut Draft, range: Range) -> Result<(), Unread> {
     let (bytes, sha256) = hash(log, range)?;
     let stub = Stub { event_id: &log.event_id(range.segment, range.start), bytes, sha256: &sha256 };
     let whole = Fit { max_events: usize::MAX, max_bytes: usize::MAX };
     // A body without limits takes it.
     let _ = draft.body.push(&whole, range, true, |out| writer.write_stub(&stub, out));
     let detail = format!("the line is {bytes} bytes long, more than maxEventBytes allows");
-    draft.dead.push(Dead { range, reason: Reason::LineTooLong, detail });
+    draft.dead.push(Dead { range, reason: Reason::LineTooLong, detail, payload: None });
     Ok(())
 }
 
-fn hash(log: &Log, range: Range) -> io::Result<(u64, String)> {
+fn hash(log: &Log, range: Range) -> Result<(u64, String), Unread> {
     let mut record = log.record(range)?;
     let length = record.len();
     let mut hasher = Sha256::new();

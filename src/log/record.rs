@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Log, Range, State};
+use super::{Log, Range, Segment, State, Unread};
 
 /// The bytes of one line, without its line end.
 #[derive(Debug)]
@@ -18,14 +18,16 @@ pub struct Record {
 }
 
 impl Log {
-    /// The record at `range`. `NotFound` where its bytes are gone.
-    pub fn record(&self, range: Range) -> io::Result<Record> {
+    /// The record at `range`.
+    pub fn record(&self, range: Range) -> Result<Record, Unread> {
         let segments = self.segments();
         let segment = segments.iter().find(|segment| segment.id == range.segment);
-        let Some(segment) = segment.filter(|segment| segment.state() != State::Gone) else {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "its file is gone"));
+        let is_there = |segment: &&Arc<Segment>| {
+            let extent = segment.extent();
+            extent.state != State::Gone && range.end <= extent.there
         };
-        Record::new(segment.open()?, range)
+        let Some(segment) = segment.filter(is_there) else { return Err(Unread::Gone("its file is gone".to_owned())) };
+        Ok(Record::new(segment.open()?, range)?)
     }
 }
 

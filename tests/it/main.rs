@@ -6,6 +6,8 @@
     reason = "the builders offer every fault a webhook can have, whether or not a test uses it today"
 )]
 
+mod cases;
+mod cef;
 mod certificate;
 mod chaos;
 mod config;

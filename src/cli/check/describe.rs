@@ -10,8 +10,9 @@ use std::{
 
 use crate::{
     config::{
-        Answers, Asked, Auth, Compression, Condition, Config, DiagnosticsFormat, EventTypes, FileSource, Filter,
-        Format, Forwarder, Framing, Level, Schema, Source, SourceKind, StartAt, Tls, Token, Verdict, Wrap, size_text,
+        Answers, Asked, Auth, Cef, Compression, Condition, Config, DiagnosticsFormat, Dialect, EventTypes,
+        FileSource, Filter, Format, Forwarder, Framing, Level, Schema, Source, SourceKind, StartAt, Tls, Token,
+        Verdict, Wrap, size_text,
     },
     source::paths::Paths,
 };
@@ -106,6 +107,9 @@ fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {
     }
     describe_rules(&forwarder.filter, out)?;
     line(out, "body", body(forwarder))?;
+    if forwarder.format == Format::Cef {
+        line(out, "cef", cef(&forwarder.cef))?;
+    }
     if let Some(wrap) = &forwarder.wrap {
         self::wrap(wrap, out)?;
     }
@@ -169,6 +173,21 @@ fn wrap(wrap: &Wrap, out: &mut String) -> fmt::Result {
         line(out, "all of them", format_args!("{}…{}", shown(&wrap.prefix), shown(&wrap.suffix)))?;
     }
     Ok(())
+}
+
+fn cef(cef: &Cef) -> String {
+    let dialect = match cef.dialect {
+        Dialect::Strict => "strict dialect",
+        Dialect::Konnect => "konnect dialect",
+    };
+    let settings = [
+        (!cef.prefix.is_empty(), "with a prefix".to_owned()),
+        (!cef.map.is_empty(), format!("{} mapped", count(cef.map.len(), "key"))),
+        (!cef.severity.is_empty(), "severities of its own".to_owned()),
+        (cef.raw_event, "with the event as it came".to_owned()),
+    ];
+    let set = settings.into_iter().filter(|(set, _)| *set).map(|(_, words)| words);
+    [dialect.to_owned()].into_iter().chain(set).collect::<Vec<_>>().join(", ")
 }
 
 fn describe_rules(filter: &Filter, out: &mut String) -> fmt::Result {

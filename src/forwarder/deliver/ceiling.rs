@@ -3,6 +3,10 @@
 /// So many deliveries in a row near the ceiling before it is tried a little higher.
 const PATIENCE: u32 = 100;
 
+/// A ceiling that is less than this part of what is configured says more of one event than of the receiver: it is
+/// doubled, ten times as soon.
+const FAR_BELOW: usize = 64;
+
 /// It is tried no more seldom than this, however often a higher ceiling was refused.
 const MOST_PATIENCE: u32 = 100 * 64;
 
@@ -58,7 +62,8 @@ impl Ceiling {
         self.learned = Some(Learned { bytes, proven: None, near: 0, patience });
     }
 
-    /// The receiver took a body of `bytes`. After enough of them near the ceiling it rises by a tenth.
+    /// The receiver took a body of `bytes`. After enough of them near the ceiling it rises by a tenth, or doubles where it
+    /// is far below what is configured.
     pub fn delivered(&mut self, bytes: usize) {
         let Some(learned) = &mut self.learned else {
             return;
@@ -68,10 +73,13 @@ impl Ceiling {
             return;
         }
         learned.near += 1;
-        if learned.near < learned.patience {
+        let far_below = learned.bytes < self.configured / FAR_BELOW;
+        let (patience, step) =
+            if far_below { (learned.patience / 10, learned.bytes) } else { (learned.patience, learned.bytes / 10) };
+        if learned.near < patience {
             return;
         }
-        let higher = learned.bytes + (learned.bytes / 10).max(1);
+        let higher = learned.bytes + step.max(1);
         if higher >= self.configured {
             self.learned = None;
         } else {
@@ -132,6 +140,19 @@ mod tests {
         assert_eq!(ceiling.max_bytes(), MB / 2 + MB / 20);
         play(&mut ceiling, 1000, |_| true);
         assert_eq!(ceiling, Ceiling::new(MB));
+    }
+
+    #[test]
+    fn one_small_event_that_was_refused_does_not_make_every_body_small_for_long() {
+        let mut ceiling = Ceiling::new(MB);
+        ceiling.refused(200);
+        assert_eq!(ceiling.max_bytes(), 100);
+        assert_eq!(play(&mut ceiling, 80, |_| true), 0);
+        assert!(ceiling.max_bytes() >= MB / FAR_BELOW, "{ceiling:?}");
+        // Where the receiver means it, it is asked more and more rarely.
+        let mut ceiling = Ceiling::new(MB);
+        let refused = play(&mut ceiling, 10_000, |bytes| bytes <= 250);
+        assert!(refused <= 40 && ceiling.max_bytes() <= 250, "{refused} refused, {ceiling:?}");
     }
 
     #[test]

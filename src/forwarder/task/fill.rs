@@ -60,6 +60,7 @@ pub(super) struct WasRead {
 }
 
 /// What a fill came to.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, moved once a batch")]
 enum CameTo {
     /// A batch, which the fill's thread compresses now.
     Parcel,

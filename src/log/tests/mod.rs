@@ -2,6 +2,7 @@
 
 mod model;
 mod packed;
+mod races;
 mod rotation;
 mod truncation;
 

@@ -1,6 +1,6 @@
 //! The configuration of the running binary: its verdicts, reloads, secrets, and the admin pages.
 //!
-//! `CASES-config.md` in the directory above says which case of the fault catalogue each test is.
+//! `tests/CASES.md` says which case of the fault catalogue each test is.
 
 mod admin;
 mod credentials;

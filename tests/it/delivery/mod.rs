@@ -1,6 +1,6 @@
 //! Delivery from end to end: the real binary against receivers that take, refuse, break and hang.
 //!
-//! Which cases of the fault catalogue a test covers stands above it; `tests/CASES-delivery.md` has the whole list.
+//! Which cases of the fault catalogue a test covers stands above it; `tests/CASES.md` has the whole list.
 
 mod auth;
 mod batching;

@@ -106,3 +106,98 @@ fn without_rights_of_root_it_works() {
     sidecar.write_lines(LOG, 5..8);
     assert_exactly(&mut sidecar, &receiver, 0..8);
 }
+
+// L12: and the root is read-only: only the state directory can be written.
+#[test]
+fn with_a_read_only_root_it_works() {
+    let test = "with_a_read_only_root_it_works";
+    let receiver = Receiver::start();
+    let sidecar = tailing(LOG, &receiver);
+    sidecar.write_lines(LOG, 0..5);
+    std::fs::create_dir(sidecar.path("state")).unwrap();
+    std::fs::set_permissions(sidecar.path("state"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    crate::tools::give_to_nobody(&sidecar.path(""));
+    // Every other mount as well: the directory may be on one of its own.
+    let script = "mount --bind {dir}/state {dir}/state && mount --bind {dir} {dir} && mount --rbind {dir}/state {dir}/state \
+         && mount -o remount,ro,bind {dir} && mount -o remount,ro,bind / \
+         && ! touch {dir}/probe 2>/dev/null && ! touch /probe 2>/dev/null && exec setpriv --reuid=65534 --regid=65534 \
+         --clear-groups --no-new-privs \"$@\"";
+    let dir = sidecar.path("").display().to_string();
+    let dir = dir.trim_end_matches('/').to_owned();
+    let probe = script.replace("{dir}", &dir);
+    if !works(&["unshare", "-m", "sh", "-c", &probe, "sh", "true"]) {
+        return skipped(test, "it needs root, unshare and a root that can be mounted read-only");
+    }
+    let mut sidecar = sidecar.through(&["unshare", "-m", "sh", "-c", script, "sh"]);
+    sidecar.start_again();
+    receiver.wait_for_lines(5);
+    sidecar.write_lines(LOG, 5..8);
+    assert_exactly(&mut sidecar, &receiver, 0..8);
+}
+
+// E7: no thread, or too few: it says so and ends, or goes on; nothing is lost.
+#[test]
+fn where_threads_cannot_be_started_nothing_is_lost() {
+    let test = "where_threads_cannot_be_started_nothing_is_lost";
+    for threads in [1, 3, 4, 6] {
+        let limit = format!("--nproc={threads}:{threads}");
+        // A user that nobody else is: the limit counts all of a user's threads.
+        let wrapper = ["prlimit", &limit, "setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"];
+        let mut probe = wrapper.to_vec();
+        probe.extend([env!("CARGO_BIN_EXE_auditpost"), "--version"]);
+        if !works(&probe) {
+            return skipped(test, "it needs root, prlimit, setpriv, and a binary that everybody may run");
+        }
+        let receiver = Receiver::start();
+        let sidecar = tailing(LOG, &receiver);
+        sidecar.write_lines(LOG, 0..50);
+        assert!(works(&["chown", "-R", "54321:54321", &sidecar.path("").display().to_string()]));
+        let mut sidecar = sidecar.through(&wrapper);
+        sidecar.start_again();
+        if threads < 4 {
+            assert_eq!(sidecar.wait(), 70, "{}", sidecar.stderr());
+            assert!(sidecar.stderr().contains("raise the limit of processes"), "{}", sidecar.stderr());
+            assert!(!sidecar.path("state").exists(), "nothing was begun");
+        } else {
+            let end = std::time::Instant::now() + std::time::Duration::from_secs(2);
+            while !sidecar.has_ended() && std::time::Instant::now() < end {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            if sidecar.has_ended() {
+                sidecar.wait();
+            } else {
+                sidecar.kill();
+            }
+        }
+        let mut sidecar = sidecar.through(&wrapper[2..]);
+        sidecar.start_again();
+        crate::tail::assert_each_batch_once(&mut sidecar, &receiver, 0..50);
+    }
+}
+
+// E3: killed by the kernel for its memory, again and again.
+#[test]
+fn a_kill_for_want_of_memory_loses_nothing() {
+    let test = "a_kill_for_want_of_memory_loses_nothing";
+    let group = std::path::PathBuf::from(format!("/sys/fs/cgroup/memory/auditpost-{}", std::process::id()));
+    let made = std::fs::create_dir(&group).and_then(|()| std::fs::write(group.join("memory.limit_in_bytes"), "1M"));
+    if made.is_err() {
+        let _ = std::fs::remove_dir(&group);
+        return skipped(test, "it needs a memory cgroup (v1) and root");
+    }
+    let receiver = Receiver::start();
+    let sidecar = tailing(LOG, &receiver);
+    sidecar.write_lines(LOG, 0..2000);
+    let enter = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", group.display());
+    let mut sidecar = sidecar.through(&["sh", "-c", &enter, "sh"]);
+    for round in 0..3 {
+        sidecar.start_again();
+        assert_eq!(sidecar.wait(), 128 + 9, "{round}: {}", sidecar.stderr());
+    }
+    let said = std::fs::read_to_string(group.join("memory.oom_control")).unwrap();
+    std::fs::remove_dir(&group).unwrap();
+    assert!(said.contains("oom_kill 3"), "{said}");
+    let mut sidecar = sidecar.through(&[]);
+    sidecar.start_again();
+    crate::tail::assert_each_batch_once(&mut sidecar, &receiver, 0..2000);
+}

@@ -164,6 +164,27 @@ fn a_bomb_in_the_place_of_a_rotated_file_is_a_gap_and_takes_no_memory() {
     assert_eq!(sidecar.stop(), 0);
 }
 
+// What cannot be restored now is waited for, also by the batch that was on its way; it is no gap.
+#[test]
+fn what_cannot_be_restored_now_is_waited_for() {
+    let Some((receiver, mut sidecar)) = read_in_part("what_cannot_be_restored_now", LOG) else { return };
+    let outstanding = receiver.deliveries()[1].id().to_owned();
+    sidecar.kill();
+    logrotate(&sidecar, COMPRESS);
+    let place = sidecar.path("state/sources/app/restored");
+    fs::write(&place, "in the way").unwrap();
+    receiver.always(Reply::status(200));
+    sidecar.start_again();
+    sidecar.wait_for_alarm("file", "its events wait");
+    sidecar.wait_for_alarm("stalled", "waits for it, nothing is lost");
+    sidecar.assert_books_balance();
+    fs::remove_file(&place).unwrap();
+    receiver.wait_for_lines(300);
+    assert_eq!(receiver.accepted_ids()[1], outstanding, "under its id");
+    assert!(!sidecar.stderr().contains("a gap is recorded"), "{}", sidecar.stderr());
+    assert_each_batch_once(&mut sidecar, &receiver, 0..300);
+}
+
 // B47: the compressor stands still between the creation of its file and the removal of the original.
 #[test]
 fn a_compressor_that_stands_still_or_dies_half_way_repeats_nothing() {

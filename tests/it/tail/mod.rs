@@ -6,6 +6,7 @@ mod deletion;
 mod lines;
 mod logrotate;
 mod many;
+mod mounts;
 mod noticing;
 mod reading;
 mod rotation;

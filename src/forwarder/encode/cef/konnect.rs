@@ -92,6 +92,7 @@ pub(super) fn encode<'a, 'o, 'w>(
         sheet.said(*place);
     }
     sheet.said_if(CEF_VERSION, "0");
+    pulled(&mut sheet, class, [header.class_id, header.name]);
     match sheet.dialect() {
         Dialect::Strict => strict(&mut sheet, class),
         Dialect::Konnect => native(&mut sheet),
@@ -124,12 +125,7 @@ fn strict(sheet: &mut Sheet<'_, '_, '_>, class: Option<Class>) {
     if let Some(class) = class {
         sheet.line.text(Key::Cat, class.name());
     }
-    if sheet.line.text(Key::Dvchost, HOST) {
-        // The words that the class and the outcome were made of.
-        [PULL_TYPE, PULL_OUTCOME, PULL_AUTHENTICATION_TYPE, PULL_SERVICE]
-            .into_iter()
-            .for_each(|place| sheet.said(place));
-    }
+    sheet.line.text(Key::Dvchost, HOST);
 }
 
 /// Konnect's own keys, in its order.
@@ -206,6 +202,30 @@ fn class_id(record: &Record<'_>, class: Option<Class>, into: &mut String) {
         }
         (None, Some(Class::Access)) => into.push_str("KongGateway"),
         (None, None) => into.push_str(DEFAULT_CLASS),
+    }
+}
+
+/// Says of the words of the pull API that the class id and the name were made of that they are in the line.
+fn pulled(sheet: &mut Sheet<'_, '_, '_>, class: Option<Class>, [class_id, name]: [&str; 2]) {
+    let made = match class {
+        Some(Class::Authn) => &[(PULL_AUTHENTICATION_TYPE, class_id), (PULL_OUTCOME, name)][..],
+        Some(Class::Authz) => &[(PULL_SERVICE, class_id)],
+        Some(Class::Access) | None => &[],
+    };
+    for (place, text) in made {
+        let tells = |word: &str| {
+            let start = text.len().checked_sub(word.len() + 1);
+            let tail = start.and_then(|start| text.get(start..)?.strip_prefix('_'));
+            word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+                && tail.is_some_and(|tail| tail.eq_ignore_ascii_case(word))
+        };
+        let kept = Header::keeps_name(text);
+        if kept && sheet.record.at(*place).is_some_and(|value| value.raw == *text || tells(value.raw)) {
+            sheet.said(*place);
+        }
+    }
+    for word in ["authentication", "authorization", "gateway_access"] {
+        sheet.said_if(PULL_TYPE, word);
     }
 }
 

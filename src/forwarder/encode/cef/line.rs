@@ -55,8 +55,8 @@ impl<'o, 'r> Line<'o, 'r> {
             marks,
             written: rules.mapped,
         };
-        if !Header::keeps_name(header.name) {
-            line.cut("name");
+        for (name, _) in header.cut().into_iter().filter(|(_, cut)| *cut) {
+            line.cut(name);
         }
         if let Some(time) = time {
             line.time(Key::Rt, time);

@@ -253,8 +253,10 @@ fn a_header_field_is_cut_at_its_limit_and_is_then_under_a_key_of_ours_as_a_whole
     assert_eq!(decoded.header[3..5].iter().map(|field| field.chars().count()).collect::<Vec<_>>(), [1023, 512]);
     assert_eq!(decoded.pairs["ad_type"], long);
     assert_eq!(decoded.pairs["ad_name"], long);
+    assert_eq!(decoded.pairs["adCut"], "deviceEventClassId,name");
     let broken = decode(&cef(&json!({"type": "a|b\\c\r\nd"}).to_string()));
     assert_eq!((broken.header[3].as_str(), broken.pairs["ad_type"].as_str()), ("a|b\\c d", "a|b\\c\nd"));
+    assert!(!broken.pairs.contains_key("adCut"));
     assert!(cef(&json!({"type": "a|b\\c"}).to_string()).ends_with(r"|a\|b\\c|a\|b\\c|3|"));
 }
 

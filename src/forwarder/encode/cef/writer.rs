@@ -35,6 +35,11 @@ pub struct Header<'a> {
 }
 
 impl Header<'_> {
+    /// Of the fields that an event gives, their names in the dictionary and whether they are too long.
+    pub fn cut(&self) -> [(&'static str, bool); 2] {
+        [("deviceEventClassId", is_longer(self.class_id, CLASS_ID_MAX)), ("name", is_longer(self.name, NAME_MAX))]
+    }
+
     pub fn keeps_vendor(text: &str) -> bool {
         keeps(text, VENDOR_MAX)
     }
@@ -56,6 +61,10 @@ impl Header<'_> {
     pub fn keeps_name(text: &str) -> bool {
         keeps(text, NAME_MAX)
     }
+}
+
+fn is_longer(text: &str, max: usize) -> bool {
+    text.len() > max && text.trim().chars().count() > max
 }
 
 fn keeps(text: &str, max: usize) -> bool {

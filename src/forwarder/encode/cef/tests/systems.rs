@@ -147,7 +147,7 @@ fn no_text_of_a_record_is_missing_from_its_line() {
                         || ["/event_ts", "/cef_version", "/data", "/creator/entityName", "/creator/_entity_name"]
                             .iter()
                             .any(|end| path.ends_with(end))
-                        || ["/success", "/granted", "/successful", "/authentication_type"]
+                        || ["/success", "/granted", "/successful", "/authentication_type", "/outcome"]
                             .iter()
                             .any(|end| path.ends_with(end))
                         || text.parse::<jiff::Timestamp>().is_ok_and(|at| {
@@ -278,13 +278,14 @@ fn kubernetes_and_vault_are_written_by_their_fields() {
     }
     let vault = json!({"time": "2026-08-19T09:02:11Z", "type": "response", "error": "permission denied",
         "auth": {"display_name": "ci", "entity_id": "e-1"}, "request": {"id": "r-1", "operation": "update",
-        "path": "secret/x", "mount_type": "kv", "remote_address": "192.0.2.7", "data": {"a": 1}}});
+        "path": "secret/x", "mount_type": "kv", "namespace": {"id": "ns-1", "path": "team/"}, "remote_address": "192.0.2.7", "data": {"a": 1}}});
     let decoded = decode(&strict(&vault.to_string()));
     assert_eq!(decoded.header[..4], ["HashiCorp", "Vault", "1.0", "response.update"]);
     assert_eq!(
         (&decoded.pairs["suser"], &decoded.pairs["reason"]),
         (&"ci".to_owned(), &"permission denied".to_owned())
     );
+    assert_eq!((&*decoded.pairs["cs1"], &*decoded.pairs["ad_request_namespace_id"]), ("team/", "ns-1"));
     assert_eq!(decoded.pairs["ad_request_data"], r#"{"a":1}"#);
 }
 

@@ -1,5 +1,7 @@
 //! Everything at once, at random: `tests/chaos`. Not a part of the suite, for its time.
 
+mod arrived;
+
 use std::{
     collections::{BTreeSet, HashMap},
     fs,
@@ -8,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use self::arrived::{Arrived, arrived};
 use crate::{
     disk::Disk,
     events,
@@ -98,7 +101,12 @@ impl Chaos {
             done: HashMap::new(),
         };
         chaos.configure();
+        chaos.write();
+        chaos.finish_line();
         chaos.sidecar.start_again();
+        // What is rotated away before anybody looked is not ours.
+        chaos.sidecar.wait_for_log("reading a file");
+        chaos.receivers.iter().for_each(|receiver| drop(receiver.wait_for_lines(1)));
         chaos
     }
 
@@ -291,8 +299,7 @@ impl Chaos {
         if self.is_alive() {
             self.sidecar.hup();
             self.did("reloads");
-            // Where it was frozen it hears of it later.
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(150));
         }
     }
 
@@ -343,9 +350,12 @@ impl Chaos {
             }
             assert!(
                 Instant::now() < end,
-                "chaos: seed {seed}: MISSING {missing:?}\nafter {:?}\n{}",
+                "chaos: seed {seed}: MISSING {missing:?}\nafter {:?}\n{}\nstatus: {}\ncatalog:\n{}\nfiles: {:?}",
                 self.done,
-                self.sidecar.stderr()
+                self.sidecar.stderr(),
+                self.sidecar.status(),
+                self.sidecar.read("state/sources/app/catalog"),
+                listing(&self.sidecar.path("logs")),
             );
             std::thread::sleep(Duration::from_millis(500));
         };
@@ -367,7 +377,17 @@ impl Chaos {
     fn missing(&self, now: &[Arrived]) -> Vec<String> {
         let mut missing = Vec::new();
         for ((name, before), now) in NAMES.iter().zip(&self.arrived).zip(now) {
-            let is_missing = |n: &u64| !before.contains_key(n) && !now.events.contains_key(n);
+            // What alone was answered with 413 is a dead letter too.
+            let kept: String = self
+                .sidecar
+                .read_all(&format!("state/dead-letters/{name}"))
+                .into_iter()
+                .map(|(_, text)| text)
+                .collect();
+            let is_missing = |n: &u64| {
+                let id = || format!("evt-{n:010}");
+                !before.contains_key(n) && !now.events.contains_key(n) && !kept.contains(&id())
+            };
             let events = (0..self.next).filter(is_missing).map(|n| format!("{name}: {n}"));
             missing.extend(events.take(5));
             let letters: BTreeSet<String> = self
@@ -382,25 +402,8 @@ impl Chaos {
     }
 }
 
-/// What arrived at a receiver since it was cleared.
-struct Arrived {
-    /// How often, in batches that are not the same.
-    events: HashMap<u64, u32>,
-    /// Batches that came again under their id.
-    repeated: u64,
-}
-
-fn arrived(receiver: &Receiver) -> Arrived {
-    let mut ids = BTreeSet::new();
-    let mut arrived = Arrived { events: HashMap::new(), repeated: 0 };
-    for delivery in receiver.deliveries().iter().filter(|delivery| delivery.accepted()) {
-        if !ids.insert(delivery.id().to_owned()) {
-            arrived.repeated += 1;
-            continue;
-        }
-        for n in events::numbers(&delivery.lines()) {
-            *arrived.events.entry(n).or_default() += 1;
-        }
-    }
-    arrived
+/// What stands in a directory: names and sizes.
+fn listing(dir: &std::path::Path) -> Vec<(String, u64)> {
+    let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
+    entries.map(|entry| (entry.file_name().display().to_string(), entry.metadata().unwrap().len())).collect()
 }
