@@ -44,7 +44,7 @@ fn check_and_run_refuse_the_same_values_in_the_same_words() {
         (top("log: {format: xml}"), "config.yaml:3:15: log.format: "),
         (top("stateDir: ''"), "config.yaml:3:11: stateDir: "),
         (source("kind: fiel"), "did you mean \"file\"?"),
-        (source("kind: udp"), "sources[0].kind: "),
+        (source("kind: udp"), "sources[0].include: has no effect: it is for sources of kind file"),
         (source("startAt: middle"), "sources[0].startAt: "),
         (source("maxEventBytes: 1 GB"), "sources[0].maxEventBytes: "),
         (source("scanInterval: 0s"), "sources[0].scanInterval: "),
