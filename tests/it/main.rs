@@ -14,6 +14,7 @@ mod config;
 mod delivery;
 mod demo;
 mod disk;
+mod docs;
 mod durability;
 mod events;
 mod explain;
