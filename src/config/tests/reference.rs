@@ -324,7 +324,7 @@ fn page() -> String {
 fn expect_file(name: &str, made: &str) {
     let path = FilePath::new(concat!(env!("CARGO_MANIFEST_DIR"), "/docs")).join(name);
     if env::var_os("GOLDEN").is_some_and(|wish| wish == "write") {
-        fs::write(path, made).unwrap();
+        fs::write(path, made).expect("the file can be written");
         return;
     }
     let kept = fs::read_to_string(path).unwrap_or_default();
