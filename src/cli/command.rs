@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{completions, cursors, dead_letters, explain, man, receive, run, state_dir, status, verify_konnect};
+use super::{
+    completions, cursors, dead_letters, explain, man, ping, receive, run, state_dir, status, verify_konnect,
+};
 use crate::{VERSION, config};
 
 /// For `--help` and the manual page; [`super::exit::Exit`] says the same in types.
@@ -14,6 +16,7 @@ Exit status:
   10   stopped with a backlog, safe on disk
   64   wrong arguments
   65   verify-konnect: a record is not valid, or there are no keys
+  69   ping: a receiver does not take events
   70   a bug
   73   the state directory or a socket cannot be created
   74   storage fails
@@ -45,6 +48,8 @@ pub enum Command {
     Receive(receive::Args),
     /// What each forwarder would do with real lines, and the exact requests; sends nothing
     Explain(explain::Args),
+    /// Whether each receiver takes events: name, TLS, authentication, gzip, time; sends one marked test event
+    Ping(ping::Args),
     /// What a running instance does
     Status(status::Args),
     /// Where each forwarder stands, and moving it

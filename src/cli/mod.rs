@@ -11,6 +11,7 @@ pub mod exit;
 pub mod explain;
 mod failure;
 pub mod man;
+pub mod ping;
 mod printable;
 pub mod receive;
 pub mod replay_letters;

@@ -35,12 +35,17 @@ impl Args {
 
     /// The configuration, its problems told.
     pub fn load(&self) -> Result<Config, Exit> {
-        config::load(&self.config, &config::environment).map_err(|problems| {
-            // Nobody is left to be told where this fails.
-            let _ = writeln!(io::stderr(), "{problems}");
-            Exit::Config
-        })
+        load(&self.config)
     }
+}
+
+/// A configuration, its problems told.
+pub(super) fn load(path: &Path) -> Result<Config, Exit> {
+    config::load(path, &config::environment).map_err(|problems| {
+        // Nobody is left to be told where this fails.
+        let _ = writeln!(io::stderr(), "{problems}");
+        Exit::Config
+    })
 }
 
 /// What the catalog knows of a segment of a source.

@@ -22,6 +22,7 @@ mod filters;
 mod http;
 mod intake;
 mod metrics;
+mod ping;
 mod receive;
 mod receiver;
 mod restart;
