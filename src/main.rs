@@ -7,7 +7,7 @@ use auditpost::cli::{
     command::{Args, Command},
     completions, cursors, dead_letters, demo,
     exit::Exit,
-    explain, man, ping, receive, replay_letters, run, schema, state_dir, status, verify_konnect,
+    explain, man, ping, receive, replay, replay_letters, run, schema, state_dir, status, verify_konnect,
 };
 use clap::Parser;
 
@@ -46,6 +46,7 @@ fn execute(command: Command) -> anyhow::Result<Exit> {
             Ok(dir) => dead_letters::run(&letters, &dir, |chosen| replay_letters::send(&state, chosen)),
             Err(exit) => exit,
         },
+        Command::Replay(args) => replay::run(&args),
         Command::VerifyKonnect(args) => verify_konnect::run(&args),
         Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(&args),

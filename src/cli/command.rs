@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    completions, cursors, dead_letters, explain, man, ping, receive, run, state_dir, status, verify_konnect,
+    completions, cursors, dead_letters, explain, man, ping, receive, replay, run, state_dir, status, verify_konnect,
 };
 use crate::{VERSION, config};
 
@@ -13,7 +13,7 @@ use crate::{VERSION, config};
 const EXIT_STATUS: &str = "\
 Exit status:
   0    done, or drained
-  10   stopped with a backlog, safe on disk
+  10   stopped with a backlog, safe on disk; replay: not all of it was sent
   64   wrong arguments
   65   verify-konnect: a record is not valid, or there are no keys
   69   ping: a receiver does not take events
@@ -66,6 +66,8 @@ pub enum Command {
         #[command(flatten)]
         letters: dead_letters::DeadLettersArgs,
     },
+    /// Batches that were delivered, once more: those of a time range whose bytes are still there
+    Replay(replay::ReplayArgs),
     /// Whether Kong Konnect's audit records are as Konnect signed them
     VerifyKonnect(verify_konnect::Args),
     /// The JSON Schema of the configuration, for editors
@@ -80,5 +82,15 @@ impl Args {
     /// The definitions themselves.
     pub fn definition() -> clap::Command {
         Self::command()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Args;
+
+    #[test]
+    fn the_definitions_contradict_nothing() {
+        Args::definition().debug_assert();
     }
 }

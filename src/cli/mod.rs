@@ -14,6 +14,7 @@ pub mod man;
 pub mod ping;
 mod printable;
 pub mod receive;
+pub mod replay;
 pub mod replay_letters;
 pub mod run;
 pub mod schema;

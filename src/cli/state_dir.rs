@@ -33,6 +33,11 @@ impl Args {
         }
     }
 
+    /// The directory, where the configuration is known.
+    pub fn of(&self, config: &Config) -> PathBuf {
+        self.state_dir.as_ref().unwrap_or(&config.state_dir).clone()
+    }
+
     /// The configuration, its problems told.
     pub fn load(&self) -> Result<Config, Exit> {
         load(&self.config)

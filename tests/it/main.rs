@@ -25,6 +25,7 @@ mod metrics;
 mod ping;
 mod receive;
 mod receiver;
+mod replay;
 mod restart;
 mod sidecar;
 mod tail;
