@@ -63,6 +63,8 @@ async fn keep(
     stop: CancellationToken,
 ) {
     let close = CancellationToken::new();
+    // The spool would end with the last that can write to it; its segments are to be released still.
+    let _kept_open = outlet.clone();
     let mut spool: JoinHandle<()> = tokio::spawn(spool.run(close.clone()));
     let mut listening = tokio::spawn(listener.run(outlet, ended, stop.clone()));
     let listened = tokio::select! {
