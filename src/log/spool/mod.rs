@@ -13,6 +13,7 @@
 //!
 //! A crash leaves at most one line torn at the end of the last file, which nobody was told is ours: it is left out.
 
+mod detach;
 mod files;
 mod open;
 #[cfg(test)]
