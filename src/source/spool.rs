@@ -167,15 +167,9 @@ impl SpoolTask {
         let failure = self.with(move |spool| write(spool, puts, sync)).await;
         match failure {
             None => {}
-            Some(AppendError::Full { used, total }) => {
+            Some(AppendError::Full { .. }) => {
                 self.refused = true;
-                let whom = self.spool.as_ref().map(Spool::held_by).unwrap_or_default();
-                let text = format!(
-                    "its spool is full ({used} of {total} bytes wait for {whom}): no events are taken until there is room"
-                );
-                if self.alarms.raise(&self.object, Kind::Full, &*text, Timestamp::now()) {
-                    error!(source = %self.log.name, "{text}");
-                }
+                self.tell_that_it_is_full();
             }
             Some(AppendError::Io(error)) => {
                 let text = format!("its spool cannot be written ({error}): no events are taken until it can be");
@@ -216,6 +210,9 @@ impl SpoolTask {
                 info!(source = %self.log.name, "the spool has room again");
             }
             self.room.notify_waiters();
+        } else if self.refused {
+            // Who holds it may have changed.
+            self.tell_that_it_is_full();
         }
         for text in damage {
             self.alarms.raise(&self.object, Kind::Gap, text, Timestamp::now());
@@ -223,6 +220,17 @@ impl SpoolTask {
         if let Some(failure) = failure {
             let text = format!("the catalog of its spool cannot be written: {failure}");
             self.alarms.raise(&self.object, Kind::State, text, Timestamp::now());
+        }
+    }
+
+    fn tell_that_it_is_full(&self) {
+        let Some(spool) = &self.spool else { return };
+        let (used, total, whom) = (spool.used(), spool.limits().total, spool.held_by());
+        let text = format!(
+            "its spool is full ({used} of {total} bytes wait for {whom}): no events are taken until there is room"
+        );
+        if self.alarms.raise(&self.object, Kind::Full, &*text, Timestamp::now()) {
+            error!(source = %self.log.name, "{text}");
         }
     }
 
