@@ -145,12 +145,13 @@ impl SpoolTask {
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if !self.puts.is_closed() => self.puts.close(),
+                // Before the records: senders that come again and again must not keep it from making room for them.
+                _ = ticks.tick() => self.tick().await,
                 got = self.puts.recv_many(&mut group, QUEUE) => match got {
                     0 => break,
                     _ => self.commit(std::mem::take(&mut group)).await,
                 },
                 () = self.log.scan_asked() => self.with(|spool| spool.look_into_suspicions()).await,
-                _ = ticks.tick() => self.tick().await,
             }
         }
         self.tick().await;

@@ -15,7 +15,7 @@ use super::{QUICK_FORWARDER, alive, dead, http::address};
 use crate::{
     events::{event, lines, numbers},
     http,
-    receiver::Receiver,
+    receiver::{Receiver, Reply},
     sidecar::Sidecar,
     tools::wait_until,
 };
@@ -151,7 +151,7 @@ fn a_dead_receiver_is_given_up_alone_as_a_recorded_gap_and_goes_on_behind_it_whe
         let alarms = status["alarms"].as_array().unwrap();
         assert!(!alarms.iter().any(|alarm| alarm["object"] == "forwarder live"), "{status}");
         assert_eq!(dying.accepted_lines().len(), had);
-        alive(&dying);
+        dying.always(Reply::status(200).delay(Duration::from_millis(20)));
         has_settled(&sidecar, "dying");
         let last = *got(&dying).last().unwrap();
         assert_eq!(last, posted - 1, "it goes on behind the gap, to the end");
@@ -162,6 +162,7 @@ fn a_dead_receiver_is_given_up_alone_as_a_recorded_gap_and_goes_on_behind_it_whe
     assert_eq!(numbers(&live.accepted_lines()), (0..posted).collect::<Vec<_>>(), "in order, nothing twice");
     let numbers = numbers(&dying.accepted_lines());
     assert!(numbers.is_sorted_by(|a, b| a < b), "in order, nothing twice");
+    assert_eq!(dying.connections(), 1, "one request at a time, however many batches were kept");
     let gaps = sidecar.metrics().events("dying", "gap");
     assert!((2..60).contains(&gaps), "{gaps} gaps");
     assert_eq!(sidecar.metrics().events("live", "gap"), 0);
@@ -244,6 +245,34 @@ fn a_restart_while_a_receiver_is_given_up_turns_what_was_only_in_memory_into_a_g
     assert_eq!(dying.accepted_lines().len(), 0);
     assert_accounted_for(&mut sidecar, &dying, &live, &(0..18_000).collect());
     assert_eq!(numbers(&live.accepted_lines()).len(), 18_000);
+}
+
+// They are not in memory, so their segments must not go before they are in a gap.
+#[test]
+fn batches_that_a_restart_left_unread_are_part_of_the_gap() {
+    let (dying, live) = (Receiver::start(), Receiver::start());
+    dead(&dying);
+    let mut sidecar = two(&dying, &live, DETACH).start();
+    let many =
+        sidecar.yaml().replacen("maxEvents: 50, maxAge: 20ms}", "maxEvents: 50, maxAge: 20ms}\n  inFlight: 8", 1);
+    let one = sidecar.yaml();
+    sidecar.kill();
+    sidecar.set_config(&many);
+    sidecar.start_again();
+    post_all(address(&sidecar), 0..480);
+    let outstanding = |sidecar: &Sidecar, batches: u32| {
+        let (_, listed, _) = sidecar.command(&["cursors", "list", "--forwarder", "dying"]);
+        listed.contains(&format!("; {batches} outstanding batches"))
+    };
+    wait_until("eight to be on the way", || outstanding(&sidecar, 8));
+    sidecar.kill();
+    sidecar.set_config(&one);
+    sidecar.start_again();
+    post_all(address(&sidecar), 480..9480);
+    sidecar.wait_for_log("a gap is recorded");
+    assert_accounted_for(&mut sidecar, &dying, &live, &(0..9480).collect());
+    assert_eq!(runs(&got(&dying))[0], (0, 50), "what was in memory is kept, and that alone");
+    assert!(!sidecar.stderr().contains("its bytes are gone"), "{}", sidecar.stderr());
 }
 
 /// The configuration without the forwarder that dies.
