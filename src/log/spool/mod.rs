@@ -169,7 +169,7 @@ impl Spool {
         }
     }
 
-    /// Removes the segments that every forwarder is durably past; true where room was made.
+    /// Removes the segments that every forwarder is durably past, or gave up; true where room was made.
     pub fn release(&mut self) -> bool {
         if self.current.as_ref().is_some_and(|current| current.accepted >= self.limits.segment) {
             let _ = self.seal_current();
