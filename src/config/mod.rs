@@ -43,8 +43,8 @@ pub use load::{environment, load, load_text};
 pub use nearest::nearest;
 pub use problem::{Problem, Problems};
 pub use pushed::{
-    HttpSource, SourceFraming, SourceTls, SpoolKeys, StdinSource, StreamLimits, SyncPolicy, TcpSource, UdpSource,
-    UnixSocket, UnixSource,
+    HttpSource, OnFull, SourceFraming, SourceTls, SpoolKeys, StdinSource, StreamLimits, SyncPolicy, TcpSource,
+    UdpSource, UnixSocket, UnixSource,
 };
 pub use secret::Secret;
 pub use template::{Filling, Template};

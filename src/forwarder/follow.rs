@@ -21,7 +21,7 @@ use super::{
 use crate::{
     config,
     event::{Event, Invalid},
-    log::{AnchoredRange, Item, Log, Range, ReadEnd, Reader, Span, Take, Unread},
+    log::{AnchoredRange, Item, Log, Range, ReadEnd, Reader, SegmentId, Span, Take, Unread},
     schema::{Checker, Needs},
 };
 
@@ -222,6 +222,13 @@ impl Follow {
         }
         draft.body.finish();
         Ok(Finished { draft, span: outstanding.span.clone() })
+    }
+
+    /// Reads nothing more up to and with this segment, and gives what it leaves out by that. The draft must have been
+    /// flushed: what is read next does not continue it.
+    pub fn pass_over(&mut self, last: SegmentId) -> Vec<Range> {
+        debug_assert!(self.draft.is_empty(), "a draft has no holes");
+        self.reader.pass_over(last)
     }
 
     /// Bytes of the log past the cursors.

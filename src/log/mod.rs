@@ -6,7 +6,7 @@
 //! their own, and report on the [`Board`] how far they are durably past. What all are past is released.
 //!
 //! What always holds: a segment is published after its number is durable in the catalog; its size only grows;
-//! it stays published until every forwarder's *durable* cursor is at its end.
+//! it stays published until every forwarder's *durable* cursor is at its end, or the forwarder gave it up.
 
 pub mod board;
 pub mod catalog;

@@ -13,10 +13,7 @@ use super::{
     },
     bounded, http, keys, name, positive, pushed, refuse_empty,
 };
-use crate::{
-    VERSION,
-    schema::{Field, System},
-};
+use crate::schema::{Field, System};
 
 const MAX_EVENT_BYTES: usize = 1 << 20;
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
@@ -123,13 +120,6 @@ fn named(written: EventSchema) -> Schema {
         EventSchema::Generic => Schema::Generic,
         EventSchema::Raw => Schema::Raw,
     }
-}
-
-/// Words that are taken by a later version are known, and refused, so that none is ever ignored.
-pub(super) fn not_built(path: &Path, built: &str, report: &mut Report) {
-    let word = report.written(path);
-    let what = format!("{word} is not built yet in this version ({VERSION}); {built}");
-    report.problem(path, what);
 }
 
 fn file(written: &schema::Source, path: &Path, report: &mut Report) -> FileSource {

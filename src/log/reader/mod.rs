@@ -197,6 +197,19 @@ impl Reader {
         Ok(())
     }
 
+    /// Stands at the end of every segment up to and with this one, and gives what it passes over by that.
+    pub fn pass_over(&mut self, last: SegmentId) -> Vec<Range> {
+        let mut passed = Vec::new();
+        for segment in self.log.segments().iter().take_while(|segment| segment.id <= last) {
+            let range = Range { segment: segment.id, start: self.offset(segment), end: segment.size() };
+            if range.start < range.end {
+                passed.push(range);
+                self.cursors.insert(segment.id, Mark { offset: range.end, anchor: None });
+            }
+        }
+        passed
+    }
+
     /// Stands before a record again that was taken and could not be dealt with; it is left alone for a moment.
     pub fn put_back(&mut self, range: Range) {
         self.cursors.insert(range.segment, Mark { offset: range.start, anchor: None });

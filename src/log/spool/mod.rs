@@ -13,6 +13,7 @@
 //!
 //! A crash leaves at most one line torn at the end of the last file, which nobody was told is ours: it is left out.
 
+mod detach;
 mod files;
 mod open;
 #[cfg(test)]
@@ -168,7 +169,7 @@ impl Spool {
         }
     }
 
-    /// Removes the segments that every forwarder is durably past; true where room was made.
+    /// Removes the segments that every forwarder is durably past, or gave up; true where room was made.
     pub fn release(&mut self) -> bool {
         if self.current.as_ref().is_some_and(|current| current.accepted >= self.limits.segment) {
             let _ = self.seal_current();

@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where by panicking")]
 
+mod detach;
+
 use std::{
     collections::{BTreeMap, HashMap},
     fs,

@@ -1,5 +1,6 @@
 //! Sources that are sent their events, from the outside.
 
+mod detach;
 mod http;
 mod stdin;
 mod streams;

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::{count, line};
 use crate::config::{
-    HttpIntake, HttpSource, Senders, SourceFraming, SourceKind, SpoolKeys, StreamLimits, SyncPolicy, UnixSocket,
-    size_text,
+    HttpIntake, HttpSource, OnFull, Senders, SourceFraming, SourceKind, SpoolKeys, StreamLimits, SyncPolicy,
+    UnixSocket, size_text,
 };
 
 pub(super) fn describe(kind: &SourceKind, out: &mut String) -> fmt::Result {
@@ -99,5 +99,12 @@ fn spool(keys: SpoolKeys, out: &mut String) -> fmt::Result {
         SyncPolicy::Interval => "every second",
         SyncPolicy::Never => "never",
     };
-    line(out, "spool", format_args!("at most {}, synced {sync}", size_text(keys.max_bytes)))
+    line(out, "spool", format_args!("at most {}, synced {sync}", size_text(keys.max_bytes)))?;
+    match keys.on_full {
+        OnFull::Block => line(out, "when full", "nothing is taken until there is room"),
+        OnFull::Detach { after } => {
+            let after = size_text(after);
+            line(out, "when full", format_args!("who holds more than {after} gives up the oldest, as a recorded gap"))
+        }
+    }
 }
