@@ -117,6 +117,8 @@ pub struct FileSource {
     pub scan_interval: Duration,
     /// How long a rotated or deleted file must be quiet at its end before it counts as finished.
     pub seal_after: Duration,
+    /// How long a deleted file is held open before what is unread of it is copied to the state directory.
+    pub hold_deleted: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

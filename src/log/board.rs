@@ -35,6 +35,12 @@ impl Board {
         !board.is_empty() && board.values().all(|cursors| *cursors.get(&segment).unwrap_or(&start) >= end)
     }
 
+    /// Where the hindmost forwarder is in a segment that begins at `start`.
+    pub fn lowest(&self, segment: SegmentId, start: u64) -> u64 {
+        let board = self.lock();
+        board.values().map(|cursors| *cursors.get(&segment).unwrap_or(&start)).min().unwrap_or(start)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, BTreeMap<SegmentId, u64>>> {
         self.0.lock().expect("nothing panics while it holds the board")
     }
@@ -55,6 +61,7 @@ mod tests {
         assert!(!board.all_past(segment, 0, 10));
         board.report("b", BTreeMap::from([(segment, 9)]));
         assert!(!board.all_past(segment, 0, 10));
+        assert_eq!((board.lowest(segment, 0), board.lowest(SegmentId(4), 7)), (9, 7));
         board.report("b", BTreeMap::from([(segment, 10)]));
         assert!(board.all_past(segment, 0, 10));
         board.report("b", BTreeMap::new());

@@ -128,6 +128,9 @@ impl FileTask {
             }
         }
         self.scan().await;
+        if self.tail.as_ref().is_some_and(Tail::is_in_doubt) {
+            self.scan().await; // A file that is deleted is taken in before the descriptor goes with the process.
+        }
         if let Some(tail) = self.tail.take() {
             let _ = tokio::task::spawn_blocking(move || tail.close()).await;
         }

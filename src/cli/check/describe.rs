@@ -89,7 +89,8 @@ fn files(file: &FileSource, out: &mut String) -> fmt::Result {
         StartAt::End => "the end of files that are there at the first start",
     };
     line(out, "start at", start)?;
-    line(out, "scan", format_args!("every {:?}, sealed after {:?}", file.scan_interval, file.seal_after))
+    line(out, "scan", format_args!("every {:?}, sealed after {:?}", file.scan_interval, file.seal_after))?;
+    line(out, "if deleted", format_args!("held open for {:?}, then its unread rest is copied", file.hold_deleted))
 }
 
 fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {

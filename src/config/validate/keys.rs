@@ -12,12 +12,13 @@ const STREAMS: &[Kind] = &[Kind::Unix, Kind::Tcp];
 
 /// Reports each key that says nothing to a source of this kind.
 pub(super) fn check(written: &schema::Source, kind: Kind, path: &Path, report: &mut Report) {
-    let keys: [(&str, bool, &[Kind], &str); 23] = [
+    let keys: [(&str, bool, &[Kind], &str); 24] = [
         ("include", written.include.is_some(), &[Kind::File], "file"),
         ("exclude", written.exclude.is_some(), &[Kind::File], "file"),
         ("startAt", written.start_at.is_some(), &[Kind::File], "file"),
         ("scanInterval", written.scan_interval.is_some(), &[Kind::File], "file"),
         ("sealAfter", written.seal_after.is_some(), &[Kind::File], "file"),
+        ("holdDeleted", written.hold_deleted.is_some(), &[Kind::File], "file"),
         ("sync", written.sync.is_some(), PUSHED, "stdin, unix, tcp, udp and http"),
         ("maxBytes", written.max_bytes.is_some(), PUSHED, "stdin, unix, tcp, udp and http"),
         ("onFull", written.on_full.is_some(), PUSHED, "stdin, unix, tcp, udp and http"),
