@@ -28,10 +28,9 @@ impl Pins {
         self.held
     }
 
-    /// Whether so few are left that a file that is rotated away next might go without.
+    /// Whether so few are left that files at their path will soon go without: what is deleted then is lost.
     pub(super) fn are_scarce(self) -> bool {
-        let all = self.most.saturating_mul(2);
-        self.held >= all - all / 4
+        self.held >= self.most - self.most / 4
     }
 
     /// Takes one for a file in this state; false where there is none left.
