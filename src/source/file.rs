@@ -91,6 +91,11 @@ impl FileTask {
         }
     }
 
+    /// Raises its alarms under another name than the source's, where they are not all that is said of the source.
+    pub fn called(self, object: String) -> Self {
+        Self { object, ..self }
+    }
+
     /// Scans until it is told to stop; then once more, so that what was written before the stop is seen.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut ticks = interval(self.scan_interval);

@@ -100,6 +100,7 @@ mod tests {
             scan_interval: Duration::from_secs(1),
             seal_after: Duration::from_secs(30),
             hold_deleted: Duration::from_secs(60),
+            spool: None,
         };
         let found = Paths::new(&source).find();
         found.paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
@@ -130,6 +131,7 @@ mod tests {
                 scan_interval: Duration::from_secs(1),
                 seal_after: Duration::from_secs(30),
                 hold_deleted: Duration::from_secs(60),
+                spool: None,
             };
             assert_eq!(Paths::new(&source).find().unreadable.len(), unreadable, "{include}");
         }
@@ -144,6 +146,7 @@ mod tests {
             scan_interval: Duration::from_secs(1),
             seal_after: Duration::from_secs(30),
             hold_deleted: Duration::from_secs(60),
+            spool: None,
         };
         let paths = Paths::new(&source);
         assert_eq!(paths.roots().collect::<Vec<_>>(), ["/var/log/app", "/a", ".", "/"].map(Path::new));

@@ -49,10 +49,10 @@ fn line(out: &mut String, name: &str, value: impl fmt::Display) -> fmt::Result {
 
 fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
     writeln!(out, "\nsource {}", source.name)?;
-    match &source.kind {
-        SourceKind::File(file) => files(file, out)?,
-        pushed => self::pushed::describe(pushed, out)?,
+    if let SourceKind::File(file) = &source.kind {
+        files(file, out)?;
     }
+    pushed::describe(&source.kind, out)?;
     let schema = match source.schema {
         Schema::Auto => "auto",
         Schema::Connect => "connect",

@@ -157,6 +157,7 @@ fn file(written: &schema::Source, path: &Path, report: &mut Report) -> FileSourc
         scan_interval,
         seal_after: positive(written.seal_after, SEAL_AFTER, &path.key("sealAfter"), report),
         hold_deleted: written.hold_deleted.map_or(HOLD_DELETED, |written| written.0),
+        spool: (written.spool == Some(true)).then(|| pushed::spool(written, path, report)),
     }
 }
 

@@ -53,6 +53,7 @@ impl Bench {
             scan_interval: Duration::from_secs(1),
             seal_after: Duration::from_secs(3600),
             hold_deleted: Duration::from_secs(3600),
+            spool: None,
         };
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("logs")).unwrap();

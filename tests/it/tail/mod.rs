@@ -11,6 +11,7 @@ mod mounts;
 mod noticing;
 mod reading;
 mod rotation;
+mod spooled;
 mod truncation;
 mod unreadable;
 
