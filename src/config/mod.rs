@@ -96,7 +96,7 @@ impl SourceKind {
     /// How the spool is kept, where the source has one.
     pub fn spool(&self) -> Option<SpoolKeys> {
         match self {
-            Self::File(_) => None,
+            Self::File(source) => source.spool,
             Self::Stdin(source) => Some(source.spool),
             Self::Unix(source) => Some(source.spool),
             Self::Tcp(source) => Some(source.spool),
@@ -117,6 +117,10 @@ pub struct FileSource {
     pub scan_interval: Duration,
     /// How long a rotated or deleted file must be quiet at its end before it counts as finished.
     pub seal_after: Duration,
+    /// How long a deleted file is held open before what is unread of it is copied to the state directory.
+    pub hold_deleted: Duration,
+    /// Where its lines are copied to a spool as they come.
+    pub spool: Option<SpoolKeys>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ pub mod lines;
 pub mod position;
 pub mod reader;
 pub mod record;
+pub mod rest;
 pub mod segment;
 pub mod spool;
 pub mod tail;

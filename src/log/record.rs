@@ -24,7 +24,8 @@ impl Log {
         let segment = segments.iter().find(|segment| segment.id == range.segment);
         let is_there = |segment: &&Arc<Segment>| {
             let extent = segment.extent();
-            extent.state != State::Gone && range.end <= extent.there
+            let kept = segment.kept_from.is_none_or(|kept| kept <= range.start);
+            extent.state != State::Gone && range.end <= extent.there && kept
         };
         let Some(segment) = segment.filter(is_there) else { return Err(Unread::Gone("its file is gone".to_owned())) };
         Ok(Record::new(segment.open()?, range)?)

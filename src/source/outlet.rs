@@ -62,6 +62,11 @@ impl Outlet {
         self.longest
     }
 
+    /// The most bytes that are put together.
+    pub fn part(&self) -> usize {
+        self.part
+    }
+
     /// Puts whole lines and waits for as long as there is no room; after `stop` only for a moment.
     pub async fn put(&self, lines: Bytes, stop: &CancellationToken) -> Result<(), Refused> {
         let late = async {

@@ -99,6 +99,8 @@ mod tests {
             start_at: StartAt::Beginning,
             scan_interval: Duration::from_secs(1),
             seal_after: Duration::from_secs(30),
+            hold_deleted: Duration::from_secs(60),
+            spool: None,
         };
         let found = Paths::new(&source).find();
         found.paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
@@ -128,6 +130,8 @@ mod tests {
                 start_at: StartAt::Beginning,
                 scan_interval: Duration::from_secs(1),
                 seal_after: Duration::from_secs(30),
+                hold_deleted: Duration::from_secs(60),
+                spool: None,
             };
             assert_eq!(Paths::new(&source).find().unreadable.len(), unreadable, "{include}");
         }
@@ -141,6 +145,8 @@ mod tests {
             start_at: StartAt::Beginning,
             scan_interval: Duration::from_secs(1),
             seal_after: Duration::from_secs(30),
+            hold_deleted: Duration::from_secs(60),
+            spool: None,
         };
         let paths = Paths::new(&source);
         assert_eq!(paths.roots().collect::<Vec<_>>(), ["/var/log/app", "/a", ".", "/"].map(Path::new));

@@ -18,10 +18,13 @@ pub enum Refusal {
     Dropped,
     /// There was no room in the spool before the stop.
     Stopped,
+    /// Bytes of a file were gone before they were copied to the spool.
+    Gone,
 }
 
 impl Refusal {
-    pub const ALL: [Self; 6] = [Self::Cut, Self::Memory, Self::User, Self::Tls, Self::Dropped, Self::Stopped];
+    pub const ALL: [Self; 7] =
+        [Self::Cut, Self::Memory, Self::User, Self::Tls, Self::Dropped, Self::Stopped, Self::Gone];
 
     /// As in metrics.
     pub fn name(self) -> &'static str {
@@ -32,12 +35,13 @@ impl Refusal {
             Self::Tls => "tls",
             Self::Dropped => "dropped",
             Self::Stopped => "stopped",
+            Self::Gone => "gone",
         }
     }
 
     /// Whether the sender cannot know of it.
     pub fn is_loss(self) -> bool {
-        matches!(self, Self::Dropped | Self::Stopped | Self::Cut | Self::Memory)
+        matches!(self, Self::Dropped | Self::Stopped | Self::Cut | Self::Memory | Self::Gone)
     }
 }
 

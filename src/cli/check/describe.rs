@@ -49,10 +49,10 @@ fn line(out: &mut String, name: &str, value: impl fmt::Display) -> fmt::Result {
 
 fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
     writeln!(out, "\nsource {}", source.name)?;
-    match &source.kind {
-        SourceKind::File(file) => files(file, out)?,
-        pushed => self::pushed::describe(pushed, out)?,
+    if let SourceKind::File(file) = &source.kind {
+        files(file, out)?;
     }
+    pushed::describe(&source.kind, out)?;
     let schema = match source.schema {
         Schema::Auto => "auto",
         Schema::Connect => "connect",
@@ -89,7 +89,8 @@ fn files(file: &FileSource, out: &mut String) -> fmt::Result {
         StartAt::End => "the end of files that are there at the first start",
     };
     line(out, "start at", start)?;
-    line(out, "scan", format_args!("every {:?}, sealed after {:?}", file.scan_interval, file.seal_after))
+    line(out, "scan", format_args!("every {:?}, sealed after {:?}", file.scan_interval, file.seal_after))?;
+    line(out, "if deleted", format_args!("held open for {:?}, then its unread rest is copied", file.hold_deleted))
 }
 
 fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {

@@ -32,6 +32,10 @@ pub(in crate::config) struct Source {
     pub(in crate::config) scan_interval: Option<Duration>,
     /// How long a rotated or deleted file must be quiet before it counts as finished. Default: 30s
     pub(in crate::config) seal_after: Option<Duration>,
+    /// How long a deleted file is held open before what is unread of it is copied to stateDir. Default: 1m
+    pub(in crate::config) hold_deleted: Option<Duration>,
+    /// Whether the lines of files are copied to a spool as they come, for files that are cut (copytruncate). Default: false
+    pub(in crate::config) spool: Option<bool>,
     /// When what was handed over is on disk. Default: always
     pub(in crate::config) sync: Option<Sync>,
     /// How much may wait for forwarders. Default: 256MiB

@@ -62,7 +62,7 @@ fn a_key_of_another_kind_is_refused() {
             ("kind: stdin\ninclude: [/a]", "5:12: sources[0].include: has no effect: it is for sources of kind file"),
             (
                 "include: [/a]\nsync: always",
-                "5:9: sources[0].sync: has no effect: it is for sources of kind stdin, unix, tcp, udp and http",
+                "5:9: sources[0].sync: has no effect: it is for sources of kind stdin, unix, tcp, udp and http, and file with spool: true",
             ),
             (
                 "kind: udp\nlisten: 127.0.0.1:1\nacks: true",

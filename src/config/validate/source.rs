@@ -20,6 +20,8 @@ const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 /// Scanning more often would burn a core.
 const LEAST_SCAN_INTERVAL: Duration = Duration::from_millis(10);
 const SEAL_AFTER: Duration = Duration::from_secs(30);
+/// A receiver that is merely slow has read most of it by then; a crash sooner loses what is left.
+const HOLD_DELETED: Duration = Duration::from_secs(60);
 
 pub(super) fn sources(written: Option<&[schema::Source]>, path: &Path, report: &mut Report) -> Option<Vec<Source>> {
     let Some(written) = written else {
@@ -144,6 +146,8 @@ fn file(written: &schema::Source, path: &Path, report: &mut Report) -> FileSourc
         },
         scan_interval,
         seal_after: positive(written.seal_after, SEAL_AFTER, &path.key("sealAfter"), report),
+        hold_deleted: written.hold_deleted.map_or(HOLD_DELETED, |written| written.0),
+        spool: (written.spool == Some(true)).then(|| pushed::spool(written, path, report)),
     }
 }
 

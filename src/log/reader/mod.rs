@@ -161,7 +161,8 @@ impl Reader {
             let segment = segments.iter().find(|segment| segment.id == range.segment);
             let segment = segment.ok_or_else(|| Unread::Gone(format!("segment {} is gone", range.segment)))?;
             let extent = segment.extent();
-            if extent.state == State::Gone || range.end > extent.there {
+            let kept = segment.kept_from.is_none_or(|kept| kept <= range.start);
+            if extent.state == State::Gone || range.end > extent.there || !kept {
                 return Err(Unread::Gone(format!("the bytes of segment {} are gone", segment.id)));
             }
             // Where they are not in the file now, a scan finds out what became of it.
@@ -251,6 +252,13 @@ impl Reader {
             let answer = take(Item::Gap { range });
             if answer != Take::Not {
                 self.cursors.insert(segment.id, Mark { offset: extent.size, anchor: None });
+            }
+            return Ok(answer != Take::More);
+        }
+        if let Some(kept) = segment.kept_from.filter(|kept| cursor.offset < *kept) {
+            let answer = take(Item::Gap { range: Range { segment: segment.id, start: cursor.offset, end: kept } });
+            if answer != Take::Not {
+                self.cursors.insert(segment.id, Mark { offset: kept, anchor: None });
             }
             return Ok(answer != Take::More);
         }

@@ -342,6 +342,7 @@ impl Spool {
                 start: segment.start,
                 size: segment.size(),
                 gone_from: segment.gone_from(),
+                absorbed: None,
                 crc32: kept.crc32,
                 packed: None,
             }

@@ -1,5 +1,6 @@
 //! Following files, as the whole binary does it: what is read, and that it arrives.
 
+mod absorb;
 mod appearing;
 mod compressed;
 mod deletion;
@@ -10,6 +11,7 @@ mod mounts;
 mod noticing;
 mod reading;
 mod rotation;
+mod spooled;
 mod truncation;
 mod unreadable;
 
