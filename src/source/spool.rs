@@ -173,6 +173,7 @@ impl SpoolTask {
                 let synced = if sync { spool.sync() } else { Ok(()) };
                 let released = spool.release();
                 spool.keep_reserve();
+                spool.verify_next();
                 (synced, released, spool.take_damage(), spool.catalog_failure().map(str::to_owned))
             })
             .await;
@@ -190,7 +191,8 @@ impl SpoolTask {
             self.room.notify_waiters();
         }
         for text in damage {
-            self.alarms.raise(&self.object, Kind::Gap, text, Timestamp::now());
+            // Each segment's loss is one of its own.
+            self.alarms.raise_about(&self.object, Kind::Gap, &text, text.as_str(), Timestamp::now());
         }
         if let Some(failure) = failure {
             let text = format!("the catalog of its spool cannot be written: {failure}");

@@ -1,7 +1,9 @@
 //! Sources that are sent their events, from the outside.
 
+mod churn;
 mod http;
 mod stdin;
+mod storage;
 mod streams;
 mod tcp;
 mod udp;
