@@ -165,7 +165,7 @@ impl Desk {
         }
         error!(forwarder = self.forwarder, source, bytes, reason, "events are lost: a gap is recorded");
         let text = format!("{bytes} bytes of source {source} can never be delivered: {reason}");
-        self.alarms.raise(&self.object(), Kind::Gap, text, Timestamp::now());
+        self.alarms.raise_about(&self.object(), Kind::Gap, source, text, Timestamp::now());
         self.append(&records);
     }
 

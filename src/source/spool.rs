@@ -195,6 +195,7 @@ impl SpoolTask {
                     spool.ask_for_room(after, refused && !released);
                 }
                 spool.keep_reserve();
+                spool.verify_next();
                 (synced, released, spool.take_damage(), spool.catalog_failure().map(str::to_owned))
             })
             .await;
@@ -216,7 +217,8 @@ impl SpoolTask {
             self.tell_that_it_is_full();
         }
         for text in damage {
-            self.alarms.raise(&self.object, Kind::Gap, text, Timestamp::now());
+            // Each segment's loss is one of its own.
+            self.alarms.raise_about(&self.object, Kind::Gap, &text, text.as_str(), Timestamp::now());
         }
         if let Some(failure) = failure {
             let text = format!("the catalog of its spool cannot be written: {failure}");
