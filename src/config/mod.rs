@@ -79,6 +79,8 @@ pub struct Source {
     pub fields: Vec<(Field, String)>,
     /// A longer line goes to the dead letters; bytes without the line end.
     pub max_event_bytes: usize,
+    /// A line that is no JSON object, nor CEF where that is an event, is filtered; else it goes to the dead letters.
+    pub only_json: bool,
 }
 
 /// The kinds of source that are built. Others are refused when the configuration is checked.
@@ -117,6 +119,23 @@ pub struct FileSource {
     pub scan_interval: Duration,
     /// How long a rotated or deleted file must be quiet at its end before it counts as finished.
     pub seal_after: Duration,
+    pub format: LineFormat,
+}
+
+/// How events stand in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineFormat {
+    /// Each line is one.
+    Lines,
+    /// As container runtimes write what a container says on one of its streams.
+    Cri(CriStream),
+}
+
+/// What a container writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CriStream {
+    Stdout,
+    Stderr,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use super::{
     Item, Log, Mark, ReadEnd, Reader, SegmentId, Take,
     tail::{Found, Tail, TailFacts},
 };
-use crate::config::{FileSource, StartAt};
+use crate::config::{FileSource, LineFormat, StartAt};
 
 /// A directory with files, the log that tails them and one forwarder's reader.
 struct Bench {
@@ -49,6 +49,7 @@ impl Bench {
             start_at,
             scan_interval: Duration::from_secs(1),
             seal_after: Duration::from_secs(3600),
+            format: LineFormat::Lines,
         };
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("logs")).unwrap();
@@ -139,6 +140,7 @@ impl Bench {
                 blank += range.len();
                 Take::More
             }
+            Item::Foreign { .. } | Item::Other { .. } => panic!("these are lines"),
             Item::TooLong { range } => {
                 long.push(range.len());
                 Take::More
