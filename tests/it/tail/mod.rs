@@ -2,6 +2,7 @@
 
 mod appearing;
 mod compressed;
+mod containers;
 mod deletion;
 mod lines;
 mod logrotate;
