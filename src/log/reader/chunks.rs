@@ -115,10 +115,12 @@ impl Chunks {
             let mut taken = 0;
             let mut stopped = false;
             while let Some(piece) = pieces.next() {
-                let answer = take(self::item(segment, piece, self.max_line, self.max_raw));
+                let item = self::item(segment, piece, self.max_line, self.max_raw);
+                let is_record = matches!(item, Item::Line { .. });
+                let answer = take(item);
                 if answer != Take::Not {
                     taken = pieces.consumed();
-                    if pieces.between() > 0 {
+                    if is_record && pieces.between() > 0 {
                         let end = cursor.offset + taken as u64;
                         take(Item::Other { range: Range { segment, start: end, end }, lines: pieces.between() });
                     }
@@ -143,7 +145,10 @@ impl Chunks {
                 return Ok(Step { cursor: Mark { offset, anchor }, end });
             }
             if data.len() > held + 1 {
-                let looked = cursor.offset + data.len() as u64;
+                let looked = match self.format {
+                    LineFormat::Lines => cursor.offset + data.len() as u64,
+                    LineFormat::Cri(_) => cursor.offset, // The parts are to be told apart.
+                };
                 self.long.insert(segment, Long { start: cursor.offset, looked });
                 return Ok(dry(StepEnd::More));
             }
