@@ -74,7 +74,7 @@ fn http(source: &HttpSource, out: &mut String) -> fmt::Result {
     ];
     let ways: Vec<_> = ways.into_iter().filter(|(_, set)| *set).map(|(way, _)| way).collect();
     let shown = if ways.is_empty() { "nothing: whoever can connect".to_owned() } else { ways.join(" and ") };
-    line(out, "senders show", shown)
+    line(out, "senders", format_args!("show {shown}"))
 }
 
 fn limits(limits: &StreamLimits, out: &mut String) -> fmt::Result {
