@@ -26,6 +26,12 @@ pub(in crate::config) struct Source {
     pub(in crate::config) schema: Option<EventSchema>,
     /// Where fields are: their names to JSON pointers, or the word of a map that is ready. Only with schema generic.
     pub(in crate::config) fields: Option<FieldMap>,
+    /// How events stand in the files. Default: lines
+    pub(in crate::config) format: Option<FileFormat>,
+    /// The stream of a container that is read, of format cri. Default: stdout
+    pub(in crate::config) stream: Option<Stream>,
+    /// Whether lines that do not begin as JSON objects are filtered instead of going to the dead letters. Default: false
+    pub(in crate::config) only_json: Option<bool>,
     /// A longer line goes to the dead letters. Default: 1MiB
     pub(in crate::config) max_event_bytes: Option<Size>,
     /// How often the paths are scanned. Default: 1s
@@ -152,6 +158,20 @@ pub(in crate::config) enum SourceKind {
     Tcp,
     Udp,
     Http,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum FileFormat {
+    Lines,
+    Cri,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Stream {
+    Stdout,
+    Stderr,
 }
 
 #[derive(Clone, Copy, Deserialize, JsonSchema)]

@@ -74,7 +74,9 @@ fn read_from(reader: &mut Reader) -> Vec<String> {
         match item {
             Item::Line { bytes, .. } => read.push(String::from_utf8(bytes.to_vec()).unwrap()),
             Item::Gap { range } => read.push(format!("-{}", range.len())),
-            Item::Blank { .. } | Item::TooLong { .. } => read.push("?".to_owned()),
+            Item::Blank { .. } | Item::TooLong { .. } | Item::Foreign { .. } | Item::Other { .. } => {
+                read.push("?".to_owned())
+            }
         }
         Take::More
     });

@@ -1,7 +1,7 @@
 //! Sources that are sent their events, from the outside.
 
-mod detach;
 mod churn;
+mod detach;
 mod http;
 mod stdin;
 mod storage;

@@ -109,7 +109,8 @@ fn a_copy_that_was_cut_short_is_gone_on_with_where_it_was_cut() {
         sidecar.start_again();
         wait_until("the copy", || spooled(&sidecar).len() == 100);
         sidecar.kill();
-        let (name, text) = sidecar.read_all("state/spool/app").into_iter().find(|(_, text)| !text.is_empty()).unwrap();
+        let (name, text) =
+            sidecar.read_all("state/spool/app").into_iter().find(|(_, text)| !text.is_empty()).unwrap();
         let kept: usize = text.split_inclusive('\n').take(100 - lines).map(str::len).sum();
         let file = fs::OpenOptions::new().write(true).open(sidecar.path(name)).unwrap();
         file.set_len((kept - half) as u64).unwrap();

@@ -73,6 +73,7 @@ async fn start_with(dir: &Path, config: HttpIntake, spool_bytes: u64) -> Running
         schema: Schema::Auto,
         fields: Vec::new(),
         max_event_bytes: 1 << 20,
+        only_json: false,
     };
     let server = Server::open(&source, &http, None, &dir.join("sources/app")).unwrap();
     let addr = server.addr().unwrap();
