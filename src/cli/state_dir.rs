@@ -18,10 +18,10 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The configuration; its stateDir is the one looked at
-    #[arg(short, long, default_value = config::DEFAULT_PATH)]
+    #[arg(short, long, default_value = config::DEFAULT_PATH, global = true)]
     config: PathBuf,
     /// Look at this state directory, without a configuration
-    #[arg(long)]
+    #[arg(long, global = true)]
     state_dir: Option<PathBuf>,
 }
 

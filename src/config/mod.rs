@@ -5,6 +5,7 @@
 //! sent before that.
 
 mod cef;
+mod editor;
 mod exclude;
 mod expect;
 mod http;
@@ -56,7 +57,7 @@ pub const DEFAULT_PATH: &str = "config.yaml";
 
 /// The JSON Schema of the configuration, for editors. What it cannot say, [`load()`] checks.
 pub fn json_schema() -> serde_json::Value {
-    expect::json_schema()
+    editor::with_variables(expect::json_schema())
 }
 
 /// A valid configuration.

@@ -15,6 +15,7 @@ mod delivery;
 mod demo;
 mod deploy;
 mod disk;
+mod docs;
 mod durability;
 mod events;
 mod explain;
