@@ -67,8 +67,8 @@ impl Task {
             tally.gap(span.bytes());
             self.stats.enter(&source, &tally);
             let reason = format!(
-                "the spool needed room and {} held its oldest segments, which it gave up up to number {last}, unread \
-                 (onFull: detach)",
+                "the spool needed room and forwarder {} held its oldest segments: it gave up what it had not read, up to \
+                 segment {last} (onFull: detach)",
                 self.config.name
             );
             tokio::task::block_in_place(|| self.desk.gap(&source, &span.0, events, &reason));
