@@ -30,7 +30,7 @@ use std::{
 
 use tokio::sync::{Notify, watch};
 
-pub use board::Board;
+pub use board::{Board, Wish};
 pub use position::{Anchor, AnchoredRange, Mark, Range, SegmentId, Span};
 pub use reader::{Item, ReadEnd, Reader, Take, Unread};
 pub use segment::{Extent, Segment, State};
