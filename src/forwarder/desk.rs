@@ -164,9 +164,14 @@ impl Desk {
             }));
         }
         error!(forwarder = self.forwarder, source, bytes, reason, "events are lost: a gap is recorded");
-        let text = format!("{bytes} bytes of source {source} can never be delivered: {reason}");
-        self.alarms.raise_about(&self.object(), Kind::Gap, source, text, Timestamp::now());
         self.append(&records);
+        let mut text = format!("{bytes} bytes of source {source} can never be delivered: {reason}");
+        let all = self.journal().totals(source).gap_bytes;
+        if all > bytes {
+            // The alarm shows its last text only.
+            text.push_str(&format!("; with earlier gaps it is {all} bytes"));
+        }
+        self.alarms.raise_about(&self.object(), Kind::Gap, source, text, Timestamp::now());
     }
 
     /// Everything of a source up to and with this segment was announced, settled or recorded as a gap: the source's log

@@ -1,7 +1,8 @@
 //! Where each forwarder durably stands, so that what all are past can be released.
 //!
-//! A log that needs room may ask a forwarder to give up its oldest segments. It holds them until it says that it has,
-//! which it does when nothing can be lost with them in silence any more.
+//! A log that needs room may ask a forwarder for its oldest segments. First the forwarder reports where it stands by now:
+//! a second ago may be long ago. Where it is asked for them again it gives them up. It holds them until it says that it
+//! did, which is when nothing can be lost with them in silence any more.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -20,10 +21,23 @@ pub struct Board(Mutex<HashMap<String, Standing>>);
 struct Standing {
     /// Everything before these offsets is settled, and that is on disk.
     cursors: BTreeMap<SegmentId, u64>,
-    /// It is asked to give up everything up to and with this segment.
+    /// It is asked for everything up to and with this segment.
     asked: Option<SegmentId>,
+    /// It has reported since.
+    reported: bool,
+    /// It is to give up everything up to and with this segment.
+    due: Option<SegmentId>,
     /// It gave up everything up to and with this segment.
     gave_up: Option<SegmentId>,
+}
+
+/// What a log wants of a forwarder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// To know where it stands.
+    Report,
+    /// That it gives up what it has not read up to and with this segment.
+    GiveUp(SegmentId),
 }
 
 impl Board {
@@ -39,7 +53,10 @@ impl Board {
 
     /// Everything before these offsets is settled, and that is on disk.
     pub fn report(&self, forwarder: &str, cursors: BTreeMap<SegmentId, u64>) {
-        self.lock().entry(forwarder.to_owned()).or_default().cursors = cursors;
+        let mut board = self.lock();
+        let standing = board.entry(forwarder.to_owned()).or_default();
+        standing.cursors = cursors;
+        standing.reported = true;
     }
 
     /// Whether every forwarder is past the bytes `start..end` of a segment; never where there is no forwarder.
@@ -61,21 +78,22 @@ impl Board {
         holders.map(|(forwarder, _)| forwarder.clone()).collect()
     }
 
-    /// Asks these to give up everything up to and with a segment, and all others for nothing any more. True where
-    /// there is something new to do.
+    /// Asks these for everything up to and with a segment, and all others for nothing any more. True where there is
+    /// something new to do.
     pub fn ask(&self, forwarders: &BTreeSet<String>, segment: SegmentId) -> bool {
         let mut is_new = false;
         for (forwarder, standing) in self.lock().iter_mut() {
-            let asked = forwarders.contains(forwarder).then_some(segment);
-            is_new |= asked > standing.asked;
-            standing.asked = asked;
+            is_new |= if forwarders.contains(forwarder) { standing.ask(segment) } else { standing.ask_nothing() };
         }
         is_new
     }
 
-    /// Up to and with which segment the forwarder is asked to give up what it has not read.
-    pub fn asked(&self, forwarder: &str) -> Option<SegmentId> {
-        self.lock().get(forwarder)?.asked
+    /// What this forwarder is asked for.
+    pub fn wish(&self, forwarder: &str) -> Option<Wish> {
+        let board = self.lock();
+        let Standing { asked, reported, due, .. } = board.get(forwarder)?;
+        let report = asked.filter(|_| !reported).map(|_| Wish::Report);
+        due.map(Wish::GiveUp).or(report)
     }
 
     /// The forwarder needs nothing up to and with this segment any more: what it had not read is a gap in its journal,
@@ -92,6 +110,25 @@ impl Board {
 }
 
 impl Standing {
+    fn ask(&mut self, segment: SegmentId) -> bool {
+        let before = (self.asked, self.due);
+        match self.asked {
+            // What it was asked for when it reported is what it is asked for still.
+            Some(asked) if self.reported => {
+                self.due = self.due.max(Some(asked.min(segment)));
+                (self.asked, self.reported) = (Some(segment), false);
+            }
+            Some(asked) => self.asked = Some(asked.min(segment)),
+            None => (self.asked, self.reported) = (Some(segment), false),
+        }
+        before != (self.asked, self.due)
+    }
+
+    fn ask_nothing(&mut self) -> bool {
+        (self.asked, self.due) = (None, None);
+        false
+    }
+
     fn holds(&self, segment: SegmentId, start: u64, end: u64) -> bool {
         self.gave_up < Some(segment) && *self.cursors.get(&segment).unwrap_or(&start) < end
     }
@@ -122,26 +159,56 @@ mod tests {
     }
 
     #[test]
+    fn who_is_asked_reports_first_and_gives_up_what_it_is_asked_for_still() {
+        let board = Board::default();
+        let a = BTreeSet::from(["a".to_owned()]);
+        let ask = |last: u64| board.ask(&a, SegmentId(last));
+        let due = |last: u64| Some(Wish::GiveUp(SegmentId(last)));
+        board.enlist("a");
+        board.enlist("b");
+        board.report("a", BTreeMap::new());
+        assert!(ask(3));
+        assert_eq!(
+            (board.wish("a"), board.wish("b")),
+            (Some(Wish::Report), None),
+            "what it said before does not count"
+        );
+        assert!(!ask(3));
+        board.report("a", BTreeMap::new());
+        assert_eq!(board.wish("a"), None, "it was not asked since");
+        assert!(ask(5));
+        assert_eq!(board.wish("a"), due(3), "no more than it knew of when it reported");
+        board.report("a", BTreeMap::new());
+        assert!(ask(4));
+        assert_eq!(board.wish("a"), due(4), "and no more than what is needed still");
+        board.ask(&BTreeSet::new(), SegmentId(9));
+        assert_eq!(board.wish("a"), None);
+        assert!(ask(9));
+        assert_eq!(board.wish("a"), Some(Wish::Report), "it begins anew");
+    }
+
+    #[test]
     fn to_be_asked_releases_nothing_and_to_give_up_releases_no_more_than_that() {
         let board = Board::default();
         let segment = SegmentId;
+        let both = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
         board.enlist("a");
         board.enlist("b");
-        assert!(board.ask(&BTreeSet::from(["a".to_owned()]), segment(3)));
-        assert!(!board.ask(&BTreeSet::from(["a".to_owned()]), segment(3)), "it is asked already");
-        assert_eq!((board.asked("a"), board.asked("b")), (Some(segment(3)), None));
-        assert_eq!(board.holders(segment(3), 0, 10), BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+        for _ in 0..3 {
+            board.ask(&both, segment(3));
+            board.report("a", BTreeMap::new());
+        }
+        assert_eq!(board.wish("a"), Some(Wish::GiveUp(segment(3))));
+        assert_eq!(board.holders(segment(3), 0, 10), both);
         board.gave_up("a", segment(3));
         // What it reports of its cursors later, one of them in a batch that it still has, changes nothing.
         board.report("a", BTreeMap::from([(segment(2), 5)]));
         assert_eq!(board.holders(segment(2), 0, 10), BTreeSet::from(["b".to_owned()]));
-        assert_eq!(board.holders(segment(4), 0, 10), BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+        assert_eq!(board.holders(segment(4), 0, 10), both);
         board.dismiss("b");
         assert!(board.all_past(segment(2), 0, 10) && board.all_past(segment(3), 0, 10));
         assert!(!board.all_past(segment(4), 0, 10));
         board.gave_up("a", segment(2));
         assert!(board.all_past(segment(3), 0, 10), "what was given up stays so");
-        assert!(!board.ask(&BTreeSet::new(), segment(9)));
-        assert_eq!(board.asked("a"), None);
     }
 }

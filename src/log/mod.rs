@@ -35,7 +35,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::config::LineFormat;
 
-pub use board::Board;
+pub use board::{Board, Wish};
 pub use origin::Origin;
 pub use position::{Anchor, AnchoredRange, Mark, Range, SegmentId, Span};
 pub use reader::{Item, ReadEnd, Reader, Take, Unread};

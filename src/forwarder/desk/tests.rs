@@ -97,6 +97,17 @@ fn a_segment_is_not_given_up_while_the_journal_does_not_know_of_all_its_bytes() 
 }
 
 #[test]
+fn the_alarm_of_a_gap_tells_of_those_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (desk, _spool) = desk_and_spool(dir.path());
+    let text = || desk.alarms.raised()[0].text.clone();
+    desk.gap("app", &[range(1, 0, LINE)], 0, "a test");
+    assert_eq!(text(), "20 bytes of source app can never be delivered: a test");
+    desk.gap("app", &[range(1, LINE, 2 * LINE), range(2, 0, LINE)], 0, "another");
+    assert_eq!(text(), "40 bytes of source app can never be delivered: another; with earlier gaps it is 60 bytes");
+}
+
+#[test]
 fn a_batch_outlives_the_segment_that_was_given_up_under_it() {
     let dir = tempfile::tempdir().unwrap();
     let (desk, mut spool) = desk_and_spool(dir.path());

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::{Order, Task, fill::Queued};
 use crate::{
     forwarder::stats::Tally,
-    log::{Range, SegmentId, Span},
+    log::{Range, SegmentId, Span, Wish},
 };
 
 /// What a source asked for, with the bytes that were not read.
@@ -24,26 +24,33 @@ pub(super) struct GivenUp {
 }
 
 impl Task {
-    /// Queues a gap for each source that asks for room and is not being read at this moment; one that is comes back.
+    /// Does what its logs ask for. A source that is being read at this moment comes back, and is asked again; while the
+    /// journal cannot be written nothing is given up, for nothing could be released.
     pub(super) fn give_up_what_is_asked(&mut self) {
-        if self.order != Order::Run {
+        for index in 0..self.logs.len() {
+            match self.logs[index].board.wish(&self.config.name) {
+                None => {}
+                Some(Wish::Report) => self.sync(),
+                Some(Wish::GiveUp(_)) if self.order != Order::Run || self.desk.is_degraded() => {}
+                Some(Wish::GiveUp(last)) => self.give_up(index, last),
+            }
+        }
+    }
+
+    /// Queues the gap.
+    fn give_up(&mut self, index: usize, last: SegmentId) {
+        let source = self.logs[index].name.clone();
+        let Some(follow) = &mut self.follows[index] else { return };
+        if self.given_up.get(&source) >= Some(&last) {
             return;
         }
-        for index in 0..self.follows.len() {
-            let Some(last) = self.logs[index].board.asked(&self.config.name) else { continue };
-            let source = self.logs[index].name.clone();
-            let Some(follow) = &mut self.follows[index] else { continue };
-            if self.given_up.get(&source) >= Some(&last) {
-                continue;
-            }
-            let draft = follow.flush();
-            let unread = follow.pass_over(last);
-            if let Some(finished) = draft {
-                self.enqueue(finished);
-            }
-            self.given_up.insert(source.clone(), last);
-            self.queue.push_back(Queued::GivenUp(GivenUp { source, last, unread }));
+        let draft = follow.flush();
+        let unread = follow.pass_over(last);
+        if let Some(finished) = draft {
+            self.enqueue(finished);
         }
+        self.given_up.insert(source.clone(), last);
+        self.queue.push_back(Queued::GivenUp(GivenUp { source, last, unread }));
     }
 
     /// Whether a gap waits for what stands before it.
@@ -67,8 +74,8 @@ impl Task {
             tally.gap(span.bytes());
             self.stats.enter(&source, &tally);
             let reason = format!(
-                "the spool needed room and {} held its oldest segments, which it gave up up to number {last}, unread \
-                 (onFull: detach)",
+                "the spool needed room and forwarder {} held its oldest segments: it gave up what it had not read, up to \
+                 segment {last} (onFull: detach)",
                 self.config.name
             );
             tokio::task::block_in_place(|| self.desk.gap(&source, &span.0, events, &reason));

@@ -6,7 +6,9 @@
 //! - each of them holds more of the spool than they may (`after`), and
 //! - no other forwarder holds the segment, which would make giving it up useless.
 //!
-//! Whole segments that are sealed are given up; that they are released is what makes the room. Where this asks for nothing,
+//! Where a forwarder stands is what it last made durable, which may be a second old. So who is asked reports first, and is
+//! asked again or not: one that keeps up loses nothing. Whole segments that are sealed are given up; that they are released
+//! is what makes the room. Where this asks for nothing,
 //! the source waits, as with `onFull: block`.
 
 use std::collections::BTreeSet;
