@@ -21,9 +21,7 @@ use crate::{
         spool::{self, Limits, SEGMENT_BYTES, Spool},
         tail::Tail,
     },
-    source::{
-        copied::Copied, copier::Copier, file::FileTask, outlet::Outlet, spool::SpoolTask, stats::SourceStats,
-    },
+    source::{copied::Copied, copier::Copier, file::FileTask, outlet::Outlet, spool::SpoolTask, stats::SourceStats},
 };
 
 /// Segments of such a spool are numbered from here, so that a journal's cursors in files are never taken for cursors in
@@ -50,7 +48,7 @@ pub(super) fn tell_of_what_is_left(state_dir: &Path, source: &str, alarms: &Alar
             dir.display()
         );
         warn!(source, "{text}");
-        alarms.raise(&format!("source {source}"), Kind::Full, text, Timestamp::now());
+        alarms.raise(&format!("spool of source {source}"), Kind::File, text, Timestamp::now());
     }
 }
 
@@ -96,7 +94,8 @@ impl App {
         let stats = Arc::new(SourceStats::new(&config.name));
         let alarms = self.registry.alarms.clone();
         let object = format!("files of source {}", config.name);
-        let pulses = [&object, &format!("source {}", config.name)].map(|object| self.registry.health.pulse(object.clone()));
+        let pulses =
+            [&object, &format!("source {}", config.name)].map(|object| self.registry.health.pulse(object.clone()));
         let [of_files, of_spool] = pulses;
         let (spool, intake) = SpoolTask::new(spool, keys.sync, alarms.clone(), of_spool);
         let outlet = Outlet::new(&config, intake, stats.clone(), alarms.clone());

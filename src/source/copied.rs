@@ -84,7 +84,10 @@ impl Copied {
             let Line::Whole { json, .. } = line else { continue };
             match serde_json::from_slice(json) {
                 Ok(Record::At { v, .. }) if v > VERSION => {
-                    return Err(io::Error::other(format!("{} is of version {v}, written by a newer auditpost", path.display())));
+                    return Err(io::Error::other(format!(
+                        "{} is of version {v}, written by a newer auditpost",
+                        path.display()
+                    )));
                 }
                 Ok(Record::At { marks, .. }) => {
                     let marks = marks.into_iter().map(|(id, offset, anchor)| (id, Mark { offset, anchor }));

@@ -22,11 +22,7 @@ use std::{
 
 use tracing::info;
 
-use super::{
-    Life, Tail,
-    packed::PAUSE,
-    retire::MISSING_SCANS,
-};
+use super::{Life, Tail, packed::PAUSE, retire::MISSING_SCANS};
 use crate::log::{
     catalog::Absorbed,
     identity::{self, Sight},
@@ -110,7 +106,13 @@ impl Tail {
     pub(super) fn absorb_all(&mut self) {
         let now = Instant::now();
         self.absorbing.job = None; // More may have come than it was begun for.
-        for id in self.lives.iter().filter(|(_, life)| self.is_unread_and_nameless(life)).map(|(id, _)| *id).collect::<Vec<_>>() {
+        for id in self
+            .lives
+            .iter()
+            .filter(|(_, life)| self.is_unread_and_nameless(life))
+            .map(|(id, _)| *id)
+            .collect::<Vec<_>>()
+        {
             self.begin_job(id, now);
             while self.absorbing.job.is_some() {
                 self.go_on(SLICE, now);
@@ -181,9 +183,7 @@ impl Tail {
         let segment = &life.segment;
         let held_alone = life.nameless.is_some() && life.missing >= MISSING_SCANS && segment.is_pinned();
         let open = !life.released && !life.bereft && segment.state() != State::Gone;
-        held_alone
-            && open
-            && self.log.board.lowest(segment.id, segment.start.offset) < segment.extent().there
+        held_alone && open && self.log.board.lowest(segment.id, segment.start.offset) < segment.extent().there
     }
 
     fn begin_job(&mut self, id: SegmentId, now: Instant) {

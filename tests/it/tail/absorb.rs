@@ -95,8 +95,8 @@ fn where_the_copy_has_no_room_the_file_stays_held_until_there_is() {
     receiver.always(Reply::status(503));
     let script =
         "umask 077; mkdir -p {dir}/state && mount -t tmpfs -o size=2m,mode=0700 tmpfs {dir}/state && exec \"$@\"";
-    let mut sidecar = tailing_with(LOG, "holdDeleted: 0s", &receiver, SMALL)
-        .through(&["unshare", "-m", "sh", "-c", script, "sh"]);
+    let mut sidecar =
+        tailing_with(LOG, "holdDeleted: 0s", &receiver, SMALL).through(&["unshare", "-m", "sh", "-c", script, "sh"]);
     sidecar.write_lines(LOG, 0..4000);
     sidecar.start_again();
     receiver.wait_for_requests(1);
