@@ -43,8 +43,8 @@ pub use load::{environment, load, load_text};
 pub use nearest::nearest;
 pub use problem::{Problem, Problems};
 pub use pushed::{
-    HttpSource, SourceFraming, SourceTls, SpoolKeys, StdinSource, StreamLimits, SyncPolicy, TcpSource, UdpSource,
-    UnixSocket, UnixSource,
+    HttpSource, OnFull, SourceFraming, SourceTls, SpoolKeys, StdinSource, StreamLimits, SyncPolicy, TcpSource,
+    UdpSource, UnixSocket, UnixSource,
 };
 pub use secret::Secret;
 pub use template::{Filling, Template};
@@ -79,6 +79,8 @@ pub struct Source {
     pub fields: Vec<(Field, String)>,
     /// A longer line goes to the dead letters; bytes without the line end.
     pub max_event_bytes: usize,
+    /// A line that is no JSON object, nor CEF where that is an event, is filtered; else it goes to the dead letters.
+    pub only_json: bool,
 }
 
 /// The kinds of source that are built. Others are refused when the configuration is checked.
@@ -121,6 +123,23 @@ pub struct FileSource {
     pub hold_deleted: Duration,
     /// Where its lines are copied to a spool as they come.
     pub spool: Option<SpoolKeys>,
+    pub format: LineFormat,
+}
+
+/// How events stand in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineFormat {
+    /// Each line is one.
+    Lines,
+    /// As container runtimes write what a container says on one of its streams.
+    Cri(CriStream),
+}
+
+/// What a container writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CriStream {
+    Stdout,
+    Stderr,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

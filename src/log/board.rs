@@ -1,7 +1,10 @@
 //! Where each forwarder durably stands, so that what all are past can be released.
+//!
+//! A log that needs room may ask a forwarder to give up its oldest segments. It holds them until it says that it has,
+//! which it does when nothing can be lost with them in silence any more.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, MutexGuard},
 };
 
@@ -11,7 +14,17 @@ use super::position::SegmentId;
 ///
 /// A forwarder that is enlisted and has said nothing yet holds everything back.
 #[derive(Debug, Default)]
-pub struct Board(Mutex<HashMap<String, BTreeMap<SegmentId, u64>>>);
+pub struct Board(Mutex<HashMap<String, Standing>>);
+
+#[derive(Debug, Default)]
+struct Standing {
+    /// Everything before these offsets is settled, and that is on disk.
+    cursors: BTreeMap<SegmentId, u64>,
+    /// It is asked to give up everything up to and with this segment.
+    asked: Option<SegmentId>,
+    /// It gave up everything up to and with this segment.
+    gave_up: Option<SegmentId>,
+}
 
 impl Board {
     /// From now on nothing is released without this forwarder.
@@ -26,23 +39,61 @@ impl Board {
 
     /// Everything before these offsets is settled, and that is on disk.
     pub fn report(&self, forwarder: &str, cursors: BTreeMap<SegmentId, u64>) {
-        self.lock().insert(forwarder.to_owned(), cursors);
+        self.lock().entry(forwarder.to_owned()).or_default().cursors = cursors;
     }
 
     /// Whether every forwarder is past the bytes `start..end` of a segment; never where there is no forwarder.
     pub fn all_past(&self, segment: SegmentId, start: u64, end: u64) -> bool {
         let board = self.lock();
-        !board.is_empty() && board.values().all(|cursors| *cursors.get(&segment).unwrap_or(&start) >= end)
+        !board.is_empty() && !board.values().any(|standing| standing.holds(segment, start, end))
     }
 
     /// Where the hindmost forwarder is in a segment that begins at `start`.
     pub fn lowest(&self, segment: SegmentId, start: u64) -> u64 {
         let board = self.lock();
-        board.values().map(|cursors| *cursors.get(&segment).unwrap_or(&start)).min().unwrap_or(start)
+        board.values().map(|standing| *standing.cursors.get(&segment).unwrap_or(&start)).min().unwrap_or(start)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, BTreeMap<SegmentId, u64>>> {
+    /// Those that are not past the bytes `start..end` of a segment.
+    pub fn holders(&self, segment: SegmentId, start: u64, end: u64) -> BTreeSet<String> {
+        let board = self.lock();
+        let holders = board.iter().filter(|(_, standing)| standing.holds(segment, start, end));
+        holders.map(|(forwarder, _)| forwarder.clone()).collect()
+    }
+
+    /// Asks these to give up everything up to and with a segment, and all others for nothing any more. True where
+    /// there is something new to do.
+    pub fn ask(&self, forwarders: &BTreeSet<String>, segment: SegmentId) -> bool {
+        let mut is_new = false;
+        for (forwarder, standing) in self.lock().iter_mut() {
+            let asked = forwarders.contains(forwarder).then_some(segment);
+            is_new |= asked > standing.asked;
+            standing.asked = asked;
+        }
+        is_new
+    }
+
+    /// Up to and with which segment the forwarder is asked to give up what it has not read.
+    pub fn asked(&self, forwarder: &str) -> Option<SegmentId> {
+        self.lock().get(forwarder)?.asked
+    }
+
+    /// The forwarder needs nothing up to and with this segment any more: what it had not read is a gap in its journal,
+    /// on disk, and what it had read is in its memory and known to its journal.
+    pub fn gave_up(&self, forwarder: &str, segment: SegmentId) {
+        if let Some(standing) = self.lock().get_mut(forwarder) {
+            standing.gave_up = standing.gave_up.max(Some(segment));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Standing>> {
         self.0.lock().expect("nothing panics while it holds the board")
+    }
+}
+
+impl Standing {
+    fn holds(&self, segment: SegmentId, start: u64, end: u64) -> bool {
+        self.gave_up < Some(segment) && *self.cursors.get(&segment).unwrap_or(&start) < end
     }
 }
 
@@ -68,5 +119,29 @@ mod tests {
         assert!(!board.all_past(segment, 0, 10));
         board.dismiss("b");
         assert!(board.all_past(segment, 0, 10));
+    }
+
+    #[test]
+    fn to_be_asked_releases_nothing_and_to_give_up_releases_no_more_than_that() {
+        let board = Board::default();
+        let segment = SegmentId;
+        board.enlist("a");
+        board.enlist("b");
+        assert!(board.ask(&BTreeSet::from(["a".to_owned()]), segment(3)));
+        assert!(!board.ask(&BTreeSet::from(["a".to_owned()]), segment(3)), "it is asked already");
+        assert_eq!((board.asked("a"), board.asked("b")), (Some(segment(3)), None));
+        assert_eq!(board.holders(segment(3), 0, 10), BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+        board.gave_up("a", segment(3));
+        // What it reports of its cursors later, one of them in a batch that it still has, changes nothing.
+        board.report("a", BTreeMap::from([(segment(2), 5)]));
+        assert_eq!(board.holders(segment(2), 0, 10), BTreeSet::from(["b".to_owned()]));
+        assert_eq!(board.holders(segment(4), 0, 10), BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+        board.dismiss("b");
+        assert!(board.all_past(segment(2), 0, 10) && board.all_past(segment(3), 0, 10));
+        assert!(!board.all_past(segment(4), 0, 10));
+        board.gave_up("a", segment(2));
+        assert!(board.all_past(segment(3), 0, 10), "what was given up stays so");
+        assert!(!board.ask(&BTreeSet::new(), segment(9)));
+        assert_eq!(board.asked("a"), None);
     }
 }

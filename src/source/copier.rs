@@ -256,8 +256,8 @@ impl Reading {
             return Take::Not;
         }
         match item {
-            Item::Line { bytes, .. } => self.lines.add(&Frame::Record(bytes)),
-            Item::Blank { .. } => {}
+            Item::Line { bytes, .. } | Item::Foreign { bytes, .. } => self.lines.add(&Frame::Record(bytes)),
+            Item::Blank { .. } | Item::Other { .. } => {}
             Item::TooLong { .. } => match digest(&self.files, range) {
                 Ok((bytes, sha256)) => self.lines.add(&Frame::TooLong { bytes, sha256 }),
                 Err(Unread::NotNow(error)) => {
@@ -275,20 +275,28 @@ impl Reading {
 
 fn range_of(item: &Item<'_>) -> Range {
     match item {
-        Item::Line { range, .. } | Item::Blank { range } | Item::TooLong { range } | Item::Gap { range } => *range,
+        Item::Line { range, .. }
+        | Item::Foreign { range, .. }
+        | Item::Other { range, .. }
+        | Item::Blank { range }
+        | Item::TooLong { range }
+        | Item::Gap { range } => *range,
     }
 }
 
 /// How long a line is that is too long for the spool, and what it hashes to.
 fn digest(files: &Log, range: Range) -> Result<(u64, [u8; 32]), Unread> {
     let mut record = files.record(range)?;
-    let bytes = record.len();
+    let mut bytes = 0;
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; 64 * 1024];
     loop {
         match record.read(&mut chunk)? {
             0 => return Ok((bytes, hasher.finalize().into())),
-            got => hasher.update(&chunk[..got]),
+            got => {
+                hasher.update(&chunk[..got]);
+                bytes += got as u64;
+            }
         }
     }
 }

@@ -93,7 +93,8 @@ impl Outlet {
         self.stats.refuse(reason, 1);
         warn!(source = &*self.name, reason = reason.name(), "{text}");
         if reason.is_loss() {
-            self.alarms.raise(&format!("source {}", self.name), Kind::Gap, text, Timestamp::now());
+            let object = format!("source {}", self.name);
+            self.alarms.raise_about(&object, Kind::Gap, reason.name(), text, Timestamp::now());
         }
     }
 }

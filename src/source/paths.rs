@@ -90,7 +90,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::StartAt;
+    use crate::config::{LineFormat, StartAt};
 
     fn find(include: &[String], exclude: &[&str]) -> Vec<String> {
         let source = FileSource {
@@ -101,6 +101,7 @@ mod tests {
             seal_after: Duration::from_secs(30),
             hold_deleted: Duration::from_secs(60),
             spool: None,
+            format: LineFormat::Lines,
         };
         let found = Paths::new(&source).find();
         found.paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
@@ -132,6 +133,7 @@ mod tests {
                 seal_after: Duration::from_secs(30),
                 hold_deleted: Duration::from_secs(60),
                 spool: None,
+                format: LineFormat::Lines,
             };
             assert_eq!(Paths::new(&source).find().unreadable.len(), unreadable, "{include}");
         }
@@ -147,6 +149,7 @@ mod tests {
             seal_after: Duration::from_secs(30),
             hold_deleted: Duration::from_secs(60),
             spool: None,
+            format: LineFormat::Lines,
         };
         let paths = Paths::new(&source);
         assert_eq!(paths.roots().collect::<Vec<_>>(), ["/var/log/app", "/a", ".", "/"].map(Path::new));

@@ -26,6 +26,12 @@ pub(in crate::config) struct Source {
     pub(in crate::config) schema: Option<EventSchema>,
     /// Where fields are: their names to JSON pointers, or the word of a map that is ready. Only with schema generic.
     pub(in crate::config) fields: Option<FieldMap>,
+    /// How events stand in the files. Default: lines
+    pub(in crate::config) format: Option<FileFormat>,
+    /// The stream of a container that is read, of format cri. Default: stdout
+    pub(in crate::config) stream: Option<Stream>,
+    /// Whether lines that do not begin as JSON objects are filtered instead of going to the dead letters. Default: false
+    pub(in crate::config) only_json: Option<bool>,
     /// A longer line goes to the dead letters. Default: 1MiB
     pub(in crate::config) max_event_bytes: Option<Size>,
     /// How often the paths are scanned. Default: 1s
@@ -40,7 +46,8 @@ pub(in crate::config) struct Source {
     pub(in crate::config) sync: Option<Sync>,
     /// How much may wait for forwarders. Default: 256MiB
     pub(in crate::config) max_bytes: Option<Size>,
-    /// What happens when as much waits. Default: block
+    /// What happens when as much waits: nothing is taken until there is room (block), or the forwarders that hold the
+    /// oldest of it give up what is above a limit, as a recorded gap (detach). Default: block
     pub(in crate::config) on_full: Option<OnFull>,
     /// Address and port of kinds tcp, udp and http, such as 127.0.0.1:5140.
     pub(in crate::config) listen: Option<String>,
@@ -84,11 +91,34 @@ pub(in crate::config) enum Sync {
     Never,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+/// A word, or `detach` with its limit.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(untagged)]
 pub(in crate::config) enum OnFull {
+    Word(OnFullWord),
+    Long(OnFullForm),
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum OnFullWord {
     Block,
     Detach,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct OnFullForm {
+    /// The forwarders that hold the oldest of a full spool give it up.
+    #[schemars(required)]
+    pub(in crate::config) detach: Option<Detach>,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Detach {
+    /// A forwarder that holds no more of the spool gives up nothing. Default: a quarter of maxBytes
+    pub(in crate::config) after: Option<Size>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -128,6 +158,20 @@ pub(in crate::config) enum SourceKind {
     Tcp,
     Udp,
     Http,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum FileFormat {
+    Lines,
+    Cri,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Stream {
+    Stdout,
+    Stderr,
 }
 
 #[derive(Clone, Copy, Deserialize, JsonSchema)]

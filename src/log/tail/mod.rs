@@ -146,6 +146,7 @@ impl Tail {
                 "the catalog is missing, and forwarders have read from this source before; every file is read again from its beginning");
         }
         let (log, publish) = Log::new(name, &catalog.log);
+        let log = log.in_format(source.format);
         let claimed = claims.keys().map(|id| id.0 + 1).max().unwrap_or(0);
         let mut tail = Self {
             source,

@@ -19,7 +19,7 @@ use super::{
     Item, Log, Mark, ReadEnd, Reader, SegmentId, Take,
     tail::{Found, Tail, TailFacts},
 };
-use crate::config::{FileSource, StartAt};
+use crate::config::{FileSource, LineFormat, StartAt};
 
 /// A directory with files, the log that tails them and one forwarder's reader.
 struct Bench {
@@ -54,6 +54,7 @@ impl Bench {
             seal_after: Duration::from_secs(3600),
             hold_deleted: Duration::from_secs(3600),
             spool: None,
+            format: LineFormat::Lines,
         };
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("logs")).unwrap();
@@ -145,6 +146,7 @@ impl Bench {
                 blank += range.len();
                 Take::More
             }
+            Item::Foreign { .. } | Item::Other { .. } => panic!("these are lines"),
             Item::TooLong { range } => {
                 long.push(range.len());
                 Take::More

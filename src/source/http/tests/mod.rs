@@ -20,7 +20,7 @@ use tokio::{
 use super::*;
 use crate::{
     alarm::Alarms,
-    config::{Schema, Senders, SourceKind, SpoolKeys, SyncPolicy},
+    config::{OnFull, Schema, Senders, SourceKind, SpoolKeys, SyncPolicy},
     health::Health,
     log::{
         Item, Log, Reader, Take,
@@ -65,7 +65,7 @@ async fn start_with(dir: &Path, config: HttpIntake, spool_bytes: u64) -> Running
     let (task, intake) = SpoolTask::new(spool, SyncPolicy::Always, Arc::new(Alarms::default()), pulse);
     let stop_spool = CancellationToken::new();
     let spool = tokio::spawn(task.run(stop_spool.clone()));
-    let spool_keys = SpoolKeys { sync: SyncPolicy::Always, max_bytes: spool_bytes };
+    let spool_keys = SpoolKeys { sync: SyncPolicy::Always, max_bytes: spool_bytes, on_full: OnFull::Block };
     let http = HttpSource { spool: spool_keys, listen: "127.0.0.1:0".parse().unwrap(), tls: None, intake: config };
     let source = Source {
         name: "app".to_owned(),
@@ -73,6 +73,7 @@ async fn start_with(dir: &Path, config: HttpIntake, spool_bytes: u64) -> Running
         schema: Schema::Auto,
         fields: Vec::new(),
         max_event_bytes: 1 << 20,
+        only_json: false,
     };
     let server = Server::open(&source, &http, None, &dir.join("sources/app")).unwrap();
     let addr = server.addr().unwrap();
