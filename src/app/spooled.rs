@@ -48,7 +48,7 @@ pub(super) fn tell_of_what_is_left(state_dir: &Path, source: &str, alarms: &Alar
             dir.display()
         );
         warn!(source, "{text}");
-        alarms.raise(&format!("source {source}"), Kind::Full, text, Timestamp::now());
+        alarms.raise(&format!("spool of source {source}"), Kind::File, text, Timestamp::now());
     }
 }
 

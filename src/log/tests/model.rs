@@ -22,7 +22,7 @@ fn run(seed: u64, glob: bool, copytruncate: bool, steps: usize) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut t = Bench::new(move |name| name == "a.log" || (glob && name.starts_with("a.log")));
     // What is sealed at once would make a copy in the making a file of its own.
-    let deletes = !copytruncate && seed % 3 > 0;
+    let deletes = !copytruncate && !seed.is_multiple_of(3);
     if deletes {
         t.seal_at_once();
         t.source.hold_deleted = Duration::ZERO;
