@@ -16,15 +16,46 @@ pub enum Refusal {
     Tls,
     /// The kernel had no room for datagrams.
     Dropped,
-    /// There was no room in the spool before the stop.
+    /// There was no room in the spool before the stop, or a request came after it.
     Stopped,
     /// Bytes of a file were gone before they were copied to the spool.
     Gone,
+    /// A request to another path, or by another method.
+    Request,
+    /// A request without the credentials that are asked for.
+    Denied,
+    /// A body that cannot be decoded, or is no events.
+    Body,
+    /// A body or an event that is too large.
+    Size,
+    /// Too many connections, or bodies, at once.
+    Busy,
+    /// A body that came too slowly.
+    Slow,
+    /// The spool was full.
+    Full,
+    /// The spool could not be written, or a file of secrets not be read.
+    Storage,
 }
 
 impl Refusal {
-    pub const ALL: [Self; 7] =
-        [Self::Cut, Self::Memory, Self::User, Self::Tls, Self::Dropped, Self::Stopped, Self::Gone];
+    pub const ALL: [Self; 15] = [
+        Self::Cut,
+        Self::Memory,
+        Self::User,
+        Self::Tls,
+        Self::Dropped,
+        Self::Stopped,
+        Self::Request,
+        Self::Denied,
+        Self::Body,
+        Self::Size,
+        Self::Busy,
+        Self::Slow,
+        Self::Full,
+        Self::Storage,
+        Self::Gone,
+    ];
 
     /// As in metrics.
     pub fn name(self) -> &'static str {
@@ -36,10 +67,18 @@ impl Refusal {
             Self::Dropped => "dropped",
             Self::Stopped => "stopped",
             Self::Gone => "gone",
+            Self::Request => "request",
+            Self::Denied => "denied",
+            Self::Body => "body",
+            Self::Size => "size",
+            Self::Busy => "busy",
+            Self::Slow => "slow",
+            Self::Full => "full",
+            Self::Storage => "storage",
         }
     }
 
-    /// Whether the sender cannot know of it.
+    /// Whether the sender cannot know of it; who sends over HTTP always does.
     pub fn is_loss(self) -> bool {
         matches!(self, Self::Dropped | Self::Stopped | Self::Cut | Self::Memory | Self::Gone)
     }

@@ -26,6 +26,7 @@ mod metrics;
 mod receive;
 mod receiver;
 mod restart;
+mod security;
 mod sidecar;
 mod tail;
 mod tools;

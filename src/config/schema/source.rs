@@ -70,7 +70,8 @@ pub(in crate::config) struct Source {
     /// More clients wait, of kinds tcp and unix, or are told to come again, of kind http. Default: 1000
     #[schemars(range(min = 1, max = 100_000))]
     pub(in crate::config) max_connections: Option<u32>,
-    /// A client that completes no record for so long is let go, of kinds tcp and unix. Default: 5m
+    /// A client that has completed no record for so long is let go if it has begun one, or if maxConnections is reached; of kinds
+    /// tcp and unix. Default: 5m
     pub(in crate::config) idle_timeout: Option<Duration>,
     /// TLS of kinds tcp and http. Default: none
     pub(in crate::config) tls: Option<SourceTls>,
@@ -82,7 +83,7 @@ pub(in crate::config) struct Source {
     pub(in crate::config) hmac: Option<Hmac>,
     /// Signatures of Standard Webhooks that senders must show, of kind http. Default: none
     pub(in crate::config) signature: Option<Signature>,
-    /// The largest body as it is sent, of kind http; decoded it may have eight times as much. Default: 16MiB
+    /// The largest body as it is sent, of kind http; decoded it may have four times as much. Default: 16MiB
     pub(in crate::config) max_body_bytes: Option<Size>,
 }
 

@@ -41,6 +41,7 @@ const TIMES: Times = Times {
 struct Running {
     addr: SocketAddr,
     log: Log,
+    stats: Arc<SourceStats>,
     stop: CancellationToken,
     server: JoinHandle<()>,
     stop_spool: CancellationToken,
@@ -79,10 +80,12 @@ async fn start_with(dir: &Path, config: HttpIntake, spool_bytes: u64) -> Running
     let addr = server.addr().unwrap();
     let stop = CancellationToken::new();
     let stopping = stop.clone();
+    let stats = Arc::new(SourceStats::new("app"));
+    let counted = stats.clone();
     let server = tokio::spawn(async move {
-        server.run_with(intake, &SourceStats::new("app"), stopping, TIMES).await;
+        server.run_with(intake, counted, stopping, TIMES).await;
     });
-    Running { addr, log, stop, server, stop_spool, spool }
+    Running { addr, log, stats, stop, server, stop_spool, spool }
 }
 
 impl Running {
