@@ -209,7 +209,7 @@ fn numbers_durations_and_sizes_have_their_bounds() {
             ("format: cir", "5:11: sources[0].format: \"cir\" is not one of lines, cri; did you mean \"cri\"?"),
             ("stream: stdout", "5:11: sources[0].stream: has no effect: it is for files of format: cri"),
             (
-                "onlyJson: true\n  schema: raw",
+                "onlyJson: true\nschema: raw",
                 "5:13: sources[0].onlyJson: has no effect: with schema: raw every line is an event",
             ),
         ],
