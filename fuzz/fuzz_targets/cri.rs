@@ -34,7 +34,7 @@ fn read(data: &[u8], base: usize, complete: bool) -> (Vec<Read>, usize) {
     let mut records = Records::new(data, base as u64, CriStream::Stdout, complete, &mut joined);
     let mut pieces = Vec::new();
     let mut at = base as u64;
-    while let Some(piece) = records.next() {
+    while let Some(piece) = records.next_piece() {
         let read = match piece {
             Piece::Line { start, end, bytes } => Read { kind: "record", start, end, bytes: bytes.to_vec() },
             Piece::Foreign { start, end, bytes } => Read { kind: "foreign", start, end, bytes: bytes.to_vec() },

@@ -8,6 +8,7 @@ mod cef;
 mod editor;
 mod exclude;
 mod expect;
+mod format;
 mod http;
 mod interpolate;
 mod load;
@@ -38,6 +39,7 @@ use crate::schema::Field;
 pub use cef::{Cef, Dialect, Ipv6, Mapped, MappedFrom, MappedKey, PrefixPart};
 
 pub use exclude::Exclude;
+pub use format::{CriStream, LineFormat};
 pub(crate) use http::base64;
 pub use http::{DECODED, Hmac, HmacAlgorithm, HmacEncoding, HttpIntake, Senders, webhook_key};
 pub use load::{environment, load, load_text};
@@ -125,22 +127,6 @@ pub struct FileSource {
     /// Where its lines are copied to a spool as they come.
     pub spool: Option<SpoolKeys>,
     pub format: LineFormat,
-}
-
-/// How events stand in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LineFormat {
-    /// Each line is one.
-    Lines,
-    /// As container runtimes write what a container says on one of its streams.
-    Cri(CriStream),
-}
-
-/// What a container writes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CriStream {
-    Stdout,
-    Stderr,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

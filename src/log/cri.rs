@@ -100,7 +100,7 @@ impl<'a> Records<'a> {
     }
 
     /// The next record, or what is none.
-    pub fn next(&mut self) -> Option<Piece<'_>> {
+    pub fn next_piece(&mut self) -> Option<Piece<'_>> {
         let data = self.data;
         let begin = self.at;
         let start = self.base + begin as u64;

@@ -38,10 +38,10 @@ impl<'a> Pieces<'a> {
         }
     }
 
-    pub fn next(&mut self) -> Option<Piece<'_>> {
+    pub fn next_piece(&mut self) -> Option<Piece<'_>> {
         match self {
             Self::Lines(lines) => lines.next(),
-            Self::Cri(records) => records.next(),
+            Self::Cri(records) => records.next_piece(),
         }
     }
 

@@ -14,7 +14,7 @@ fn texts(data: &[u8], complete: bool) -> Vec<String> {
     let mut records = Records::new(data, 0, CriStream::Stdout, complete, &mut joined);
     let mut texts = Vec::new();
     loop {
-        let text = match records.next() {
+        let text = match records.next_piece() {
             None => return texts,
             Some(Piece::Line { start, end, bytes }) => format!("{start}..{end} {}", String::from_utf8_lossy(bytes)),
             Some(Piece::Blank { start, end }) => format!("{start}..{end}"),
@@ -145,7 +145,7 @@ fn read(data: &[u8], cut: usize) -> (Vec<Vec<u8>>, u64) {
         let mut records = Records::new(&data[at..upto], at as u64, CriStream::Stdout, false, &mut joined);
         let mut next = at as u64;
         loop {
-            let (start, end) = match records.next() {
+            let (start, end) = match records.next_piece() {
                 None => break,
                 Some(Piece::Line { start, end, bytes }) => {
                     found.push(bytes.to_vec());
@@ -210,7 +210,7 @@ proptest! {
         let complete = complete.then_some(data.len() as u64);
         loop {
             let (mut looked, start) = (records.consumed() as u64, records.consumed() as u64);
-            let expected = match records.next() {
+            let expected = match records.next_piece() {
                 Some(Piece::Other { end, .. }) => Some(LongEnd { end, ours: false }),
                 Some(Piece::Line { end, .. } | Piece::Blank { end, .. } | Piece::Foreign { end, .. }) => Some(LongEnd { end, ours: true }),
                 None if complete == Some(start) => break,

@@ -114,7 +114,7 @@ impl Chunks {
             let mut pieces = Pieces::new(self.format, data, cursor.offset, ends_here, &mut self.joined);
             let mut taken = 0;
             let mut stopped = false;
-            while let Some(piece) = pieces.next() {
+            while let Some(piece) = pieces.next_piece() {
                 let item = self::item(segment, piece, self.max_line, self.max_raw);
                 let is_record = matches!(item, Item::Line { .. });
                 let answer = take(item);
