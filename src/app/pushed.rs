@@ -44,7 +44,7 @@ impl App {
         let stats = Arc::new(SourceStats::new(&config.name));
         let alarms = self.registry.alarms.clone();
         let pulse = self.registry.health.pulse(format!("source {}", config.name));
-        let (task, intake) = SpoolTask::new(spool, keys.sync, alarms.clone(), pulse);
+        let (task, intake) = SpoolTask::new(spool, keys.sync, alarms.clone(), stats.clone(), pulse);
         let outlet = Outlet::new(&config, intake, stats.clone(), alarms);
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         info!(source = config.name, on = %listener, "taking events");

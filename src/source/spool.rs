@@ -23,6 +23,7 @@ use crate::{
         Log,
         spool::{AppendError, Spool},
     },
+    source::stats::SourceStats,
 };
 
 /// Bytes of records that may wait to be written; who comes with more waits.
@@ -99,19 +100,36 @@ pub struct SpoolTask {
     puts: mpsc::Receiver<Put>,
     room: Arc<Notify>,
     alarms: Arc<Alarms>,
+    stats: Arc<SourceStats>,
     pulse: Pulse,
     synced: Instant,
 }
 
 impl SpoolTask {
-    pub fn new(spool: Spool, policy: SyncPolicy, alarms: Arc<Alarms>, pulse: Pulse) -> (Self, Intake) {
+    pub fn new(
+        spool: Spool,
+        policy: SyncPolicy,
+        alarms: Arc<Alarms>,
+        stats: Arc<SourceStats>,
+        pulse: Pulse,
+    ) -> (Self, Intake) {
         let (sender, puts) = mpsc::channel(QUEUE);
         let room = Arc::new(Notify::new());
         let intake = Intake { puts: sender, memory: Arc::new(Semaphore::new(IN_FLIGHT)), room: room.clone() };
         let log = spool.log().clone();
         let object = format!("source {}", log.name);
-        let task =
-            Self { object, log, spool: Some(spool), policy, puts, room, alarms, pulse, synced: Instant::now() };
+        let task = Self {
+            object,
+            log,
+            spool: Some(spool),
+            policy,
+            puts,
+            room,
+            alarms,
+            stats,
+            pulse,
+            synced: Instant::now(),
+        };
         (task, intake)
     }
 
@@ -168,11 +186,13 @@ impl SpoolTask {
     async fn tick(&mut self) {
         self.pulse.beat();
         let sync = self.policy == SyncPolicy::Interval && self.synced.elapsed() >= SYNC_EVERY;
+        let stats = self.stats.clone();
         let (synced, released, damage, failure) = self
             .with(move |spool| {
                 let synced = if sync { spool.sync() } else { Ok(()) };
                 let released = spool.release();
                 spool.keep_reserve();
+                stats.set_spool(spool.used(), spool.limits().total);
                 (synced, released, spool.take_damage(), spool.catalog_failure().map(str::to_owned))
             })
             .await;
@@ -287,8 +307,9 @@ mod tests {
         let log = spool.log().clone();
         log.board.enlist("siem");
         let alarms = Arc::new(Alarms::default());
+        let stats = Arc::new(SourceStats::new("app"));
         let pulse = Arc::new(Health::default()).pulse("source app");
-        let (task, intake) = SpoolTask::new(spool, SyncPolicy::Always, alarms.clone(), pulse);
+        let (task, intake) = SpoolTask::new(spool, SyncPolicy::Always, alarms.clone(), stats, pulse);
         let stop = CancellationToken::new();
         let task = tokio::spawn(task.run(stop.clone()));
         Running { log, intake, alarms, stop, task }
