@@ -1,0 +1,11 @@
+//! What stands in `deploy/`, tried for real.
+
+mod helm;
+mod watching;
+
+use std::path::PathBuf;
+
+/// A path below the project's directory.
+fn project(relative: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(relative)
+}
