@@ -108,7 +108,7 @@ def run(case, kubeconfig):
             )
             result["lint"] = asyncio.run(helm_sdkpy.Lint(configuration).run(case["chart"]))
         result["objects"] = [thing for thing in yaml.safe_load_all(release["manifest"]) if thing]
-        result["notes"] = release["info"]["notes"]
+        result["notes"] = release["info"].get("notes", "")
         result["invalid"] = [fault for thing in result["objects"] for fault in invalid(thing)]
     except helm_sdkpy.exceptions.HelmError as error:
         result["error"] = str(error)
