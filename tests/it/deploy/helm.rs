@@ -8,6 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use super::project;
@@ -115,7 +116,12 @@ fn the_aggregator_has_what_it_needs_and_its_configuration_is_valid() {
         ["ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "Secret", "Service", "ServiceAccount", "StatefulSet"];
     assert_eq!(kinds(&releases[0]), BTreeSet::from(wanted.map(str::to_owned)));
     for release in &releases {
-        assert!(!release.config().contains(SECRET), "{}", release.config());
+        let coded = BASE64_STANDARD.encode(SECRET);
+        for object in release.objects().iter().filter(|object| object["kind"] != "Secret") {
+            let text = object.to_string();
+            assert!(!text.contains(SECRET) && !text.contains(&coded), "{object:#}");
+        }
+        assert_eq!(release.one("Secret")["data"]["siem.token"], coded.as_str());
         assert!(!release.0["notes"].to_string().contains(SECRET));
         let (status, said) = check(release.config(), Some(release.one("Secret")));
         assert_eq!(status, 0, "{said}\n{}", release.config());
@@ -263,6 +269,7 @@ fn values_that_make_no_sense_are_refused_with_their_reason() {
         (with(json!({"method": "GET"})), "method"),
         (json!({"auditLogForwarders": [siem(), siem()]}), "two secrets are called siem.token"),
         (json!({"auditLogForwarders": [siem()], "mode": "deployment"}), "mode"),
+        (json!({"auditLogForwarders": [siem()], "image": {"tag": 1.10}}), "tag"),
         (json!({"auditLogForwarders": [siem()], "replicas": 3}), "additional properties 'replicas' not allowed"),
         (
             json!({"auditLogForwarders": [siem()], "sources": [{"name": "a", "include": ["/x"]}]}),
@@ -284,6 +291,14 @@ fn the_table_of_values_is_up_to_date() {
     }
     let output = Command::new(project("deploy/helm/readme")).arg("--check").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_chart_installs_this_version() {
+    for chart in ["deploy/helm/auditpost", "deploy/helm/example"] {
+        let text = fs::read_to_string(project(chart).join("Chart.yaml")).unwrap();
+        assert!(text.contains(&format!("\nappVersion: {}\n", env!("CARGO_PKG_VERSION"))), "{text}");
+    }
 }
 
 /// A key that the chart's schema does not know could not be set.

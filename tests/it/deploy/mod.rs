@@ -1,6 +1,7 @@
 //! What stands in `deploy/`, tried for real.
 
 mod helm;
+mod prometheus;
 mod watching;
 
 use std::path::PathBuf;
