@@ -1,7 +1,7 @@
 """Lints and installs charts with Helm's own engine, on a Kubernetes API that only listens.
 
-Reads JSON from standard input: [{"name": …, "chart": DIRECTORY, "values": {…}, "release": …, "namespace": …}, …].
-Writes for each {"name": …, "objects": […], "notes": …, "lint": […]}, or with "error" instead where Helm refused it.
+Reads JSON from standard input: [{"chart": DIRECTORY, "values": {…}, "release": …, "namespace": …, "kubernetes": "1.34"}, …].
+Writes for each {"objects": […], "notes": …, "lint": {…}, "invalid": […]}, or {"error": …} where Helm refused it.
 Objects of Kubernetes' own kinds are held against its schemas, strictly; what is wrong stands in "invalid".
 """
 
@@ -18,7 +18,6 @@ import helm_sdkpy
 import kubernetes_validate
 import yaml
 
-KUBERNETES = "1.34"
 GROUPS = {
     "apps/v1": [("daemonsets", "DaemonSet"), ("statefulsets", "StatefulSet"), ("deployments", "Deployment")],
     "policy/v1": [("poddisruptionbudgets", "PodDisruptionBudget")],
@@ -38,6 +37,7 @@ class Cluster(BaseHTTPRequestHandler):
     """As much of the API as an installation asks for: what there is, that nothing exists, and yes to everything."""
 
     protocol_version = "HTTP/1.1"
+    kubernetes = ""
 
     def log_message(self, *_):
         pass
@@ -45,7 +45,8 @@ class Cluster(BaseHTTPRequestHandler):
     def do_GET(self):
         path = self.path.split("?")[0]
         if path == "/version":
-            self.answer(200, {"major": "1", "minor": KUBERNETES.split(".")[1], "gitVersion": f"v{KUBERNETES}.0"})
+            major, minor = self.kubernetes.split(".")
+            self.answer(200, {"major": major, "minor": minor, "gitVersion": f"v{self.kubernetes}.0"})
         elif path == "/api":
             self.answer(200, {"kind": "APIVersions", "versions": ["v1"]})
         elif path == "/apis":
@@ -92,14 +93,15 @@ def invalid(thing):
     if thing["apiVersion"] in ("monitoring.coreos.com/v1",):
         return []
     try:
-        kubernetes_validate.validate(thing, KUBERNETES, strict=True)
+        kubernetes_validate.validate(thing, Cluster.kubernetes, strict=True)
         return []
     except kubernetes_validate.ValidationError as error:
         return [f"{thing['kind']} {thing['metadata']['name']}: {error}"]
 
 
 def run(case, kubeconfig):
-    result = {"name": case["name"]}
+    result = {}
+    Cluster.kubernetes = case["kubernetes"]
     try:
         with helm_sdkpy.Configuration(namespace=case["namespace"], kubeconfig=kubeconfig) as configuration:
             install = helm_sdkpy.Install(configuration)

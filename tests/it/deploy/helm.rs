@@ -50,14 +50,18 @@ impl Release {
 
 /// Has Helm install the chart once for each of these values; `None`, and said, where Helm is not here.
 fn install(test: &str, chart: &Path, values: &[Value]) -> Option<Vec<Release>> {
+    install_on("1.34", test, chart, values)
+}
+
+/// The same on this version of Kubernetes.
+fn install_on(kubernetes: &str, test: &str, chart: &Path, values: &[Value]) -> Option<Vec<Release>> {
     let python = project("target/deploy-venv/bin/python");
     let python = python.to_str().unwrap();
     if !works(&[python, "-c", "import helm_sdkpy, kubernetes_validate, yaml"]) {
         skipped(test, "target/deploy-venv has no helm-sdkpy, which needs Python 3.12 (.ci/run installs it)");
         return None;
     }
-    let case =
-        |values: &Value| json!({"name": "", "chart": chart, "release": "r", "namespace": "audit", "values": values});
+    let case = |values: &Value| json!({"chart": chart, "release": "r", "namespace": "audit", "kubernetes": kubernetes, "values": values});
     let cases: Vec<Value> = values.iter().map(case).collect();
     let mut helm = Command::new(python);
     helm.arg(project("tests/it/deploy/helm.py")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -213,10 +217,12 @@ fn another_chart_takes_the_sidecar_from_the_named_templates() {
     copy(&chart(), &parent.join("charts/auditpost"));
     let old =
         json!({"auditpost": {"sidecar": {"native": false, "stateClaim": "state"}, "auditLogForwarders": [siem()]}});
-    let Some(releases) = install(test, &parent, &[json!({}), old]) else { return };
-    let [new, old] = &releases[..] else { panic!() };
+    let Some(new) = install(test, &parent, &[json!({})]) else { return };
+    let before = install_on("1.28", test, &parent, &[json!({}), old]).unwrap();
+    assert!(before[0].error().contains("needs Kubernetes 1.29; set it to false"), "{}", before[0].error());
+    let (new, old) = (&new[0], &before[1]);
     let pod = |release: &Release| release.one("Deployment")["spec"]["template"]["spec"].clone();
-    for release in &releases {
+    for release in [new, old] {
         pod_is_hardened(&pod(release), 65532);
         for kind in ["StatefulSet", "DaemonSet", "Service", "ServiceAccount"] {
             assert!(release.of_kind(kind).is_empty(), "{kind}");

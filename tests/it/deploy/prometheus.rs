@@ -60,10 +60,10 @@ impl Prometheus {
         let end = Instant::now() + Duration::from_secs(30);
         loop {
             let answer = http::get(self.address, path).map(|(_, _, body)| serde_json::from_str::<Value>(&body));
-            if let Ok(Ok(answer)) = &answer {
-                if wanted(&answer["data"]) {
-                    return answer["data"].clone();
-                }
+            if let Ok(Ok(answer)) = &answer
+                && wanted(&answer["data"])
+            {
+                return answer["data"].clone();
             }
             assert!(Instant::now() < end, "waited in vain for {what}: {answer:?}");
             thread::sleep(Duration::from_millis(100));
@@ -92,7 +92,7 @@ fn prometheus_understands_the_page_and_sees_a_receiver_that_refuses_us() {
         .file_source("app", "logs/*.ndjson")
         .forwarder("siem", &refusing.url(), "batch: {maxAge: 20ms}\nretry: {initial: 20ms, max: 50ms}")
         .start();
-    sidecar.append("logs/audit.ndjson", &lines(0..3));
+    sidecar.append("logs/audit.ndjson", lines(0..3));
     sidecar.wait_for_metrics("it is held", |metrics| metrics.state("siem") == Some("held"));
     let prometheus = Prometheus::start(dir.path(), sidecar.admin());
 

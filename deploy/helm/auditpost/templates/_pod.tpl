@@ -8,7 +8,12 @@ For a chart that depends on this one with `mode: sidecar`; each takes this chart
 */}}
 {{- define "auditpost.sidecar" -}}
 {{- $container := include "auditpost.container" . | fromYaml -}}
-{{- if .Values.sidecar.native -}}{{- $_ := set $container "restartPolicy" "Always" -}}{{- end -}}
+{{- if .Values.sidecar.native -}}
+{{- if semverCompare "<1.29-0" .Capabilities.KubeVersion.Version -}}
+{{- fail "sidecar.native: needs Kubernetes 1.29; set it to false, and include auditpost.sidecar in containers" -}}
+{{- end -}}
+{{- $_ := set $container "restartPolicy" "Always" -}}
+{{- end -}}
 {{- toYaml (list $container) -}}
 {{- end -}}
 
