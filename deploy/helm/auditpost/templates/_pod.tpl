@@ -21,8 +21,9 @@ For a chart that depends on this one with `mode: sidecar`; each takes this chart
 {{- toYaml (list (dict "name" (index . 0).Values.sidecar.logVolume "mountPath" (index . 1))) -}}
 {{- end -}}
 
+{{/* Without the secrets: their files are read again when they change, and a hash of them would help to guess them. */}}
 {{- define "auditpost.annotations" -}}
-checksum/auditpost: {{ include "auditpost.plan" . | sha256sum }}
+checksum/auditpost: {{ omit (include "auditpost.plan" . | fromJson) "secrets" | toJson | sha256sum }}
 {{- end -}}
 
 {{- define "auditpost.container" -}}
