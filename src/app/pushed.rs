@@ -44,12 +44,8 @@ impl App {
         let stats = Arc::new(SourceStats::new(&config.name));
         let alarms = self.registry.alarms.clone();
         let pulse = self.registry.health.pulse(format!("source {}", config.name));
-        let detach_after = match keys.on_full {
-            OnFull::Block => None,
-            OnFull::Detach { after } => Some(after),
-        };
-        let (task, intake) = SpoolTask::new(spool, keys.sync, alarms.clone(), pulse);
-        let task = task.detaching(detach_after);
+        let (task, intake) = SpoolTask::new(spool, keys.sync, alarms.clone(), stats.clone(), pulse);
+        let task = task.on_full(keys.on_full);
         let outlet = Outlet::new(&config, intake, stats.clone(), alarms);
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         info!(source = config.name, on = %listener, "taking events");

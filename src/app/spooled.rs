@@ -97,7 +97,8 @@ impl App {
         let pulses =
             [&object, &format!("source {}", config.name)].map(|object| self.registry.health.pulse(object.clone()));
         let [of_files, of_spool] = pulses;
-        let (spool, intake) = SpoolTask::new(spool, keys.sync, alarms.clone(), of_spool);
+        let (spool, intake) = SpoolTask::new(spool, keys.sync, alarms.clone(), stats.clone(), of_spool);
+        let spool = spool.on_full(keys.on_full);
         let outlet = Outlet::new(&config, intake, stats.clone(), alarms.clone());
         let copier = Copier::new(files.clone(), log.clone(), copied, outlet);
         let file = FileTask::new(file, tail, files, stats.clone(), alarms, of_files).called(object);

@@ -1,7 +1,7 @@
 //! What a source shows of itself. The source's task writes, the admin pages read; the numbers begin at zero with the
 //! process.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// Why something that was sent to us was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +92,10 @@ pub struct SourceStats {
     files_matched: AtomicU64,
     truncations: AtomicU64,
     connections: AtomicU64,
+    /// Bytes, and how many there may be; the latter is zero where there is no spool.
+    spool: [AtomicU64; 2],
+    /// Only a source that follows files scans.
+    scans: AtomicBool,
     refused: [AtomicU64; Refusal::ALL.len()],
 }
 
@@ -103,6 +107,8 @@ impl SourceStats {
             files_matched: AtomicU64::new(0),
             truncations: AtomicU64::new(0),
             connections: AtomicU64::new(0),
+            spool: Default::default(),
+            scans: AtomicBool::new(false),
             refused: Default::default(),
         }
     }
@@ -117,6 +123,24 @@ impl SourceStats {
         self.files_matched.store(matched, Relaxed);
         self.files_open.store(open, Relaxed);
         self.truncations.store(truncations, Relaxed);
+        self.scans.store(true, Relaxed);
+    }
+
+    /// Whether it follows files, and has looked for them.
+    pub fn has_scanned(&self) -> bool {
+        self.scans.load(Relaxed)
+    }
+
+    /// What its spool holds, and how much it may hold, in bytes.
+    pub fn set_spool(&self, used: u64, limit: u64) {
+        self.spool[0].store(used, Relaxed);
+        self.spool[1].store(limit, Relaxed);
+    }
+
+    /// Bytes in the spool and its limit; `None` where there is no spool.
+    pub fn spool(&self) -> Option<(u64, u64)> {
+        let [used, limit] = self.spool.each_ref().map(|bytes| bytes.load(Relaxed));
+        (limit > 0).then_some((used, limit))
     }
 
     pub fn files_open(&self) -> u64 {

@@ -1,6 +1,9 @@
 //! What stands in `deploy/`, tried for real.
 
+mod helm;
 mod kubernetes;
+mod prometheus;
+mod watching;
 mod yaml;
 
 use std::path::PathBuf;

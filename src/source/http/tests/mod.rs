@@ -19,7 +19,6 @@ use tokio::{
 
 use super::*;
 use crate::{
-    alarm::Alarms,
     config::{OnFull, Schema, Senders, SourceKind, SpoolKeys, SyncPolicy},
     health::Health,
     log::{
@@ -63,7 +62,8 @@ async fn start_with(dir: &Path, config: HttpIntake, spool_bytes: u64) -> Running
     let log = spool.log().clone();
     log.board.enlist("siem");
     let pulse = Arc::new(Health::default()).pulse("source app");
-    let (task, intake) = SpoolTask::new(spool, SyncPolicy::Always, Arc::new(Alarms::default()), pulse);
+    let (task, intake) =
+        SpoolTask::new(spool, SyncPolicy::Always, Arc::default(), Arc::new(SourceStats::new("app")), pulse);
     let stop_spool = CancellationToken::new();
     let spool = tokio::spawn(task.run(stop_spool.clone()));
     let spool_keys = SpoolKeys { sync: SyncPolicy::Always, max_bytes: spool_bytes, on_full: OnFull::Block };
