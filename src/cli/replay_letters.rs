@@ -20,6 +20,7 @@ use crate::{
         deliver::{Answer, Backoff, Fate, Request, Webhook, judge},
         encode::EventWriter,
     },
+    log::Origin,
     schema::Checker,
 };
 
@@ -66,7 +67,7 @@ async fn send_all(config: &Config, letters: Letters) -> Exit {
                 Err(error) => return complain(&format!("forwarder {}: {error}", forwarder.name), Exit::Config),
             };
         }
-        let again = Again { id: &letter.event_id, number: 0, body: &body };
+        let again = Again { id: &letter.event_id, number: 0, body: &body, origin: None };
         match deliver(&webhooks[&forwarder.name], forwarder, &again).await {
             Ok(()) => {
                 sent += 1;
@@ -128,6 +129,8 @@ pub(super) struct Again<'a> {
     /// 0 for what is no batch.
     pub(super) number: u64,
     pub(super) body: &'a Body,
+    /// Whose container wrote all of it.
+    pub(super) origin: Option<&'a Origin>,
 }
 
 /// Sends it until it is answered well, or so badly that going on makes no sense.
@@ -147,6 +150,7 @@ pub(super) async fn deliver(webhook: &Webhook, forwarder: &config::Forwarder, ag
             attempt,
             body: wire.clone(),
             compressed,
+            origin: again.origin,
         };
         let answer = webhook.send(request).await;
         if matches!(&answer, Answer::Items { fates, .. } if fates.iter().any(|fate| *fate != Fate::Delivered)) {

@@ -7,6 +7,7 @@ use std::{
 
 use super::{cursors::Standing, exit::Exit};
 use crate::{
+    app::SPOOL_CATALOG,
     config::{self, Config},
     log::{
         SegmentId,
@@ -55,9 +56,9 @@ pub(super) fn load(path: &Path) -> Result<Config, Exit> {
 
 /// What the catalog knows of a segment of a source.
 pub fn standing_of(state_dir: &Path, source: &str, segment: SegmentId) -> Standing {
-    let catalog = Catalog::load(&state_dir.join("sources").join(source).join("catalog"));
-    let lives = catalog.ok().flatten().map(|catalog| catalog.lives).unwrap_or_default();
-    match lives.into_iter().find(|life| life.id == segment) {
+    let catalogs = ["catalog", SPOOL_CATALOG].map(|name| state_dir.join("sources").join(source).join(name));
+    let loaded = catalogs.iter().filter_map(|path| Catalog::load(path).ok().flatten());
+    match loaded.flat_map(|catalog| catalog.lives).find(|life| life.id == segment) {
         Some(life) if life.stage == Stage::Released => Standing::Released(life.path),
         Some(life) => Standing::Read(life.path),
         None => Standing::Unknown,

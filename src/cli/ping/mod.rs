@@ -178,6 +178,7 @@ impl Test {
             attempt,
             body: wire,
             compressed: compression != Compression::None,
+            origin: None,
         };
         let begun = Instant::now();
         Ok((webhook.send(request).await, begun.elapsed()))

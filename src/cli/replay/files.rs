@@ -10,10 +10,14 @@ use std::{
     sync::Arc,
 };
 
-use crate::log::{
-    AnchoredRange, Log, Mark, Segment, SegmentId, State,
-    catalog::{Catalog, CatalogError, Entry},
-    identity::{self, Sight},
+use crate::{
+    app::SPOOL_CATALOG,
+    config::{self, SourceKind},
+    log::{
+        AnchoredRange, Log, Mark, Segment, SegmentId, State,
+        catalog::{Catalog, CatalogError, Entry},
+        identity::{self, Sight},
+    },
 };
 
 pub(super) struct Files {
@@ -24,11 +28,21 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// What the catalog of a source knows.
-    pub(super) fn of(state_dir: &Path, source: &str) -> Result<Self, CatalogError> {
-        let catalog = Catalog::load(&state_dir.join("sources").join(source).join("catalog"))?.unwrap_or_default();
-        let (log, publish) = Log::new(source, &catalog.log);
-        let lives = catalog.lives.into_iter().map(|life| (life.id, life)).collect();
+    /// What the catalogs of a source know.
+    pub(super) fn of(state_dir: &Path, source: &config::Source) -> Result<Self, CatalogError> {
+        let (mut id, mut lives) = (None, HashMap::new());
+        for name in ["catalog", SPOOL_CATALOG] {
+            let catalog = Catalog::load(&state_dir.join("sources").join(&source.name).join(name))?;
+            for life in catalog.iter().flat_map(|catalog| &catalog.lives) {
+                lives.entry(life.id).or_insert_with(|| life.clone());
+            }
+            id = id.or(catalog.map(|catalog| catalog.log));
+        }
+        let (log, publish) = Log::new(&source.name, &id.unwrap_or_default());
+        let log = match &source.kind {
+            SourceKind::File(file) => log.in_format(file.format),
+            _ => log,
+        };
         Ok(Self { log, publish, lives, found: BTreeMap::new() })
     }
 

@@ -25,10 +25,10 @@ use super::{
 use crate::{
     config::{self, Config, Forwarder},
     forwarder::{
-        batch::Body,
         bodies::Bodies,
         compress::Digest,
         deliver::Webhook,
+        draft::Draft,
         follow::Follow,
         journal::{Journal, LedgerEntry, Outcome, Outstanding, UnixMillis},
         stats::Tally,
@@ -185,7 +185,7 @@ impl<'c> Replay<'c> {
 
     /// Sends a batch again, or says why it cannot be.
     fn one(&mut self, entry: &LedgerEntry) -> Result<String, Stop> {
-        let body = self.body(entry).map_err(Stop::Refused)?;
+        let Draft { body, origin, .. } = self.draft(entry).map_err(Stop::Refused)?;
         let digest = Digest::of(body.bytes());
         let same = entry.crc32 == Some(digest.crc32) && entry.len == Some(digest.len);
         let known = entry.id.as_ref().filter(|_| same && !self.args.new_ids);
@@ -193,7 +193,7 @@ impl<'c> Replay<'c> {
         // A number belongs to an id.
         let number = if known.is_some() { entry.n } else { 0 };
         if !self.args.dry_run {
-            let again = Again { id: &id, number, body: &body };
+            let again = Again { id: &id, number, body: &body, origin: origin.as_deref() };
             self.runtime.block_on(deliver(&self.webhook, self.forwarder, &again))?;
         }
         let verb = if self.args.dry_run { "would be sent" } else { "sent" };
@@ -209,8 +209,8 @@ impl<'c> Replay<'c> {
         })
     }
 
-    /// The batch's body, made again of the bytes that it was made of.
-    fn body(&mut self, entry: &LedgerEntry) -> Result<Body, String> {
+    /// The batch, made again of the bytes that it was made of.
+    fn draft(&mut self, entry: &LedgerEntry) -> Result<Draft, String> {
         if !self.sources.contains_key(&entry.source) {
             let opened = self.open(&entry.source)?;
             self.sources.insert(entry.source.clone(), opened);
@@ -224,7 +224,7 @@ impl<'c> Replay<'c> {
         if finished.draft.body.is_empty() {
             return Err("no event of it passes the rules of today's configuration".to_owned());
         }
-        Ok(finished.draft.body)
+        Ok(finished.draft)
     }
 
     /// `None`: the configuration does not know the source.
@@ -232,7 +232,7 @@ impl<'c> Replay<'c> {
         let Some(source) = self.config.sources.iter().find(|known: &&config::Source| known.name == source) else {
             return Ok(None);
         };
-        let files = Files::of(self.state_dir, &source.name).map_err(|error| error.to_string())?;
+        let files = Files::of(self.state_dir, source).map_err(|error| error.to_string())?;
         let reader = Reader::new(files.log.clone(), source.max_event_bytes, Default::default());
         let follow = Follow::new(self.forwarder, source, reader, Bodies::new(self.forwarder, 1));
         Ok(Some((files, follow)))

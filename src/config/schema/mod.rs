@@ -24,7 +24,8 @@ pub(super) use forwarder::{
 pub(super) use http::{Hmac, HmacAlgorithm, HmacEncoding, Signature};
 pub(super) use intake::{Answers, Auth, Basic, Json, OAuth2, Wrap};
 pub(super) use source::{
-    EventSchema, FieldMap, OnFull, ReadyMap, SocketType, Source, SourceFraming, SourceKind, StartAt, Sync,
+    Detach, EventSchema, FieldMap, FileFormat, OnFull, OnFullForm, OnFullWord, ReadyMap, SocketType, Source,
+    SourceFraming, SourceKind, StartAt, Stream, Sync,
 };
 pub(super) use value::{Duration, SecretText, Size, UNIT};
 

@@ -47,6 +47,7 @@ const CONTEXTS: &[(&str, &[&str])] = &[
         "sources[]",
         &[
             "{sources: [{name: a, include: [/a], @}], forwarders: [{uri: 'https://s.test/x'}]}",
+            "{sources: [{name: a, include: [/a], format: cri, @}], forwarders: [{uri: 'https://s.test/x'}]}",
             "{sources: [{name: a, kind: stdin, @}], forwarders: [{uri: 'https://s.test/x'}]}",
             "{sources: [{name: a, kind: unix, path: /a, @}], forwarders: [{uri: 'https://s.test/x'}]}",
             "{sources: [{name: a, kind: tcp, listen: '127.0.0.1:1', @}], forwarders: [{uri: 'https://s.test/x'}]}",
