@@ -52,12 +52,21 @@ impl Finding {
     }
 }
 
-/// The connection came about; `None`: over plain http.
-pub(super) fn of_session(session: Option<&Session>, forwarder: &Forwarder, now: Timestamp) -> Finding {
+/// A connection without TLS; `near`: it does not leave this machine.
+pub(super) fn of_plain_http(near: bool) -> Finding {
+    if near {
+        Finding::ok("TLS", "there is none, and nothing leaves this machine")
+    } else {
+        Finding::look(
+            "TLS",
+            "there is none: over plain http events and token can be read on the way; let uri be https",
+        )
+    }
+}
+
+/// A connection with TLS.
+pub(super) fn of_session(session: &Session, forwarder: &Forwarder, now: Timestamp) -> Finding {
     const STEP: &str = "TLS";
-    let Some(session) = session else {
-        return Finding::look(STEP, "there is none: over plain http events and token can be read on the way");
-    };
     let mut text = session.version.to_owned();
     let certificates = session.chain.iter();
     let soonest = certificates.clone().map(|certificate| certificate.until).min();
@@ -251,13 +260,13 @@ mod tests {
         let certificate = |days: i64| Certificate { until: Timestamp::constant(days * DAY, 0), issuer: None };
         for (days, mark) in [(13, Mark::Look), (14, Mark::Ok)] {
             let session = Session { version: "1.3", chain: vec![certificate(90), certificate(days)] };
-            let finding = of_session(Some(&session), &forwarder(""), now);
+            let finding = of_session(&session, &forwarder(""), now);
             assert_eq!(finding.mark, mark, "{}", finding.text);
             assert!(finding.text.contains(&format!("({days} days)")), "{}", finding.text);
         }
         let trial = forwarder("tls: {insecureSkipVerify: true}");
         let session = Session { version: "1.2", chain: vec![certificate(90)] };
-        assert_eq!(of_session(Some(&session), &trial, now).mark, Mark::Look);
-        assert_eq!(of_session(None, &trial, now).mark, Mark::Look);
+        assert_eq!(of_session(&session, &trial, now).mark, Mark::Look);
+        assert_eq!((of_plain_http(false).mark, of_plain_http(true).mark), (Mark::Look, Mark::Ok));
     }
 }

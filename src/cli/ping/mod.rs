@@ -105,7 +105,11 @@ async fn ping(forwarder: Forwarder) -> Vec<Finding> {
     let shown: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
     findings.push(Finding::ok("name", format!("{} is at {}", webhook.peer(), shown.join(", "))));
     match webhook.connect(&addresses).await {
-        Ok(session) => findings.push(of_session(session.as_ref(), &forwarder, Timestamp::now())),
+        Ok(Some(session)) => findings.push(of_session(&session, &forwarder, Timestamp::now())),
+        Ok(None) => {
+            let near = addresses.iter().all(|address| address.ip().is_loopback());
+            findings.push(findings::of_plain_http(near));
+        }
         Err(answer) => {
             findings.push(findings::of_no_connection(&answer));
             return findings;
