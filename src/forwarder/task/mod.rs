@@ -7,7 +7,7 @@
 //!
 //! Reading and gzip run on the blocking pool, a batch on one thread from its first line to its last compressed byte; the journal is written in place, with the runtime told. What always
 //! holds: what is admitted was announced in the journal in the log's order; queue and window together hold no more
-//! than `inFlight` + [`AHEAD`] batches, and one more for each source that [`detach`] made it give up something of, so
+//! than `inFlight` + [`AHEAD`] batches, and one more for each source that `detach` made it give up something of, so
 //! memory is bounded by the configuration.
 
 mod answers;
