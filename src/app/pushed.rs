@@ -11,7 +11,7 @@ use super::{
     open::{Opened, claims},
 };
 use crate::{
-    config::{self, OnFull, SpoolKeys},
+    config::{self, SpoolKeys},
     durable,
     log::spool::{self, Limits, SEGMENT_BYTES, Spool},
     source::{listener::Listener, outlet::Outlet, spool::SpoolTask, stats::SourceStats},
