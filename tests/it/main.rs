@@ -13,6 +13,7 @@ mod chaos;
 mod config;
 mod delivery;
 mod demo;
+mod deploy;
 mod disk;
 mod durability;
 mod events;
