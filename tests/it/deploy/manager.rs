@@ -162,5 +162,6 @@ fn the_watchdog_is_not_fed_while_a_loop_hangs() {
     assert!(!until_then.is_empty(), "it was not fed for some seconds");
     assert!(until_then.iter().all(|message| message.starts_with("STATUS=not alive: ")), "{until_then:?}");
     receiver.wait_for_lines(3);
-    assert_eq!(sidecar.stop(), 0);
+    // A stop would wait: each thread has a first write of its own.
+    sidecar.kill();
 }
