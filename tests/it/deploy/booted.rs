@@ -81,7 +81,7 @@ impl Machine {
         // So that a test need not wait for a minute.
         self.write(
             "etc/systemd/system/auditpost.service.d/test.conf",
-            "[Service]\nWatchdogSec=3\nRestartSec=100ms\n",
+            "[Service]\nWatchdogSec=5\nRestartSec=100ms\n",
         );
         self.write("etc/systemd/system/test.target", "[Unit]\nRequires=basic.target\nAfter=basic.target\n");
         self.write(LOG, "");

@@ -61,7 +61,7 @@ impl Manager {
 const MOMENT: Duration = Duration::from_millis(1);
 
 /// Long enough that a busy machine keeps it, short enough to wait for several.
-const WATCHDOG: Duration = Duration::from_millis(600);
+const WATCHDOG: Duration = Duration::from_secs(2);
 
 fn micros_now() -> i64 {
     let now = clock_gettime(ClockId::Monotonic);
@@ -149,7 +149,7 @@ fn the_watchdog_is_not_fed_while_a_loop_hangs() {
         "-P",
         "{dir}/state/forwarders/siem/journal",
         "-e",
-        "inject=write,writev,pwrite64:delay_enter=40s:when=1",
+        "inject=write,writev,pwrite64:delay_enter=35s:when=1",
     ]);
     sidecar.start_again();
     let status = manager.wait_for("STATUS=not alive").pop().unwrap();
@@ -162,6 +162,5 @@ fn the_watchdog_is_not_fed_while_a_loop_hangs() {
     assert!(!until_then.is_empty(), "it was not fed for some seconds");
     assert!(until_then.iter().all(|message| message.starts_with("STATUS=not alive: ")), "{until_then:?}");
     receiver.wait_for_lines(3);
-    // A stop would wait: each thread has a first write of its own.
-    sidecar.kill();
+    // It is not stopped here: each thread has a first write of its own, and the next one hangs by now.
 }
