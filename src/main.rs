@@ -7,7 +7,7 @@ use auditpost::cli::{
     command::{Args, Command},
     completions, cursors, dead_letters, demo,
     exit::Exit,
-    explain, man, receive, replay_letters, run, schema, state_dir, status, verify_konnect,
+    explain, man, ping, receive, replay, replay_letters, run, schema, state_dir, status, verify_konnect,
 };
 use clap::Parser;
 
@@ -36,6 +36,7 @@ fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Demo => wait_for(demo::run())??,
         Command::Receive(args) => wait_for(receive::run(args))??,
         Command::Explain(args) => explain::run(&args),
+        Command::Ping(args) => ping::run(&args),
         Command::Status(args) => wait_for(status::run(args))??,
         Command::Cursors { state, cursors } => match state.resolve() {
             Ok(dir) => cursors::run(&cursors, &dir, &|source, segment| state_dir::standing_of(&dir, source, segment)),
@@ -45,6 +46,7 @@ fn execute(command: Command) -> anyhow::Result<Exit> {
             Ok(dir) => dead_letters::run(&letters, &dir, |chosen| replay_letters::send(&state, chosen)),
             Err(exit) => exit,
         },
+        Command::Replay(args) => replay::run(&args),
         Command::VerifyKonnect(args) => verify_konnect::run(&args),
         Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(&args),

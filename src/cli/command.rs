@@ -4,16 +4,19 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{completions, cursors, dead_letters, explain, man, receive, run, state_dir, status, verify_konnect};
+use super::{
+    completions, cursors, dead_letters, explain, man, ping, receive, replay, run, state_dir, status, verify_konnect,
+};
 use crate::{VERSION, config};
 
 /// For `--help` and the manual page; [`super::exit::Exit`] says the same in types.
 const EXIT_STATUS: &str = "\
 Exit status:
   0    done, or drained
-  10   stopped with a backlog, safe on disk
+  10   stopped with a backlog, safe on disk; replay: not all of it was sent
   64   wrong arguments
   65   verify-konnect: a record is not valid, or there are no keys
+  69   ping: a receiver does not take events
   70   a bug
   73   the state directory or a socket cannot be created
   74   storage fails
@@ -45,6 +48,8 @@ pub enum Command {
     Receive(receive::Args),
     /// What each forwarder would do with real lines, and the exact requests; sends nothing
     Explain(explain::Args),
+    /// Whether each receiver takes events: name, TLS, authentication, gzip, time; sends one marked test event
+    Ping(ping::Args),
     /// What a running instance does
     Status(status::Args),
     /// Where each forwarder stands, and moving it
@@ -61,6 +66,8 @@ pub enum Command {
         #[command(flatten)]
         letters: dead_letters::DeadLettersArgs,
     },
+    /// Batches that were delivered, once more: those of a time range whose bytes are still there
+    Replay(replay::ReplayArgs),
     /// Whether Kong Konnect's audit records are as Konnect signed them
     VerifyKonnect(verify_konnect::Args),
     /// The JSON Schema of the configuration, for editors
@@ -75,5 +82,15 @@ impl Args {
     /// The definitions themselves.
     pub fn definition() -> clap::Command {
         Self::command()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Args;
+
+    #[test]
+    fn the_definitions_contradict_nothing() {
+        Args::definition().debug_assert();
     }
 }

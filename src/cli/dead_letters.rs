@@ -150,7 +150,7 @@ fn unreadable(letters: &Letters, out: &mut dyn Write) -> Result<Exit, Failure> {
     }
 }
 
-fn parse_since(text: &str) -> Result<Timestamp, String> {
+pub(super) fn parse_since(text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }

@@ -12,6 +12,8 @@ pub enum Exit {
     Usage = 64,
     /// `verify-konnect` found a record that is not as it was signed, or no keys.
     Invalid = 65,
+    /// `ping` found a receiver that does not take events.
+    Unavailable = 69,
     /// A bug in auditpost.
     Software = 70,
     /// The state directory or a socket cannot be created.

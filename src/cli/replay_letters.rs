@@ -17,9 +17,10 @@ use crate::{
         batch::{Body, Fit, Frame},
         compress::Compressor,
         dead_letter::{Letter, Letters},
-        deliver::{Backoff, Request, Webhook, judge},
+        deliver::{Answer, Backoff, Fate, Request, Webhook, judge},
         encode::EventWriter,
     },
+    log::Origin,
     schema::Checker,
 };
 
@@ -66,7 +67,8 @@ async fn send_all(config: &Config, letters: Letters) -> Exit {
                 Err(error) => return complain(&format!("forwarder {}: {error}", forwarder.name), Exit::Config),
             };
         }
-        match deliver(&webhooks[&forwarder.name], forwarder, &letter, &body).await {
+        let again = Again { id: &letter.event_id, number: 0, body: &body, origin: None };
+        match deliver(&webhooks[&forwarder.name], forwarder, &again).await {
             Ok(()) => {
                 sent += 1;
                 say(&format!("{}: sent to {}", letter.event_id, forwarder.name));
@@ -114,32 +116,46 @@ fn body(config: &Config, forwarder: &config::Forwarder, letter: &Letter) -> Resu
     Ok(body)
 }
 
-enum Stop {
+pub(super) enum Stop {
     /// The receiver refuses this event.
     Refused(String),
     /// The receiver is not to be had, or refuses us.
     Receiver(String),
 }
 
-async fn deliver(webhook: &Webhook, forwarder: &config::Forwarder, letter: &Letter, body: &Body) -> Result<(), Stop> {
+/// A body that is sent once more, and what its request says of it.
+pub(super) struct Again<'a> {
+    pub(super) id: &'a str,
+    /// 0 for what is no batch.
+    pub(super) number: u64,
+    pub(super) body: &'a Body,
+    /// Whose container wrote all of it.
+    pub(super) origin: Option<&'a Origin>,
+}
+
+/// Sends it until it is answered well, or so badly that going on makes no sense.
+pub(super) async fn deliver(webhook: &Webhook, forwarder: &config::Forwarder, again: &Again<'_>) -> Result<(), Stop> {
     let compressed = forwarder.compression != config::Compression::None;
     let wire = Compressor::new(forwarder.compression)
-        .compress(body.bytes())
+        .compress(again.body.bytes())
         .map_err(|error| Stop::Receiver(error.to_string()))?;
     let backoff = Backoff::new(forwarder.retry);
     let mut rng = fastrand::Rng::new();
     let begun = Instant::now();
     for attempt in 1.. {
         let request = Request {
-            batch_id: &letter.event_id,
-            number: 0,
-            events: 1,
+            batch_id: again.id,
+            number: again.number,
+            events: again.body.events().len(),
             attempt,
             body: wire.clone(),
             compressed,
-            origin: None,
+            origin: again.origin,
         };
         let answer = webhook.send(request).await;
+        if matches!(&answer, Answer::Items { fates, .. } if fates.iter().any(|fate| *fate != Fate::Delivered)) {
+            return Err(Stop::Refused(answer.to_string()));
+        }
         match judge(&answer, &forwarder.responses) {
             Verdict::Delivered => return Ok(()),
             Verdict::Narrow | Verdict::Halve => return Err(Stop::Refused(answer.to_string())),

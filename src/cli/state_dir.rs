@@ -34,14 +34,24 @@ impl Args {
         }
     }
 
+    /// The directory, where the configuration is known.
+    pub fn of(&self, config: &Config) -> PathBuf {
+        self.state_dir.as_ref().unwrap_or(&config.state_dir).clone()
+    }
+
     /// The configuration, its problems told.
     pub fn load(&self) -> Result<Config, Exit> {
-        config::load(&self.config, &config::environment).map_err(|problems| {
-            // Nobody is left to be told where this fails.
-            let _ = writeln!(io::stderr(), "{problems}");
-            Exit::Config
-        })
+        load(&self.config)
     }
+}
+
+/// A configuration, its problems told.
+pub(super) fn load(path: &Path) -> Result<Config, Exit> {
+    config::load(path, &config::environment).map_err(|problems| {
+        // Nobody is left to be told where this fails.
+        let _ = writeln!(io::stderr(), "{problems}");
+        Exit::Config
+    })
 }
 
 /// What the catalog knows of a segment of a source.

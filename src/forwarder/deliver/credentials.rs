@@ -105,6 +105,12 @@ impl Credentials {
         self.files_as_they_are(false).await.map(drop)
     }
 
+    /// What TLS trusts and shows as the files are now.
+    pub(super) async fn tls(&self) -> Result<rustls::ClientConfig, LocalError> {
+        let files = Arc::clone(&self.files).lock_owned().await;
+        on_the_blocking_pool(files, |files| files.tls.as_mut().map_or_else(tls::unused, TlsFiles::read)).await
+    }
+
     async fn files_as_they_are(&self, refused: bool) -> Result<FromFiles, LocalError> {
         let files = Arc::clone(&self.files).lock_owned().await;
         if let Some(ready) = files.ready().filter(|_| !refused && !files.is_due()) {

@@ -79,7 +79,7 @@ fn of_http(cause: &hyper::Error) -> (FailureKind, String) {
     }
 }
 
-fn of_tls(cause: &rustls::Error) -> (FailureKind, String) {
+pub(super) fn of_tls(cause: &rustls::Error) -> (FailureKind, String) {
     use rustls::Error::*;
     match cause {
         InvalidCertificate(problem) => (FailureKind::TlsCertificate, of_certificate(problem)),

@@ -1,5 +1,7 @@
 //! The client of one webhook: sends one request and comes back with an [`Answer`], whatever happens.
 
+mod reach;
+
 use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -25,6 +27,8 @@ use crate::{
     config::{self, Answers, Auth, Secret, Verdict},
     log::Origin,
 };
+
+pub use reach::Session;
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");

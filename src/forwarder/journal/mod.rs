@@ -142,6 +142,15 @@ impl Journal {
         Ok(loaded.map(|Loaded { state, damage, .. }| recovered(&state, damage, false)))
     }
 
+    /// What the journal remembers of settled batches, oldest first, without touching it; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn history(state_dir: &Path, forwarder: &str) -> Result<Option<Vec<LedgerEntry>>, JournalError> {
+        let loaded = replay::load(&path(state_dir, forwarder)?, forwarder, usize::MAX)?;
+        Ok(loaded.map(|Loaded { state, .. }| state.ledger.iter().cloned().collect()))
+    }
+
     /// After [`JournalError::Damaged`], once an operator accepted the loss: keeps the damaged file beside as
     /// `journal.damaged-<milliseconds>` and begins a new one, which knows of nothing.
     ///

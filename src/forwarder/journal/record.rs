@@ -268,6 +268,12 @@ pub struct LedgerEntry {
     pub outcome: Outcome,
     #[serde(rename = "st", default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// Of the body before compression, by which a replay knows it again; not of batches that were settled before this
+    /// was kept.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub crc32: Option<u32>,
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    pub len: Option<u64>,
     /// When it was settled.
     #[serde(rename = "t")]
     pub at: UnixMillis,
@@ -310,6 +316,12 @@ impl Entry {
 }
 
 impl Outstanding {
+    /// A settled batch as it was when it was sent, to be put together once more.
+    pub fn again(entry: &LedgerEntry) -> Self {
+        let LedgerEntry { n, events, at, .. } = *entry;
+        Self { n, id: entry.id.clone(), events, at, ..Self::unsent(&entry.source, entry.span.clone()) }
+    }
+
     /// Bytes to be sent under a new id; the number 0 is replaced when all lines are read.
     pub(super) fn unsent(source: &str, span: Vec<AnchoredRange>) -> Self {
         Self {

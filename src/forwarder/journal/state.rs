@@ -190,8 +190,11 @@ impl State {
         };
         let batch = self.outstanding.remove(at);
         self.account(&batch, settled.outcome);
+        let was_sent = batch.id.is_some();
         self.ledger.push(LedgerEntry {
             n: batch.n,
+            crc32: was_sent.then_some(batch.crc32),
+            len: was_sent.then_some(batch.len),
             id: batch.id,
             source: batch.source,
             span: batch.span,

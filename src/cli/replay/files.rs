@@ -1,0 +1,108 @@
+//! Where the bytes of batches that were settled are now, if anywhere.
+//!
+//! A file is taken for a segment only where its first bytes and those before the end of the batch hash as they did when it
+//! was read: under its own name, or as a rotated sibling.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    app::SPOOL_CATALOG,
+    config::{self, SourceKind},
+    log::{
+        AnchoredRange, Log, Mark, Segment, SegmentId, State,
+        catalog::{Catalog, CatalogError, Entry},
+        identity::{self, Sight},
+    },
+};
+
+pub(super) struct Files {
+    pub(super) log: Log,
+    publish: tokio::sync::watch::Sender<crate::log::Segments>,
+    lives: HashMap<SegmentId, Entry>,
+    found: BTreeMap<SegmentId, Arc<Segment>>,
+}
+
+impl Files {
+    /// What the catalogs of a source know.
+    pub(super) fn of(state_dir: &Path, source: &config::Source) -> Result<Self, CatalogError> {
+        let (mut id, mut lives) = (None, HashMap::new());
+        for name in ["catalog", SPOOL_CATALOG] {
+            let catalog = Catalog::load(&state_dir.join("sources").join(&source.name).join(name))?;
+            for life in catalog.iter().flat_map(|catalog| &catalog.lives) {
+                lives.entry(life.id).or_insert_with(|| life.clone());
+            }
+            id = id.or(catalog.map(|catalog| catalog.log));
+        }
+        let (log, publish) = Log::new(&source.name, &id.unwrap_or_default());
+        let log = match &source.kind {
+            SourceKind::File(file) => log.in_format(file.format),
+            _ => log,
+        };
+        Ok(Self { log, publish, lives, found: BTreeMap::new() })
+    }
+
+    /// Opens what a span needs, and publishes it in the log; or says what is gone.
+    pub(super) fn open(&mut self, span: &[AnchoredRange]) -> Result<(), String> {
+        for range in span {
+            let id = range.range.segment;
+            if let Some(segment) = self.found.get(&id) {
+                let file = segment.open().map_err(|error| error.to_string())?;
+                if holds(&file, segment.size(), range) {
+                    continue;
+                }
+            }
+            let Some(life) = self.lives.get(&id) else {
+                return Err(format!("nothing is known any more of the file that segment {id} was"));
+            };
+            let (path, file, sight) = find(life, range)
+                .ok_or_else(|| format!("{} is gone, or has other bytes there now", life.path.display()))?;
+            let segment = Segment::new(
+                id,
+                life.lineage.as_path().into(),
+                life.start,
+                sight.size,
+                State::Sealed,
+                path,
+                sight.key,
+            );
+            segment.pin(Arc::new(file));
+            self.found.insert(id, Arc::new(segment));
+        }
+        self.publish.send_replace(Arc::new(self.found.values().cloned().collect()));
+        Ok(())
+    }
+}
+
+fn find(life: &Entry, range: &AnchoredRange) -> Option<(PathBuf, File, Sight)> {
+    let candidates = [life.path.clone()].into_iter().chain(siblings(&life.lineage));
+    let mut opened =
+        candidates.filter_map(|path| identity::open(&path).ok().map(|(file, sight)| (path, file, sight)));
+    opened.find(|(_, file, sight)| {
+        // A mark without a hash says nothing of the bytes; then it must be the very file.
+        let is_known = range.mark().anchor.is_some() || sight.key.same_but_device(&life.key);
+        sight.regular && is_known && has(file, &life.head) && holds(file, sight.size, range)
+    })
+}
+
+fn holds(file: &File, size: u64, range: &AnchoredRange) -> bool {
+    range.range.end <= size && has(file, &range.mark())
+}
+
+fn has(file: &File, mark: &Mark) -> bool {
+    identity::still_has(file, mark).unwrap_or(false)
+}
+
+/// Files beside the path whose names begin as its own, as rotation makes them.
+fn siblings(path: &Path) -> Vec<PathBuf> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let named = entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(name.as_encoded_bytes()));
+    let mut paths: Vec<PathBuf> = named.map(|entry| entry.path()).filter(|sibling| sibling != path).collect();
+    paths.sort();
+    paths
+}

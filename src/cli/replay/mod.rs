@@ -1,0 +1,240 @@
+//! `auditpost replay`: what was delivered in a time range, once more, as for a receiver that lost it.
+//!
+//! The forwarder's journal says which batches these were, and the files that they were read from give the bytes again. What is
+//! gone is told and counted. Nothing is written: no cursor moves, so it may run beside an instance.
+
+mod files;
+
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+    path::Path,
+};
+
+use files::Files;
+use jiff::Timestamp;
+
+use super::{
+    dead_letters::parse_since,
+    exit::Exit,
+    failure::{Failure, report},
+    printable::printable,
+    replay_letters::{Again, Stop, deliver},
+    state_dir,
+};
+use crate::{
+    config::{self, Config, Forwarder},
+    forwarder::{
+        bodies::Bodies,
+        compress::Digest,
+        deliver::Webhook,
+        draft::Draft,
+        follow::Follow,
+        journal::{Journal, LedgerEntry, Outcome, Outstanding, UnixMillis},
+        stats::Tally,
+    },
+    log::Reader,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct ReplayArgs {
+    #[command(flatten)]
+    state: state_dir::Args,
+    /// Whose batches
+    #[arg(long, value_name = "NAME")]
+    forwarder: String,
+    /// Settled since then: 2026-01-31T12:00:00Z, 2026-01-31 (UTC), or an age such as 90s, 30m, 12h, 7d
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    since: Timestamp,
+    /// Settled before then
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    until: Option<Timestamp>,
+    /// Under new ids, for a receiver that remembers ids and lost the events
+    #[arg(long)]
+    new_ids: bool,
+    /// Say what would be sent, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Exit status 0 where all of it was sent, 10 where not.
+pub fn run(args: &ReplayArgs) -> Exit {
+    let config = match args.state.load() {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    report(|out| {
+        let state_dir = args.state.of(&config);
+        let Some(forwarder) = config.forwarders.iter().find(|forwarder| forwarder.name == args.forwarder) else {
+            let text =
+                format!("no forwarder is called {}; `check` names those that there are", printable(&args.forwarder));
+            return Err(Failure::usage(text));
+        };
+        let Some(history) = Journal::history(&state_dir, &forwarder.name)? else {
+            let text = format!("forwarder {} never ran with {}", forwarder.name, state_dir.display());
+            return Err(Failure::usage(text));
+        };
+        Replay::new(args, &config, forwarder, &state_dir)?.all(&history, out)
+    })
+}
+
+/// Batches, and the events that they had.
+#[derive(Default)]
+struct Count {
+    batches: u64,
+    events: u64,
+}
+
+impl Count {
+    fn add(&mut self, entry: &LedgerEntry) {
+        self.batches += 1;
+        self.events += entry.events;
+    }
+}
+
+struct Replay<'c> {
+    args: &'c ReplayArgs,
+    config: &'c Config,
+    forwarder: &'c Forwarder,
+    state_dir: &'c Path,
+    webhook: Webhook,
+    runtime: tokio::runtime::Runtime,
+    sources: HashMap<String, Option<(Files, Follow)>>,
+}
+
+impl<'c> Replay<'c> {
+    fn new(
+        args: &'c ReplayArgs,
+        config: &'c Config,
+        forwarder: &'c Forwarder,
+        state_dir: &'c Path,
+    ) -> Result<Self, Failure> {
+        let webhook = Webhook::new(forwarder)
+            .map_err(|error| Failure::Told(Exit::Config, format!("forwarder {}: {error}", forwarder.name)))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { args, config, forwarder, state_dir, webhook, runtime, sources: HashMap::new() })
+    }
+
+    fn all(mut self, history: &[LedgerEntry], out: &mut dyn Write) -> Result<Exit, Failure> {
+        let since = UnixMillis::from(self.args.since);
+        let until = self.args.until.map_or(UnixMillis(i64::MAX), UnixMillis::from);
+        let (mut sent, mut kept, mut other) = (Count::default(), Count::default(), Count::default());
+        for entry in history.iter().filter(|entry| (since..until).contains(&entry.at)) {
+            if entry.outcome != Outcome::Delivered {
+                other.add(entry);
+                continue;
+            }
+            let name = format!("batch {}, settled {}, {} events", entry.n, entry.at, entry.events);
+            match self.one(entry) {
+                Ok(how) => {
+                    sent.add(entry);
+                    writeln!(out, "{name}: {how}")?;
+                }
+                Err(Stop::Refused(why)) => {
+                    kept.add(entry);
+                    writeln!(out, "{name}: not sent: {}", printable(&why))?;
+                }
+                Err(Stop::Receiver(why)) => {
+                    out.flush()?;
+                    let text = format!(
+                        "{name}: {}; {} batches were sent, this and those behind it were not: run it again with --since {}",
+                        printable(&why),
+                        sent.batches,
+                        entry.at
+                    );
+                    return Err(Failure::Told(Exit::Backlog, text));
+                }
+            }
+            out.flush()?;
+        }
+        self.summary(history, &sent, &kept, &other, out)?;
+        Ok(if kept.batches == 0 { Exit::Ok } else { Exit::Backlog })
+    }
+
+    fn summary(
+        &self,
+        history: &[LedgerEntry],
+        sent: &Count,
+        kept: &Count,
+        other: &Count,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let verb = if self.args.dry_run { "would be sent" } else { "sent" };
+        writeln!(out, "{} batches ({} events) {verb} again", sent.batches, sent.events)?;
+        if kept.batches > 0 {
+            writeln!(out, "{} batches ({} events) not: they cannot be replayed", kept.batches, kept.events)?;
+        }
+        if other.batches > 0 {
+            writeln!(
+                out,
+                "{} batches ({} events) of that time were not delivered, so they are not replayed: see `dead-letters list`",
+                other.batches, other.events
+            )?;
+        }
+        // The journal keeps the newest; numbers begin at 1.
+        match history.first() {
+            Some(first) if first.n > 1 && UnixMillis::from(self.args.since) < first.at => writeln!(
+                out,
+                "the journal remembers batches since {}: what was settled before is not among these",
+                first.at
+            ),
+            Some(_) => Ok(()),
+            None => writeln!(out, "the journal remembers no settled batch"),
+        }
+    }
+
+    /// Sends a batch again, or says why it cannot be.
+    fn one(&mut self, entry: &LedgerEntry) -> Result<String, Stop> {
+        let Draft { body, origin, .. } = self.draft(entry).map_err(Stop::Refused)?;
+        let digest = Digest::of(body.bytes());
+        let same = entry.crc32 == Some(digest.crc32) && entry.len == Some(digest.len);
+        let known = entry.id.as_ref().filter(|_| same && !self.args.new_ids);
+        let id = known.cloned().unwrap_or_else(|| format!("{:032x}", fastrand::u128(..)));
+        // A number belongs to an id.
+        let number = if known.is_some() { entry.n } else { 0 };
+        if !self.args.dry_run {
+            let again = Again { id: &id, number, body: &body, origin: origin.as_deref() };
+            self.runtime.block_on(deliver(&self.webhook, self.forwarder, &again))?;
+        }
+        let verb = if self.args.dry_run { "would be sent" } else { "sent" };
+        let events = body.events().len();
+        Ok(match (same, known.is_some()) {
+            (_, true) => format!("{verb} again under its id {id}"),
+            (true, false) => format!("{verb} again, the same bytes under a new id"),
+            (false, false) => {
+                format!(
+                    "{verb} again, {events} events under a new id: it has other bytes than then, by another configuration or a changed file"
+                )
+            }
+        })
+    }
+
+    /// The batch, made again of the bytes that it was made of.
+    fn draft(&mut self, entry: &LedgerEntry) -> Result<Draft, String> {
+        if !self.sources.contains_key(&entry.source) {
+            let opened = self.open(&entry.source)?;
+            self.sources.insert(entry.source.clone(), opened);
+        }
+        let Some((files, follow)) = self.sources.get_mut(&entry.source).and_then(Option::as_mut) else {
+            return Err(format!("the configuration has no source {}", entry.source));
+        };
+        files.open(&entry.span)?;
+        let finished =
+            follow.again(&Outstanding::again(entry), &mut Tally::default()).map_err(|unread| unread.to_string())?;
+        if finished.draft.body.is_empty() {
+            return Err("no event of it passes the rules of today's configuration".to_owned());
+        }
+        Ok(finished.draft)
+    }
+
+    /// `None`: the configuration does not know the source.
+    fn open(&self, source: &str) -> Result<Option<(Files, Follow)>, String> {
+        let Some(source) = self.config.sources.iter().find(|known: &&config::Source| known.name == source) else {
+            return Ok(None);
+        };
+        let files = Files::of(self.state_dir, source).map_err(|error| error.to_string())?;
+        let reader = Reader::new(files.log.clone(), source.max_event_bytes, Default::default());
+        let follow = Follow::new(self.forwarder, source, reader, Bodies::new(self.forwarder, 1));
+        Ok(Some((files, follow)))
+    }
+}
