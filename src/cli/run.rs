@@ -165,6 +165,8 @@ async fn reload_from(path: &Path, app: &mut App) {
 }
 
 fn signals() -> io::Result<(Signal, Signal, Signal)> {
+    // Where files may not grow any more (`ulimit -f`) a write is to fail, and not to end the process.
+    let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
 }
 
@@ -191,10 +193,14 @@ fn keep_memory_private() {
 fn memory_bound(config: &Config) -> u64 {
     const PROGRAM: usize = 12 << 20;
     let buffers = |forwarder: &config::Forwarder| {
-        let batches = forwarder.in_flight + AHEAD;
-        let followed = config.sources.iter().filter(|source| forwarder.sources.contains(&source.name));
+        let followed = || config.sources.iter().filter(|source| forwarder.sources.contains(&source.name));
+        let detaches = |source: &&config::Source| {
+            source.kind.spool().is_some_and(|spool| matches!(spool.on_full, config::OnFull::Detach { .. }))
+        };
+        // What was read of a source before something of it is given up makes a batch of its own.
+        let batches = forwarder.in_flight + AHEAD + followed().filter(detaches).count();
         let reading: usize =
-            followed.map(|source| source.max_event_bytes + reader::CHUNK + forwarder.batch.max_bytes).sum();
+            followed().map(|source| source.max_event_bytes + reader::CHUNK + forwarder.batch.max_bytes).sum();
         // A batch is held as it was read and as it is sent, beside it the lines that are no events; all may be compressed
         // at once, each with a buffer for the worst case.
         let answers = if forwarder.answers == config::Answers::Bulk { forwarder.in_flight * BULK_ANSWER } else { 0 };

@@ -10,6 +10,18 @@ pub struct SpoolKeys {
     pub sync: SyncPolicy,
     /// Bytes that may wait for forwarders; then nothing is taken until there is room.
     pub max_bytes: u64,
+    pub on_full: OnFull,
+}
+
+/// What happens when a spool has no room left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFull {
+    /// Nothing is taken until there is room.
+    Block,
+    /// The forwarders that hold the oldest segment, each of them more than `after` bytes of the spool, give up whole
+    /// segments as a recorded gap, the oldest first, until one of them holds no more than that, or another forwarder
+    /// would have to give up something too.
+    Detach { after: u64 },
 }
 
 /// When an accepted record is on disk.
@@ -85,7 +97,7 @@ pub struct StreamLimits {
     /// Whether records are acknowledged once they are in the spool.
     pub acks: bool,
     pub max_connections: usize,
-    /// A connection that completes no record for so long is closed.
+    /// A connection that completes no record for so long is closed, if it has begun one or others wait.
     pub idle_timeout: Duration,
 }
 

@@ -17,7 +17,8 @@ use super::{
     dead_letter::{DeadLetter, DeadLetters, Envelope, Reason},
     draft::Dead,
     journal::{
-        Advance, AppendError, CursorSet, Forget, Gap, Intent, Journal, Outcome, Record, SetBy, Settled, UnixMillis,
+        Advance, AppendError, CursorSet, Forget, Gap, Intent, Journal, Outcome, Outstanding, Record, SetBy, Settled,
+        UnixMillis,
     },
 };
 use crate::{
@@ -32,6 +33,8 @@ pub struct Desk {
     forwarder: String,
     journal: Mutex<Journal>,
     letters: Mutex<DeadLetters>,
+    /// For each source, the last segment that it gave up and that its log was not told of.
+    given_up: Mutex<BTreeMap<String, SegmentId>>,
     alarms: Arc<Alarms>,
 }
 
@@ -45,7 +48,13 @@ pub struct Refusal {
 
 impl Desk {
     pub fn new(forwarder: &str, journal: Journal, letters: DeadLetters, alarms: Arc<Alarms>) -> Self {
-        Self { forwarder: forwarder.to_owned(), journal: Mutex::new(journal), letters: Mutex::new(letters), alarms }
+        Self {
+            forwarder: forwarder.to_owned(),
+            journal: Mutex::new(journal),
+            letters: Mutex::new(letters),
+            given_up: Mutex::default(),
+            alarms,
+        }
     }
 
     /// Makes the letters durable. On an error none counts, and what they belong to must wait.
@@ -155,22 +164,59 @@ impl Desk {
             }));
         }
         error!(forwarder = self.forwarder, source, bytes, reason, "events are lost: a gap is recorded");
-        let text = format!("{bytes} bytes of source {source} can never be delivered: {reason}");
-        self.alarms.raise(&self.object(), Kind::Gap, text, Timestamp::now());
         self.append(&records);
+        let mut text = format!("{bytes} bytes of source {source} can never be delivered: {reason}");
+        let all = self.journal().totals(source).gap_bytes;
+        if all > bytes {
+            // The alarm shows its last text only.
+            text.push_str(&format!("; with earlier gaps it is {all} bytes"));
+        }
+        self.alarms.raise_about(&self.object(), Kind::Gap, source, text, Timestamp::now());
+    }
+
+    /// Everything of a source up to and with this segment was announced, settled or recorded as a gap: the source's log
+    /// may release it without this forwarder, once that is durable.
+    pub fn give_up_to(&self, source: &str, last: SegmentId) {
+        self.given_up().insert(source.to_owned(), last);
+    }
+
+    /// Batches that are not settled, as the journal knows them.
+    pub fn outstanding(&self) -> Vec<Outstanding> {
+        self.journal().outstanding().to_vec()
     }
 
     /// Makes all that was written durable, tells the logs what may be released, and forgets what was.
     pub fn sync(&self, logs: &[Log]) {
+        // Before the sync begins: it covers what is written by now.
+        let given_up: Vec<_> = logs.iter().filter_map(|log| Some((log, self.written_up_to(log)?))).collect();
         let started = self.journal().start_sync();
         let done = started.run();
         let result = self.journal().finish_sync(done);
+        let durable = result.is_ok();
         self.report_storage(result.err());
         for log in logs {
             let committed = self.journal().committed_synced(&log.name);
             self.forget_released(log, &committed);
             log.board.report(&self.forwarder, committed);
         }
+        for (log, last) in given_up.into_iter().filter(|_| durable) {
+            log.board.gave_up(&self.forwarder, last);
+            let mut waiting = self.given_up();
+            if waiting.get(&*log.name) == Some(&last) {
+                waiting.remove(&*log.name);
+            }
+        }
+    }
+
+    /// The last segment that was given up, if the journal knows of every byte up to there.
+    fn written_up_to(&self, log: &Log) -> Option<SegmentId> {
+        let last = *self.given_up().get(&*log.name)?;
+        let journal = self.journal();
+        let marks = journal.frontier(&log.name);
+        let stands = |id: &SegmentId| marks.and_then(|marks| marks.get(id)).map(|mark| mark.offset);
+        let segments = log.segments();
+        let mut given_up = segments.iter().take_while(|segment| segment.id <= last);
+        given_up.all(|segment| stands(&segment.id).unwrap_or(segment.start.offset) >= segment.size()).then_some(last)
     }
 
     /// Up to where each segment of a source is settled.
@@ -203,7 +249,16 @@ impl Desk {
         }
         let published = log.segments();
         let released = |id: &&SegmentId| published.binary_search_by_key(*id, |segment| segment.id).is_err();
-        let segments: Vec<SegmentId> = known.keys().filter(released).copied().collect();
+        // A segment that was given up may go before the batches that were read from it are settled.
+        let outstanding: BTreeSet<SegmentId> = self
+            .journal()
+            .outstanding()
+            .iter()
+            .filter(|batch| *batch.source == *log.name)
+            .flat_map(|batch| batch.span.iter().map(|range| range.range.segment))
+            .collect();
+        let settled = |id: &&SegmentId| !outstanding.contains(id);
+        let segments: Vec<SegmentId> = known.keys().filter(released).filter(settled).copied().collect();
         if !segments.is_empty() {
             self.append(&[Record::Forget(Forget { source: log.name.to_string(), segments, at: UnixMillis::now() })]);
         }
@@ -242,6 +297,10 @@ impl Desk {
         format!("forwarder {}", self.forwarder)
     }
 
+    fn given_up(&self) -> MutexGuard<'_, BTreeMap<String, SegmentId>> {
+        self.given_up.lock().expect("nothing panics while it holds what was given up")
+    }
+
     fn journal(&self) -> MutexGuard<'_, Journal> {
         self.journal.lock().expect("nothing panics while it holds the journal")
     }
@@ -253,32 +312,4 @@ fn envelope<'a>(event_id: &'a str, source: &'a str, dead: &'a Dead, time: Timest
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test")]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_that_was_read_keeps_its_bytes_though_its_file_is_gone_before_it_is_buried() {
-        let dir = tempfile::tempdir().unwrap();
-        let (journal, _) = Journal::open(dir.path(), "siem").unwrap();
-        let letters = DeadLetters::open(dir.path(), "siem").unwrap();
-        let desk = Desk::new("siem", journal, letters, Arc::default());
-        // No segment: as after a file was cut, and nothing has its content.
-        let (log, _publish) = Log::new("app", "log");
-        let dead = |start: u64, payload: Option<&str>| Dead {
-            range: Range { segment: SegmentId(1), start, end: start + 9 },
-            reason: Reason::InvalidJson,
-            detail: "not JSON".to_owned(),
-            payload: payload.map(|text| text.as_bytes().to_vec()),
-        };
-        desk.bury(&log, &[dead(0, Some("evidence")), dead(9, None)]).unwrap();
-        let files = std::fs::read_dir(dir.path().join("dead-letters/siem")).unwrap();
-        let text: String = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
-        let payloads: Vec<String> = text
-            .lines()
-            .map(|line| {
-                serde_json::from_str::<serde_json::Value>(line).unwrap()["payload"].as_str().unwrap().to_owned()
-            })
-            .collect();
-        assert_eq!(payloads, ["evidence", ""]);
-    }
-}
+mod tests;

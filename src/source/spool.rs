@@ -17,12 +17,13 @@ use tracing::{error, info, warn};
 
 use crate::{
     alarm::{Alarms, Kind},
-    config::SyncPolicy,
+    config::{OnFull, SyncPolicy},
     health::Pulse,
     log::{
         Log,
         spool::{AppendError, Spool},
     },
+    source::stats::SourceStats,
 };
 
 /// Bytes of records that may wait to be written; who comes with more waits.
@@ -99,20 +100,52 @@ pub struct SpoolTask {
     puts: mpsc::Receiver<Put>,
     room: Arc<Notify>,
     alarms: Arc<Alarms>,
+    stats: Arc<SourceStats>,
     pulse: Pulse,
     synced: Instant,
+    /// What a forwarder may hold while the spool needs room; `None`: all of it.
+    detach_after: Option<u64>,
+    /// A record was refused for want of room since room was made last.
+    refused: bool,
 }
 
 impl SpoolTask {
-    pub fn new(spool: Spool, policy: SyncPolicy, alarms: Arc<Alarms>, pulse: Pulse) -> (Self, Intake) {
+    pub fn new(
+        spool: Spool,
+        policy: SyncPolicy,
+        alarms: Arc<Alarms>,
+        stats: Arc<SourceStats>,
+        pulse: Pulse,
+    ) -> (Self, Intake) {
         let (sender, puts) = mpsc::channel(QUEUE);
         let room = Arc::new(Notify::new());
         let intake = Intake { puts: sender, memory: Arc::new(Semaphore::new(IN_FLIGHT)), room: room.clone() };
         let log = spool.log().clone();
         let object = format!("source {}", log.name);
-        let task =
-            Self { object, log, spool: Some(spool), policy, puts, room, alarms, pulse, synced: Instant::now() };
+        let task = Self {
+            object,
+            log,
+            spool: Some(spool),
+            policy,
+            puts,
+            room,
+            alarms,
+            stats,
+            pulse,
+            synced: Instant::now(),
+            detach_after: None,
+            refused: false,
+        };
         (task, intake)
+    }
+
+    /// What becomes of a full spool; without this it blocks.
+    pub fn on_full(mut self, on_full: OnFull) -> Self {
+        self.detach_after = match on_full {
+            OnFull::Block => None,
+            OnFull::Detach { after } => Some(after),
+        };
+        self
     }
 
     /// Writes what comes until it is told to stop; what came before that is written still.
@@ -124,12 +157,13 @@ impl SpoolTask {
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if !self.puts.is_closed() => self.puts.close(),
+                // Before the records: senders that come again and again must not keep it from making room for them.
+                _ = ticks.tick() => self.tick().await,
                 got = self.puts.recv_many(&mut group, QUEUE) => match got {
                     0 => break,
                     _ => self.commit(std::mem::take(&mut group)).await,
                 },
                 () = self.log.scan_asked() => self.with(|spool| spool.look_into_suspicions()).await,
-                _ = ticks.tick() => self.tick().await,
             }
         }
         self.tick().await;
@@ -146,13 +180,9 @@ impl SpoolTask {
         let failure = self.with(move |spool| write(spool, puts, sync)).await;
         match failure {
             None => {}
-            Some(AppendError::Full { used, total }) => {
-                let text = format!(
-                    "its spool is full ({used} of {total} bytes wait for a forwarder): no events are taken until there is room"
-                );
-                if self.alarms.raise(&self.object, Kind::Full, &*text, Timestamp::now()) {
-                    error!(source = %self.log.name, "{text}");
-                }
+            Some(AppendError::Full { .. }) => {
+                self.refused = true;
+                self.tell_that_it_is_full();
             }
             Some(AppendError::Io(error)) => {
                 let text = format!("its spool cannot be written ({error}): no events are taken until it can be");
@@ -168,11 +198,18 @@ impl SpoolTask {
     async fn tick(&mut self) {
         self.pulse.beat();
         let sync = self.policy == SyncPolicy::Interval && self.synced.elapsed() >= SYNC_EVERY;
+        let (detach_after, refused) = (self.detach_after, self.refused);
+        let stats = self.stats.clone();
         let (synced, released, damage, failure) = self
             .with(move |spool| {
                 let synced = if sync { spool.sync() } else { Ok(()) };
                 let released = spool.release();
+                if let Some(after) = detach_after {
+                    spool.ask_for_room(after, refused && !released);
+                }
                 spool.keep_reserve();
+                spool.verify_next();
+                stats.set_spool(spool.used(), spool.limits().total);
                 (synced, released, spool.take_damage(), spool.catalog_failure().map(str::to_owned))
             })
             .await;
@@ -184,17 +221,33 @@ impl SpoolTask {
             self.alarms.raise(&self.object, Kind::State, text, Timestamp::now());
         }
         if released {
+            self.refused = false;
             if self.alarms.clear(&self.object, Kind::Full) {
                 info!(source = %self.log.name, "the spool has room again");
             }
             self.room.notify_waiters();
+        } else if self.refused {
+            // Who holds it may have changed.
+            self.tell_that_it_is_full();
         }
         for text in damage {
-            self.alarms.raise(&self.object, Kind::Gap, text, Timestamp::now());
+            // Each segment's loss is one of its own.
+            self.alarms.raise_about(&self.object, Kind::Gap, &text, text.as_str(), Timestamp::now());
         }
         if let Some(failure) = failure {
             let text = format!("the catalog of its spool cannot be written: {failure}");
             self.alarms.raise(&self.object, Kind::State, text, Timestamp::now());
+        }
+    }
+
+    fn tell_that_it_is_full(&self) {
+        let Some(spool) = &self.spool else { return };
+        let (used, total, whom) = (spool.used(), spool.limits().total, spool.held_by());
+        let text = format!(
+            "its spool is full ({used} of {total} bytes wait for {whom}): no events are taken until there is room"
+        );
+        if self.alarms.raise(&self.object, Kind::Full, &*text, Timestamp::now()) {
+            error!(source = %self.log.name, "{text}");
         }
     }
 
@@ -258,118 +311,4 @@ fn tell(put: Put, outcome: Result<(), Refused>) {
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test")]
-mod tests {
-    use std::{
-        collections::{BTreeMap, HashMap},
-        path::Path,
-    };
-
-    use tokio::task::JoinHandle;
-
-    use super::*;
-    use crate::{
-        health::Health,
-        log::{Item, Reader, Take, spool::Limits},
-    };
-
-    struct Running {
-        log: Log,
-        intake: Intake,
-        alarms: Arc<Alarms>,
-        stop: CancellationToken,
-        task: JoinHandle<()>,
-    }
-
-    fn start(dir: &Path, total: u64) -> Running {
-        let limits = Limits { segment: 1000, total };
-        let catalog = dir.join("sources/app/catalog");
-        let spool = Spool::open("app", &dir.join("spool/app"), &catalog, limits, &HashMap::new()).unwrap();
-        let log = spool.log().clone();
-        log.board.enlist("siem");
-        let alarms = Arc::new(Alarms::default());
-        let pulse = Arc::new(Health::default()).pulse("source app");
-        let (task, intake) = SpoolTask::new(spool, SyncPolicy::Always, alarms.clone(), pulse);
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(task.run(stop.clone()));
-        Running { log, intake, alarms, stop, task }
-    }
-
-    async fn wait_for_alarms(alarms: &Alarms, kinds: &[Kind]) {
-        let limit = Instant::now() + Duration::from_secs(10);
-        while alarms.raised().iter().map(|alarm| alarm.kind).ne(kinds.iter().copied()) {
-            assert!(Instant::now() < limit, "{:?} are raised, not {kinds:?}", alarms.raised());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    fn read(log: &Log) -> Vec<String> {
-        let mut lines = Vec::new();
-        Reader::new(log.clone(), 10_000, BTreeMap::new()).read(usize::MAX, &mut |item| {
-            if let Item::Line { bytes, .. } = item {
-                lines.push(String::from_utf8(bytes.to_vec()).unwrap());
-            }
-            Take::More
-        });
-        lines
-    }
-
-    #[tokio::test]
-    async fn every_record_that_was_taken_is_in_the_spool_and_a_stop_loses_none() {
-        let dir = tempfile::tempdir().unwrap();
-        let running = start(dir.path(), 1_000_000);
-        let mut senders = Vec::new();
-        for n in 0..500 {
-            let intake = running.intake.clone();
-            senders.push(tokio::spawn(async move {
-                let taken = intake.put(format!("{{\"n\":{n}}}\n").into()).await;
-                (n, taken)
-            }));
-        }
-        let (first, rest) = senders.split_at_mut(250);
-        let mut taken = Vec::new();
-        for sender in first {
-            let (n, outcome) = sender.await.unwrap();
-            outcome.unwrap();
-            taken.push(n);
-        }
-        running.stop.cancel();
-        for sender in rest {
-            let (n, outcome) = sender.await.unwrap();
-            match outcome {
-                Ok(()) => taken.push(n),
-                Err(refused) => assert_eq!(refused, Refused::Stopping),
-            }
-        }
-        running.task.await.unwrap();
-        assert_eq!(running.intake.put("{}\n".into()).await, Err(Refused::Stopping));
-        let mut there: Vec<u32> = read(&running.log)
-            .iter()
-            .map(|line| line.trim_start_matches("{\"n\":").trim_end_matches('}').parse().unwrap())
-            .collect();
-        there.sort_unstable();
-        taken.sort_unstable();
-        assert_eq!(there, taken);
-    }
-
-    #[tokio::test]
-    async fn a_full_spool_refuses_who_asks_and_lets_the_patient_in_when_there_is_room() {
-        let dir = tempfile::tempdir().unwrap();
-        let running = start(dir.path(), 1500);
-        let line: Bytes = format!("{}\n", "x".repeat(999)).into();
-        running.intake.put(line.clone()).await.unwrap();
-        assert_eq!(running.intake.put(line.clone()).await, Err(Refused::Full));
-        running.intake.put("{}\n".into()).await.unwrap();
-        wait_for_alarms(&running.alarms, &[Kind::Full]).await;
-        let patient = tokio::spawn({
-            let intake = running.intake.clone();
-            async move { intake.put_patiently(line).await }
-        });
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(!patient.is_finished());
-        let segments = running.log.segments();
-        let past = segments.iter().map(|segment| (segment.id, segment.size())).collect();
-        running.log.board.report("siem", past);
-        patient.await.unwrap().unwrap();
-        wait_for_alarms(&running.alarms, &[]).await;
-    }
-}
+mod tests;

@@ -183,14 +183,6 @@ fn what_contradicts_itself_is_refused() {
 }
 
 #[test]
-fn what_is_not_built_is_refused_by_name() {
-    let version = crate::VERSION;
-    let text = "forwarders: [{uri: \"https://s.test\"}]\nsources: [{name: a, kind: stdin, onFull: detach}]\n";
-    let what = format!("\"detach\" is not built yet in this version ({version}); \"block\" is");
-    assert_eq!(complaints(text), [format!("2:42: sources[0].onFull: {what}")]);
-}
-
-#[test]
 fn every_schema_can_be_named() {
     use crate::config::Schema;
     for (word, schema) in [

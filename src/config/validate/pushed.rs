@@ -4,18 +4,20 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
     super::{
-        ClientCertificate, SourceFraming, SourceKind, SourceTls, SpoolKeys, StdinSource, StreamLimits, SyncPolicy,
-        TcpSource, UdpSource, UnixSocket, UnixSource,
+        ClientCertificate, OnFull, SourceFraming, SourceKind, SourceTls, SpoolKeys, StdinSource, StreamLimits,
+        SyncPolicy, TcpSource, UdpSource, UnixSocket, UnixSource,
         path::Path,
         report::Report,
-        schema::{self, OnFull, SocketType},
+        schema::{self, Detach, OnFullForm, OnFullWord, SocketType},
+        size_text,
     },
     address, positive,
-    source::not_built,
 };
 
 const MAX_BYTES: u64 = 256 << 20;
 const LEAST_MAX_BYTES: u64 = 1 << 20;
+/// Less would be given up by forwarders that are merely busy.
+const LEAST_AFTER: u64 = 64 << 10;
 const MODE: u32 = 0o660;
 const MAX_CONNECTIONS: u32 = 1000;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -68,10 +70,6 @@ pub(super) fn tls(written: &schema::Source) -> Option<Option<SourceTls>> {
 
 /// How the spool of such a source is kept.
 pub(super) fn spool(written: &schema::Source, path: &Path, report: &mut Report) -> SpoolKeys {
-    let on_full = path.key("onFull");
-    if written.on_full == Some(OnFull::Detach) {
-        not_built(&on_full, "\"block\" is", report);
-    }
     let key = path.key("maxBytes");
     let max_bytes = written.max_bytes.map_or(MAX_BYTES, |size| size.0);
     if max_bytes < LEAST_MAX_BYTES {
@@ -82,7 +80,26 @@ pub(super) fn spool(written: &schema::Source, path: &Path, report: &mut Report) 
         schema::Sync::Interval => SyncPolicy::Interval,
         schema::Sync::Never => SyncPolicy::Never,
     };
-    SpoolKeys { sync, max_bytes }
+    let on_full = on_full(written.on_full, max_bytes, &path.key("onFull"), report);
+    SpoolKeys { sync, max_bytes, on_full }
+}
+
+fn on_full(written: Option<schema::OnFull>, max_bytes: u64, path: &Path, report: &mut Report) -> OnFull {
+    let after = match written {
+        None | Some(schema::OnFull::Word(OnFullWord::Block)) => return OnFull::Block,
+        Some(schema::OnFull::Word(OnFullWord::Detach)) => None,
+        Some(schema::OnFull::Long(OnFullForm { detach })) => detach.and_then(|Detach { after }| after),
+    };
+    let Some(schema::Size(after)) = after else { return OnFull::Detach { after: max_bytes / 4 } };
+    let key = path.key("detach").key("after");
+    if after < LEAST_AFTER {
+        report.problem(&key, format!("{} is too little: 64KiB is the least", report.written(&key)));
+    } else if after > max_bytes / 2 {
+        let most = size_text(max_bytes / 2);
+        let what = format!("{} is too much: half of maxBytes ({most}) is the most", report.written(&key));
+        report.problem(&key, what);
+    }
+    OnFull::Detach { after }
 }
 
 /// The address that such a source listens on.

@@ -18,7 +18,7 @@ use tokio::{
 };
 use tracing::error;
 
-use super::{Order, Task};
+use super::{Order, Task, detach::GivenUp};
 use crate::{
     alarm::Kind,
     config,
@@ -43,6 +43,7 @@ pub(super) enum Queued {
     /// Covers records but has no event to deliver.
     Bare(Finished),
     Gap(Arc<str>, Range),
+    GivenUp(GivenUp),
 }
 
 /// A fill under way. The source comes back as soon as it is read; what was read is compressed by the same thread.
@@ -197,7 +198,7 @@ impl Task {
         }
     }
 
-    fn enqueue(&mut self, finished: Finished) {
+    pub(super) fn enqueue(&mut self, finished: Finished) {
         if finished.draft.body.is_empty() {
             self.queue.push_back(Queued::Bare(finished));
             return;
@@ -220,8 +221,8 @@ impl Task {
         while let Some(queued) = self.queue.pop_front() {
             let wanted = match &queued {
                 Queued::Compressing(_) => false,
-                Queued::Ready(_) => self.window.len() < self.config.in_flight,
-                Queued::Bare(_) | Queued::Gap(..) => true,
+                Queued::Ready(_) => self.window.len() < self.config.in_flight || self.is_giving_up(),
+                Queued::Bare(_) | Queued::Gap(..) | Queued::GivenUp(_) => true,
             };
             let refused = if wanted { self.admit_one(queued) } else { Some(queued) };
             if let Some(queued) = refused {
@@ -283,6 +284,7 @@ impl Task {
                 });
                 self.progressed();
             }
+            Queued::GivenUp(given_up) => self.record(given_up),
             Queued::Compressing(_) => return Some(queued),
         }
         None

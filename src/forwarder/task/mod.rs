@@ -7,9 +7,11 @@
 //!
 //! Reading and gzip run on the blocking pool, a batch on one thread from its first line to its last compressed byte; the journal is written in place, with the runtime told. What always
 //! holds: what is admitted was announced in the journal in the log's order; queue and window together hold no more
-//! than `inFlight` + [`AHEAD`] batches, so memory is bounded by the configuration.
+//! than `inFlight` + [`AHEAD`] batches, and one more for each source that [`detach`] made it give up something of, so
+//! memory is bounded by the configuration.
 
 mod answers;
+mod detach;
 mod fill;
 mod resume;
 mod tick;
@@ -43,7 +45,7 @@ use crate::{
     alarm::Alarms,
     config,
     health::Pulse,
-    log::{Log, Reader},
+    log::{Log, Reader, SegmentId},
 };
 
 /// Batches that are compressed ahead of those on the way.
@@ -94,6 +96,8 @@ pub struct Task {
     follows: Vec<Option<Follow>>,
     next_follow: usize,
     outstanding: VecDeque<Outstanding>,
+    /// Up to which segment it gave up what a source asked for.
+    given_up: HashMap<Arc<str>, SegmentId>,
     /// The next of them is not read before: its file could not be read.
     resume_after: Option<Instant>,
     desk: Arc<Desk>,
@@ -153,6 +157,7 @@ impl Task {
             next_follow: 0,
             logs: sources.into_iter().map(|(_, log)| log).collect(),
             outstanding: recovered.outstanding.into(),
+            given_up: HashMap::new(),
             resume_after: None,
             next_number: desk.next_number(),
             desk: Arc::new(desk),
@@ -186,6 +191,7 @@ impl Task {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            self.give_up_what_is_asked();
             self.fill();
             self.admit();
             self.send();
@@ -237,7 +243,8 @@ impl Task {
         if self.order == Order::Stop {
             return;
         }
-        while let Some(index) = self.window.iter().position(Batch::waits) {
+        // There may be more in the window than may be on the way: see `detach`.
+        while let Some(index) = self.window.iter().take(self.config.in_flight).position(Batch::waits) {
             match self.health.may_send(Instant::now()) {
                 SendAllowance::Yes => {}
                 SendAllowance::OnlyOne if self.flights.is_empty() => {}

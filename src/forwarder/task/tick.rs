@@ -27,7 +27,7 @@ impl Task {
     }
 
     /// Makes durable what was written since the last time, without waiting for it.
-    fn sync(&mut self) {
+    pub(super) fn sync(&mut self) {
         if self.syncing.as_ref().is_some_and(|syncing| !syncing.is_finished()) {
             return;
         }

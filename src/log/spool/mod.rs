@@ -13,6 +13,7 @@
 //!
 //! A crash leaves at most one line torn at the end of the last file, which nobody was told is ours: it is left out.
 
+mod detach;
 mod files;
 mod open;
 #[cfg(test)]
@@ -73,6 +74,8 @@ pub struct Spool {
     catalog_failure: Option<String>,
     /// What was found to be damaged, for a human.
     damage: Vec<String>,
+    /// Sealed segments that were not compared with their checksums since the start.
+    unverified: Vec<SegmentId>,
 }
 
 /// A segment that is not released.
@@ -168,7 +171,7 @@ impl Spool {
         }
     }
 
-    /// Removes the segments that every forwarder is durably past; true where room was made.
+    /// Removes the segments that every forwarder is durably past, or gave up; true where room was made.
     pub fn release(&mut self) -> bool {
         if self.current.as_ref().is_some_and(|current| current.accepted >= self.limits.segment) {
             let _ = self.seal_current();
@@ -285,6 +288,8 @@ impl Spool {
         let segment = files::segment(&self.dir, id, &path, 0, State::Active)?;
         self.segments.insert(id, Kept { segment: Arc::new(segment), crc32: None });
         self.publish_all();
+        // Known before anything in it is acknowledged: should it be gone at the next start, that is noticed.
+        self.save(&[]);
         Ok(Current { id, file, accepted: 0, synced: 0, crc32: crc32fast::Hasher::new() })
     }
 
@@ -341,6 +346,7 @@ impl Spool {
                 start: segment.start,
                 size: segment.size(),
                 gone_from: segment.gone_from(),
+                absorbed: None,
                 crc32: kept.crc32,
                 packed: None,
             }

@@ -203,18 +203,23 @@ impl Around<'_> {
     }
 }
 
+/// Sorts the older first.
+type Age = (bool, (i64, u32), (i64, u32), Reverse<u32>, PathBuf);
+
 impl Unknown {
     /// What orders generations: birth, or the last change where births are not kept. A truncated file keeps its
     /// birth; what it holds now is younger than the copies that were made of it. Within one tick of the clock the
-    /// last change decides, then the rotation's number: `.2` is older than `.1`, and that than the plain name.
-    fn age(&self) -> ((i64, u32), (i64, u32), Reverse<u32>, PathBuf) {
-        // A compressed file is made after the next generation began; gzip leaves it the time of the last write.
+    /// last change decides, then the rotation's number: `.2` is older than `.1`, and that than the plain name. Who
+    /// compresses only some generations compresses the older ones.
+    fn age(&self) -> Age {
+        // A compressed file is made after the next generation began; gzip leaves it the time of the last write, and
+        // the kubelet that of the compression.
         let packed = is_compressed(&self.path);
         let birth = self.sight.key.born.filter(|_| !self.reborn && !packed).unwrap_or(self.sight.modified);
         let path = if packed { self.path.with_extension("") } else { self.path.clone() };
         let suffix = path.extension().and_then(|suffix| suffix.to_str()?.parse().ok());
         let number = suffix.filter(|number| *number < 10_000).unwrap_or(0);
-        (birth, self.sight.modified, Reverse(number), self.path.clone())
+        (!packed, birth, self.sight.modified, Reverse(number), self.path.clone())
     }
 }
 

@@ -28,7 +28,7 @@ fn sidecar(receiver: &Receiver, extra: &str) -> Sidecar {
 }
 
 /// Where the source listens, as the process says.
-fn address(sidecar: &Sidecar) -> SocketAddr {
+pub(super) fn address(sidecar: &Sidecar) -> SocketAddr {
     sidecar.wait_for_log("taking events");
     let said = sidecar.run_stderr();
     let line = said.lines().rfind(|line| line.contains("taking events")).unwrap();

@@ -4,14 +4,16 @@ use std::fmt;
 
 use super::{count, line};
 use crate::config::{
-    HttpIntake, HttpSource, Senders, SourceFraming, SourceKind, SpoolKeys, StreamLimits, SyncPolicy, UnixSocket,
-    size_text,
+    HttpIntake, HttpSource, OnFull, Senders, SourceFraming, SourceKind, SpoolKeys, StreamLimits, SyncPolicy,
+    UnixSocket, size_text,
 };
 
 pub(super) fn describe(kind: &SourceKind, out: &mut String) -> fmt::Result {
     match kind {
         SourceKind::File(_) => {}
-        SourceKind::Stdin(_) => line(out, "reads", "standard input, and stops at its end")?,
+        SourceKind::Stdin(_) => {
+            line(out, "reads", "standard input; its end ends the run where no other source is left")?
+        }
         SourceKind::Unix(source) => {
             let path = source.path.display();
             match source.socket {
@@ -74,7 +76,7 @@ fn http(source: &HttpSource, out: &mut String) -> fmt::Result {
     ];
     let ways: Vec<_> = ways.into_iter().filter(|(_, set)| *set).map(|(way, _)| way).collect();
     let shown = if ways.is_empty() { "nothing: whoever can connect".to_owned() } else { ways.join(" and ") };
-    line(out, "senders show", shown)
+    line(out, "senders", format_args!("show {shown}"))
 }
 
 fn limits(limits: &StreamLimits, out: &mut String) -> fmt::Result {
@@ -97,5 +99,12 @@ fn spool(keys: SpoolKeys, out: &mut String) -> fmt::Result {
         SyncPolicy::Interval => "every second",
         SyncPolicy::Never => "never",
     };
-    line(out, "spool", format_args!("at most {}, synced {sync}", size_text(keys.max_bytes)))
+    line(out, "spool", format_args!("at most {}, synced {sync}", size_text(keys.max_bytes)))?;
+    match keys.on_full {
+        OnFull::Block => line(out, "when full", "nothing is taken until there is room"),
+        OnFull::Detach { after } => {
+            let after = size_text(after);
+            line(out, "when full", format_args!("who holds more than {after} gives up the oldest, as a recorded gap"))
+        }
+    }
 }
