@@ -13,9 +13,9 @@ use jiff::Timestamp;
 
 /// The raised alarms, shared by all who raise and show them.
 #[derive(Debug, Default)]
-pub struct Alarms(Mutex<BTreeMap<(String, Kind), Raised>>);
+pub struct Alarms(Mutex<BTreeMap<(String, Kind, String), Raised>>);
 
-/// What is wrong; an object has at most one alarm of a kind.
+/// What is wrong; an object has one alarm of a kind, or one for each thing that it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// The receiver refuses us; the queue stays.
@@ -55,28 +55,43 @@ impl Alarms {
     /// Raises it, or changes its text where it is raised already. The text is shown as it is and must hold no
     /// secret. True where it is new, so that it is logged once.
     pub fn raise(&self, object: &str, kind: Kind, text: impl Into<String>, now: Timestamp) -> bool {
+        self.raise_about(object, kind, "", text, now)
+    }
+
+    /// The same beside those about other things: no loss hides another. There must be few things that it can be about.
+    pub fn raise_about(
+        &self,
+        object: &str,
+        kind: Kind,
+        about: &str,
+        text: impl Into<String>,
+        now: Timestamp,
+    ) -> bool {
         let text = text.into();
         let mut raised = self.lock();
-        match raised.get_mut(&(object.to_owned(), kind)) {
+        match raised.get_mut(&(object.to_owned(), kind, about.to_owned())) {
             Some(alarm) => {
                 alarm.text = text;
                 false
             }
             None => {
-                raised.insert((object.to_owned(), kind), Raised { since: now, text });
+                raised.insert((object.to_owned(), kind, about.to_owned()), Raised { since: now, text });
                 true
             }
         }
     }
 
-    /// True where it was raised.
+    /// True where it was raised, about whatever.
     pub fn clear(&self, object: &str, kind: Kind) -> bool {
-        self.lock().remove(&(object.to_owned(), kind)).is_some()
+        let mut raised = self.lock();
+        let before = raised.len();
+        raised.retain(|(raised_by, of, _), _| raised_by != object || *of != kind);
+        raised.len() < before
     }
 
     /// Clears all of an object that is gone, as when a reload removes a forwarder.
     pub fn clear_all(&self, object: &str) {
-        self.lock().retain(|(raised_by, _), _| raised_by != object);
+        self.lock().retain(|(raised_by, ..), _| raised_by != object);
     }
 
     /// What is raised, the oldest first.
@@ -84,7 +99,7 @@ impl Alarms {
         let mut alarms: Vec<Alarm> = self
             .lock()
             .iter()
-            .map(|((object, kind), raised)| Alarm {
+            .map(|((object, kind, _), raised)| Alarm {
                 object: object.clone(),
                 kind: *kind,
                 since: raised.since,
@@ -95,7 +110,7 @@ impl Alarms {
         alarms
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, Kind), Raised>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, Kind, String), Raised>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -137,5 +152,18 @@ mod tests {
         assert_eq!(alarms.raised()[0].kind, Kind::Stalled);
         alarms.clear_all("forwarder siem");
         assert!(alarms.raised().is_empty());
+    }
+
+    #[test]
+    fn alarms_of_a_kind_about_different_things_stand_beside_each_other() {
+        let now = Timestamp::constant(1, 0);
+        let alarms = Alarms::default();
+        assert!(alarms.raise_about("source app", Kind::Gap, "cut", "one", now));
+        assert!(alarms.raise_about("source app", Kind::Gap, "dropped", "17", now));
+        assert!(!alarms.raise_about("source app", Kind::Gap, "dropped", "18", now));
+        let texts: Vec<String> = alarms.raised().into_iter().map(|alarm| alarm.text).collect();
+        assert_eq!(texts, ["one", "18"]);
+        assert!(alarms.clear("source app", Kind::Gap));
+        assert!(alarms.raised().is_empty() && !alarms.clear("source app", Kind::Gap));
     }
 }

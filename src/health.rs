@@ -114,6 +114,12 @@ impl Health {
         self.unmet().iter().map(sentence).collect()
     }
 
+    /// Each condition by name, and whether it is met.
+    pub fn conditions(&self) -> [(&'static str, bool); 3] {
+        let unmet = self.unmet();
+        Condition::ALL.map(|condition| (condition.name(), !unmet.contains_key(&condition)))
+    }
+
     fn now(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -203,5 +209,7 @@ mod tests {
         assert!(health.not_ready().is_empty());
         health.unmet_because(Condition::State, "no space left");
         assert_eq!(health.not_ready(), ["state directory: no space left"]);
+        let conditions = [("configuration", true), ("sources", true), ("state directory", false)];
+        assert_eq!(health.conditions(), conditions);
     }
 }

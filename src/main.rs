@@ -1,60 +1,15 @@
 //! The command line: one command, its exit status.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
-use auditpost::{
-    VERSION,
-    cli::{
-        check, cursors, dead_letters, demo, exit::Exit, explain, receive, replay_letters, run, state_dir, status,
-        verify_konnect,
-    },
-    config,
+use auditpost::cli::{
+    check,
+    command::{Args, Command},
+    completions, cursors, dead_letters, demo,
+    exit::Exit,
+    explain, man, receive, replay_letters, run, schema, state_dir, status, verify_konnect,
 };
-use clap::{Parser, Subcommand};
-
-/// Ships audit events to webhooks, and never loses one in silence.
-#[derive(Parser)]
-#[command(name = "auditpost", version = VERSION)]
-struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Forward until stopped; SIGTERM and SIGINT drain, SIGHUP reloads
-    Run(run::Args),
-    /// Validate the configuration and print what would run
-    Check {
-        /// The configuration
-        #[arg(short, long, default_value = config::DEFAULT_PATH)]
-        config: PathBuf,
-    },
-    /// The whole job on this machine, in seconds: events, webhooks, a crash, and what came of it
-    Demo,
-    /// A webhook receiver to try things with
-    Receive(receive::Args),
-    /// What each forwarder would do with real lines, and the exact requests; sends nothing
-    Explain(explain::Args),
-    /// What a running instance does
-    Status(status::Args),
-    /// Where each forwarder stands, and moving it
-    Cursors {
-        #[command(flatten)]
-        state: state_dir::Args,
-        #[command(flatten)]
-        cursors: cursors::CursorsArgs,
-    },
-    /// Events that cannot be delivered
-    DeadLetters {
-        #[command(flatten)]
-        state: state_dir::Args,
-        #[command(flatten)]
-        letters: dead_letters::DeadLettersArgs,
-    },
-    /// Whether Kong Konnect's audit records are as Konnect signed them
-    VerifyKonnect(verify_konnect::Args),
-}
+use clap::Parser;
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -91,6 +46,9 @@ fn execute(command: Command) -> anyhow::Result<Exit> {
             Err(exit) => exit,
         },
         Command::VerifyKonnect(args) => verify_konnect::run(&args),
+        Command::Schema => schema::run(),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     })
 }
 

@@ -5,11 +5,12 @@
 //! one and discards. Ratios are what counts: the machine is shared and absolute times move.
 //!
 //! `AUDITPOST_BENCH_MB` sets the size of the input (default 256; the figures of the README use 1000), and a word on the
-//! command line runs one part: `cpu`, `memory`, `latency`.
+//! command line runs one part: `cpu`, `memory`, `latency`, `intake`.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and ends where it cannot go on")]
 
 mod floor;
 mod input;
+mod intake;
 mod latency;
 mod process;
 mod receiver;
@@ -40,6 +41,9 @@ fn main() {
     }
     if wants("latency") {
         latency::run(dir.path());
+    }
+    if wants("intake") {
+        intake::run(dir.path());
     }
 }
 
@@ -82,7 +86,7 @@ fn cpu(dir: &Path) {
 }
 
 /// Ships the file to its end and says what it took.
-fn ship(dir: &Path, file: &str, url: &str, forwarder: &str) -> Usage {
+pub fn ship(dir: &Path, file: &str, url: &str, forwarder: &str) -> Usage {
     // The last batch is not full: what it waits for others is no part of the throughput.
     let sidecar =
         Child::sidecar(dir, file, &format!("{{name: siem, uri: \"{url}\", batch: {{maxAge: 20ms}}, {forwarder}}}"));
@@ -114,7 +118,7 @@ fn memory(dir: &Path) {
     println!("{:<44} {:>9.1}", "idle", idle.stop().peak_mb);
 }
 
-fn median(usages: &[Usage], of: impl Fn(&Usage) -> f64) -> f64 {
+pub fn median(usages: &[Usage], of: impl Fn(&Usage) -> f64) -> f64 {
     let mut values: Vec<f64> = usages.iter().map(of).collect();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

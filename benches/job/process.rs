@@ -50,23 +50,39 @@ impl Child {
 
     /// `auditpost run` in a fresh state directory, reading one file.
     pub fn sidecar(dir: &Path, file: &str, forwarders: &str) -> Self {
+        let source = format!("{{name: app, kind: file, include: [{file}]}}");
+        let mut sidecar = Self::sidecar_with(dir, &source, forwarders, "admin listening").0;
+        sidecar.bytes = fs::metadata(file).unwrap().len();
+        sidecar
+    }
+
+    /// The same with any source, and what it said up to the line with `sign`.
+    pub fn sidecar_with(dir: &Path, source: &str, forwarders: &str, sign: &str) -> (Self, String) {
         let state = dir.join("state");
         let _ = fs::remove_dir_all(&state);
         let config = dir.join("config.yaml");
         let text = format!(
-            "stateDir: {}\nsources: [{{name: app, kind: file, include: [{file}]}}]\nforwarders: [{forwarders}]\nadmin: {{listen: \"127.0.0.1:0\"}}\ndrainTimeout: 5s\n",
+            "stateDir: {}\nsources: [{source}]\nforwarders: [{forwarders}]\nadmin: {{listen: \"127.0.0.1:0\"}}\ndrainTimeout: 5s\n",
             state.display()
         );
         fs::write(&config, text).unwrap();
         let mut sidecar = Self::spawn(
             Command::new(env!("CARGO_BIN_EXE_auditpost")).arg("run").arg("-c").arg(&config).stderr(Stdio::piped()),
         );
-        sidecar.bytes = fs::metadata(file).unwrap().len();
         let mut lines = BufReader::new(sidecar.child.stderr.take().unwrap()).lines();
-        let listening = lines.find(|line| line.as_ref().unwrap().contains("admin listening")).unwrap().unwrap();
-        sidecar.address = listening.split("addr=").nth(1).unwrap().trim().to_owned();
+        let mut said = String::new();
+        while !(said.contains("admin listening") && said.contains(sign)) {
+            said += &lines.next().expect("it starts").unwrap();
+            said.push('\n');
+        }
+        sidecar.address = word_after(&said, "admin listening addr=").to_owned();
         thread::spawn(move || for _ in lines {});
-        sidecar
+        (sidecar, said)
+    }
+
+    /// How many bytes [`Self::wait_until_delivered`] waits for.
+    pub fn expect_bytes(&mut self, bytes: u64) {
+        self.bytes = bytes;
     }
 
     fn spawn(command: &mut Command) -> Self {
@@ -145,4 +161,9 @@ impl Drop for Child {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What follows a sign in what was said, up to the next blank.
+pub fn word_after<'a>(said: &'a str, sign: &str) -> &'a str {
+    said.split(sign).nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap()
 }

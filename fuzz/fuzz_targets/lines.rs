@@ -34,5 +34,6 @@ fn own(piece: Piece<'_>) -> (u64, u64, Vec<u8>) {
     match piece {
         Piece::Line { start, end, bytes } => (start, end, bytes.to_vec()),
         Piece::Blank { start, end } => (start, end, Vec::new()),
+        Piece::Foreign { .. } | Piece::Other { .. } => unreachable!("these are plain lines"),
     }
 }

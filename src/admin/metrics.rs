@@ -3,6 +3,8 @@
 //! Each forwarder is asked once a scrape, under one lock, so its numbers in a scrape are of one moment and
 //! `read = delivered + filtered + dead_lettered + gap + in_flight` holds in every scrape.
 
+mod process;
+
 use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
@@ -44,7 +46,9 @@ impl Collector for Scrape {
         page.states()?;
         page.requests()?;
         page.batches()?;
-        self.sources(&mut encoder)
+        self.sources(&mut encoder)?;
+        self.spools(&mut encoder)?;
+        process::encode(&self.0, &mut encoder)
     }
 }
 
@@ -53,7 +57,9 @@ impl Scrape {
         let sources = self.0.sources();
         let mut family = |kind, name, help, value: fn(&SourceStats) -> u64| {
             let mut family = encoder.encode_descriptor(name, help, None, kind)?;
-            for source in &sources {
+            // Zero files would be an alarm for a source that has none by its kind.
+            let follows = |source: &&Arc<SourceStats>| !name.starts_with("auditpost_files") || source.has_scanned();
+            for source in sources.iter().filter(follows) {
                 put(&mut family, kind, &[("source", source.name())], value(source))?;
             }
             Ok(())
@@ -85,6 +91,22 @@ impl Scrape {
                 0 => {}
                 times => put(&mut family, MetricType::Counter, &labels, times)?,
             }
+        }
+        Ok(())
+    }
+
+    fn spools(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let sources = self.0.sources();
+        let spools = || sources.iter().filter_map(|source| Some((source.name(), source.spool()?)));
+        let help = "Bytes that a source's spool holds for forwarders that are not past them";
+        let mut family = encoder.encode_descriptor("auditpost_spool_bytes", help, None, MetricType::Gauge)?;
+        for (source, (used, _)) in spools() {
+            put(&mut family, MetricType::Gauge, &[("source", source)], used)?;
+        }
+        let help = "Bytes that the spool may hold: maxBytes of the source";
+        let mut family = encoder.encode_descriptor("auditpost_spool_limit_bytes", help, None, MetricType::Gauge)?;
+        for (source, (_, limit)) in spools() {
+            put(&mut family, MetricType::Gauge, &[("source", source)], limit)?;
         }
         Ok(())
     }

@@ -24,6 +24,7 @@ use crate::health::Condition;
 
 use super::{HEAD_TIMEOUT, Registry, Server, may_ask, metrics, status::Status};
 use crate::{
+    alarm::Kind,
     config,
     forwarder::stats::{ForwarderStats, State, Tally},
     source::stats::SourceStats,
@@ -160,6 +161,12 @@ fn every_metric_of_the_documentation_is_there_with_its_labels() {
     siem.batch(3, 3000, 400);
     siem.succeeded(Timestamp::constant(1_700_000_000, 500_000_000));
     siem.set_state(State::Open, None, Timestamp::now());
+    let [app, pushed] = ["app", "pushed"].map(|name| Arc::new(SourceStats::new(name)));
+    app.scanned(3, 4, 1);
+    pushed.set_spool(700, 1000);
+    registry.set_sources(vec![app, pushed]);
+    registry.alarms.raise("forwarder siem", Kind::Held, "401 of https://siem.example.com", Timestamp::now());
+    registry.health.met(Condition::State);
     let page = metrics::render(&registry).unwrap();
     assert!(page.ends_with("# EOF\n"));
     let samples = samples(&page);
@@ -183,11 +190,23 @@ fn every_metric_of_the_documentation_is_there_with_its_labels() {
         (r#"auditpost_batch_events_sum{forwarder="siem"}"#.into(), 3.0),
         (r#"auditpost_batch_bytes_sum{forwarder="siem",kind="raw"}"#.into(), 3000.0),
         (r#"auditpost_batch_bytes_sum{forwarder="siem",kind="wire"}"#.into(), 400.0),
-        (r#"auditpost_files_open{source="app"}"#.into(), 0.0),
-        (r#"auditpost_files_matched{source="app"}"#.into(), 0.0),
-        (r#"auditpost_truncations_total{source="app"}"#.into(), 0.0),
+        (r#"auditpost_files_open{source="app"}"#.into(), 4.0),
+        (r#"auditpost_files_matched{source="app"}"#.into(), 3.0),
+        (r#"auditpost_truncations_total{source="app"}"#.into(), 1.0),
+        (r#"auditpost_spool_bytes{source="pushed"}"#.into(), 700.0),
+        (r#"auditpost_spool_limit_bytes{source="pushed"}"#.into(), 1000.0),
+        (r#"auditpost_alarms{kind="held",object="forwarder siem"}"#.into(), 1.0),
+        (r#"auditpost_ready{condition="state directory"}"#.into(), 1.0),
+        (r#"auditpost_ready{condition="sources"}"#.into(), 0.0),
+        ("auditpost_stuck_loops".into(), 0.0),
+        (format!(r#"auditpost_build_info{{version="{}"}}"#, crate::VERSION), 1.0),
+        ("auditpost_start_time_seconds".into(), registry.started.as_millisecond() as f64 / 1000.0),
     ] {
         assert_eq!(samples.get(&series), Some(&value), "{series} in\n{page}");
+    }
+    assert!(!page.contains("401 of"), "an alarm's text would make a series of each");
+    for series in [r#"auditpost_files_matched{source="pushed"}"#, r#"auditpost_spool_bytes{source="app"}"#] {
+        assert!(!samples.contains_key(series), "{series} is of another kind of source");
     }
 }
 

@@ -8,6 +8,7 @@ mod open;
 mod orphans;
 mod pushed;
 mod reload;
+mod spooled;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test")]
 mod tests;
@@ -45,6 +46,7 @@ use crate::{
 use open::Opened;
 pub use open::StartError;
 pub use reload::ReloadError;
+pub use spooled::SPOOL_CATALOG;
 
 /// How long a task that panicked is left before it starts again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);

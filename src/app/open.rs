@@ -12,7 +12,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{App, RunningForwarder, RunningSource, orphans};
+use super::{App, RunningForwarder, RunningSource, orphans, spooled};
 use crate::{
     admin::{BindError, Server},
     alarm::Kind,
@@ -60,6 +60,10 @@ pub enum StartError {
     Catalog { name: String, source: CatalogError },
     #[error("source {name}: {source}")]
     Spool { name: String, source: SpoolError },
+    #[error(
+        "source {name}: how far its files are copied to its spool cannot be read: {source}; nothing was started, so that nothing is copied twice"
+    )]
+    Copied { name: String, source: io::Error },
     #[error("source {name}: {source}")]
     Listen { name: String, source: ListenError },
 }
@@ -75,7 +79,7 @@ impl StartError {
                 JournalError::Newer { .. } | JournalError::OtherForwarder { .. } => Exit::Config,
                 JournalError::Io { .. } | JournalError::Damaged { .. } => Exit::Storage,
             },
-            Self::DeadLetters { .. } => Exit::Storage,
+            Self::DeadLetters { .. } | Self::Copied { .. } => Exit::Storage,
             Self::Webhook { .. } => Exit::Config,
             Self::Catalog { source, .. } | Self::Spool { source: SpoolError::Catalog(source), .. } => match source {
                 CatalogError::Newer { .. } => Exit::Config,
@@ -177,7 +181,10 @@ impl App {
         match &config.kind {
             SourceKind::File(file) => {
                 let file = file.clone();
-                self.start_file(config, &file, opened)
+                match file.spool {
+                    Some(keys) => self.start_spooled(config, &file, keys, opened),
+                    None => self.start_file(config, &file, opened),
+                }
             }
             SourceKind::Stdin(config::StdinSource { spool })
             | SourceKind::Unix(config::UnixSource { spool, .. })
@@ -196,7 +203,9 @@ impl App {
             durable::create_private_dir(&directory)?;
         }
         let pins = self.pins();
-        let claims = claims(&config.name, opened);
+        let mut claims = claims(&config.name, opened);
+        spooled::in_files(&mut claims);
+        spooled::tell_of_what_is_left(&self.config.state_dir, &config.name, &self.registry.alarms);
         let (tail, log) = Tail::open(&config.name, file.clone(), &dir, &self.config.state_dir, &claims, pins)
             .map_err(|source| StartError::Catalog { name: config.name.clone(), source })?;
         for forwarder in self.config.forwarders.iter().filter(|forwarder| forwarder.sources.contains(&config.name)) {
@@ -244,7 +253,7 @@ impl App {
     }
 
     /// How many descriptors each source may hold for files that still stand at their path.
-    fn pins(&self) -> usize {
+    pub(super) fn pins(&self) -> usize {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(65_536);
         let share = limit.saturating_sub(OTHER_DESCRIPTORS) / (2 * self.config.sources.len().max(1) as u64);
         usize::try_from(share).unwrap_or(usize::MAX).max(8)

@@ -11,7 +11,7 @@ use super::{
     open::{Opened, claims},
 };
 use crate::{
-    config::{self, OnFull, SpoolKeys},
+    config::{self, SpoolKeys},
     durable,
     log::spool::{self, Limits, SEGMENT_BYTES, Spool},
     source::{listener::Listener, outlet::Outlet, spool::SpoolTask, stats::SourceStats},
@@ -44,12 +44,8 @@ impl App {
         let stats = Arc::new(SourceStats::new(&config.name));
         let alarms = self.registry.alarms.clone();
         let pulse = self.registry.health.pulse(format!("source {}", config.name));
-        let detach_after = match keys.on_full {
-            OnFull::Block => None,
-            OnFull::Detach { after } => Some(after),
-        };
-        let (task, intake) = SpoolTask::new(spool, keys.sync, alarms.clone(), pulse);
-        let task = task.detaching(detach_after);
+        let (task, intake) = SpoolTask::new(spool, keys.sync, alarms.clone(), stats.clone(), pulse);
+        let task = task.on_full(keys.on_full);
         let outlet = Outlet::new(&config, intake, stats.clone(), alarms);
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         info!(source = config.name, on = %listener, "taking events");
@@ -68,6 +64,8 @@ async fn keep(
     stop: CancellationToken,
 ) {
     let close = CancellationToken::new();
+    // The spool would end with the last that can write to it; its segments are to be released still.
+    let _kept_open = outlet.clone();
     let mut spool: JoinHandle<()> = tokio::spawn(spool.run(close.clone()));
     let mut listening = tokio::spawn(listener.run(outlet, ended, stop.clone()));
     let listened = tokio::select! {

@@ -182,7 +182,9 @@ impl App {
             if let Some(running) = self.sources.remove(name) {
                 running.stop.cancel();
                 let _ = running.task.await;
-                self.registry.alarms.clear_all(&format!("source {name}"));
+                for object in ["source", "files of source", "copy of source", "spool of source"] {
+                    self.registry.alarms.clear_all(&format!("{object} {name}"));
+                }
             }
         }
     }

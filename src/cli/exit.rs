@@ -1,4 +1,4 @@
-//! Exit statuses, as the README lists them (the names of `sysexits.h` where it has one).
+//! Exit statuses, as docs/commands.md lists them (the names of `sysexits.h` where it has one).
 
 /// What a command ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

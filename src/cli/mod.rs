@@ -1,6 +1,8 @@
 //! The commands: one file each. Results go to standard output, diagnostics to standard error.
 
 pub mod check;
+pub mod command;
+pub mod completions;
 pub mod cursors;
 pub mod dead_letters;
 pub mod demo;
@@ -8,10 +10,12 @@ pub mod diagnostics;
 pub mod exit;
 pub mod explain;
 mod failure;
+pub mod man;
 mod printable;
 pub mod receive;
 pub mod replay_letters;
 pub mod run;
+pub mod schema;
 pub mod state_dir;
 pub mod status;
 mod terminal;

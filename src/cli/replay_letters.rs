@@ -130,8 +130,15 @@ async fn deliver(webhook: &Webhook, forwarder: &config::Forwarder, letter: &Lett
     let mut rng = fastrand::Rng::new();
     let begun = Instant::now();
     for attempt in 1.. {
-        let request =
-            Request { batch_id: &letter.event_id, number: 0, events: 1, attempt, body: wire.clone(), compressed };
+        let request = Request {
+            batch_id: &letter.event_id,
+            number: 0,
+            events: 1,
+            attempt,
+            body: wire.clone(),
+            compressed,
+            origin: None,
+        };
         let answer = webhook.send(request).await;
         match judge(&answer, &forwarder.responses) {
             Verdict::Delivered => return Ok(()),

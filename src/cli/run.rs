@@ -157,6 +157,8 @@ async fn reload_from(path: &Path, app: &mut App) {
 }
 
 fn signals() -> io::Result<(Signal, Signal, Signal)> {
+    // Where files may not grow any more (`ulimit -f`) a write is to fail, and not to end the process.
+    let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use super::{cursors::Standing, exit::Exit};
 use crate::{
+    app::SPOOL_CATALOG,
     config::{self, Config},
     log::{
         SegmentId,
@@ -17,10 +18,10 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The configuration; its stateDir is the one looked at
-    #[arg(short, long, default_value = config::DEFAULT_PATH)]
+    #[arg(short, long, default_value = config::DEFAULT_PATH, global = true)]
     config: PathBuf,
     /// Look at this state directory, without a configuration
-    #[arg(long)]
+    #[arg(long, global = true)]
     state_dir: Option<PathBuf>,
 }
 
@@ -45,9 +46,9 @@ impl Args {
 
 /// What the catalog knows of a segment of a source.
 pub fn standing_of(state_dir: &Path, source: &str, segment: SegmentId) -> Standing {
-    let catalog = Catalog::load(&state_dir.join("sources").join(source).join("catalog"));
-    let lives = catalog.ok().flatten().map(|catalog| catalog.lives).unwrap_or_default();
-    match lives.into_iter().find(|life| life.id == segment) {
+    let catalogs = ["catalog", SPOOL_CATALOG].map(|name| state_dir.join("sources").join(source).join(name));
+    let loaded = catalogs.iter().filter_map(|path| Catalog::load(path).ok().flatten());
+    match loaded.flat_map(|catalog| catalog.lives).find(|life| life.id == segment) {
         Some(life) if life.stage == Stage::Released => Standing::Released(life.path),
         Some(life) => Standing::Read(life.path),
         None => Standing::Unknown,

@@ -25,7 +25,7 @@ pub struct HttpIntake {
 }
 
 /// A body may decode to so many times [`HttpIntake::max_body_bytes`].
-pub const DECODED: usize = 8;
+pub const DECODED: usize = 4;
 
 /// How senders show who they are: each way that is set must be right.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -5,8 +5,10 @@
 //! sent before that.
 
 mod cef;
+mod editor;
 mod exclude;
 mod expect;
+mod format;
 mod http;
 mod interpolate;
 mod load;
@@ -37,6 +39,7 @@ use crate::schema::Field;
 pub use cef::{Cef, Dialect, Ipv6, Mapped, MappedFrom, MappedKey, PrefixPart};
 
 pub use exclude::Exclude;
+pub use format::{CriStream, LineFormat};
 pub(crate) use http::base64;
 pub use http::{DECODED, Hmac, HmacAlgorithm, HmacEncoding, HttpIntake, Senders, webhook_key};
 pub use load::{environment, load, load_text};
@@ -56,7 +59,7 @@ pub const DEFAULT_PATH: &str = "config.yaml";
 
 /// The JSON Schema of the configuration, for editors. What it cannot say, [`load()`] checks.
 pub fn json_schema() -> serde_json::Value {
-    expect::json_schema()
+    editor::with_variables(expect::json_schema())
 }
 
 /// A valid configuration.
@@ -79,6 +82,8 @@ pub struct Source {
     pub fields: Vec<(Field, String)>,
     /// A longer line goes to the dead letters; bytes without the line end.
     pub max_event_bytes: usize,
+    /// A line that is no JSON object, nor CEF where that is an event, is filtered; else it goes to the dead letters.
+    pub only_json: bool,
 }
 
 /// The kinds of source that are built. Others are refused when the configuration is checked.
@@ -96,7 +101,7 @@ impl SourceKind {
     /// How the spool is kept, where the source has one.
     pub fn spool(&self) -> Option<SpoolKeys> {
         match self {
-            Self::File(_) => None,
+            Self::File(source) => source.spool,
             Self::Stdin(source) => Some(source.spool),
             Self::Unix(source) => Some(source.spool),
             Self::Tcp(source) => Some(source.spool),
@@ -117,6 +122,11 @@ pub struct FileSource {
     pub scan_interval: Duration,
     /// How long a rotated or deleted file must be quiet at its end before it counts as finished.
     pub seal_after: Duration,
+    /// How long a deleted file is held open before what is unread of it is copied to the state directory.
+    pub hold_deleted: Duration,
+    /// Where its lines are copied to a spool as they come.
+    pub spool: Option<SpoolKeys>,
+    pub format: LineFormat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

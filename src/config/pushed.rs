@@ -97,7 +97,7 @@ pub struct StreamLimits {
     /// Whether records are acknowledged once they are in the spool.
     pub acks: bool,
     pub max_connections: usize,
-    /// A connection that completes no record for so long is closed.
+    /// A connection that completes no record for so long is closed, if it has begun one or others wait.
     pub idle_timeout: Duration,
 }
 

@@ -6,6 +6,7 @@
 
 pub mod lines;
 mod private;
+mod room;
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -17,6 +18,7 @@ use std::{
 use rustix::fs::OFlags;
 
 pub use private::{PrivateDirError, create_private_dir};
+pub use room::need_room;
 
 /// Replaces the content of `path`: temporary file (0600, beside it), write, fsync, rename, fsync the directory.
 ///
@@ -79,6 +81,21 @@ pub fn create_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Creates `path` (0600), which must not exist yet, to be written anywhere in it. Its name is durable only once the
+/// directory is synced.
+///
+/// # Errors
+/// Those of `open`, `AlreadyExists` among them.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(no_follow())
+        .open(path)
+        .map_err(|e| explain("cannot create", path, &e))
+}
+
 /// Opens `path` for reading.
 ///
 /// # Errors
@@ -98,13 +115,7 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
 }
 
 fn fill(temporary: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .custom_flags(no_follow())
-        .open(temporary)
-        .map_err(|e| explain("cannot create", temporary, &e))?;
+    let mut file = create_new(temporary)?;
     write(&mut file).map_err(|e| explain("cannot write", temporary, &e))?;
     file.sync_all().map_err(|e| explain("cannot sync", temporary, &e))
 }

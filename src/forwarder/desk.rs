@@ -171,7 +171,7 @@ impl Desk {
             // The alarm shows its last text only.
             text.push_str(&format!("; with earlier gaps it is {all} bytes"));
         }
-        self.alarms.raise(&self.object(), Kind::Gap, text, Timestamp::now());
+        self.alarms.raise_about(&self.object(), Kind::Gap, source, text, Timestamp::now());
     }
 
     /// Everything of a source up to and with this segment was announced, settled or recorded as a gap: the source's log

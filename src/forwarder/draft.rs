@@ -3,16 +3,18 @@
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    batch::{Body, Fit},
+    batch::{Body, Fit, Pushed},
     dead_letter::Reason,
     filter::Dropped,
 };
-use crate::log::{AnchoredRange, Mark, Range, SegmentId, Span};
+use crate::log::{AnchoredRange, Mark, Origin, Range, SegmentId, Span};
 
 /// What was read since the last batch: the events for its body, and what else its span covers.
 #[derive(Debug)]
 pub struct Draft {
     pub source: Arc<str>,
+    /// The container that all events of the body are of.
+    pub origin: Option<Arc<Origin>>,
     pub body: Body,
     /// Lines that can never be delivered, for the dead letters.
     pub dead: Vec<Dead>,
@@ -41,12 +43,34 @@ impl Draft {
     pub fn new(source: Arc<str>, body: Body) -> Self {
         Self {
             source,
+            origin: None,
             body,
             dead: Vec::new(),
             filtered: Dropped::default(),
             begun: None,
             covered: Span::default(),
             held: 0,
+        }
+    }
+
+    /// Puts an event into the body.
+    pub fn push_of(
+        &mut self,
+        origin: &Option<Arc<Origin>>,
+        fit: &Fit,
+        range: Range,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Pushed {
+        self.is_of(origin);
+        self.body.push(fit, range, false, encode)
+    }
+
+    /// What comes next is of this container: where the body has events of another one, nothing is said of any.
+    pub fn is_of(&mut self, origin: &Option<Arc<Origin>>) {
+        if self.body.is_empty() {
+            self.origin.clone_from(origin);
+        } else if self.origin != *origin {
+            self.origin = None;
         }
     }
 

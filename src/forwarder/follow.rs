@@ -21,7 +21,7 @@ use super::{
 use crate::{
     config,
     event::{Event, Invalid},
-    log::{AnchoredRange, Item, Log, Range, ReadEnd, Reader, SegmentId, Span, Take, Unread},
+    log::{AnchoredRange, Item, Log, Origin, Range, ReadEnd, Reader, SegmentId, Span, Take, Unread},
     schema::{Checker, Needs},
 };
 
@@ -38,6 +38,7 @@ pub struct Follow {
     checker: Checker,
     filter: Filter,
     writer: EventWriter,
+    origins: Origins,
     bodies: Bodies,
     draft: Draft,
     covered: u64,
@@ -75,6 +76,7 @@ impl Follow {
             reader,
             filter,
             writer,
+            origins: Origins::default(),
             bodies,
             covered: 0,
         }
@@ -107,31 +109,34 @@ impl Follow {
     pub fn fill(&mut self, fit: &Fit, tally: &mut Tally) -> Filled {
         let now = Instant::now();
         let mut stop = None;
-        let Self { reader, checker, filter, writer, draft, covered, .. } = self;
+        let log = self.reader.log().clone();
+        let Self { reader, checker, filter, writer, origins, draft, covered, .. } = self;
         let end = reader.read(BUDGET, &mut |item| {
             let range = match &item {
-                Item::Line { range, .. } | Item::Blank { range } | Item::TooLong { range } | Item::Gap { range } => {
-                    *range
-                }
+                Item::Line { range, .. } | Item::Blank { range } | Item::Foreign { range, .. } => *range,
+                Item::Other { range, .. } | Item::TooLong { range } | Item::Gap { range } => *range,
             };
             let take = match item {
                 Item::Blank { .. } => Take::More,
+                Item::Other { lines, .. } => {
+                    draft.filtered.add(Rule::Stream, lines);
+                    tally.read(lines, range.len());
+                    Take::More
+                }
+                Item::Foreign { bytes, .. } => bury(draft, fit, foreign(range, Some(bytes)), tally),
                 Item::Line { bytes, .. } => match judge(bytes, checker, filter, writer) {
-                    Err(invalid) => {
-                        if draft.bury(fit, dead(range, &invalid, Some(bytes))) {
-                            tally.read_event(range.len());
-                            Take::More
-                        } else {
-                            Take::Not
-                        }
-                    }
+                    Err(invalid) => bury(draft, fit, dead(range, &invalid, Some(bytes)), tally),
                     Ok(Judged::Dropped(rule)) => {
                         draft.filtered.add(rule, 1);
                         tally.read_event(range.len());
                         Take::More
                     }
                     Ok(Judged::Passes(event)) => {
-                        match draft.body.push(fit, range, false, |out| writer.write(&event, out)) {
+                        let origin = origins.of(&log, range.segment);
+                        if !draft.body.is_empty() && draft.origin != *origin {
+                            return Take::Not;
+                        }
+                        match draft.push_of(origin, fit, range, |out| writer.write(&event, out)) {
                             Pushed::Full => Take::Not,
                             Pushed::In => {
                                 tally.read_event(range.len());
@@ -192,12 +197,22 @@ impl Follow {
         let mut draft = Draft::new(self.source.clone(), self.bodies.take());
         let mut failed = None;
         let log = self.reader.log().clone();
-        let Self { reader, checker, filter, writer, .. } = self;
+        let Self { reader, checker, filter, writer, origins, .. } = self;
         reader.read_again(&span, &mut |item| match item {
             Item::Blank { range } | Item::Gap { range } => draft.cover(range, now),
+            Item::Other { range, lines } => {
+                tally.read(lines, range.len());
+                draft.filtered.add(Rule::Stream, lines);
+                draft.cover(range, now);
+            }
+            Item::Foreign { range, .. } => {
+                tally.read_event(range.len());
+                draft.dead.push(foreign(range, None));
+                draft.cover(range, now);
+            }
             Item::TooLong { range } => {
                 tally.read_event(range.len());
-                match push_stub(&log, writer, &mut draft, range) {
+                match push_stub(&log, origins, writer, &mut draft, range) {
                     Ok(()) => draft.cover(range, now),
                     Err(error) => failed = Some(error),
                 }
@@ -211,7 +226,8 @@ impl Follow {
                     Ok(Judged::Dropped(rule)) => draft.filtered.add(rule, 1),
                     // A body without limits takes it.
                     Ok(Judged::Passes(event)) => {
-                        let _ = draft.body.push(&whole, range, false, |out| writer.write(&event, out));
+                        let origin = origins.of(&log, range.segment);
+                        let _ = draft.push_of(origin, &whole, range, |out| writer.write(&event, out));
                     }
                 }
             }
@@ -238,7 +254,7 @@ impl Follow {
 
     fn put_stub(&mut self, range: Range, now: Instant) -> Result<(), Unread> {
         let log = self.reader.log().clone();
-        push_stub(&log, &self.writer, &mut self.draft, range)?;
+        push_stub(&log, &mut self.origins, &self.writer, &mut self.draft, range)?;
         self.draft.cover(range, now);
         self.covered += range.len();
         Ok(())
@@ -259,6 +275,23 @@ enum Stop {
     Gap(Range),
 }
 
+/// The container of the segment that was asked for last: records of one come in runs.
+#[derive(Debug, Default)]
+struct Origins {
+    last: Option<SegmentId>,
+    origin: Option<Arc<Origin>>,
+}
+
+impl Origins {
+    fn of(&mut self, log: &Log, segment: SegmentId) -> &Option<Arc<Origin>> {
+        if self.last != Some(segment) {
+            self.last = Some(segment);
+            self.origin = log.origin(segment).map(Arc::new);
+        }
+        &self.origin
+    }
+}
+
 /// What becomes of a line that is an event.
 pub enum Judged<'a> {
     Passes(Event<'a>),
@@ -274,7 +307,8 @@ pub fn judges(
     let filter = Filter::new(&forwarder.filter);
     let writer = EventWriter::new(forwarder, &source.name);
     let needs = writer.needs().max(filter.needs()).max(beside);
-    (Checker::with(source.schema, &source.fields, needs, filter.pointers()), filter, writer)
+    let checker = Checker::with(source.schema, &source.fields, needs, filter.pointers());
+    (checker.only_json(source.only_json), filter, writer)
 }
 
 /// Checks a line, asks the rules, and only of what passes them whether it can be sent in the forwarder's format.
@@ -284,6 +318,9 @@ pub fn judge<'a>(
     filter: &mut Filter,
     writer: &EventWriter,
 ) -> Result<Judged<'a>, Invalid> {
+    if checker.passes_over(line) {
+        return Ok(Judged::Dropped(Rule::OnlyJson));
+    }
     let event = checker.check(line)?;
     match filter.verdict(&event) {
         Verdict::Dropped(rule) => Ok(Judged::Dropped(rule)),
@@ -299,12 +336,36 @@ fn dead(range: Range, invalid: &Invalid, payload: Option<&[u8]>) -> Dead {
     Dead { range, reason, detail: invalid.to_string(), payload: payload.map(<[u8]>::to_vec) }
 }
 
+/// What a line is that its file should not have.
+pub const FOREIGN: &str = "it is no line of the CRI format: time, stdout or stderr, P or F, message";
+
+fn foreign(range: Range, payload: Option<&[u8]>) -> Dead {
+    let (detail, payload) = (FOREIGN.to_owned(), payload.map(<[u8]>::to_vec));
+    Dead { range, reason: Reason::InvalidCri, detail, payload }
+}
+
+fn bury(draft: &mut Draft, fit: &Fit, dead: Dead, tally: &mut Tally) -> Take {
+    let length = dead.range.len();
+    if !draft.bury(fit, dead) {
+        return Take::Not;
+    }
+    tally.read_event(length);
+    Take::More
+}
+
 /// The event that takes the place of a line that is too long; the line itself goes to the dead letters.
-fn push_stub(log: &Log, writer: &EventWriter, draft: &mut Draft, range: Range) -> Result<(), Unread> {
+fn push_stub(
+    log: &Log,
+    origins: &mut Origins,
+    writer: &EventWriter,
+    draft: &mut Draft,
+    range: Range,
+) -> Result<(), Unread> {
     let (bytes, sha256) = hash(log, range)?;
     let stub = Stub { event_id: &log.event_id(range.segment, range.start), bytes, sha256: &sha256 };
     let whole = Fit { max_events: usize::MAX, max_bytes: usize::MAX };
     // A body without limits takes it.
+    draft.is_of(origins.of(log, range.segment));
     let _ = draft.body.push(&whole, range, true, |out| writer.write_stub(&stub, out));
     let detail = format!("the line is {bytes} bytes long, more than maxEventBytes allows");
     draft.dead.push(Dead { range, reason: Reason::LineTooLong, detail, payload: None });
@@ -313,13 +374,16 @@ fn push_stub(log: &Log, writer: &EventWriter, draft: &mut Draft, range: Range) -
 
 fn hash(log: &Log, range: Range) -> Result<(u64, String), Unread> {
     let mut record = log.record(range)?;
-    let length = record.len();
+    let mut length = 0;
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; 64 * 1024];
     loop {
         match record.read(&mut chunk)? {
             0 => break,
-            got => hasher.update(&chunk[..got]),
+            got => {
+                hasher.update(&chunk[..got]);
+                length += got as u64;
+            }
         }
     }
     Ok((length, hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))

@@ -17,12 +17,14 @@ use super::{
     follow::Finished,
     journal::{Intent, UnixMillis},
 };
-use crate::log::{AnchoredRange, Range as LogRange};
+use crate::log::{AnchoredRange, Origin, Range as LogRange};
 
 /// A compressed body that was not sent yet.
 #[derive(Debug)]
 pub struct Parcel {
     pub source: Arc<str>,
+    /// The container that its events are of.
+    pub origin: Option<Arc<Origin>>,
     pub span: Vec<AnchoredRange>,
     pub body: Arc<Body>,
     pub wire: Bytes,
@@ -73,8 +75,8 @@ pub struct Part {
 
 impl Parcel {
     pub fn new(finished: Finished, wire: Bytes, digest: Digest) -> Self {
-        let Finished { draft: Draft { source, body, dead, filtered, .. }, span } = finished;
-        Self { source, span, body: Arc::new(body), wire, digest, dead, filtered }
+        let Finished { draft: Draft { source, origin, body, dead, filtered, .. }, span } = finished;
+        Self { source, origin, span, body: Arc::new(body), wire, digest, dead, filtered }
     }
 
     /// Events that stand for records of the log: all but stubs.
@@ -256,6 +258,7 @@ mod tests {
         let digest = Digest::of(body.bytes());
         let parcel = Parcel {
             source: "s".into(),
+            origin: None,
             span,
             body: Arc::new(body),
             wire: Bytes::new(),

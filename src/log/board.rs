@@ -65,6 +65,12 @@ impl Board {
         !board.is_empty() && !board.values().any(|standing| standing.holds(segment, start, end))
     }
 
+    /// Where the hindmost forwarder is in a segment that begins at `start`.
+    pub fn lowest(&self, segment: SegmentId, start: u64) -> u64 {
+        let board = self.lock();
+        board.values().map(|standing| *standing.cursors.get(&segment).unwrap_or(&start)).min().unwrap_or(start)
+    }
+
     /// Those that are not past the bytes `start..end` of a segment.
     pub fn holders(&self, segment: SegmentId, start: u64, end: u64) -> BTreeSet<String> {
         let board = self.lock();
@@ -143,6 +149,7 @@ mod tests {
         assert!(!board.all_past(segment, 0, 10));
         board.report("b", BTreeMap::from([(segment, 9)]));
         assert!(!board.all_past(segment, 0, 10));
+        assert_eq!((board.lowest(segment, 0), board.lowest(SegmentId(4), 7)), (9, 7));
         board.report("b", BTreeMap::from([(segment, 10)]));
         assert!(board.all_past(segment, 0, 10));
         board.report("b", BTreeMap::new());

@@ -57,12 +57,24 @@ pub struct Entry {
     /// Where the bytes end that its file still has, if the last ones are gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone_from: Option<u64>,
+    /// Where its file is our copy of the rest of a deleted one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absorbed: Option<Absorbed>,
     /// Of a sealed segment of a spool: its checksum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crc32: Option<u32>,
     /// The compressed file that its content was taken from, or is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packed: Option<Origin>,
+}
+
+/// The copy of a deleted file's rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absorbed {
+    /// The first position whose bytes are there.
+    pub from: u64,
+    /// When the deleted file was born: what is younger in the lineage is a later generation.
+    pub since: (i64, u32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,6 +6,9 @@
 
 use memchr::memchr;
 
+use super::cri::Records;
+use crate::config::LineFormat;
+
 /// A piece of the input; pieces follow each other without gaps.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
@@ -13,6 +16,50 @@ pub enum Piece<'a> {
     Line { start: u64, end: u64, bytes: &'a [u8] },
     /// Bytes that are no event.
     Blank { start: u64, end: u64 },
+    /// A line that is not in the format that the file should be in.
+    Foreign { start: u64, end: u64, bytes: &'a [u8] },
+    /// A line of a stream that is not read.
+    Other { start: u64, end: u64 },
+}
+
+/// The pieces of a run of bytes, in the format of its file.
+#[derive(Debug)]
+pub enum Pieces<'a> {
+    Lines(Lines<'a>),
+    Cri(Records<'a>),
+}
+
+impl<'a> Pieces<'a> {
+    /// `complete`: no more bytes will come. `joined` is memory for records that were written in parts.
+    pub fn new(format: LineFormat, data: &'a [u8], base: u64, complete: bool, joined: &'a mut Vec<u8>) -> Self {
+        match format {
+            LineFormat::Lines => Self::Lines(Lines::new(data, base, complete)),
+            LineFormat::Cri(stream) => Self::Cri(Records::new(data, base, stream, complete, joined)),
+        }
+    }
+
+    pub fn next_piece(&mut self) -> Option<Piece<'_>> {
+        match self {
+            Self::Lines(lines) => lines.next(),
+            Self::Cri(records) => records.next_piece(),
+        }
+    }
+
+    /// How many bytes the pieces given so far cover.
+    pub fn consumed(&self) -> usize {
+        match self {
+            Self::Lines(lines) => lines.consumed(),
+            Self::Cri(records) => records.consumed(),
+        }
+    }
+
+    /// Lines of a stream that is not read, between the parts of the piece that was given last.
+    pub fn between(&self) -> u64 {
+        match self {
+            Self::Lines(_) => 0,
+            Self::Cri(records) => records.between(),
+        }
+    }
 }
 
 /// Iterates over the whole lines of `data`.
@@ -84,6 +131,7 @@ mod tests {
             .map(|piece| match piece {
                 Piece::Line { start, end, bytes } => format!("{start}..{end} {}", String::from_utf8_lossy(bytes)),
                 Piece::Blank { start, end } => format!("{start}..{end}"),
+                piece => panic!("{piece:?}"),
             })
             .collect()
     }
@@ -120,6 +168,7 @@ mod tests {
                 let (start, end) = match piece {
                     Piece::Line { start, end, bytes } => { prop_assert!(!bytes.is_empty() && !bytes.contains(&b'\n')); (start, end) }
                     Piece::Blank { start, end } => (start, end),
+                    piece => panic!("{piece:?}"),
                 };
                 prop_assert_eq!(start, at);
                 prop_assert!(end > start);
@@ -148,6 +197,7 @@ mod tests {
         match piece {
             Piece::Line { start, end, bytes } => format!("{start}..{end} {}", String::from_utf8_lossy(bytes)),
             Piece::Blank { start, end } => format!("{start}..{end}"),
+            piece => panic!("{piece:?}"),
         }
     }
 }

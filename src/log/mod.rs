@@ -10,11 +10,14 @@
 
 pub mod board;
 pub mod catalog;
+pub mod cri;
 pub mod identity;
 pub mod lines;
+pub mod origin;
 pub mod position;
 pub mod reader;
 pub mod record;
+pub mod rest;
 pub mod segment;
 pub mod spool;
 pub mod tail;
@@ -30,7 +33,10 @@ use std::{
 
 use tokio::sync::{Notify, watch};
 
+use crate::config::LineFormat;
+
 pub use board::{Board, Wish};
+pub use origin::Origin;
 pub use position::{Anchor, AnchoredRange, Mark, Range, SegmentId, Span};
 pub use reader::{Item, ReadEnd, Reader, Take, Unread};
 pub use segment::{Extent, Segment, State};
@@ -46,6 +52,7 @@ pub struct Log {
     /// Random, made with the log's catalog: event ids stay unique where state was lost.
     pub id: Arc<str>,
     pub board: Arc<Board>,
+    format: LineFormat,
     segments: watch::Receiver<Segments>,
     scans: Arc<AtomicU64>,
     suspicion: Arc<Suspicion>,
@@ -67,11 +74,26 @@ impl Log {
             name: name.into(),
             id: id.into(),
             board: Arc::default(),
+            format: LineFormat::Lines,
             segments,
             scans: Arc::default(),
             suspicion: Arc::default(),
         };
         (log, sender)
+    }
+
+    /// The log of files that are in another format than plain lines.
+    #[must_use]
+    pub fn in_format(self, format: LineFormat) -> Self {
+        Self { format, ..self }
+    }
+
+    /// The container that wrote a segment, where its path tells and its format is that of containers.
+    pub fn origin(&self, segment: SegmentId) -> Option<Origin> {
+        let LineFormat::Cri(_) = self.format else { return None };
+        let segments = self.segments();
+        let segment = segments.iter().find(|known| known.id == segment)?;
+        Origin::of(&segment.lineage)
     }
 
     pub fn segments(&self) -> Segments {

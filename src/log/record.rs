@@ -7,14 +7,23 @@ use std::{
     sync::Arc,
 };
 
-use super::{Log, Range, Segment, State, Unread};
+use memchr::memchr;
 
-/// The bytes of one line, without its line end.
+use super::{
+    Log, Range, Segment, State, Unread,
+    cri::{Line, MAX_HEAD},
+    reader::read_fully,
+};
+use crate::config::{CriStream, LineFormat};
+
+/// The bytes of one record, without its line end: of what a container wrote, the message.
 #[derive(Debug)]
 pub struct Record {
     file: Arc<File>,
     at: u64,
     end: u64,
+    /// Where it is put together from the lines of this stream, and whether reading stands before one of them.
+    parts: Option<(CriStream, bool)>,
 }
 
 impl Log {
@@ -24,16 +33,17 @@ impl Log {
         let segment = segments.iter().find(|segment| segment.id == range.segment);
         let is_there = |segment: &&Arc<Segment>| {
             let extent = segment.extent();
-            extent.state != State::Gone && range.end <= extent.there
+            let kept = segment.kept_from.is_none_or(|kept| kept <= range.start);
+            extent.state != State::Gone && range.end <= extent.there && kept
         };
         let Some(segment) = segment.filter(is_there) else { return Err(Unread::Gone("its file is gone".to_owned())) };
-        Ok(Record::new(segment.open()?, range)?)
+        Ok(Record::new(segment.open()?, range, self.format)?)
     }
 }
 
 impl Record {
-    fn new(file: Arc<File>, range: Range) -> io::Result<Self> {
-        let mut record = Self { file, at: range.start, end: range.end };
+    fn new(file: Arc<File>, range: Range, format: LineFormat) -> io::Result<Self> {
+        let mut record = Self { file, at: range.start, end: range.end, parts: None };
         for end in [b'\n', b'\r'] {
             if record.at < record.end && record.byte(record.end - 1)? == end {
                 record.end -= 1;
@@ -41,16 +51,12 @@ impl Record {
                 break;
             }
         }
+        if let LineFormat::Cri(stream) = format
+            && record.head_of_part()?.is_some()
+        {
+            record.parts = Some((stream, true));
+        }
         Ok(record)
-    }
-
-    /// In bytes.
-    pub fn len(&self) -> u64 {
-        self.end - self.at
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     fn byte(&self, offset: u64) -> io::Result<u8> {
@@ -58,11 +64,10 @@ impl Record {
         self.file.read_exact_at(&mut byte, offset)?;
         Ok(byte[0])
     }
-}
 
-impl Read for Record {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let want = buffer.len().min(usize::try_from(self.len()).unwrap_or(usize::MAX));
+    fn read_raw(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
+        let want = buffer.len().min(left);
         if want == 0 {
             return Ok(0);
         }
@@ -72,5 +77,91 @@ impl Read for Record {
         }
         self.at += got as u64;
         Ok(got)
+    }
+
+    /// Of the line where reading stands: its stream, and how many bytes are before its message.
+    fn head_of_part(&self) -> io::Result<Option<(CriStream, u64)>> {
+        let mut head = [0; MAX_HEAD];
+        let most = (self.end - self.at).min(MAX_HEAD as u64) as usize;
+        let got = read_fully(&self.file, &mut head[..most], self.at)?;
+        let line = &head[..memchr(b'\n', &head[..got]).unwrap_or(got)];
+        Ok(Line::parse(line).map(|part| (part.stream, (line.len() - part.message.len()) as u64)))
+    }
+
+    fn pass_line(&mut self) -> io::Result<()> {
+        let mut buffer = [0; 4096];
+        while self.at < self.end {
+            let got = self.read_raw(&mut buffer)?;
+            if let Some(length) = memchr(b'\n', &buffer[..got]) {
+                self.at -= (got - length - 1) as u64;
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Read for Record {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some((stream, _)) = self.parts else { return self.read_raw(buffer) };
+        while self.at < self.end && !buffer.is_empty() {
+            if self.parts == Some((stream, true)) {
+                match self.head_of_part()? {
+                    Some((its, length)) if its == stream => self.at += length,
+                    _ => {
+                        self.pass_line()?;
+                        continue;
+                    }
+                }
+                self.parts = Some((stream, false));
+            }
+            let got = self.read_raw(buffer)?;
+            match memchr(b'\n', &buffer[..got]) {
+                None => return Ok(got),
+                Some(length) => {
+                    self.at -= (got - length - 1) as u64;
+                    self.parts = Some((stream, true));
+                    if length > 0 {
+                        return Ok(length);
+                    }
+                }
+            }
+        }
+        Ok(0)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+    use crate::log::SegmentId;
+
+    fn read(text: &str, format: LineFormat, piece: usize) -> String {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(text.as_bytes(), 0).unwrap();
+        let range = Range { segment: SegmentId(1), start: 0, end: text.len() as u64 };
+        let mut record = Record::new(Arc::new(file), range, format).unwrap();
+        let (mut buffer, mut all) = (vec![0; piece], Vec::new());
+        loop {
+            match record.read(&mut buffer).unwrap() {
+                0 => return String::from_utf8(all).unwrap(),
+                got => all.extend_from_slice(&buffer[..got]),
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_in_parts_is_its_message_and_any_other_its_bytes() {
+        let time = "2026-11-22T04:00:00.000000001Z";
+        let parts = format!(
+            "{time} stdout P {{\"a\"\r\n{time} stderr F x stdout F y\n\n{time} stdout P \n{time} stdout F :1}}\r\n"
+        );
+        let cri = LineFormat::Cri(CriStream::Stdout);
+        for piece in [1, 2, 7, 100, 1000] {
+            assert_eq!(read(&parts, cri, piece), "{\"a\"\r:1}");
+            assert_eq!(read("no such line\n", cri, piece), "no such line");
+            assert_eq!(read(&parts, LineFormat::Lines, piece), parts.strip_suffix("\r\n").unwrap());
+        }
     }
 }

@@ -50,6 +50,8 @@ pub struct Segment {
     pub lineage: Arc<Path>,
     /// The first byte that counts: 0, or where the file ended when `startAt: end` first saw it.
     pub start: Mark,
+    /// The first position whose bytes are there, where the file is our copy of the rest of a deleted one.
+    pub kept_from: Option<u64>,
     place: Mutex<Place>,
 }
 
@@ -78,7 +80,21 @@ impl Segment {
         key: FileKey,
     ) -> Self {
         let place = Place { state, size, gone_from: None, path, key, pin: None, head: Mark::default() };
-        Self { id, lineage, start, place: Mutex::new(place) }
+        Self { id, lineage, start, kept_from: None, place: Mutex::new(place) }
+    }
+
+    /// The same segment in a copy that has the same bytes at the same offsets from `from` on.
+    pub fn absorbed(&self, from: Mark, path: PathBuf, key: FileKey) -> Self {
+        let start = if from.offset > self.start.offset { from } else { self.start };
+        let Extent { state, size, .. } = self.extent();
+        let place = Place { state, size, gone_from: self.gone_from(), path, key, pin: None, head: self.head() };
+        Self {
+            id: self.id,
+            lineage: self.lineage.clone(),
+            start,
+            kept_from: Some(from.offset),
+            place: Mutex::new(place),
+        }
     }
 
     pub fn head(&self) -> Mark {

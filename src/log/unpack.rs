@@ -31,9 +31,6 @@ const SMALL: u64 = 64 * 1024 * 1024;
 /// What a compressed file holds beyond what was seen of the file that it was made from.
 const MOST_UNSEEN: u64 = 4 * 1024 * 1024 * 1024;
 
-/// Bytes that stay free on the disk of the state directory, or a tenth of a smaller one.
-const ROOM: u64 = 64 * 1024 * 1024;
-
 /// What a compressed file holds.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Survey {
@@ -150,14 +147,7 @@ pub fn survey(file: &File, wanted: &Wanted<'_>, progress: &AtomicU64) -> io::Res
 pub fn restore(file: &File, size: u64, to: &Path, progress: &AtomicU64) -> io::Result<()> {
     let directory = to.parent().unwrap_or(Path::new("."));
     durable::create_private_dir(directory).map_err(io::Error::other)?;
-    let system = rustix::fs::statvfs(directory)?;
-    let room = ROOM.min(system.f_blocks.saturating_mul(system.f_frsize) / 10);
-    if system.f_bavail.saturating_mul(system.f_frsize) < size + room {
-        return Err(io::Error::new(
-            io::ErrorKind::StorageFull,
-            format!("its {size} bytes need room in {}", directory.display()),
-        ));
-    }
+    durable::need_room(directory, size)?;
     durable::replace_with(to, |out| {
         let mut content = decoder(file)?.take(size);
         let mut block = vec![0; BLOCK];

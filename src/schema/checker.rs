@@ -13,6 +13,7 @@ pub struct Checker {
     needs: Needs,
     /// Whether a line of CEF is an event.
     takes_cef: bool,
+    only_json: bool,
     cef: CefFields,
     /// The event's type where it had to be unescaped or made.
     scratch: String,
@@ -54,7 +55,22 @@ impl Checker {
             }
         };
         let takes_cef = matches!(schema, config::Schema::Auto | config::Schema::Konnect);
-        Checker { plan, needs, takes_cef, cef: CefFields::default(), scratch: String::new() }
+        Checker { plan, needs, takes_cef, only_json: false, cef: CefFields::default(), scratch: String::new() }
+    }
+
+    /// Whether it passes over lines that are no JSON object, nor CEF where that is an event.
+    #[must_use]
+    pub fn only_json(self, only_json: bool) -> Checker {
+        Checker { only_json, ..self }
+    }
+
+    /// Whether a line is no event by its beginning. What begins as an event and is none is not passed over.
+    pub fn passes_over(&self, line: &[u8]) -> bool {
+        let begins_as_one = || {
+            line.trim_ascii_start().first() == Some(&b'{')
+                || self.takes_cef && memchr::memmem::find(line, b"CEF:").is_some()
+        };
+        self.only_json && !begins_as_one()
     }
 
     /// Judges one line, without its line end. A line of [`config::Schema::Raw`] is always an event.

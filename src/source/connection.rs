@@ -9,7 +9,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -52,11 +52,22 @@ pub struct Budget {
     /// Bytes of records whose end has not come.
     halves: AtomicUsize,
     most_halves: usize,
+    /// Whether clients wait for others to leave.
+    crowded: AtomicBool,
 }
 
 impl Budget {
     pub fn new(longest: usize) -> Self {
-        Self { turns: Semaphore::new(TURNS), halves: AtomicUsize::new(0), most_halves: most_halves(longest) }
+        Self {
+            turns: Semaphore::new(TURNS),
+            halves: AtomicUsize::new(0),
+            most_halves: most_halves(longest),
+            crowded: AtomicBool::new(false),
+        }
+    }
+
+    pub fn set_crowded(&self, crowded: bool) {
+        self.crowded.store(crowded, Relaxed);
     }
 
     /// False where there is no room for it.
@@ -143,6 +154,9 @@ impl Connection {
     }
 
     /// Waits for something to read, or the stop; false where the client was quiet for too long.
+    ///
+    /// Who is quiet between two records is left alone while nobody needs the place: a sender that hears nothing from us
+    /// would lose the next record into the connection that we closed.
     async fn wait(&mut self) -> bool {
         tokio::select! {
             biased;
@@ -150,6 +164,10 @@ impl Connection {
             _ = self.link.readable() => true,
             () = self.terms.stop.cancelled() => true,
             () = sleep_until(self.deadline) => {
+                if !self.framer.is_within() && !self.terms.budget.crowded.load(Relaxed) {
+                    self.deadline = Instant::now() + self.terms.limits.idle_timeout;
+                    return true;
+                }
                 self.cut("completed no record within idleTimeout");
                 info!(source = &*self.terms.outlet.name, peer = self.peer, "an idle connection is closed");
                 false

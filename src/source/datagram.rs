@@ -153,7 +153,8 @@ impl Datagrams {
                     let all = outlet.stats.refused(Refusal::Dropped);
                     let text = format!("the kernel dropped {all} datagrams that came faster than they were taken");
                     let object = format!("source {}", outlet.name);
-                    if outlet.alarms.raise(&object, Kind::Gap, &*text, Timestamp::now()) {
+                    let dropped = Refusal::Dropped.name();
+                    if outlet.alarms.raise_about(&object, Kind::Gap, dropped, &*text, Timestamp::now()) {
                         error!(source = &*outlet.name, "{text}");
                     }
                 }

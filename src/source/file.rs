@@ -91,6 +91,11 @@ impl FileTask {
         }
     }
 
+    /// Raises its alarms under another name than the source's, where they are not all that is said of the source.
+    pub fn called(self, object: String) -> Self {
+        Self { object, ..self }
+    }
+
     /// Scans until it is told to stop; then once more, so that what was written before the stop is seen.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut ticks = interval(self.scan_interval);
@@ -128,6 +133,9 @@ impl FileTask {
             }
         }
         self.scan().await;
+        if self.tail.as_ref().is_some_and(Tail::is_in_doubt) {
+            self.scan().await; // A file that is deleted is taken in before the descriptor goes with the process.
+        }
         if let Some(tail) = self.tail.take() {
             let _ = tokio::task::spawn_blocking(move || tail.close()).await;
         }

@@ -104,7 +104,8 @@ impl Listener {
     /// Bytes that a source may use, beside what its forwarders do.
     pub fn memory(source: &Source) -> usize {
         let own = match &source.kind {
-            SourceKind::File(_) => return 0,
+            SourceKind::File(file) if file.spool.is_none() => return 0,
+            SourceKind::File(_) => 2 * outlet::longest(source),
             SourceKind::Stdin(_) => 2 * outlet::longest(source),
             SourceKind::Http(http) => http::Server::memory(&http.intake),
             SourceKind::Tcp(TcpSource { limits, .. })

@@ -1,6 +1,8 @@
 //! Sources: where events come from. A source writes to a log, or tells a log which files are its segments.
 
 pub mod connection;
+pub mod copied;
+pub mod copier;
 pub mod datagram;
 pub mod file;
 pub mod framing;

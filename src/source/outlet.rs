@@ -62,6 +62,11 @@ impl Outlet {
         self.longest
     }
 
+    /// The most bytes that are put together.
+    pub fn part(&self) -> usize {
+        self.part
+    }
+
     /// Puts whole lines and waits for as long as there is no room; after `stop` only for a moment.
     pub async fn put(&self, lines: Bytes, stop: &CancellationToken) -> Result<(), Refused> {
         let late = async {
@@ -88,7 +93,8 @@ impl Outlet {
         self.stats.refuse(reason, 1);
         warn!(source = &*self.name, reason = reason.name(), "{text}");
         if reason.is_loss() {
-            self.alarms.raise(&format!("source {}", self.name), Kind::Gap, text, Timestamp::now());
+            let object = format!("source {}", self.name);
+            self.alarms.raise_about(&object, Kind::Gap, reason.name(), text, Timestamp::now());
         }
     }
 }

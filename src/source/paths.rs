@@ -90,7 +90,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::StartAt;
+    use crate::config::{LineFormat, StartAt};
 
     fn find(include: &[String], exclude: &[&str]) -> Vec<String> {
         let source = FileSource {
@@ -99,6 +99,9 @@ mod tests {
             start_at: StartAt::Beginning,
             scan_interval: Duration::from_secs(1),
             seal_after: Duration::from_secs(30),
+            hold_deleted: Duration::from_secs(60),
+            spool: None,
+            format: LineFormat::Lines,
         };
         let found = Paths::new(&source).find();
         found.paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
@@ -128,6 +131,9 @@ mod tests {
                 start_at: StartAt::Beginning,
                 scan_interval: Duration::from_secs(1),
                 seal_after: Duration::from_secs(30),
+                hold_deleted: Duration::from_secs(60),
+                spool: None,
+                format: LineFormat::Lines,
             };
             assert_eq!(Paths::new(&source).find().unreadable.len(), unreadable, "{include}");
         }
@@ -141,6 +147,9 @@ mod tests {
             start_at: StartAt::Beginning,
             scan_interval: Duration::from_secs(1),
             seal_after: Duration::from_secs(30),
+            hold_deleted: Duration::from_secs(60),
+            spool: None,
+            format: LineFormat::Lines,
         };
         let paths = Paths::new(&source);
         assert_eq!(paths.roots().collect::<Vec<_>>(), ["/var/log/app", "/a", ".", "/"].map(Path::new));

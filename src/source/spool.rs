@@ -17,12 +17,13 @@ use tracing::{error, info, warn};
 
 use crate::{
     alarm::{Alarms, Kind},
-    config::SyncPolicy,
+    config::{OnFull, SyncPolicy},
     health::Pulse,
     log::{
         Log,
         spool::{AppendError, Spool},
     },
+    source::stats::SourceStats,
 };
 
 /// Bytes of records that may wait to be written; who comes with more waits.
@@ -99,6 +100,7 @@ pub struct SpoolTask {
     puts: mpsc::Receiver<Put>,
     room: Arc<Notify>,
     alarms: Arc<Alarms>,
+    stats: Arc<SourceStats>,
     pulse: Pulse,
     synced: Instant,
     /// What a forwarder may hold while the spool needs room; `None`: all of it.
@@ -108,7 +110,13 @@ pub struct SpoolTask {
 }
 
 impl SpoolTask {
-    pub fn new(spool: Spool, policy: SyncPolicy, alarms: Arc<Alarms>, pulse: Pulse) -> (Self, Intake) {
+    pub fn new(
+        spool: Spool,
+        policy: SyncPolicy,
+        alarms: Arc<Alarms>,
+        stats: Arc<SourceStats>,
+        pulse: Pulse,
+    ) -> (Self, Intake) {
         let (sender, puts) = mpsc::channel(QUEUE);
         let room = Arc::new(Notify::new());
         let intake = Intake { puts: sender, memory: Arc::new(Semaphore::new(IN_FLIGHT)), room: room.clone() };
@@ -122,6 +130,7 @@ impl SpoolTask {
             puts,
             room,
             alarms,
+            stats,
             pulse,
             synced: Instant::now(),
             detach_after: None,
@@ -130,9 +139,12 @@ impl SpoolTask {
         (task, intake)
     }
 
-    /// Forwarders that hold more than so many bytes of a full spool are asked to give up the oldest.
-    pub fn detaching(mut self, after: Option<u64>) -> Self {
-        self.detach_after = after;
+    /// What becomes of a full spool; without this it blocks.
+    pub fn on_full(mut self, on_full: OnFull) -> Self {
+        self.detach_after = match on_full {
+            OnFull::Block => None,
+            OnFull::Detach { after } => Some(after),
+        };
         self
     }
 
@@ -187,6 +199,7 @@ impl SpoolTask {
         self.pulse.beat();
         let sync = self.policy == SyncPolicy::Interval && self.synced.elapsed() >= SYNC_EVERY;
         let (detach_after, refused) = (self.detach_after, self.refused);
+        let stats = self.stats.clone();
         let (synced, released, damage, failure) = self
             .with(move |spool| {
                 let synced = if sync { spool.sync() } else { Ok(()) };
@@ -195,6 +208,8 @@ impl SpoolTask {
                     spool.ask_for_room(after, refused && !released);
                 }
                 spool.keep_reserve();
+                spool.verify_next();
+                stats.set_spool(spool.used(), spool.limits().total);
                 (synced, released, spool.take_damage(), spool.catalog_failure().map(str::to_owned))
             })
             .await;
@@ -216,7 +231,8 @@ impl SpoolTask {
             self.tell_that_it_is_full();
         }
         for text in damage {
-            self.alarms.raise(&self.object, Kind::Gap, text, Timestamp::now());
+            // Each segment's loss is one of its own.
+            self.alarms.raise_about(&self.object, Kind::Gap, &text, text.as_str(), Timestamp::now());
         }
         if let Some(failure) = failure {
             let text = format!("the catalog of its spool cannot be written: {failure}");

@@ -1,7 +1,7 @@
 //! What a source shows of itself. The source's task writes, the admin pages read; the numbers begin at zero with the
 //! process.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// Why something that was sent to us was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,12 +16,46 @@ pub enum Refusal {
     Tls,
     /// The kernel had no room for datagrams.
     Dropped,
-    /// There was no room in the spool before the stop.
+    /// There was no room in the spool before the stop, or a request came after it.
     Stopped,
+    /// Bytes of a file were gone before they were copied to the spool.
+    Gone,
+    /// A request to another path, or by another method.
+    Request,
+    /// A request without the credentials that are asked for.
+    Denied,
+    /// A body that cannot be decoded, or is no events.
+    Body,
+    /// A body or an event that is too large.
+    Size,
+    /// Too many connections, or bodies, at once.
+    Busy,
+    /// A body that came too slowly.
+    Slow,
+    /// The spool was full.
+    Full,
+    /// The spool could not be written, or a file of secrets not be read.
+    Storage,
 }
 
 impl Refusal {
-    pub const ALL: [Self; 6] = [Self::Cut, Self::Memory, Self::User, Self::Tls, Self::Dropped, Self::Stopped];
+    pub const ALL: [Self; 15] = [
+        Self::Cut,
+        Self::Memory,
+        Self::User,
+        Self::Tls,
+        Self::Dropped,
+        Self::Stopped,
+        Self::Request,
+        Self::Denied,
+        Self::Body,
+        Self::Size,
+        Self::Busy,
+        Self::Slow,
+        Self::Full,
+        Self::Storage,
+        Self::Gone,
+    ];
 
     /// As in metrics.
     pub fn name(self) -> &'static str {
@@ -32,12 +66,21 @@ impl Refusal {
             Self::Tls => "tls",
             Self::Dropped => "dropped",
             Self::Stopped => "stopped",
+            Self::Gone => "gone",
+            Self::Request => "request",
+            Self::Denied => "denied",
+            Self::Body => "body",
+            Self::Size => "size",
+            Self::Busy => "busy",
+            Self::Slow => "slow",
+            Self::Full => "full",
+            Self::Storage => "storage",
         }
     }
 
-    /// Whether the sender cannot know of it.
+    /// Whether the sender cannot know of it; who sends over HTTP always does.
     pub fn is_loss(self) -> bool {
-        matches!(self, Self::Dropped | Self::Stopped | Self::Cut | Self::Memory)
+        matches!(self, Self::Dropped | Self::Stopped | Self::Cut | Self::Memory | Self::Gone)
     }
 }
 
@@ -49,6 +92,10 @@ pub struct SourceStats {
     files_matched: AtomicU64,
     truncations: AtomicU64,
     connections: AtomicU64,
+    /// Bytes, and how many there may be; the latter is zero where there is no spool.
+    spool: [AtomicU64; 2],
+    /// Only a source that follows files scans.
+    scans: AtomicBool,
     refused: [AtomicU64; Refusal::ALL.len()],
 }
 
@@ -60,6 +107,8 @@ impl SourceStats {
             files_matched: AtomicU64::new(0),
             truncations: AtomicU64::new(0),
             connections: AtomicU64::new(0),
+            spool: Default::default(),
+            scans: AtomicBool::new(false),
             refused: Default::default(),
         }
     }
@@ -74,6 +123,24 @@ impl SourceStats {
         self.files_matched.store(matched, Relaxed);
         self.files_open.store(open, Relaxed);
         self.truncations.store(truncations, Relaxed);
+        self.scans.store(true, Relaxed);
+    }
+
+    /// Whether it follows files, and has looked for them.
+    pub fn has_scanned(&self) -> bool {
+        self.scans.load(Relaxed)
+    }
+
+    /// What its spool holds, and how much it may hold, in bytes.
+    pub fn set_spool(&self, used: u64, limit: u64) {
+        self.spool[0].store(used, Relaxed);
+        self.spool[1].store(limit, Relaxed);
+    }
+
+    /// Bytes in the spool and its limit; `None` where there is no spool.
+    pub fn spool(&self) -> Option<(u64, u64)> {
+        let [used, limit] = self.spool.each_ref().map(|bytes| bytes.load(Relaxed));
+        (limit > 0).then_some((used, limit))
     }
 
     pub fn files_open(&self) -> u64 {

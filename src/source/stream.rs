@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rustix::net::sockopt::set_socket_keepalive;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::{JoinError, JoinSet},
@@ -75,6 +76,7 @@ impl Streams {
                 );
             }
             was_full = full;
+            terms.budget.set_crowded(full);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -127,6 +129,8 @@ impl Socket {
             Self::Tcp { listener, tls } => {
                 let (stream, peer) = listener.accept().await?;
                 let _ = stream.set_nodelay(true);
+                // One that is quiet may stay, and one whose machine is gone may not.
+                let _ = set_socket_keepalive(&stream, true);
                 let accepted = match tls {
                     None => Accepted::Plain(Link::Tcp(stream)),
                     Some(tls) => Accepted::Tls(stream, tls.current(&outlet.name)),

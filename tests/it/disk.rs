@@ -47,8 +47,17 @@ impl Disk {
 
     /// The power goes and comes back.
     pub fn cut(&self) {
+        self.shut_down();
+        self.mount_again();
+    }
+
+    /// Nothing more gets to it, and every call fails.
+    pub fn shut_down(&self) {
         let cut = Command::new("perl").args(["-e", SHUTDOWN]).arg(&self.at).output().unwrap();
         assert!(cut.status.success(), "{}", String::from_utf8_lossy(&cut.stderr));
+    }
+
+    pub fn mount_again(&self) {
         self.unmount();
         assert!(self.mount());
     }

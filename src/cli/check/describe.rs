@@ -10,9 +10,9 @@ use std::{
 
 use crate::{
     config::{
-        Answers, Asked, Auth, Cef, Compression, Condition, Config, DiagnosticsFormat, Dialect, EventTypes,
-        FileSource, Filter, Format, Forwarder, Framing, Level, Schema, Source, SourceKind, StartAt, Tls, Token,
-        Verdict, Wrap, size_text,
+        Answers, Asked, Auth, Cef, Compression, Condition, Config, CriStream, DiagnosticsFormat, Dialect, EventTypes,
+        FileSource, Filter, Format, Forwarder, Framing, Level, LineFormat, Schema, Source, SourceKind, StartAt, Tls,
+        Token, Verdict, Wrap, size_text,
     },
     source::paths::Paths,
 };
@@ -49,10 +49,10 @@ fn line(out: &mut String, name: &str, value: impl fmt::Display) -> fmt::Result {
 
 fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
     writeln!(out, "\nsource {}", source.name)?;
-    match &source.kind {
-        SourceKind::File(file) => files(file, out)?,
-        pushed => self::pushed::describe(pushed, out)?,
+    if let SourceKind::File(file) = &source.kind {
+        files(file, out)?;
     }
+    pushed::describe(&source.kind, out)?;
     let schema = match source.schema {
         Schema::Auto => "auto",
         Schema::Connect => "connect",
@@ -65,6 +65,9 @@ fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
         Schema::Raw => "raw",
     };
     line(out, "schema", schema)?;
+    if source.only_json {
+        line(out, "only json", "lines that are no JSON object are filtered")?;
+    }
     for (field, pointer) in &source.fields {
         line(out, "field", format_args!("{field} at {pointer}"))?;
     }
@@ -89,7 +92,13 @@ fn files(file: &FileSource, out: &mut String) -> fmt::Result {
         StartAt::End => "the end of files that are there at the first start",
     };
     line(out, "start at", start)?;
-    line(out, "scan", format_args!("every {:?}, sealed after {:?}", file.scan_interval, file.seal_after))
+    match file.format {
+        LineFormat::Lines => {}
+        LineFormat::Cri(CriStream::Stdout) => line(out, "format", "cri, standard output")?,
+        LineFormat::Cri(CriStream::Stderr) => line(out, "format", "cri, standard error")?,
+    }
+    line(out, "scan", format_args!("every {:?}, sealed after {:?}", file.scan_interval, file.seal_after))?;
+    line(out, "if deleted", format_args!("held open for {:?}, then its unread rest is copied", file.hold_deleted))
 }
 
 fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {

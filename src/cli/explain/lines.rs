@@ -1,6 +1,11 @@
-//! The lines of an input, each in bounded memory.
+//! The lines of an input, each in bounded memory; what a container wrote is put together as its source does it.
 
 use std::io::{self, BufRead};
+
+use crate::{config::LineFormat, log::cri};
+
+/// What may stand before a message is shorter, in bytes.
+const HEAD: usize = cri::MAX_HEAD;
 
 /// A line without its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,6 +16,16 @@ pub(super) struct Line {
     pub(super) bytes: Vec<u8>,
     /// Of the whole line.
     pub(super) length: u64,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Record,
+    /// Of the stream that the source does not read.
+    Other,
+    /// Not in the format of the source.
+    Foreign,
 }
 
 /// Gives lines as a source takes them: a `\r` before the end, a byte order mark and empty lines are no events.
@@ -18,14 +33,56 @@ pub(super) struct Lines<R> {
     input: R,
     most: usize,
     number: u64,
+    format: LineFormat,
+    /// A record of which the end was not read yet, and a line that was read behind it.
+    open: Option<Line>,
+    next: Option<Line>,
 }
 
 impl<R: BufRead> Lines<R> {
-    pub(super) fn new(input: R, most: usize) -> Self {
-        Self { input, most, number: 0 }
+    pub(super) fn new(input: R, most: usize, format: LineFormat) -> Self {
+        Self { input, most, number: 0, format, open: None, next: None }
     }
 
+    /// The next record, or what is none.
     pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
+        let LineFormat::Cri(stream) = self.format else { return self.next_line() };
+        loop {
+            let line = match self.next.take() {
+                Some(line) => Some(line),
+                None => self.next_line()?,
+            };
+            let Some(mut line) = line else { return Ok(self.open.take()) };
+            let parsed = cri::Line::parse(&line.bytes);
+            let Some(cri::Line { stream: its, partial, message }) = parsed else {
+                if self.open.is_some() {
+                    self.next = Some(line);
+                    return Ok(self.open.take());
+                }
+                return Ok(Some(Line { kind: Kind::Foreign, ..line }));
+            };
+            let head = line.bytes.len() - message.len();
+            if its != stream {
+                // One that stands between the parts of a record is shown before it.
+                return Ok(Some(Line { kind: Kind::Other, ..line }));
+            }
+            line.bytes.drain(..head);
+            line.length -= head as u64;
+            if let Some(mut open) = self.open.take() {
+                open.length += line.length;
+                let room = (self.most + 2).saturating_sub(open.bytes.len());
+                open.bytes.extend_from_slice(&line.bytes[..line.bytes.len().min(room)]);
+                line = open;
+            }
+            if partial {
+                self.open = Some(line);
+            } else if line.length > 0 {
+                return Ok(Some(line));
+            }
+        }
+    }
+
+    fn next_line(&mut self) -> io::Result<Option<Line>> {
         loop {
             let Some(mut line) = self.read()? else { return Ok(None) };
             if self.number == 1 && line.bytes.starts_with(b"\xEF\xBB\xBF") {
@@ -43,7 +100,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     fn read(&mut self) -> io::Result<Option<Line>> {
-        let mut line = Line { number: self.number + 1, bytes: Vec::new(), length: 0 };
+        let mut line = Line { number: self.number + 1, bytes: Vec::new(), length: 0, kind: Kind::Record };
         let mut ended = false;
         while !ended {
             let buffer = self.input.fill_buf()?;
@@ -53,7 +110,7 @@ impl<R: BufRead> Lines<R> {
             let end = memchr::memchr(b'\n', buffer);
             let part = &buffer[..end.unwrap_or(buffer.len())];
             // Two more than the limit, for the `\r` and for what shows that it is too long.
-            let room = (self.most + 2).saturating_sub(line.bytes.len());
+            let room = (self.most + 2 + HEAD).saturating_sub(line.bytes.len());
             line.bytes.extend_from_slice(&part[..part.len().min(room)]);
             line.length += part.len() as u64;
             ended = end.is_some();
@@ -72,9 +129,11 @@ impl<R: BufRead> Lines<R> {
 #[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
+    use crate::config::CriStream;
 
     fn lines(input: &[u8], capacity: usize) -> Vec<(u64, Vec<u8>, u64)> {
-        let mut lines = Lines::new(io::BufReader::with_capacity(capacity, input), 8);
+        let input = io::BufReader::with_capacity(capacity, input);
+        let mut lines = Lines::new(input, 8, LineFormat::Lines);
         let mut all = Vec::new();
         while let Some(line) = lines.next().unwrap() {
             all.push((line.number, line.bytes, line.length));
@@ -97,7 +156,31 @@ mod tests {
         let mut input = vec![b'x'; 1000];
         input.extend_from_slice(b"\nnext\n");
         let all = lines(&input, 16);
-        assert_eq!((all[0].1.len(), all[0].2), (10, 1000));
+        assert_eq!((all[0].1.len(), all[0].2), (10 + HEAD, 1000));
         assert_eq!(all[1], (2, b"next".to_vec(), 4));
+    }
+
+    #[test]
+    fn what_a_container_wrote_is_put_together_as_its_source_does_it() {
+        let time = "2026-11-22T04:00:00Z";
+        let input = format!(
+            "{time} stdout P ab\n{time} stderr F oops\n{time} stdout F cd\r\nwhat\n{time} stdout P e\nno\n{time} stdout F \n{time} stdout P f"
+        );
+        let mut lines = Lines::new(input.as_bytes(), 100, LineFormat::Cri(CriStream::Stdout));
+        let mut all = Vec::new();
+        while let Some(line) = lines.next().unwrap() {
+            let text = String::from_utf8(line.bytes).unwrap();
+            assert!(line.kind != Kind::Record || line.length == text.len() as u64);
+            all.push((line.number, line.kind, text));
+        }
+        let expected = [
+            (2, Kind::Other, format!("{time} stderr F oops")),
+            (1, Kind::Record, "abcd".to_owned()),
+            (4, Kind::Foreign, "what".to_owned()),
+            (5, Kind::Record, "e".to_owned()),
+            (6, Kind::Foreign, "no".to_owned()),
+            (8, Kind::Record, "f".to_owned()),
+        ];
+        assert_eq!(all, expected);
     }
 }

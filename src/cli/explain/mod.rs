@@ -20,7 +20,8 @@ use super::{
     printable::printable,
 };
 use crate::{
-    config::{self, Config, Source, SourceKind},
+    config::{self, Config, LineFormat, Source, SourceKind},
+    log::Origin,
     source::paths::Paths,
 };
 
@@ -59,7 +60,7 @@ pub fn run(args: &Args) -> Exit {
                     .map_err(|error| Failure::usage(format!("{}: cannot be read: {error}", args.file.display())))?,
             )
         };
-        explain(&config, source, input, out)
+        explain(&config, source, &args.file, input, out)
     })
 }
 
@@ -86,15 +87,28 @@ fn source<'c>(config: &'c Config, args: &Args) -> Result<&'c Source, Failure> {
     }
 }
 
-fn explain(config: &Config, source: &Source, input: impl Read, out: &mut dyn Write) -> Result<Exit, Failure> {
+fn explain(
+    config: &Config,
+    source: &Source,
+    file: &Path,
+    input: impl Read,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let format = match &source.kind {
+        SourceKind::File(file) => file.format,
+        _ => LineFormat::Lines,
+    };
+    let path = std::path::absolute(file)?;
+    let origin = if format == LineFormat::Lines { None } else { Origin::of(&path) };
     let followed_by = config.forwarders.iter().filter(|forwarder| forwarder.sources.contains(&source.name));
-    let mut plans = followed_by.map(|forwarder| Plan::new(forwarder, source)).collect::<Result<Vec<_>, _>>()?;
+    let plan = |forwarder| Plan::new(forwarder, source, origin.as_ref());
+    let mut plans = followed_by.map(plan).collect::<Result<Vec<_>, _>>()?;
     if plans.is_empty() {
         writeln!(out, "no forwarder follows source {}: its events go nowhere", source.name)?;
         return Ok(Exit::Ok);
     }
     let width = plans.iter().map(|plan| plan.name().len()).max().unwrap_or(0);
-    let mut lines = Lines::new(BufReader::with_capacity(1 << 16, input), source.max_event_bytes);
+    let mut lines = Lines::new(BufReader::with_capacity(1 << 16, input), source.max_event_bytes, format);
     let mut any = false;
     while let Some(line) = lines.next()? {
         any = true;

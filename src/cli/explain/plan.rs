@@ -4,7 +4,7 @@ use std::io::Write;
 
 use bytes::Bytes;
 
-use super::lines::Line;
+use super::lines::{Kind, Line};
 use crate::{
     cli::{exit::Exit, failure::Failure, printable::printable},
     config::{self, Forwarder, Source},
@@ -12,12 +12,13 @@ use crate::{
     forwarder::{
         batch::{Body, Fit, Frame, Pushed},
         compress::Compressor,
+        dead_letter::Reason,
         deliver::{Request, Webhook},
         encode::{EventWriter, Stub},
         filter::{Filter, Rule},
-        follow::{Judged, judge, judges},
+        follow::{FOREIGN, Judged, judge, judges},
     },
-    log::{Range, SegmentId},
+    log::{Origin, Range, SegmentId},
     schema::{Checker, Needs, System},
 };
 
@@ -31,6 +32,7 @@ const SHA256: &str = "SHA256-OF-THE-LINE";
 pub(super) struct Plan<'c> {
     forwarder: &'c Forwarder,
     most: usize,
+    origin: Option<&'c Origin>,
     checker: Checker,
     filter: Filter,
     writer: EventWriter,
@@ -42,7 +44,11 @@ pub(super) struct Plan<'c> {
 }
 
 impl<'c> Plan<'c> {
-    pub(super) fn new(forwarder: &'c Forwarder, source: &Source) -> Result<Self, Failure> {
+    pub(super) fn new(
+        forwarder: &'c Forwarder,
+        source: &Source,
+        origin: Option<&'c Origin>,
+    ) -> Result<Self, Failure> {
         let webhook = Webhook::new(forwarder)
             .map_err(|error| Failure::Told(Exit::Config, format!("forwarder {}: {error}", forwarder.name)))?;
         // The type is shown in any case.
@@ -50,6 +56,7 @@ impl<'c> Plan<'c> {
         Ok(Self {
             forwarder,
             most: source.max_event_bytes,
+            origin,
             checker,
             filter,
             writer,
@@ -66,6 +73,13 @@ impl<'c> Plan<'c> {
 
     /// What becomes of the line, and the request that it completes or that had no room for it.
     pub(super) fn take(&mut self, line: &Line) -> (String, Option<Vec<u8>>) {
+        match line.kind {
+            Kind::Record => {}
+            Kind::Other => return (format!("filtered: {}", Rule::Stream), None),
+            Kind::Foreign => {
+                return (format!("dead letter: {}: {FOREIGN}", Reason::InvalidCri.as_str()), None);
+            }
+        }
         if line.length > self.most as u64 {
             let stub = Stub { event_id: EVENT_ID, bytes: line.length, sha256: SHA256 };
             let mut bytes = Vec::new();
@@ -137,7 +151,8 @@ impl<'c> Plan<'c> {
             true => writeln!(out, "{} bytes, gzipped to {}; shown as before gzip", raw.len(), wire.len())?,
             false => writeln!(out, "{} bytes", raw.len())?,
         }
-        let request = Request { batch_id: ID, number, events, attempt: 1, body: wire, compressed };
+        let request =
+            Request { batch_id: ID, number, events, attempt: 1, body: wire, compressed, origin: self.origin };
         match self.webhook.preview(&request) {
             Ok(head) => writeln!(out, "{head}")?,
             Err(error) => writeln!(out, "cannot be built: {error}")?,

@@ -21,9 +21,9 @@ pub(in crate::config) struct Cef {
     pub(in crate::config) host: Option<String>,
     /// What stands before `CEF:`; `{time}` is the event's own time, `{host}` is host. Default: nothing
     pub(in crate::config) prefix: Option<String>,
-    /// Keys to set from the event: key to a field or JSON pointer. They win over the mapping's own.
+    /// Keys to set from the event: key to a field or JSON pointer. They win over the mapping's own. Default: none
     pub(in crate::config) map: Option<BTreeMap<String, Mapped>>,
-    /// Severities, 0 to 10, by event type or outcome.
+    /// Severities, 0 to 10, by event type or outcome. Default: the mapping's own
     pub(in crate::config) severity: Option<BTreeMap<String, Severity>>,
     /// The key of an IPv6 source address. Default: src
     pub(in crate::config) ipv6: Option<Ipv6>,
@@ -55,13 +55,14 @@ pub(in crate::config) enum Mapped {
     Long(MappedForm),
 }
 
+/// Where a key's value comes from.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct MappedForm {
     /// A field, or a JSON pointer such as `/request/path`.
     #[schemars(required)]
     pub(in crate::config) from: Option<String>,
-    /// The label of a custom field such as cs1.
+    /// The label of a custom field such as cs1. Default: none
     pub(in crate::config) label: Option<String>,
 }
 

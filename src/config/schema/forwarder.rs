@@ -23,20 +23,20 @@ pub(in crate::config) struct Forwarder {
     pub(in crate::config) allow_http: Option<bool>,
     /// The request's method. Default: POST
     pub(in crate::config) method: Option<Method>,
-    /// The bearer token, or what `auth` and the profile make of it.
+    /// The bearer token, or what `auth` and the profile make of it. Default: none
     pub(in crate::config) token: Option<SecretText>,
-    /// A file that holds the token; read again when it changes.
+    /// A file that holds the token; read again when it changes and after a 401. Default: none
     pub(in crate::config) token_file: Option<PathBuf>,
-    /// Where it is not a bearer token.
+    /// How we show who we are, where it is not by a bearer token. Default: none
     pub(in crate::config) auth: Option<Auth>,
-    /// More headers.
+    /// More headers, by name; their values are never shown. Default: none
     #[schemars(extend("writeOnly" = true))]
     pub(in crate::config) headers: Option<BTreeMap<String, SecretText>>,
     /// Names of the sources it follows. Default: every source
     pub(in crate::config) sources: Option<Vec<String>>,
     /// Event types to send. Default: `[all]`
     pub(in crate::config) enabled_events: Option<Vec<String>>,
-    /// Event types not to send, taken from the enabled ones.
+    /// Event types not to send, taken from the enabled ones. Default: none
     pub(in crate::config) disabled_events: Option<Vec<String>>,
     /// Outcomes to send: success, failure, denied, or an application's own words. Default: any
     pub(in crate::config) outcomes: Option<Vec<String>>,
@@ -44,39 +44,39 @@ pub(in crate::config) struct Forwarder {
     pub(in crate::config) actors: Option<Vec<String>>,
     /// Types, ids or names of targets to send events of. Default: any
     pub(in crate::config) targets: Option<Vec<String>>,
-    /// What else must be true of an event to be sent; all of it.
+    /// What else must be true of an event to be sent; all of it. Default: nothing
     #[serde(rename = "where")]
     pub(in crate::config) conditions: Option<Vec<Condition>>,
-    /// json sends events byte for byte. Default: json
+    /// json sends events byte for byte; cef writes a line of CEF for each. Default: json
     pub(in crate::config) format: Option<Format>,
-    /// How CEF is written, with format cef.
+    /// How CEF is written, with format cef. Default: as its keys say
     pub(in crate::config) cef: Option<Cef>,
     /// How a batch makes a body: a line each, one JSON array, or one event a request. Default: lines
     pub(in crate::config) framing: Option<Framing>,
-    /// What stands round the events, of either format.
+    /// What stands round the events, of either format. Default: nothing
     pub(in crate::config) json: Option<Json>,
-    /// Defaults for a known receiver; any key beside it wins. Default: none
+    /// Defaults of other keys, for a known receiver; any key beside it wins. Default: none
     pub(in crate::config) profile: Option<Profile>,
-    /// Default: gzip
+    /// How bodies are compressed. Default: gzip
     pub(in crate::config) compression: Option<Compression>,
-    /// The Content-Type header.
+    /// The Content-Type header. Default: what format, framing and profile say
     pub(in crate::config) content_type: Option<String>,
-    /// The Content-Encoding header of a compressed body.
+    /// The Content-Encoding header of a compressed body. Default: `gzip`
     pub(in crate::config) content_encoding: Option<String>,
-    /// The User-Agent header.
+    /// The User-Agent header. Default: auditpost/VERSION
     pub(in crate::config) user_agent: Option<String>,
-    /// Of a whole request. Default: 5s
+    /// How long a whole request may take, from connecting to the answer's head; then it is tried again. Default: 5s
     pub(in crate::config) timeout: Option<Duration>,
-    /// When a batch is full.
+    /// When a batch is full and sent. Default: as its keys say
     pub(in crate::config) batch: Option<Batch>,
-    /// How it is tried again.
+    /// How it is tried again. Default: as its keys say
     pub(in crate::config) retry: Option<Retry>,
     /// Batches on the way at once; above 1 their order may change. Default: 1
     #[schemars(range(min = 1, max = 64))]
     pub(in crate::config) in_flight: Option<usize>,
-    /// TLS, beside the platform's roots.
+    /// TLS of https. Default: the platform's roots
     pub(in crate::config) tls: Option<Tls>,
-    /// What a status means, where the receiver does not keep to HTTP: status to verdict.
+    /// What a status means, where the receiver does not keep to HTTP: status to verdict. Default: as HTTP has it
     pub(in crate::config) responses: Option<BTreeMap<String, Verdict>>,
     /// What of an answer counts: its status, or with bulk also the status of each item in it. Default: status
     pub(in crate::config) answers: Option<Answers>,
@@ -89,14 +89,14 @@ pub(in crate::config) struct Condition {
     /// The name of a field, such as request.method, or a JSON pointer, such as /request/method.
     #[schemars(required)]
     pub(in crate::config) field: Option<String>,
-    /// It is one of these.
+    /// It is one of these. Default: anything
     #[serde(rename = "in")]
     pub(in crate::config) is_in: Option<Vec<String>>,
-    /// It is none of these.
+    /// It is none of these, or absent. Default: nothing
     pub(in crate::config) not_in: Option<Vec<String>>,
-    /// A regular expression is found in it.
+    /// A regular expression is found in it; write `$$` for a `$`. Default: none
     pub(in crate::config) matches: Option<String>,
-    /// It is there, or it is not.
+    /// It is there, or it is not. Default: either
     pub(in crate::config) exists: Option<bool>,
 }
 
@@ -158,12 +158,13 @@ pub(in crate::config) enum Compression {
     Long(CompressionForm),
 }
 
+/// The long form.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct CompressionForm {
-    /// Default: gzip
+    /// What compresses it. Default: gzip
     pub(in crate::config) algorithm: Option<Algorithm>,
-    /// Default: default
+    /// How hard it is compressed: a word, or the number of the library, 0 to 12. Default: default
     pub(in crate::config) level: Option<Level>,
 }
 
@@ -194,10 +195,10 @@ pub(in crate::config) enum LevelName {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct Batch {
-    /// Default: 1000
+    /// How many events it may have. Default: 1000
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(in crate::config) max_events: Option<usize>,
-    /// Before compression; a larger event goes alone. Default: 1MB
+    /// Its size before compression, 1KiB to 64MiB; a larger event goes alone. Default: 1MB
     pub(in crate::config) max_bytes: Option<Size>,
     /// How long the first event of a batch waits for others. Default: 1s
     pub(in crate::config) max_age: Option<Duration>,
@@ -207,9 +208,9 @@ pub(in crate::config) struct Batch {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct Retry {
-    /// Default: 1s
+    /// The first pause. Default: 1s
     pub(in crate::config) initial: Option<Duration>,
-    /// Default: 60s
+    /// The longest pause; `Retry-After` may ask for a longer one, up to an hour. Default: 60s
     pub(in crate::config) max: Option<Duration>,
     /// How often a receiver that refuses us is tried again; after a 410 twelve times as long. Default: 5m
     pub(in crate::config) probe: Option<Duration>,
@@ -219,11 +220,11 @@ pub(in crate::config) struct Retry {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct Tls {
-    /// PEM roots to trust instead of the platform's.
+    /// PEM roots to trust instead of the platform's. Default: none
     pub(in crate::config) ca_file: Option<PathBuf>,
-    /// PEM chain of the client certificate.
+    /// PEM chain of the client certificate. Default: none
     pub(in crate::config) cert_file: Option<PathBuf>,
-    /// PEM key of the client certificate.
+    /// PEM key of the client certificate. Default: none
     pub(in crate::config) key_file: Option<PathBuf>,
     /// Trusts whoever answers. For a trial only. Default: false
     pub(in crate::config) insecure_skip_verify: Option<bool>,

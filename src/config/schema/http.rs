@@ -11,15 +11,16 @@ use super::SecretText;
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct Hmac {
+    /// The secret itself, instead of a file. Default: none
     pub(in crate::config) secret: Option<SecretText>,
-    /// A file that holds the secret; read again when it changes.
+    /// A file that holds the secret, in one line; read again when it changes. Default: none
     pub(in crate::config) secret_file: Option<PathBuf>,
     /// The header that the HMAC is in.
     #[schemars(required)]
     pub(in crate::config) header: Option<String>,
-    /// Default: sha256
+    /// The hash. Default: sha256
     pub(in crate::config) algorithm: Option<HmacAlgorithm>,
-    /// Default: hex
+    /// How its bytes are written. Default: hex
     pub(in crate::config) encoding: Option<HmacEncoding>,
     /// Stands before the HMAC in the header, such as sha256=. Default: nothing
     pub(in crate::config) prefix: Option<String>,
@@ -43,8 +44,8 @@ pub(in crate::config) enum HmacEncoding {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct Signature {
-    /// whsec_ and base64.
+    /// The secret itself, instead of a file: whsec_ and base64. Default: none
     pub(in crate::config) secret: Option<SecretText>,
-    /// A file that holds the secret; read again when it changes.
+    /// A file that holds the secret, in one line; read again when it changes. Default: none
     pub(in crate::config) secret_file: Option<PathBuf>,
 }

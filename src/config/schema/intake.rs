@@ -11,7 +11,7 @@ use super::SecretText;
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct Json {
-    /// Default: none
+    /// What stands round each event and round the body. Default: nothing
     pub(in crate::config) wrap: Option<Wrap>,
 }
 
@@ -20,7 +20,7 @@ pub(in crate::config) struct Json {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct Wrap {
     /// An event: %json% as it is, %text% as a JSON string, %source%, its %time.s%, %time.ms% or %time.ns%;
-    /// what stands between %if.time% and %end% where it has a time. Default: %json%
+    /// what stands between %if.time% and %end% where it has a time. Default: `"%json%"`
     pub(in crate::config) event: Option<String>,
     /// What the body begins with. Default: nothing
     pub(in crate::config) prefix: Option<String>,
@@ -32,13 +32,13 @@ pub(in crate::config) struct Wrap {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct Auth {
-    /// The word before the token. Default: Bearer
+    /// The word before the token. Default: `Bearer`
     pub(in crate::config) scheme: Option<String>,
-    /// The header that the token is sent in; without a scheme, the token alone. Default: Authorization
+    /// The header that the token is sent in; without a scheme, the token alone. Default: `Authorization`
     pub(in crate::config) header: Option<String>,
-    /// A user and a password.
+    /// A user and a password. Default: none
     pub(in crate::config) basic: Option<Basic>,
-    /// A token that is fetched and renewed: OAuth 2 client credentials.
+    /// A token that is fetched and renewed: OAuth 2 client credentials. Default: none
     pub(in crate::config) oauth2: Option<OAuth2>,
 }
 
@@ -46,10 +46,12 @@ pub(in crate::config) struct Auth {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct Basic {
+    /// Who we are; without a colon.
     #[schemars(required)]
     pub(in crate::config) username: Option<String>,
+    /// The password itself, instead of a file. Default: none
     pub(in crate::config) password: Option<SecretText>,
-    /// A file that holds the password; read again when it changes.
+    /// A file that holds the password; read again when it changes. Default: none
     pub(in crate::config) password_file: Option<PathBuf>,
 }
 
@@ -60,10 +62,12 @@ pub(in crate::config) struct OAuth2 {
     /// Where the token comes from, http or https.
     #[schemars(required, extend("format" = "uri"))]
     pub(in crate::config) token_url: Option<String>,
+    /// Who we are to the token's issuer.
     #[schemars(required)]
     pub(in crate::config) client_id: Option<String>,
+    /// The client's secret itself, instead of a file. Default: none
     pub(in crate::config) client_secret: Option<SecretText>,
-    /// A file that holds the client's secret; read again when it changes.
+    /// A file that holds the client's secret; read again when it changes. Default: none
     pub(in crate::config) client_secret_file: Option<PathBuf>,
     /// What the token is to be good for. Default: the profile's, or none
     pub(in crate::config) scope: Option<String>,

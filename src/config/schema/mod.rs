@@ -24,8 +24,8 @@ pub(super) use forwarder::{
 pub(super) use http::{Hmac, HmacAlgorithm, HmacEncoding, Signature};
 pub(super) use intake::{Answers, Auth, Basic, Json, OAuth2, Wrap};
 pub(super) use source::{
-    Detach, EventSchema, FieldMap, OnFull, OnFullForm, OnFullWord, ReadyMap, SocketType, Source, SourceFraming,
-    SourceKind, StartAt, Sync,
+    Detach, EventSchema, FieldMap, FileFormat, OnFull, OnFullForm, OnFullWord, ReadyMap, SocketType, Source,
+    SourceFraming, SourceKind, StartAt, Stream, Sync,
 };
 pub(super) use value::{Duration, SecretText, Size, UNIT};
 
@@ -34,19 +34,20 @@ pub(super) use value::{Duration, SecretText, Size, UNIT};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "auditpost")]
 pub(super) struct ConfigFile {
-    /// Where cursors, journals and dead letters are kept, across restarts. Default: ./auditpost-state
+    /// Where cursors, journals and dead letters are kept, across restarts; for one process alone.
+    /// Default: `./auditpost-state`
     pub(super) state_dir: Option<PathBuf>,
-    /// How long a stop may take to deliver what waits. Default: 20s
+    /// How long a stop may take to deliver what waits; the rest stays on disk for the next start. Default: 20s
     pub(super) drain_timeout: Option<Duration>,
-    /// Where events come from.
+    /// Where events come from; at least one. Default: none, and it is needed
     pub(super) sources: Option<Vec<Source>>,
-    /// Where events go to.
+    /// Where events go to; at least one. Default: none, and it is needed
     pub(super) forwarders: Option<Vec<Forwarder>>,
-    /// Another name for `forwarders`.
+    /// Another name for `forwarders`; only one of them can be used. Default: none
     pub(super) audit_log_forwarders: Option<Vec<Forwarder>>,
-    /// The address for health, metrics and status. Absent: off.
+    /// Health, metrics and status, read-only, for whoever reaches the address. Default: off
     pub(super) admin: Option<Admin>,
-    /// auditpost's own diagnostics, on standard error.
+    /// auditpost's own diagnostics, on standard error. Default: as its keys say
     pub(super) log: Option<Log>,
 }
 
@@ -63,9 +64,9 @@ pub(super) struct Admin {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Log {
-    /// Default: info
+    /// What is told, from the least to the most: errors alone, warnings, what happens, details. Default: info
     pub(super) level: Option<LogLevel>,
-    /// Default: text
+    /// How it is written: lines for people, or JSON. Default: text
     pub(super) format: Option<LogFormat>,
 }
 

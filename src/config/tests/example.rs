@@ -66,7 +66,7 @@ fn each_key_of_the_example_has_a_comment() {
 #[test]
 fn the_example_loads() {
     let config = load_text("config.example.yaml", EXAMPLE, &env).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!(config.sources.len(), 5);
+    assert_eq!(config.sources.len(), 6);
     assert_eq!(config.forwarders[1].uri.expose().as_str(), "http://archive.example.com/staging/events");
     assert!(config.forwarders.iter().any(|forwarder| forwarder.name == "splunk" && forwarder.wrap.is_some()));
     let [.., sentinel, elastic] = config.forwarders.as_slice() else { panic!("there are more") };

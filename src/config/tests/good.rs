@@ -6,8 +6,8 @@ use reqwest::Method;
 
 use super::*;
 use crate::config::{
-    Answers, Auth, BatchLimits, Cef, Compression, EventTypes, Filter, Format, Framing, Level, Retry, Schema, Secret,
-    Source, SourceKind, StartAt, Tls, Token, Verdict,
+    Answers, Auth, BatchLimits, Cef, Compression, EventTypes, Filter, Format, Framing, Level, LineFormat, Retry,
+    Schema, Secret, Source, SourceKind, StartAt, Tls, Token, Verdict,
 };
 
 fn bearer(token: Token) -> Auth {
@@ -21,12 +21,14 @@ fn defaults_are_those_of_the_readme() {
     assert_eq!(config.drain_timeout, Duration::from_secs(20));
     assert_eq!(config.admin, None);
     assert_eq!(config.diagnostics.level, tracing::Level::INFO);
-    let [Source { name, kind: SourceKind::File(file), schema, fields, max_event_bytes }] = config.sources.as_slice()
+    let [Source { name, kind: SourceKind::File(file), schema, fields, max_event_bytes, only_json }] =
+        config.sources.as_slice()
     else {
         panic!("one source");
     };
     assert_eq!((name.as_str(), *schema, *max_event_bytes), ("a", Schema::Auto, 1 << 20));
-    assert!(fields.is_empty());
+    assert!(fields.is_empty() && !only_json);
+    assert_eq!(file.format, LineFormat::Lines);
     assert_eq!((file.start_at, file.scan_interval), (StartAt::Beginning, Duration::from_secs(1)));
     assert_eq!(file.seal_after, Duration::from_secs(30));
     let version = crate::VERSION;

@@ -7,6 +7,7 @@ mod http;
 mod intake;
 mod keys;
 mod pushed;
+mod reference;
 mod request;
 mod rules;
 mod secrets;

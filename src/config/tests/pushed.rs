@@ -40,6 +40,19 @@ fn the_defaults_are_those_of_the_schema() {
 }
 
 #[test]
+fn files_may_have_a_spool_and_its_keys() {
+    let file = |more: &str| match kind(&format!("include: [/a]\n{more}")) {
+        SourceKind::File(file) => file,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((file("spool: false").spool, file("spool: true").spool), (None, Some(SPOOL)));
+    let keys = SpoolKeys { sync: SyncPolicy::Interval, max_bytes: 2 << 20, ..SPOOL };
+    assert_eq!(file("spool: true\nsync: interval\nmaxBytes: 2MiB\nonFull: block").spool, Some(keys));
+    assert_eq!(file("spool: false").hold_deleted, Duration::from_secs(60));
+    assert_eq!(file("holdDeleted: 0s").hold_deleted, Duration::ZERO);
+}
+
+#[test]
 fn a_full_spool_blocks_or_detaches_above_a_quarter_or_what_is_said() {
     for (written, on_full) in [
         ("onFull: block", OnFull::Block),
@@ -61,8 +74,16 @@ fn a_key_of_another_kind_is_refused() {
         &[
             ("kind: stdin\ninclude: [/a]", "5:12: sources[0].include: has no effect: it is for sources of kind file"),
             (
+                "kind: stdin\nholdDeleted: 1m",
+                "5:16: sources[0].holdDeleted: has no effect: it is for sources of kind file",
+            ),
+            (
+                "include: [/a]\nspool: false\nmaxBytes: 1MiB",
+                "6:13: sources[0].maxBytes: has no effect: it is for sources of kind stdin, unix, tcp, udp and http, and file with spool: true",
+            ),
+            (
                 "include: [/a]\nsync: always",
-                "5:9: sources[0].sync: has no effect: it is for sources of kind stdin, unix, tcp, udp and http",
+                "5:9: sources[0].sync: has no effect: it is for sources of kind stdin, unix, tcp, udp and http, and file with spool: true",
             ),
             (
                 "kind: udp\nlisten: 127.0.0.1:1\nacks: true",

@@ -206,6 +206,16 @@ fn numbers_durations_and_sizes_have_their_bounds() {
             ("maxEventBytes: 1GiB", "5:18: sources[0].maxEventBytes: \"1GiB\" is out of range: 1KiB to 64MiB"),
             ("scanInterval: 1ms", "5:17: sources[0].scanInterval: \"1ms\" is too short: 10ms is the least"),
             ("sealAfter: 0s", "5:14: sources[0].sealAfter: must be more than zero"),
+            ("format: cir", "5:11: sources[0].format: \"cir\" is not one of lines, cri; did you mean \"cri\"?"),
+            ("stream: stdout", "5:11: sources[0].stream: has no effect: it is for files of format: cri"),
+            (
+                "format: cri\nspool: true",
+                "6:10: sources[0].spool: does not go with format: cri: a request names the container by its file, and the kubelet renames what it rotates, so that nothing is lost without a spool",
+            ),
+            (
+                "onlyJson: true\nschema: raw",
+                "5:13: sources[0].onlyJson: has no effect: with schema: raw every line is an event",
+            ),
         ],
     );
 }

@@ -1,7 +1,7 @@
 //! The profiles of log intakes: what each wants round events and batches, which header it takes a token in, and how
 //! much it takes at once. Nothing here is more than defaults of keys.
 //!
-//! Where a rule was read in the vendor's documentation and never tried against the product, the README says so.
+//! Where a rule was read in the vendor's documentation and never tried against the product, docs/siem.md says so.
 
 use super::{
     super::{Answers, Compression, Framing, schema::Profile},

@@ -7,20 +7,29 @@ use super::super::{
 };
 
 const PUSHED: &[Kind] = &[Kind::Stdin, Kind::Unix, Kind::Tcp, Kind::Udp, Kind::Http];
+const ALL: &[Kind] = &[Kind::File, Kind::Stdin, Kind::Unix, Kind::Tcp, Kind::Udp, Kind::Http];
+const SPOOLED: &str = "stdin, unix, tcp, udp and http, and file with spool: true";
+const TEXT: &[Kind] = &[Kind::File, Kind::Stdin, Kind::Unix, Kind::Tcp, Kind::Udp];
 const HTTP: &[Kind] = &[Kind::Http];
 const STREAMS: &[Kind] = &[Kind::Unix, Kind::Tcp];
 
 /// Reports each key that says nothing to a source of this kind.
 pub(super) fn check(written: &schema::Source, kind: Kind, path: &Path, report: &mut Report) {
-    let keys: [(&str, bool, &[Kind], &str); 23] = [
+    let spooled = if written.spool == Some(true) { ALL } else { PUSHED };
+    let keys: [(&str, bool, &[Kind], &str); 28] = [
         ("include", written.include.is_some(), &[Kind::File], "file"),
         ("exclude", written.exclude.is_some(), &[Kind::File], "file"),
         ("startAt", written.start_at.is_some(), &[Kind::File], "file"),
         ("scanInterval", written.scan_interval.is_some(), &[Kind::File], "file"),
         ("sealAfter", written.seal_after.is_some(), &[Kind::File], "file"),
-        ("sync", written.sync.is_some(), PUSHED, "stdin, unix, tcp, udp and http"),
-        ("maxBytes", written.max_bytes.is_some(), PUSHED, "stdin, unix, tcp, udp and http"),
-        ("onFull", written.on_full.is_some(), PUSHED, "stdin, unix, tcp, udp and http"),
+        ("holdDeleted", written.hold_deleted.is_some(), &[Kind::File], "file"),
+        ("spool", written.spool.is_some(), &[Kind::File], "file"),
+        ("sync", written.sync.is_some(), spooled, SPOOLED),
+        ("maxBytes", written.max_bytes.is_some(), spooled, SPOOLED),
+        ("onFull", written.on_full.is_some(), spooled, SPOOLED),
+        ("format", written.format.is_some(), &[Kind::File], "file"),
+        ("stream", written.stream.is_some(), &[Kind::File], "file"),
+        ("onlyJson", written.only_json.is_some(), TEXT, "file, stdin, unix, tcp and udp"),
         ("listen", written.listen.is_some(), &[Kind::Tcp, Kind::Udp, Kind::Http], "tcp, udp and http"),
         ("path", written.path.is_some(), &[Kind::Unix, Kind::Http], "unix and http"),
         ("socketType", written.socket_type.is_some(), &[Kind::Unix], "unix"),

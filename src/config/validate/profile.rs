@@ -1,4 +1,4 @@
-//! What a profile sets, and what there is without one: the table of the README.
+//! What a profile sets, and what there is without one: the tables of docs/siem.md.
 
 use super::{
     super::{Answers, Compression, Format, Framing, Level, schema::Profile},

@@ -6,10 +6,10 @@ use glob::Pattern;
 
 use super::{
     super::{
-        FileSource, Schema, Source, SourceKind, StartAt,
+        CriStream, FileSource, LineFormat, Schema, Source, SourceKind, StartAt,
         path::Path,
         report::Report,
-        schema::{self, EventSchema, FieldMap, ReadyMap},
+        schema::{self, EventSchema, FieldMap, FileFormat, ReadyMap, Stream},
     },
     bounded, http, keys, name, positive, pushed, refuse_empty,
 };
@@ -20,6 +20,8 @@ const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 /// Scanning more often would burn a core.
 const LEAST_SCAN_INTERVAL: Duration = Duration::from_millis(10);
 const SEAL_AFTER: Duration = Duration::from_secs(30);
+/// A receiver that is merely slow has read most of it by then; a crash sooner loses what is left.
+const HOLD_DELETED: Duration = Duration::from_secs(60);
 
 pub(super) fn sources(written: Option<&[schema::Source]>, path: &Path, report: &mut Report) -> Option<Vec<Source>> {
     let Some(written) = written else {
@@ -48,7 +50,11 @@ fn source(written: &schema::Source, path: &Path, report: &mut Report) -> Option<
     let kind = kind(written, path, report);
     let (schema, fields) = event_schema(written, path, report);
     let max_event_bytes = bounded(written.max_event_bytes, MAX_EVENT_BYTES, &path.key("maxEventBytes"), report);
-    Some(Source { name: written.name.clone()?, kind: kind?, schema, fields, max_event_bytes })
+    let only_json = written.only_json.unwrap_or(false);
+    if only_json && schema == Schema::Raw {
+        report.problem(&path.key("onlyJson"), "has no effect: with schema: raw every line is an event");
+    }
+    Some(Source { name: written.name.clone()?, kind: kind?, schema, fields, max_event_bytes, only_json })
 }
 
 fn kind(written: &schema::Source, path: &Path, report: &mut Report) -> Option<SourceKind> {
@@ -144,7 +150,27 @@ fn file(written: &schema::Source, path: &Path, report: &mut Report) -> FileSourc
         },
         scan_interval,
         seal_after: positive(written.seal_after, SEAL_AFTER, &path.key("sealAfter"), report),
+        hold_deleted: written.hold_deleted.map_or(HOLD_DELETED, |written| written.0),
+        spool: (written.spool == Some(true)).then(|| pushed::spool(written, path, report)),
+        format: line_format(written, path, report),
     }
+}
+
+fn line_format(written: &schema::Source, path: &Path, report: &mut Report) -> LineFormat {
+    if written.format.unwrap_or(FileFormat::Lines) == FileFormat::Lines {
+        if written.stream.is_some() {
+            report.problem(&path.key("stream"), "has no effect: it is for files of format: cri");
+        }
+        return LineFormat::Lines;
+    }
+    if written.spool == Some(true) {
+        let why = "does not go with format: cri: a request names the container by its file, and the kubelet renames what it rotates, so that nothing is lost without a spool";
+        report.problem(&path.key("spool"), why);
+    }
+    LineFormat::Cri(match written.stream.unwrap_or(Stream::Stdout) {
+        Stream::Stdout => CriStream::Stdout,
+        Stream::Stderr => CriStream::Stderr,
+    })
 }
 
 fn globs(written: Option<&[String]>, path: &Path, report: &mut Report) {

@@ -28,6 +28,8 @@ pub use write::{DeadLetters, Streamed};
 pub enum Reason {
     InvalidJson,
     InvalidUtf8,
+    /// The file should be in the CRI format and the line is not.
+    InvalidCri,
     LineTooLong,
     /// The receiver refused it, alone.
     Refused,
@@ -36,14 +38,15 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 5] =
-        [Self::InvalidJson, Self::InvalidUtf8, Self::LineTooLong, Self::Refused, Self::TooLarge];
+    pub const ALL: [Self; 6] =
+        [Self::InvalidJson, Self::InvalidUtf8, Self::InvalidCri, Self::LineTooLong, Self::Refused, Self::TooLarge];
 
     /// As it is written in the files.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InvalidJson => "invalid_json",
             Self::InvalidUtf8 => "invalid_utf8",
+            Self::InvalidCri => "invalid_cri",
             Self::LineTooLong => "line_too_long",
             Self::Refused => "refused",
             Self::TooLarge => "too_large",

@@ -62,7 +62,7 @@ fn hasty(uri: &str) -> Webhook {
 }
 
 fn batch(body: impl Into<Bytes>) -> Request<'static> {
-    Request { batch_id: "b-1", number: 7, events: 2, attempt: 3, body: body.into(), compressed: false }
+    Request { batch_id: "b-1", number: 7, events: 2, attempt: 3, body: body.into(), compressed: false, origin: None }
 }
 
 async fn send(webhook: &Webhook) -> Answer {

@@ -21,7 +21,10 @@ use super::{
     local_file::LocalError,
     response::{self, Reading},
 };
-use crate::config::{self, Answers, Auth, Secret, Verdict};
+use crate::{
+    config::{self, Answers, Auth, Secret, Verdict},
+    log::Origin,
+};
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -30,6 +33,10 @@ const FORWARDER: HeaderName = HeaderName::from_static("auditpost-forwarder");
 const BATCH: HeaderName = HeaderName::from_static("auditpost-batch");
 const EVENTS: HeaderName = HeaderName::from_static("auditpost-events");
 const ATTEMPT: HeaderName = HeaderName::from_static("auditpost-attempt");
+const NAMESPACE: HeaderName = HeaderName::from_static("auditpost-kubernetes-namespace");
+const POD: HeaderName = HeaderName::from_static("auditpost-kubernetes-pod");
+const POD_UID: HeaderName = HeaderName::from_static("auditpost-kubernetes-pod-uid");
+const CONTAINER: HeaderName = HeaderName::from_static("auditpost-kubernetes-container");
 
 /// One batch on its way, for the `attempt`th time.
 #[derive(Clone, Debug)]
@@ -45,6 +52,8 @@ pub struct Request<'a> {
     pub body: Bytes,
     /// `body` is compressed, so that `Content-Encoding` must say so.
     pub compressed: bool,
+    /// The container that the events are of.
+    pub origin: Option<&'a Origin>,
 }
 
 /// Why there can be no client for a forwarder's configuration.
@@ -215,6 +224,13 @@ impl Webhook {
         headers.insert(BATCH, request.number.into());
         headers.insert(EVENTS, request.events.into());
         headers.insert(ATTEMPT, request.attempt.into());
+        if let Some(Origin { namespace, pod, pod_uid, container }) = request.origin {
+            let uid = pod_uid.as_ref().map(|uid| (POD_UID, uid));
+            for (name, text) in [(NAMESPACE, namespace), (POD, pod), (CONTAINER, container)].into_iter().chain(uid) {
+                let value = value(&name, text)?;
+                headers.insert(name, value);
+            }
+        }
         Ok(headers)
     }
 }

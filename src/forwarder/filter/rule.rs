@@ -5,6 +5,10 @@ use std::{borrow::Cow, fmt};
 /// The rule that an event did not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
+    /// A container wrote it to another stream than the one that the source reads.
+    Stream,
+    /// `onlyJson` of the source: it is no JSON object, nor CEF where that is an event.
+    OnlyJson,
     /// `disabledEvents` names its type.
     Disabled,
     /// `enabledEvents` does not name its type.
@@ -25,6 +29,8 @@ impl Rule {
     /// As `/status` and the metrics write it. The rules of a configuration are few, so this makes a bounded label.
     pub fn name(self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
+            Rule::Stream => "stream",
+            Rule::OnlyJson => "onlyJson",
             Rule::Disabled => "disabledEvents",
             Rule::NotEnabled => "enabledEvents",
             Rule::NoType => "noEventType",
@@ -39,6 +45,8 @@ impl Rule {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Rule::Stream => "the source reads the container's other stream",
+            Rule::OnlyJson => "onlyJson: it is no JSON object",
             Rule::Disabled => "disabledEvents names its type",
             Rule::NotEnabled => "enabledEvents does not name its type",
             Rule::NoType => "it has no event type and enabledEvents is a list",

@@ -27,11 +27,13 @@ impl Task {
         batch.attempts += 1;
         let (n, id, attempt) = (batch.n, batch.id.clone(), batch.attempts);
         let (events, body) = (batch.parcel.body.events().len(), batch.parcel.wire.clone());
+        let origin = batch.parcel.origin.clone();
         let compressed = self.config.compression != crate::config::Compression::None;
         let webhook = self.webhook.clone();
         self.flights.spawn(async move {
             let begun = Instant::now();
-            let request = Request { batch_id: &id, number: n, events, attempt, body, compressed };
+            let request =
+                Request { batch_id: &id, number: n, events, attempt, body, compressed, origin: origin.as_deref() };
             let answer = webhook.send(request).await;
             Landing { n, begun, answer }
         });
@@ -193,8 +195,9 @@ impl Task {
             self.window.remove(index);
             return;
         };
-        let (desk, compressors, source) =
-            (self.desk.clone(), self.compressors.clone(), self.window[index].parcel.source.clone());
+        let (desk, compressors) = (self.desk.clone(), self.compressors.clone());
+        let Parcel { source, origin, .. } = &self.window[index].parcel;
+        let (source, origin) = (source.clone(), origin.clone());
         // What the whole covers beside its events is counted with its first part.
         let parent = &mut self.window[index].parcel;
         let (filtered, dead) = (std::mem::take(&mut parent.filtered), std::mem::take(&mut parent.dead));
@@ -204,7 +207,7 @@ impl Task {
             let wire = compressors.compress(part.body.bytes()).unwrap_or_else(|error| panic!("{error}"));
             let digest = Digest::of(part.body.bytes());
             let body = std::sync::Arc::new(part.body);
-            let parcel = Parcel { source, span: part.span, body, wire, digest, dead, filtered };
+            let parcel = Parcel { source, origin, span: part.span, body, wire, digest, dead, filtered };
             desk.announce(parcel.intent(n, &id, Some(part.of)));
             (id, parcel)
         });

@@ -14,10 +14,15 @@ use std::{
 use memchr::memchr;
 
 use super::{Item, Take};
-use crate::log::{
-    Segment, identity,
-    lines::{Lines, Piece},
-    position::{Anchor, Mark, Range, SegmentId},
+use crate::{
+    config::LineFormat,
+    log::{
+        Segment,
+        cri::{self, LongEnd},
+        identity,
+        lines::{Piece, Pieces},
+        position::{Anchor, Mark, Range, SegmentId},
+    },
 };
 
 /// Bytes read at a time, and a lineage's turn.
@@ -26,8 +31,13 @@ pub const CHUNK: usize = 256 * 1024;
 /// The buffer, and what is known of over-long lines.
 #[derive(Debug)]
 pub(super) struct Chunks {
+    format: LineFormat,
     max_line: usize,
+    /// What a record of that length may take in the file, where that is more.
+    max_raw: Option<usize>,
     buffer: Vec<u8>,
+    /// The parts of a record that was written in parts.
+    joined: Vec<u8>,
     /// Over-long lines whose end is not found yet.
     long: HashMap<SegmentId, Long>,
 }
@@ -57,8 +67,13 @@ pub(super) enum StepEnd {
 }
 
 impl Chunks {
-    pub(super) fn new(max_line: usize) -> Self {
-        Self { max_line, buffer: Vec::new(), long: HashMap::new() }
+    pub(super) fn new(format: LineFormat, max_line: usize) -> Self {
+        let max_raw = match format {
+            LineFormat::Lines => None,
+            // Some tens of bytes before each part of some thousands, and a few lines of the other stream.
+            LineFormat::Cri(_) => Some(max_line + max_line / 64 + 1024),
+        };
+        Self { format, max_line, max_raw, buffer: Vec::new(), joined: Vec::new(), long: HashMap::new() }
     }
 
     pub(super) fn forget_all_but(&mut self, known: &HashSet<SegmentId>) {
@@ -81,6 +96,7 @@ impl Chunks {
             return self.skip_long(file, segment, cursor, long.looked, complete, take);
         }
         let before = cursor.anchor.map_or(0, |anchor| usize::from(anchor.len));
+        let held = self.max_raw.unwrap_or(self.max_line);
         let mut want = CHUNK;
         loop {
             let limit = complete.map_or(want, |end| want.min((end - cursor.offset) as usize));
@@ -95,13 +111,19 @@ impl Chunks {
             }
             let data = &self.buffer[before..got];
             let ends_here = complete.is_some_and(|end| cursor.offset + data.len() as u64 >= end);
-            let mut lines = Lines::new(data, cursor.offset, ends_here);
+            let mut pieces = Pieces::new(self.format, data, cursor.offset, ends_here, &mut self.joined);
             let mut taken = 0;
             let mut stopped = false;
-            while let Some(piece) = lines.next() {
-                let answer = take(self::item(segment, piece, self.max_line));
+            while let Some(piece) = pieces.next_piece() {
+                let item = self::item(segment, piece, self.max_line, self.max_raw);
+                let is_record = matches!(item, Item::Line { .. });
+                let answer = take(item);
                 if answer != Take::Not {
-                    taken = lines.consumed();
+                    taken = pieces.consumed();
+                    if is_record && pieces.between() > 0 {
+                        let end = cursor.offset + taken as u64;
+                        take(Item::Other { range: Range { segment, start: end, end }, lines: pieces.between() });
+                    }
                 }
                 if answer != Take::More {
                     stopped = true;
@@ -122,15 +144,18 @@ impl Chunks {
                 };
                 return Ok(Step { cursor: Mark { offset, anchor }, end });
             }
-            if data.len() > self.max_line + 1 {
-                let looked = cursor.offset + data.len() as u64;
+            if data.len() > held + 1 {
+                let looked = match self.format {
+                    LineFormat::Lines => cursor.offset + data.len() as u64,
+                    LineFormat::Cri(_) => cursor.offset, // The parts are to be told apart.
+                };
                 self.long.insert(segment, Long { start: cursor.offset, looked });
                 return Ok(dry(StepEnd::More));
             }
             if got < before + limit || data.is_empty() {
                 return Ok(dry(StepEnd::Dry));
             }
-            want = (want * 2).min(self.max_line + 2 + CHUNK);
+            want = (want * 2).min(held + 2 + CHUNK);
         }
     }
 
@@ -144,6 +169,14 @@ impl Chunks {
         complete: Option<u64>,
         take: &mut dyn FnMut(Item<'_>) -> Take,
     ) -> io::Result<Step> {
+        if let LineFormat::Cri(stream) = self.format {
+            let start = cursor.offset;
+            let Some(LongEnd { end, ours }) = cri::long_end(file, stream, start, &mut looked, complete)? else {
+                self.long.insert(segment, Long { start, looked });
+                return Ok(Step { cursor, end: StepEnd::Dry });
+            };
+            return self.take_long(file, Range { segment, start, end }, cursor, ours, take);
+        }
         self.buffer.resize(CHUNK, 0);
         let end = loop {
             let limit = complete.map_or(CHUNK, |end| CHUNK.min(end.saturating_sub(looked) as usize));
@@ -160,22 +193,37 @@ impl Chunks {
                 return Ok(Step { cursor, end: StepEnd::Dry });
             }
         };
-        let range = Range { segment, start: cursor.offset, end };
-        let answer = take(Item::TooLong { range });
+        self.take_long(file, Range { segment, start: cursor.offset, end }, cursor, true, take)
+    }
+
+    fn take_long(
+        &mut self,
+        file: &File,
+        range: Range,
+        cursor: Mark,
+        ours: bool,
+        take: &mut dyn FnMut(Item<'_>) -> Take,
+    ) -> io::Result<Step> {
+        let answer = take(if ours { Item::TooLong { range } } else { Item::Other { range, lines: 1 } });
         if answer == Take::Not {
             return Ok(Step { cursor, end: StepEnd::Stopped });
         }
-        self.long.remove(&segment);
+        self.long.remove(&range.segment);
         let end = if answer == Take::Last { StepEnd::Stopped } else { StepEnd::More };
         Ok(Step { cursor: identity::mark_at(file, range.end)?, end })
     }
 }
 
-fn item(segment: SegmentId, piece: Piece<'_>, max_line: usize) -> Item<'_> {
+fn item(segment: SegmentId, piece: Piece<'_>, max_line: usize, max_raw: Option<usize>) -> Item<'_> {
     match piece {
-        Piece::Line { start, end, bytes } if bytes.len() > max_line => {
+        // What is found in one go is what would be found if it were larger than the buffer.
+        Piece::Line { start, end, bytes } | Piece::Foreign { start, end, bytes }
+            if bytes.len() > max_line || max_raw.is_some_and(|most| (end - start) as usize > most + 1) =>
+        {
             Item::TooLong { range: Range { segment, start, end } }
         }
+        Piece::Foreign { start, end, bytes } => Item::Foreign { range: Range { segment, start, end }, bytes },
+        Piece::Other { start, end } => Item::Other { range: Range { segment, start, end }, lines: 1 },
         Piece::Line { start, end, bytes } => Item::Line { range: Range { segment, start, end }, bytes },
         Piece::Blank { start, end } => Item::Blank { range: Range { segment, start, end } },
     }
@@ -198,7 +246,7 @@ fn anchor_at(file: &File, offset: u64, at_hand: &[u8]) -> io::Result<Option<Anch
 }
 
 /// Reads until the buffer is full or the file ends.
-fn read_fully(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(crate) fn read_fully(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut got = 0;
     while got < buffer.len() {
         match file.read_at(&mut buffer[got..], offset + got as u64) {

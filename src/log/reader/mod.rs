@@ -24,6 +24,7 @@ use super::{
 };
 
 pub use self::chunks::CHUNK;
+pub(super) use self::chunks::read_fully;
 
 /// How long a file that could not be read is left alone.
 const FAULT_PAUSE: Duration = Duration::from_secs(1);
@@ -35,6 +36,11 @@ pub enum Item<'a> {
     Line { range: Range, bytes: &'a [u8] },
     /// An empty line or a run of NUL: no event.
     Blank { range: Range },
+    /// A line that is not in the format of the source.
+    Foreign { range: Range, bytes: &'a [u8] },
+    /// Lines of a stream that the source does not read. The range is empty where they stand inside a record, behind
+    /// which they are given; they cannot be refused.
+    Other { range: Range, lines: u64 },
     /// A line longer than the source allows; its bytes stay in the file.
     TooLong { range: Range },
     /// Bytes that are gone before they were read.
@@ -90,13 +96,14 @@ pub struct Reader {
 impl Reader {
     /// A reader that stands at `cursors`, and at its beginning in every other segment.
     pub fn new(log: Log, max_line: usize, cursors: BTreeMap<SegmentId, Mark>) -> Self {
+        let chunks = Chunks::new(log.format, max_line);
         Self {
             log,
             cursors,
             waiting: HashMap::new(),
             unclear: HashMap::new(),
             faults: HashMap::new(),
-            chunks: Chunks::new(max_line),
+            chunks,
             last_turn: SegmentId(0),
         }
     }
@@ -134,7 +141,7 @@ impl Reader {
                 if left == 0 {
                     return ReadEnd::Budget;
                 }
-                self.last_turn = segment.id;
+                let turn_before = std::mem::replace(&mut self.last_turn, segment.id);
                 let before = self.offset(&segment);
                 let stopped = match self.turn(&segment, take) {
                     Ok(stopped) => stopped,
@@ -145,6 +152,9 @@ impl Reader {
                 };
                 left = left.saturating_sub((self.offset(&segment) - before) as usize);
                 if stopped {
+                    if self.offset(&segment) == before {
+                        self.last_turn = turn_before; // Nothing of it was taken: its turn is still to come.
+                    }
                     return ReadEnd::Stopped;
                 }
                 if self.is_ready(&segment) {
@@ -161,7 +171,8 @@ impl Reader {
             let segment = segments.iter().find(|segment| segment.id == range.segment);
             let segment = segment.ok_or_else(|| Unread::Gone(format!("segment {} is gone", range.segment)))?;
             let extent = segment.extent();
-            if extent.state == State::Gone || range.end > extent.there {
+            let kept = segment.kept_from.is_none_or(|kept| kept <= range.start);
+            if extent.state == State::Gone || range.end > extent.there || !kept {
                 return Err(Unread::Gone(format!("the bytes of segment {} are gone", segment.id)));
             }
             // Where they are not in the file now, a scan finds out what became of it.
@@ -251,6 +262,13 @@ impl Reader {
             let answer = take(Item::Gap { range });
             if answer != Take::Not {
                 self.cursors.insert(segment.id, Mark { offset: extent.size, anchor: None });
+            }
+            return Ok(answer != Take::More);
+        }
+        if let Some(kept) = segment.kept_from.filter(|kept| cursor.offset < *kept) {
+            let answer = take(Item::Gap { range: Range { segment: segment.id, start: cursor.offset, end: kept } });
+            if answer != Take::Not {
+                self.cursors.insert(segment.id, Mark { offset: kept, anchor: None });
             }
             return Ok(answer != Take::More);
         }

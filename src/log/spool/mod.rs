@@ -74,6 +74,8 @@ pub struct Spool {
     catalog_failure: Option<String>,
     /// What was found to be damaged, for a human.
     damage: Vec<String>,
+    /// Sealed segments that were not compared with their checksums since the start.
+    unverified: Vec<SegmentId>,
 }
 
 /// A segment that is not released.
@@ -286,6 +288,8 @@ impl Spool {
         let segment = files::segment(&self.dir, id, &path, 0, State::Active)?;
         self.segments.insert(id, Kept { segment: Arc::new(segment), crc32: None });
         self.publish_all();
+        // Known before anything in it is acknowledged: should it be gone at the next start, that is noticed.
+        self.save(&[]);
         Ok(Current { id, file, accepted: 0, synced: 0, crc32: crc32fast::Hasher::new() })
     }
 
@@ -342,6 +346,7 @@ impl Spool {
                 start: segment.start,
                 size: segment.size(),
                 gone_from: segment.gone_from(),
+                absorbed: None,
                 crc32: kept.crc32,
                 packed: None,
             }

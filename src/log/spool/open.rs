@@ -64,27 +64,34 @@ impl Spool {
             reserve: Reserve::new(dir, limits.segment),
             catalog_failure: None,
             damage: Vec::new(),
+            unverified: Vec::new(),
         };
+        let mut empty = Vec::new();
         for id in found.iter().chain(entries.keys()).copied().collect::<BTreeSet<_>>() {
             let claimed = claims.get(&id).into_iter().flatten().map(|mark| mark.offset).max();
             let path = files::path(dir, id);
             match (found.contains(&id), entries.get(&id)) {
                 (true, Some(entry)) if entry.stage == Stage::Released => fs::remove_file(&path).map_err(failed)?,
                 (false, Some(entry)) if entry.stage == Stage::Released => {}
-                (true, entry) => spool.take_up(id, &path, entry).map_err(failed)?,
+                (true, entry) if spool.take_up(id, &path, entry).map_err(failed)? => {}
+                (true, _) => empty.push(path),
                 (false, Some(entry)) => spool.miss(entry, claimed),
                 (false, None) => {}
             }
         }
         spool.save(&[]);
+        // Not before: a crash between would let them be missed.
+        if spool.catalog_failure.is_none() {
+            empty.iter().try_for_each(fs::remove_file).map_err(failed)?;
+        }
         spool.publish_all();
         spool.log.count_scan();
         spool.keep_reserve();
         Ok(spool)
     }
 
-    /// A segment that is there. It is sealed where its last whole line ends.
-    fn take_up(&mut self, id: SegmentId, path: &Path, entry: Option<&Entry>) -> io::Result<()> {
+    /// A segment that is there. It is sealed where its last whole line ends; false where it has none.
+    fn take_up(&mut self, id: SegmentId, path: &Path, entry: Option<&Entry>) -> io::Result<bool> {
         let file = durable::read_file(path)?;
         let length = file.metadata()?.len();
         let sealed = entry.filter(|entry| entry.stage == Stage::Sealed || entry.stage == Stage::Gone);
@@ -99,37 +106,41 @@ impl Spool {
             None => {}
             Some(entry) => {
                 crc32 = entry.crc32;
-                self.verify(&segment, &file, entry, end)?;
+                if end < entry.size {
+                    segment.lose_from(end);
+                    self.tell_damage(format!(
+                        "{} has lost its last {} bytes: what forwarders have not read of them is a gap",
+                        path.display(),
+                        entry.size - end
+                    ));
+                } else if crc32.is_some() {
+                    self.unverified.push(id);
+                }
             }
         }
         if end == 0 && sealed.is_none() {
-            return fs::remove_file(path);
+            return Ok(false);
         }
         self.segments.insert(id, Kept { segment: Arc::new(segment), crc32 });
-        Ok(())
+        Ok(true)
     }
 
-    /// Is a sealed segment as it was when it was sealed?
-    fn verify(&mut self, segment: &Segment, file: &File, entry: &Entry, end: u64) -> io::Result<()> {
-        let path = segment.path();
-        let text = if end < entry.size {
-            segment.lose_from(end);
-            format!(
-                "{} has lost its last {} bytes: what forwarders have not read of them is a gap",
-                path.display(),
-                entry.size - end
-            )
-        } else if entry.crc32.is_some_and(|crc32| checksum(file, end).is_ok_and(|now| now != crc32)) {
-            format!(
+    /// Is one more of the sealed segments as it was when it was sealed? Reading all of them would keep a start waiting.
+    pub fn verify_next(&mut self) {
+        let Some(kept) = self.unverified.pop().and_then(|id| self.segments.get(&id)) else { return };
+        let path = kept.segment.path();
+        let now = durable::read_file(&path).and_then(|file| checksum(&file, kept.segment.size()));
+        if now.is_ok_and(|now| kept.crc32 != Some(now)) {
+            self.tell_damage(format!(
                 "{} was changed on disk: its lines are delivered as they are, and those that are no events any more go to the dead letters",
                 path.display()
-            )
-        } else {
-            return Ok(());
-        };
+            ));
+        }
+    }
+
+    fn tell_damage(&mut self, text: String) {
         warn!(source = %self.log.name, "{text}");
         self.damage.push(text);
-        Ok(())
     }
 
     /// A segment that should be there and is not: a gap for whoever has not read it.
@@ -140,8 +151,7 @@ impl Spool {
             entry.id,
             entry.path.display()
         );
-        warn!(source = %self.log.name, "{text}");
-        self.damage.push(text);
+        self.tell_damage(text);
         let segment = Segment::new(
             entry.id,
             self.dir.as_path().into(),

@@ -100,7 +100,8 @@ impl Tail {
                 Ok(true) => {
                     self.unresolved.remove(&id);
                     life.quiet_since = now;
-                    let pin = self.pins.take(life.segment.state()).then(|| Arc::new(file));
+                    let ours = life.segment.kept_from.is_some();
+                    let pin = (!ours && self.pins.take(life.segment.state())).then(|| Arc::new(file));
                     self.dirty |= life.segment.path() != path || sight.key != key;
                     life.segment.continue_in(path, sight.key, pin);
                     self.newest.remove(&key);
@@ -156,11 +157,16 @@ fn look_through(segment: &Segment) -> io::Result<Option<Sight>> {
 /// The file of a life that the catalog remembers: among those named, at its last path, by its inode in the directory.
 fn find_again(segment: &Segment, named: &Named, listings: &mut Listings) -> Option<(PathBuf, File, Sight)> {
     let key = segment.key();
+    // A copy of ours is known by its name: the state directory may have been moved to another disk.
+    let ours = segment.kept_from.is_some();
     let open = |path: &Path| {
         let (file, sight) = identity::open(path).ok()?;
-        sight.key.same_but_device(&key).then(|| (path.to_owned(), file, sight))
+        (ours || sight.key.same_but_device(&key)).then(|| (path.to_owned(), file, sight))
     };
     let path = segment.path();
+    if ours {
+        return open(&path);
+    }
     let met = named.same_but_device(&key).and_then(|(path, _)| open(path));
     met.or_else(|| open(&path)).or_else(|| {
         let directories = [path.parent(), segment.lineage.parent()];

@@ -68,6 +68,7 @@ impl Tail {
     /// Its bytes are gone from its file, or its file was not found after a restart.
     pub(super) fn seeks_a_copy(&self, life: &Life) -> bool {
         (life.bereft || self.unresolved.contains(&life.segment.id))
+            && life.absorbed.is_none()
             && life.seen.offset > 0
             && life.segment.head().offset > 0
     }

@@ -4,7 +4,7 @@ use std::{fs::File, io, sync::Arc, time::Instant};
 
 use super::named::Named;
 use crate::log::{
-    catalog::{Entry, Stage},
+    catalog::{Absorbed, Entry, Stage},
     identity::{self, Sight},
     position::{Anchor, Mark},
     segment::{Segment, State},
@@ -24,11 +24,15 @@ pub(super) struct Life {
     pub(super) quiet_since: Instant,
     /// Scans in a row that did not find it under any name.
     pub(super) missing: u8,
+    /// Since when no path names it and its descriptor is all that keeps it.
+    pub(super) nameless: Option<Instant>,
     pub(super) released: bool,
     /// Its bytes were found to be gone in this scan.
     pub(super) bereft: bool,
     /// The compressed file that has its content: what it was restored from, or what became of its file.
     pub(super) packed: Option<Origin>,
+    /// Its file is our copy of what was unread of it.
+    pub(super) absorbed: Option<Absorbed>,
 }
 
 pub(super) enum Examined {
@@ -47,9 +51,11 @@ impl Life {
             modified,
             quiet_since: now,
             missing: 0,
+            nameless: None,
             released: false,
             bereft: false,
             packed: None,
+            absorbed: None,
         }
     }
 
@@ -68,13 +74,15 @@ impl Life {
         let furthest = trail.pop().unwrap_or_default();
         let size = entry.size.max(furthest.offset);
         let lineage = entry.lineage.as_path().into();
-        let segment = Segment::new(entry.id, lineage, entry.start, size, state, entry.path, entry.key);
+        let mut segment = Segment::new(entry.id, lineage, entry.start, size, state, entry.path, entry.key);
+        segment.kept_from = entry.absorbed.map(|absorbed| absorbed.from);
         segment.set_head(entry.head);
         if let Some(offset) = entry.gone_from {
             segment.lose_from(offset);
         }
         let released = entry.stage == Stage::Released;
-        Self { released, trail, packed: entry.packed, ..Self::new(segment, furthest, entry.modified, Instant::now()) }
+        let (packed, absorbed) = (entry.packed, entry.absorbed);
+        Self { released, trail, packed, absorbed, ..Self::new(segment, furthest, entry.modified, Instant::now()) }
     }
 
     /// It is read and held, and stands at its path: most files, most of the time.
@@ -150,8 +158,9 @@ impl Life {
 
     /// What is younger than this in its lineage is a later generation.
     pub(super) fn since(&self) -> (i64, u32) {
-        let born = || self.segment.key().born.unwrap_or(self.modified);
-        self.packed.as_ref().map_or_else(born, |origin| origin.since)
+        let origin = self.packed.as_ref().map(|origin| origin.since);
+        let deleted = self.absorbed.map(|absorbed| absorbed.since);
+        origin.or(deleted).or(self.segment.key().born).unwrap_or(self.modified)
     }
 
     /// Remembers a mark; where there are many, every second of the older ones is forgotten.
@@ -188,6 +197,7 @@ impl Life {
             start: self.segment.start,
             size: self.segment.size(),
             gone_from: self.segment.gone_from(),
+            absorbed: self.absorbed,
             crc32: None,
             packed: self.packed.clone(),
         }

@@ -7,11 +7,13 @@
 //! 2. *check*: see that each life still has the bytes it had; one that has not is bereft;
 //! 3. *arrive*: give the unknown files their numbers, oldest first — unless one is the copy of a bereft life
 //!    (copytruncate), which continues in it, or may be about to become one, which is held back for a while;
-//! 4. *retire*: drain, seal and release lives whose path names another file, or none.
+//! 4. *retire*: drain, seal and release lives whose path names another file, or none;
+//! 5. *absorb*: copy what is unread of files that no path names any more, where they were held for long.
 //!
 //! New numbers are durable in the catalog before a segment is published. An offset is never given to a file
 //! because its name or its first line is familiar, and no file is skipped because it is short.
 
+mod absorb;
 mod arrive;
 mod content;
 mod copies;
@@ -37,6 +39,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use self::{
+    absorb::Absorbing,
     life::{Examined, Life},
     listing::Listings,
     named::Named,
@@ -91,6 +94,7 @@ pub struct Tail {
     pins: Pins,
     listings: Listings,
     packed: Packed,
+    absorbing: Absorbing,
     dirty: bool,
     notices: Notices,
 }
@@ -142,6 +146,7 @@ impl Tail {
                 "the catalog is missing, and forwarders have read from this source before; every file is read again from its beginning");
         }
         let (log, publish) = Log::new(name, &catalog.log);
+        let log = log.in_format(source.format);
         let claimed = claims.keys().map(|id| id.0 + 1).max().unwrap_or(0);
         let mut tail = Self {
             source,
@@ -159,6 +164,7 @@ impl Tail {
             pins: Pins::new(pins),
             listings: Listings::default(),
             packed: Packed::new(dir),
+            absorbing: Absorbing::new(dir),
             dirty: first || lost,
             notices: Notices::new(name),
         };
@@ -167,6 +173,7 @@ impl Tail {
             tail.remember(entry, claims);
         }
         tail.packed.remove_orphans(&tail.lives);
+        tail.absorbing.remove_orphans(&tail.lives);
         Ok((tail, log))
     }
 
@@ -193,7 +200,7 @@ impl Tail {
     pub fn directories(&self) -> BTreeSet<PathBuf> {
         self.lives
             .values()
-            .filter(|life| !life.released)
+            .filter(|life| !life.released && life.segment.kept_from.is_none())
             .filter_map(|life| life.segment.path().parent().map(Path::to_owned))
             .collect()
     }
@@ -212,12 +219,14 @@ impl Tail {
         self.missed_generations(&named, &mut unknown);
         self.arrive(unknown, &named, now);
         self.retire(&named, consistent, now);
+        self.absorb(now);
         self.first = false;
         self.listings = Listings::default();
         self.tell_of_doubts();
         self.notices.end_of_scan();
         self.keep();
         self.tell();
+        self.sweep();
     }
 
     /// A hint that these paths were written to: takes note of the new sizes, no more. False where a scan is needed.
@@ -297,6 +306,10 @@ impl Tail {
     /// Puts a life of the catalog where the scans will look for its file.
     fn remember(&mut self, mut entry: Entry, claims: &[Mark]) {
         let (id, key, stage) = (entry.id, entry.key, entry.stage);
+        let removed = entry.absorbed.is_some() && stage == Stage::Released;
+        if entry.absorbed.is_some() {
+            entry.path = self.absorbing.place(id); // Wherever the state directory is now.
+        }
         if let Some(origin) = &mut entry.packed {
             match identity::look(&origin.path) {
                 Ok(sight) if sight.key.same_but_device(&origin.key) => origin.key = sight.key,
@@ -305,7 +318,7 @@ impl Tail {
             self.newest.insert(origin.key, id);
         }
         self.lives.insert(id, Life::of(entry, claims));
-        if stage != Stage::Gone {
+        if stage != Stage::Gone && !removed {
             self.newest.insert(key, id);
         }
         if !matches!(stage, Stage::Gone | Stage::Released) {
@@ -359,10 +372,19 @@ impl Tail {
         self.log.count_scan();
     }
 
-    /// Writes sizes and marks as last seen: a better start next time, on which nothing depends.
+    /// Whether a file was not found by one scan, which concludes nothing from that yet.
+    pub fn is_in_doubt(&self) -> bool {
+        self.lives.values().any(|life| life.segment.is_pinned() && (1..retire::MISSING_SCANS).contains(&life.missing))
+    }
+
+    /// Copies what is unread of files that nothing but us holds: nobody could find them again. Writes sizes and marks
+    /// as last seen: a better start next time, on which nothing depends.
     pub fn close(mut self) {
+        self.absorb_all();
         self.dirty = true;
         self.keep();
+        self.tell();
+        self.sweep();
     }
 
     fn seal_after(&self) -> Duration {

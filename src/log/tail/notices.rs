@@ -92,6 +92,18 @@ impl Notices {
     }
 
     /// For every scan in which it holds.
+    pub fn cannot_absorb(&mut self, path: &Path, why: &str) {
+        let text = format!(
+            "the deleted file {} stays open, and its disk taken: what is unread of it cannot be copied to the state directory ({why})",
+            path.display()
+        );
+        if self.news(path, "cannot absorb") {
+            error!(source = self.source, "{text}; it is tried again every {:?}", super::packed::PAUSE);
+        }
+        self.unread_now.get_or_insert((0, text)).0 += 1;
+    }
+
+    /// For every scan in which it holds.
     pub fn doubtful(&mut self, path: &Path, why: &str) {
         self.is_unread(path, &why);
     }

@@ -28,11 +28,20 @@ impl Pins {
         self.held
     }
 
+    /// Whether so few are left that files at their path will soon go without: what is deleted then is lost.
+    pub(super) fn are_scarce(self) -> bool {
+        self.held >= self.most - self.most / 4
+    }
+
     /// Takes one for a file in this state; false where there is none left.
     pub(super) fn take(&mut self, state: State) -> bool {
         let most = if state == State::Active { self.most } else { self.most.saturating_mul(2) };
         let free = self.held < most;
         self.held += usize::from(free);
         free
+    }
+
+    pub(super) fn give_back(&mut self) {
+        self.held = self.held.saturating_sub(1);
     }
 }

@@ -24,14 +24,14 @@ impl Tail {
                 self.keep_or_drop_released(id, named, consistent, now);
                 continue;
             }
-            self.follow_its_name(id, named, consistent);
+            self.follow_its_name(id, named, consistent, now);
             self.hold(id);
             self.seal_if_quiet(id, now);
             self.release_if_past(id);
         }
     }
 
-    fn follow_its_name(&mut self, id: SegmentId, named: &Named, consistent: bool) {
+    fn follow_its_name(&mut self, id: SegmentId, named: &Named, consistent: bool, now: Instant) {
         let Some(life) = self.lives.get_mut(&id) else { return };
         let segment = life.segment.clone();
         let (state, key, path) = (segment.state(), segment.key(), segment.path());
@@ -41,6 +41,7 @@ impl Tail {
         match named.path(&key) {
             Some(name) if *name == path => {
                 life.missing = 0;
+                life.nameless = None;
                 if state == State::Draining && *segment.lineage == **name {
                     segment.set_state(State::Active);
                     self.dirty = true;
@@ -67,7 +68,7 @@ impl Tail {
         if consistent && stands.is_some() {
             life.missing += 1;
             if life.missing >= MISSING_SCANS {
-                self.lost_its_name(id);
+                self.lost_its_name(id, now);
             }
         }
     }
@@ -76,6 +77,7 @@ impl Tail {
         let Some(life) = self.lives.get_mut(&id) else { return };
         info!(source = %self.log.name, segment = %id, from = %life.segment.path().display(), to = %name.display(), "the file was renamed");
         life.missing = 0;
+        life.nameless = None;
         life.segment.moved_to(name);
         self.dirty = true;
         if life.segment.state() == State::Active {
@@ -84,9 +86,9 @@ impl Tail {
     }
 
     /// No path names it any more.
-    fn lost_its_name(&mut self, id: SegmentId) {
-        if self.lives.get(&id).is_some_and(|life| !life.segment.is_pinned())
-            && self.find_packed_life(id, Instant::now())
+    fn lost_its_name(&mut self, id: SegmentId, now: Instant) {
+        if self.lives.get(&id).is_some_and(|life| !life.segment.is_pinned() && life.absorbed.is_none())
+            && self.find_packed_life(id, now)
         {
             return;
         }
@@ -95,7 +97,9 @@ impl Tail {
         self.unresolved.remove(&id);
         self.dirty = true;
         if life.segment.is_pinned() {
-            info!(source = %self.log.name, segment = %id, path = %path.display(), "the file was deleted; it is held open until its events are delivered");
+            life.nameless = Some(now);
+            info!(source = %self.log.name, segment = %id, path = %path.display(),
+                "the file was deleted; it is held open until its events are delivered, or else its rest is copied");
             self.drain(id);
         } else {
             warn!(source = %self.log.name, segment = %id, path = %path.display(), seen_bytes = life.segment.size(),
@@ -121,6 +125,7 @@ impl Tail {
         let segment = &life.segment;
         if segment.state() != State::Gone
             && !segment.is_pinned()
+            && life.absorbed.is_none()
             && !self.unresolved.contains(&id)
             && self.pins.take(segment.state())
             && let Ok(file) = segment.open()
@@ -150,6 +155,10 @@ impl Tail {
         }
         self.dirty = true;
         segment.unpin();
+        if life.absorbed.is_some() {
+            self.release_copy(id);
+            return;
+        }
         if let Some(origin) = &life.packed {
             // What it was restored to is needed no more; what it was restored from is not to be read again.
             let key = segment.key();
@@ -172,6 +181,9 @@ impl Tail {
         let segment = life.segment.clone();
         if life.packed.is_some() {
             return self.keep_or_drop_packed(id, consistent);
+        }
+        if life.absorbed.is_some() {
+            return self.drop_absorbed(id, consistent);
         }
         let (key, mut path) = (segment.key(), segment.path());
         let mut looked = identity::look(&path);

@@ -1,5 +1,6 @@
 //! The tailed log and its reader on real files, scan by scan.
 
+mod absorb;
 mod model;
 mod packed;
 mod races;
@@ -18,12 +19,14 @@ use super::{
     Item, Log, Mark, ReadEnd, Reader, SegmentId, Take,
     tail::{Found, Tail, TailFacts},
 };
-use crate::config::{FileSource, StartAt};
+use crate::config::{FileSource, LineFormat, StartAt};
 
 /// A directory with files, the log that tails them and one forwarder's reader.
 struct Bench {
     dir: tempfile::TempDir,
     source: FileSource,
+    /// How many descriptors may be held for files at their path.
+    pins: usize,
     tail: Option<Tail>,
     log: Option<Log>,
     reader: Option<Reader>,
@@ -49,12 +52,16 @@ impl Bench {
             start_at,
             scan_interval: Duration::from_secs(1),
             seal_after: Duration::from_secs(3600),
+            hold_deleted: Duration::from_secs(3600),
+            spool: None,
+            format: LineFormat::Lines,
         };
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("logs")).unwrap();
         Self {
             dir,
             source,
+            pins: 100,
             tail: None,
             log: None,
             reader: None,
@@ -85,7 +92,7 @@ impl Bench {
         let claims: HashMap<_, _> = self.cursors.iter().map(|(id, mark)| (*id, vec![*mark])).collect();
         let state = self.dir.path().join("state");
         fs::create_dir_all(&state).unwrap();
-        let (tail, log) = Tail::open("t", self.source.clone(), &state, &state, &claims, 100).unwrap();
+        let (tail, log) = Tail::open("t", self.source.clone(), &state, &state, &claims, self.pins).unwrap();
         log.board.enlist("f");
         self.reader = Some(Reader::new(log.clone(), MAX_LINE, self.cursors.clone()));
         (self.tail, self.log) = (Some(tail), Some(log));
@@ -139,6 +146,7 @@ impl Bench {
                 blank += range.len();
                 Take::More
             }
+            Item::Foreign { .. } | Item::Other { .. } => panic!("these are lines"),
             Item::TooLong { range } => {
                 long.push(range.len());
                 Take::More

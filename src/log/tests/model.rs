@@ -11,6 +11,7 @@ struct Model {
     /// The end of a line that was begun.
     open_line: Option<String>,
     copytruncate: bool,
+    deletes: bool,
     /// The present life of the file was looked at when a whole line stood in it: only then is its copy known by its content.
     looked: bool,
     delivered: Vec<u32>,
@@ -20,7 +21,13 @@ struct Model {
 fn run(seed: u64, glob: bool, copytruncate: bool, steps: usize) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut t = Bench::new(move |name| name == "a.log" || (glob && name.starts_with("a.log")));
-    let mut m = Model { copytruncate, ..Model::default() };
+    // What is sealed at once would make a copy in the making a file of its own.
+    let deletes = !copytruncate && !seed.is_multiple_of(3);
+    if deletes {
+        t.seal_at_once();
+        t.source.hold_deleted = Duration::ZERO;
+    }
+    let mut m = Model { copytruncate, deletes, ..Model::default() };
     t.append("a.log", "");
     t.start().scan();
     for _ in 0..steps {
@@ -106,12 +113,29 @@ fn step(t: &mut Bench, m: &mut Model, rng: &mut fastrand::Rng) {
             t.kill();
             t.start();
         }
-        94..98 => {
+        94..97 => {
             m.did("stop and start".into());
             t.stop();
             t.start();
         }
+        _ if m.deletes => delete(t, m, rng),
         _ => {}
+    }
+}
+
+/// What was opened is deleted, and taken in before anybody is killed.
+fn delete(t: &mut Bench, m: &mut Model, rng: &mut fastrand::Rng) {
+    let name = if rng.bool() { "a.log".to_owned() } else { format!("a.log.{}", rng.u32(1..3)) };
+    if t.path(&name).exists() {
+        finish_line(t, m);
+        m.did(format!("delete {name}"));
+        t.scan();
+        fs::remove_file(t.path(&name)).unwrap();
+        (0..4).for_each(|_| t.scan());
+        if name == "a.log" {
+            t.append("a.log", ""); // Where no file of a lineage is known, its next one is met before it is rotated.
+            t.scan();
+        }
     }
 }
 

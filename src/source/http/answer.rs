@@ -13,7 +13,7 @@ use hyper::{
 };
 
 use super::{auth::Denied, decode::DecodeError, events::BadBody};
-use crate::source::spool::Refused;
+use crate::source::{spool::Refused, stats::Refusal};
 
 /// The outcome of one request.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +63,26 @@ impl Answer {
             Self::Connections => StatusCode::TOO_MANY_REQUESTS,
             Self::Slow | Self::Refused(_) | Self::Stuck => StatusCode::SERVICE_UNAVAILABLE,
         }
+    }
+
+    /// What it counts as, where nothing was taken.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        Some(match self {
+            Self::Taken(_) => return None,
+            Self::NotFound | Self::Method => Refusal::Request,
+            Self::Denied(Denied::NoSecret) => Refusal::Storage,
+            Self::Denied(_) => Refusal::Denied,
+            Self::Decode(DecodeError::TooLarge | DecodeError::Bomb)
+            | Self::Bad(BadBody::TooLong { .. })
+            | Self::TooMuch { .. } => Refusal::Size,
+            Self::Decode(DecodeError::Busy) | Self::Connections => Refusal::Busy,
+            Self::Decode(_) | Self::Bad(_) => Refusal::Body,
+            Self::Cut => Refusal::Cut,
+            Self::Slow => Refusal::Slow,
+            Self::Refused(Refused::Full) => Refusal::Full,
+            Self::Refused(Refused::Storage) | Self::Stuck => Refusal::Storage,
+            Self::Refused(Refused::Stopping) => Refusal::Stopped,
+        })
     }
 
     /// When to come again, where that helps.

@@ -40,14 +40,22 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 use self::{auth::Guard, complaints::Complaints, decode::Caps, seen::Seen};
-use super::{outlet::Outlet, spool::Intake, stats::SourceStats, tls::Acceptor};
+use super::{
+    outlet::Outlet,
+    spool::Intake,
+    stats::{Refusal, SourceStats},
+    tls::Acceptor,
+};
 use crate::config::{self, HttpIntake, HttpSource, Senders, Source};
 
 /// Connections beyond those that are allowed, which are told to come again.
 const TOLD_TO_COME_AGAIN: usize = 64;
 
-const MAX_HEAD_BYTES: usize = 64 * 1024;
+const MAX_HEAD_BYTES: usize = 32 * 1024;
 const MAX_HEADERS: usize = 100;
+
+/// What a connection costs beside what it has read, TLS included.
+const QUIET: usize = 32 * 1024;
 
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: u32 = 1024;
@@ -100,6 +108,7 @@ struct Shared {
     /// Bodies that are being stored, which a sender's going away does not end.
     storing: TaskTracker,
     complaints: Complaints,
+    stats: Arc<SourceStats>,
 }
 
 impl Server {
@@ -124,18 +133,19 @@ impl Server {
         if self.tls.is_some() { "https" } else { "http" }
     }
 
-    /// Bytes that all bodies together may hold.
+    /// Bytes that all bodies together may hold, and each connection beside them.
     pub fn memory(config: &HttpIntake) -> usize {
-        decode::budget(caps(config))
+        let connections = config.max_connections + TOLD_TO_COME_AGAIN;
+        decode::budget(caps(config)) + connections * (MAX_HEAD_BYTES + QUIET)
     }
 
     /// Answers until `stop`; then what is under way is still answered. The spool must outlive this.
     pub async fn run(self, outlet: Outlet, stop: CancellationToken) {
         let stats = outlet.stats.clone();
-        self.run_with(outlet.into_intake(), &stats, stop, Times::default()).await;
+        self.run_with(outlet.into_intake(), stats, stop, Times::default()).await;
     }
 
-    async fn run_with(self, intake: Intake, stats: &SourceStats, stop: CancellationToken, times: Times) {
+    async fn run_with(self, intake: Intake, stats: Arc<SourceStats>, stop: CancellationToken, times: Times) {
         let Self { listener, mut tls, name, config, schema, seen } = self;
         let most = config.intake.max_connections;
         let opened = {
@@ -143,7 +153,7 @@ impl Server {
             tokio::task::spawn_blocking(move || Seen::open(&name, &seen, request::unix_now()))
         };
         let seen = opened.await.expect("reading what was seen does not panic");
-        let shared = Arc::new(Shared::new(name, &config, schema, times, seen, intake));
+        let shared = Arc::new(Shared::new(name, &config, schema, times, seen, intake, stats.clone()));
         let allowed = Arc::new(Semaphore::new(most));
         let all = Arc::new(Semaphore::new(most + TOLD_TO_COME_AGAIN));
         let mut connections = JoinSet::new();
@@ -192,6 +202,7 @@ impl Shared {
         times: Times,
         seen: Seen,
         intake: Intake,
+        stats: Arc<SourceStats>,
     ) -> Self {
         let caps = caps(&config.intake);
         Self {
@@ -206,6 +217,7 @@ impl Shared {
             intake,
             storing: TaskTracker::new(),
             complaints: Complaints::new(&name),
+            stats,
             name,
         }
     }
@@ -240,8 +252,14 @@ async fn welcome(
     };
     match shaken {
         Ok(Ok(stream)) => serve(stream, shared, overloaded, stop).await,
-        Ok(Err(error)) => debug!(source = shared.name, %error, "no TLS connection with a sender"),
-        Err(_) => debug!(source = shared.name, "no TLS connection with a sender: it took too long"),
+        Ok(Err(error)) => {
+            shared.stats.refuse(Refusal::Tls, 1);
+            debug!(source = shared.name, %error, "no TLS connection with a sender");
+        }
+        Err(_) => {
+            shared.stats.refuse(Refusal::Tls, 1);
+            debug!(source = shared.name, "no TLS connection with a sender: it took too long");
+        }
     }
 }
 

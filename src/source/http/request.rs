@@ -44,6 +44,9 @@ pub(super) async fn answer(
         Some(answer) => answer,
         None => shared.clone().take(head.headers, &mut body).await.unwrap_or_else(|answer| answer),
     };
+    if let Some(reason) = answer.refusal() {
+        shared.stats.refuse(reason, 1);
+    }
     shared.complaints.note(&answer);
     debug!(source = shared.name, status = answer.status().as_u16(), "{answer}");
     // Who waits for `100 Continue` sends nothing.

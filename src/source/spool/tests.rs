@@ -29,7 +29,8 @@ fn start(dir: &Path, total: u64) -> Running {
     log.board.enlist("siem");
     let alarms = Arc::new(Alarms::default());
     let pulse = Arc::new(Health::default()).pulse("source app");
-    let (task, intake) = SpoolTask::new(spool, SyncPolicy::Always, alarms.clone(), pulse);
+    let (task, intake) =
+        SpoolTask::new(spool, SyncPolicy::Always, alarms.clone(), Arc::new(SourceStats::new("app")), pulse);
     let stop = CancellationToken::new();
     let task = tokio::spawn(task.run(stop.clone()));
     Running { log, intake, alarms, stop, task }

@@ -1,8 +1,10 @@
 //! Sources that are sent their events, from the outside.
 
+mod churn;
 mod detach;
 mod http;
 mod stdin;
+mod storage;
 mod streams;
 mod tcp;
 mod udp;

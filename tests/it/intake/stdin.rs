@@ -54,6 +54,8 @@ fn another_source_keeps_it_running_when_the_input_ended() {
     receiver.wait_for_lines(20);
     assert!(!sidecar.has_ended());
     assert_eq!(sidecar.stop(), 0);
+    assert!(!sidecar.stderr().contains("panicked"), "the source goes on without its input: {}", sidecar.stderr());
+    assert_eq!(sidecar.stderr().matches("standard input ended").count(), 1, "{}", sidecar.stderr());
 }
 
 // A reload must not lose the half of a line that was read before it.

@@ -201,6 +201,23 @@ fn more_clients_than_allowed_wait_until_one_leaves() {
     receiver.wait_for_lines(3);
 }
 
+// J1: who is quiet between two records may stay, until others wait.
+#[test]
+fn a_quiet_client_stays_while_there_is_room() {
+    let receiver = Receiver::start();
+    let sidecar = with_source(&format!("{TCP}\nmaxConnections: 1\nidleTimeout: 300ms"), &receiver).start();
+    // Alone it is itself as many as may be.
+    let first = connect(&sidecar);
+    assert_eq!(rest(first), "", "others might wait");
+    let sidecar = with_source(&format!("{TCP}\nidleTimeout: 300ms"), &receiver).start();
+    let (mut quiet, mut within) = (connect(&sidecar), connect(&sidecar));
+    within.write_all(b"{\"half").unwrap();
+    assert_eq!(rest(within), "");
+    quiet.write_all(lines(0..1).as_bytes()).unwrap();
+    receiver.wait_for_lines(1);
+    assert_eq!(sidecar.times_said("an idle connection is closed"), 1);
+}
+
 // J26
 #[test]
 fn too_many_open_files_pause_accepting_and_it_goes_on() {

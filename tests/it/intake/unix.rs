@@ -59,6 +59,49 @@ fn a_user_who_is_not_allowed_is_turned_away() {
     assert_eq!(receiver.accepted_lines().len(), 0);
 }
 
+// J17: by the uid that the kernel tells, whatever the file's permissions let through.
+#[test]
+fn the_users_who_are_allowed_are_heard_and_no_other() {
+    let receiver = Receiver::start();
+    let own = rustix::process::geteuid().as_raw();
+    let keys = format!("{UNIX}\nmode: \"0666\"\nacks: true\nallowUsers: [\"{own}\", \"64998\"]");
+    let sidecar = with_source(&keys, &receiver).start();
+    sidecar.wait_for_log("taking events");
+    let mut stream = UnixStream::connect(sidecar.path("a.sock")).unwrap();
+    stream.write_all(lines(0..1).as_bytes()).unwrap();
+    let mut ack = [0; 5];
+    stream.read_exact(&mut ack).unwrap();
+    assert_eq!(&ack, b"ok 1\n");
+    let script = "use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or exit 3; local $SIG{PIPE} = 'IGNORE'; \
+                  print $s $ARGV[1]; $s->flush; exit(defined(scalar <$s>) ? 0 : 4)";
+    fs::set_permissions(sidecar.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    let socket = sidecar.path("a.sock").display().to_string();
+    let as_user = |uid: &str, n: u64| {
+        let (user, group, line) = (format!("--reuid={uid}"), format!("--regid={uid}"), lines(n..n + 1));
+        let words = ["setpriv", &user, &group, "--clear-groups", "perl", "-e", script, &socket, &line];
+        std::process::Command::new(words[0]).args(&words[1..]).status().ok().and_then(|status| status.code())
+    };
+    if !tools::works(&[
+        "setpriv",
+        "--reuid=64998",
+        "--regid=64998",
+        "--clear-groups",
+        "perl",
+        "-MIO::Socket::UNIX",
+        "-e",
+        "1",
+    ]) {
+        return tools::skipped("the_users_who_are_allowed_are_heard_and_no_other", "it needs root, setpriv and perl");
+    }
+    assert_eq!(as_user("64998", 1), Some(0));
+    assert_eq!(as_user("64997", 2), Some(4));
+    sidecar.wait_for_log("user 64997 is not among allowUsers");
+    receiver.wait_for_lines(2);
+    assert_eq!(arrived(&receiver), [0, 1]);
+    let refused = sidecar.metrics().sum("auditpost_source_refused_total", &[("reason", "user")]);
+    assert_eq!(refused, 1.0);
+}
+
 #[test]
 fn datagrams_of_a_unix_socket_are_events() {
     let receiver = Receiver::start();

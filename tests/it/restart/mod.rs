@@ -11,6 +11,7 @@ mod power;
 mod process;
 mod resume;
 mod signals;
+mod spool_power;
 mod state_dir;
 mod stopping;
 mod storage;

@@ -1,7 +1,9 @@
 //! Following files, as the whole binary does it: what is read, and that it arrives.
 
+mod absorb;
 mod appearing;
 mod compressed;
+mod containers;
 mod deletion;
 mod lines;
 mod logrotate;
@@ -10,6 +12,7 @@ mod mounts;
 mod noticing;
 mod reading;
 mod rotation;
+mod spooled;
 mod truncation;
 mod unreadable;
 

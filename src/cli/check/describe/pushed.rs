@@ -11,7 +11,9 @@ use crate::config::{
 pub(super) fn describe(kind: &SourceKind, out: &mut String) -> fmt::Result {
     match kind {
         SourceKind::File(_) => {}
-        SourceKind::Stdin(_) => line(out, "reads", "standard input, and stops at its end")?,
+        SourceKind::Stdin(_) => {
+            line(out, "reads", "standard input; its end ends the run where no other source is left")?
+        }
         SourceKind::Unix(source) => {
             let path = source.path.display();
             match source.socket {
@@ -74,7 +76,7 @@ fn http(source: &HttpSource, out: &mut String) -> fmt::Result {
     ];
     let ways: Vec<_> = ways.into_iter().filter(|(_, set)| *set).map(|(way, _)| way).collect();
     let shown = if ways.is_empty() { "nothing: whoever can connect".to_owned() } else { ways.join(" and ") };
-    line(out, "senders show", shown)
+    line(out, "senders", format_args!("show {shown}"))
 }
 
 fn limits(limits: &StreamLimits, out: &mut String) -> fmt::Result {

@@ -19,7 +19,6 @@ use tokio::{
 
 use super::*;
 use crate::{
-    alarm::Alarms,
     config::{OnFull, Schema, Senders, SourceKind, SpoolKeys, SyncPolicy},
     health::Health,
     log::{
@@ -41,6 +40,7 @@ const TIMES: Times = Times {
 struct Running {
     addr: SocketAddr,
     log: Log,
+    stats: Arc<SourceStats>,
     stop: CancellationToken,
     server: JoinHandle<()>,
     stop_spool: CancellationToken,
@@ -62,7 +62,8 @@ async fn start_with(dir: &Path, config: HttpIntake, spool_bytes: u64) -> Running
     let log = spool.log().clone();
     log.board.enlist("siem");
     let pulse = Arc::new(Health::default()).pulse("source app");
-    let (task, intake) = SpoolTask::new(spool, SyncPolicy::Always, Arc::new(Alarms::default()), pulse);
+    let (task, intake) =
+        SpoolTask::new(spool, SyncPolicy::Always, Arc::default(), Arc::new(SourceStats::new("app")), pulse);
     let stop_spool = CancellationToken::new();
     let spool = tokio::spawn(task.run(stop_spool.clone()));
     let spool_keys = SpoolKeys { sync: SyncPolicy::Always, max_bytes: spool_bytes, on_full: OnFull::Block };
@@ -73,15 +74,18 @@ async fn start_with(dir: &Path, config: HttpIntake, spool_bytes: u64) -> Running
         schema: Schema::Auto,
         fields: Vec::new(),
         max_event_bytes: 1 << 20,
+        only_json: false,
     };
     let server = Server::open(&source, &http, None, &dir.join("sources/app")).unwrap();
     let addr = server.addr().unwrap();
     let stop = CancellationToken::new();
     let stopping = stop.clone();
+    let stats = Arc::new(SourceStats::new("app"));
+    let counted = stats.clone();
     let server = tokio::spawn(async move {
-        server.run_with(intake, &SourceStats::new("app"), stopping, TIMES).await;
+        server.run_with(intake, counted, stopping, TIMES).await;
     });
-    Running { addr, log, stop, server, stop_spool, spool }
+    Running { addr, log, stats, stop, server, stop_spool, spool }
 }
 
 impl Running {

@@ -1,0 +1,79 @@
+//! The command line: what `main` carries out, and what the completions and the manual pages are made of.
+
+use std::path::PathBuf;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use super::{completions, cursors, dead_letters, explain, man, receive, run, state_dir, status, verify_konnect};
+use crate::{VERSION, config};
+
+/// For `--help` and the manual page; [`super::exit::Exit`] says the same in types.
+const EXIT_STATUS: &str = "\
+Exit status:
+  0    done, or drained
+  10   stopped with a backlog, safe on disk
+  64   wrong arguments
+  65   verify-konnect: a record is not valid, or there are no keys
+  70   a bug
+  73   the state directory or a socket cannot be created
+  74   storage fails
+  75   another instance holds the state directory
+  78   the configuration is invalid
+  130  demo was interrupted";
+
+/// Ships audit events to webhooks, and never loses one in silence.
+#[derive(Debug, Parser)]
+#[command(name = "auditpost", version = VERSION, after_long_help = EXIT_STATUS)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Forward until stopped; SIGTERM and SIGINT drain, SIGHUP reloads
+    Run(run::Args),
+    /// Validate the configuration and print what would run
+    Check {
+        /// The configuration
+        #[arg(short, long, default_value = config::DEFAULT_PATH)]
+        config: PathBuf,
+    },
+    /// The whole job on this machine, in seconds: events, webhooks, a crash, and what came of it
+    Demo,
+    /// A webhook receiver to try things with
+    Receive(receive::Args),
+    /// What each forwarder would do with real lines, and the exact requests; sends nothing
+    Explain(explain::Args),
+    /// What a running instance does
+    Status(status::Args),
+    /// Where each forwarder stands, and moving it
+    Cursors {
+        #[command(flatten)]
+        state: state_dir::Args,
+        #[command(flatten)]
+        cursors: cursors::CursorsArgs,
+    },
+    /// Events that cannot be delivered
+    DeadLetters {
+        #[command(flatten)]
+        state: state_dir::Args,
+        #[command(flatten)]
+        letters: dead_letters::DeadLettersArgs,
+    },
+    /// Whether Kong Konnect's audit records are as Konnect signed them
+    VerifyKonnect(verify_konnect::Args),
+    /// The JSON Schema of the configuration, for editors
+    Schema,
+    /// The completions of a shell
+    Completions(completions::Args),
+    /// The manual page, or a page for each command
+    Man(man::Args),
+}
+
+impl Args {
+    /// The definitions themselves.
+    pub fn definition() -> clap::Command {
+        Self::command()
+    }
+}

@@ -1,0 +1,265 @@
+//! Files that no path names any more, taken into the state directory.
+//!
+//! A deleted file that is not read to its end lives by our descriptor alone: its disk is not free, and a crash would
+//! lose it. Once it is at rest, and was held for `holdDeleted` or descriptors are scarce, what is unread of it is copied
+//! to `<stateDir>/sources/<source>/absorbed/<segment>`, at the same offsets, and the segment goes on in the copy: the
+//! same positions, anchors and checksums. One that is still written to is left: its writer keeps the disk taken whatever
+//! we do, and what it writes after the copy would be lost. A stop takes in all of them, at rest or not.
+//!
+//! What always holds: the copy is on disk before the catalog says that it is the segment's file, and the catalog is on
+//! disk before the descriptor is let go; readers that are at it keep the descriptor until they are done. A copy that
+//! the catalog does not know is what a crash left, and is removed at the next start; the file went with the process
+//! then, and what was not read of it is a recorded gap.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use tracing::info;
+
+use super::{Life, Tail, packed::PAUSE, retire::MISSING_SCANS};
+use crate::log::{
+    catalog::Absorbed,
+    identity::{self, Sight},
+    position::SegmentId,
+    rest::Rest,
+    segment::State,
+    unpack,
+};
+
+/// Bytes copied in one scan: files that are rotated meanwhile must not wait long to be noticed.
+const SLICE: u64 = 32 * 1024 * 1024;
+
+/// One scan copies for no longer than this, and one slice.
+const TURN: Duration = Duration::from_millis(250);
+
+/// What is being absorbed, and what could not be.
+#[derive(Debug)]
+pub(super) struct Absorbing {
+    dir: PathBuf,
+    job: Option<Job>,
+    /// Where a copy failed: when it is tried again, and why.
+    waiting: BTreeMap<SegmentId, (Instant, String)>,
+    /// Copies of released segments; they are removed once the catalog does not name them any more.
+    done: Vec<PathBuf>,
+}
+
+/// One copy in the making.
+#[derive(Debug)]
+struct Job {
+    id: SegmentId,
+    file: Arc<File>,
+    /// The file's size when it was begun, and where its bytes ended: more would not be in the copy.
+    size: u64,
+    end: u64,
+    /// The lowest cursor then.
+    from: u64,
+    rest: Rest,
+}
+
+impl Absorbing {
+    pub(super) fn new(source: &Path) -> Self {
+        Self { dir: source.join("absorbed"), job: None, waiting: BTreeMap::new(), done: Vec::new() }
+    }
+
+    pub(super) fn place(&self, id: SegmentId) -> PathBuf {
+        self.dir.join(format!("{:020}", id.0))
+    }
+
+    pub(super) fn remove_orphans(&self, lives: &BTreeMap<SegmentId, Life>) {
+        let theirs: HashSet<PathBuf> =
+            lives.values().filter(|life| !life.released).map(|life| life.segment.path()).collect();
+        unpack::remove_others(&self.dir, |path| theirs.contains(path));
+    }
+}
+
+impl Tail {
+    /// Step 5: goes on with copies for a moment. Asks for another scan where there is more to do.
+    pub(super) fn absorb(&mut self, now: Instant) {
+        let stop = Instant::now() + TURN;
+        let mut left = SLICE;
+        while left > 0 && Instant::now() < stop {
+            if !self.has_job() {
+                let Some(id) = self.next_to_absorb(now) else { break };
+                self.begin_job(id, now);
+            }
+            left = left.saturating_sub(self.go_on(left, now));
+        }
+        if self.absorbing.job.is_some() || self.next_to_absorb(now).is_some() {
+            self.log.scan_soon();
+        }
+        let lives = &self.lives;
+        self.absorbing.waiting.retain(|id, _| lives.get(id).is_some_and(|life| life.segment.is_pinned()));
+        for (id, (_, why)) in &self.absorbing.waiting {
+            if let Some(life) = self.lives.get(id) {
+                self.notices.cannot_absorb(&life.segment.path(), why);
+            }
+        }
+    }
+
+    /// All at once, before the process ends.
+    pub(super) fn absorb_all(&mut self) {
+        let now = Instant::now();
+        self.absorbing.job = None; // More may have come than it was begun for.
+        for id in self
+            .lives
+            .iter()
+            .filter(|(_, life)| self.is_unread_and_nameless(life))
+            .map(|(id, _)| *id)
+            .collect::<Vec<_>>()
+        {
+            self.begin_job(id, now);
+            while self.absorbing.job.is_some() {
+                self.go_on(SLICE, now);
+            }
+        }
+    }
+
+    /// The copies that nobody needs any more are removed, unless the catalog on disk may still name them.
+    pub(super) fn sweep(&mut self) {
+        if self.dirty {
+            return;
+        }
+        for path in self.absorbing.done.drain(..) {
+            // One that stays is removed at the next start.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// Every forwarder is past it.
+    pub(super) fn release_copy(&mut self, id: SegmentId) {
+        let Some(life) = self.lives.get_mut(&id) else { return };
+        self.absorbing.done.push(life.segment.path());
+        let key = life.segment.key();
+        if self.newest.get(&key) == Some(&id) {
+            self.newest.remove(&key);
+        }
+        life.released = true;
+        life.missing = 0;
+    }
+
+    /// A released life is remembered where its file was compressed before it was deleted: that one is not to be read.
+    pub(super) fn drop_absorbed(&mut self, id: SegmentId, consistent: bool) {
+        let Some(life) = self.lives.get_mut(&id) else { return };
+        life.missing = (life.missing + u8::from(consistent)).min(MISSING_SCANS);
+        if life.missing >= MISSING_SCANS && !self.remember_as_packed(id) {
+            self.forget(id);
+        }
+    }
+
+    /// Whether a copy is in the making that is still wanted.
+    fn has_job(&mut self) -> bool {
+        let Some(job) = &self.absorbing.job else { return false };
+        let same = |life: &Life| self.is_at_rest(life) && life.segment.extent().there == job.end;
+        let wanted = self.lives.get(&job.id).is_some_and(same);
+        if !wanted {
+            self.absorbing.job = None;
+        }
+        wanted
+    }
+
+    /// The one that was deleted first, of those whose time has come.
+    fn next_to_absorb(&self, now: Instant) -> Option<SegmentId> {
+        let scarce = self.pins.are_scarce();
+        let due = |life: &Life| {
+            let held = life.nameless.map(|since| now.saturating_duration_since(since));
+            scarce || held.is_some_and(|held| held >= self.source.hold_deleted)
+        };
+        let waits = |id: &SegmentId| self.absorbing.waiting.get(id).is_some_and(|(until, _)| now < *until);
+        let ripe = self.lives.iter().filter(|(id, life)| self.is_at_rest(life) && due(life) && !waits(id));
+        ripe.min_by_key(|(_, life)| life.nameless).map(|(id, _)| *id)
+    }
+
+    fn is_at_rest(&self, life: &Life) -> bool {
+        life.segment.state() == State::Sealed && self.is_unread_and_nameless(life)
+    }
+
+    fn is_unread_and_nameless(&self, life: &Life) -> bool {
+        let segment = &life.segment;
+        let held_alone = life.nameless.is_some() && life.missing >= MISSING_SCANS && segment.is_pinned();
+        let open = !life.released && !life.bereft && segment.state() != State::Gone;
+        held_alone && open && self.log.board.lowest(segment.id, segment.start.offset) < segment.extent().there
+    }
+
+    fn begin_job(&mut self, id: SegmentId, now: Instant) {
+        let Some(life) = self.lives.get(&id) else { return };
+        let segment = &life.segment;
+        let from = self.log.board.lowest(id, segment.start.offset);
+        let place = self.absorbing.place(id);
+        let begun = segment.open().and_then(|file| {
+            let (size, end) = (identity::look_at(&file)?.size, segment.extent().there);
+            let rest = Rest::begin(&file, segment.head().offset, from, end, place)?;
+            Ok(Job { id, file, size, end, from, rest })
+        });
+        match begun {
+            Ok(job) => self.absorbing.job = Some(job),
+            Err(error) => self.cannot_absorb(id, &error, now),
+        }
+    }
+
+    /// Copies some of it, and lets the segment go on in the copy once that is whole; gives how many bytes that took.
+    fn go_on(&mut self, most: u64, now: Instant) -> u64 {
+        let Some(mut job) = self.absorbing.job.take() else { return 0 };
+        self.packed.progress.fetch_add(1, Relaxed);
+        let before = job.rest.at();
+        let (id, whole) = (job.id, job.rest.go_on(&job.file, most));
+        let copied = job.rest.at() - before;
+        let done = match whole {
+            Ok(false) => {
+                self.absorbing.job = Some(job);
+                return copied;
+            }
+            Ok(true) => self.live_in_copy(job),
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(()) => {
+                self.absorbing.waiting.remove(&id);
+            }
+            Err(error) => self.cannot_absorb(id, &error, now),
+        }
+        copied
+    }
+
+    /// From now on the copy is the segment's file. The published segment, and the descriptor with it, is replaced once
+    /// the catalog is written.
+    fn live_in_copy(&mut self, job: Job) -> io::Result<()> {
+        let Job { id, file, size, end, from, rest } = job;
+        let Some(life) = self.lives.get_mut(&id) else { return Ok(()) };
+        let old = life.segment.clone();
+        let changed = || io::Error::other("it changed while it was copied");
+        // A forwarder may have come that begins before what was copied.
+        if identity::look_at(&file)?.size != size || self.log.board.lowest(id, old.start.offset) < from {
+            return Err(changed());
+        }
+        let (place, copy, sight) = rest.finish(&file)?;
+        let Sight { key, modified, .. } = sight;
+        if !life.is_intact(&copy, &sight)? {
+            return Err(changed());
+        }
+        let bytes = end - from;
+        info!(source = %self.log.name, segment = %id, path = %old.path().display(), bytes, absorbed = %place.display(),
+            "what is unread of the deleted file was copied, and reading continues there: its disk is free");
+        life.absorbed = Some(Absorbed { from, since: life.since() });
+        life.segment = Arc::new(old.absorbed(identity::mark_at(&copy, from)?, place, key));
+        life.modified = modified;
+        life.missing = 0;
+        life.nameless = None;
+        if self.newest.get(&old.key()) == Some(&id) {
+            self.newest.remove(&old.key());
+        }
+        self.newest.insert(key, id);
+        self.pins.give_back();
+        self.dirty = true;
+        Ok(())
+    }
+
+    fn cannot_absorb(&mut self, id: SegmentId, error: &io::Error, now: Instant) {
+        self.absorbing.waiting.insert(id, (now + PAUSE, error.to_string()));
+    }
+}

@@ -1,0 +1,247 @@
+//! How far the lines of a file source are in its spool, durably.
+//!
+//! ```text
+//! {"k":"at","v":1,"marks":[[3,4096,"256:…"]]}                         how far, when the file was last written anew
+//! {"k":"copy","ranges":[[3,4096,8192,"256:…"]],"bytes":4096,"behind":[4294967296,812]}
+//! ```
+//!
+//! A `copy` is written before its lines go to the spool: where they stood in the files, how many bytes they come to, and
+//! where the spool ended. They go there one copy after the other, by nobody else; so every copy but the last is there
+//! whole, and what the spool has behind that place is as much of the last as was written. A crash of the process thus
+//! repeats nothing. A power cut may take the last second of this file: those lines are copied twice.
+//!
+//! Lines are checksummed ([`crate::durable::lines`]). A torn or damaged one costs that one: what it said is copied again.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufReader, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    durable::{
+        self,
+        lines::{self, Line, Lines},
+    },
+    log::{Anchor, AnchoredRange, Log, Mark, SegmentId},
+};
+
+/// The version of the format that this program writes.
+const VERSION: u32 = 1;
+
+/// It is written anew once it has so many bytes.
+const MOST: u64 = 256 * 1024;
+
+/// A place in the spool, behind which nothing is yet.
+pub type End = (SegmentId, u64);
+
+/// What is about to be put into the spool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copy {
+    pub ranges: Vec<AnchoredRange>,
+    /// How many bytes they come to in the spool.
+    pub bytes: u64,
+    pub behind: End,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "k", rename_all = "lowercase")]
+enum Record {
+    At { v: u32, marks: Vec<(SegmentId, u64, Option<Anchor>)> },
+    Copy(Copy),
+}
+
+/// The file, and what it says.
+#[derive(Debug)]
+pub struct Copied {
+    path: PathBuf,
+    /// `None` where it must be written anew: it is new, or was damaged.
+    file: Option<File>,
+    bytes: u64,
+    marks: BTreeMap<SegmentId, Mark>,
+    /// The last copy, of which nobody said yet whether it is in the spool.
+    pending: Option<Copy>,
+}
+
+impl Copied {
+    /// Reads the file; `before` are the marks where there is none yet.
+    ///
+    /// # Errors
+    /// Those of reading, and a version that is newer than this program.
+    pub fn open(path: &Path, before: BTreeMap<SegmentId, Mark>) -> io::Result<Self> {
+        let new = Self { path: path.to_owned(), file: None, bytes: 0, marks: before, pending: None };
+        let file = match durable::read_file(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(new),
+            Err(error) => return Err(error),
+        };
+        let mut copied = Self { marks: BTreeMap::new(), ..new };
+        let mut lines = Lines::new(BufReader::new(file));
+        while let Some(line) = lines.next_line()? {
+            let Line::Whole { json, .. } = line else { continue };
+            match serde_json::from_slice(json) {
+                Ok(Record::At { v, .. }) if v > VERSION => {
+                    return Err(io::Error::other(format!(
+                        "{} is of version {v}, written by a newer auditpost",
+                        path.display()
+                    )));
+                }
+                Ok(Record::At { marks, .. }) => {
+                    let marks = marks.into_iter().map(|(id, offset, anchor)| (id, Mark { offset, anchor }));
+                    (copied.marks, copied.pending) = (marks.collect(), None);
+                }
+                Ok(Record::Copy(copy)) => {
+                    copied.done();
+                    copied.pending = Some(copy);
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(copied)
+    }
+
+    /// How far the files are in the spool, without the copy of which that is not known.
+    pub fn marks(&self) -> &BTreeMap<SegmentId, Mark> {
+        &self.marks
+    }
+
+    /// A copy that may be in the spool in part.
+    pub fn pending(&self) -> Option<&Copy> {
+        self.pending.as_ref()
+    }
+
+    /// Writes down what is about to be put. What was pending is in the spool.
+    ///
+    /// # Errors
+    /// Those of writing: then it must not be put, and may be tried again.
+    pub fn begin(&mut self, copy: Copy) -> io::Result<()> {
+        self.done();
+        if self.file.is_none() || self.bytes > MOST {
+            self.write_anew()?;
+        }
+        let mut line = Vec::new();
+        lines::encode(&mut line, &Record::Copy(copy.clone()))?;
+        let Some(file) = &mut self.file else { return Err(io::Error::other("it is not open")) };
+        if let Err(error) = file.write_all(&line) {
+            self.file = None; // It may end in half a line.
+            return Err(error);
+        }
+        self.bytes += line.len() as u64;
+        self.pending = Some(copy);
+        Ok(())
+    }
+
+    /// What was pending is in the spool.
+    pub fn done(&mut self) {
+        for anchored in self.pending.take().into_iter().flat_map(|copy| copy.ranges) {
+            self.marks.insert(anchored.range.segment, anchored.mark());
+        }
+    }
+
+    /// Of what was pending only this is in the spool.
+    pub fn done_up_to(&mut self, marks: impl IntoIterator<Item = (SegmentId, Mark)>) {
+        self.pending = None;
+        self.file = None;
+        self.marks.extend(marks);
+    }
+
+    /// Makes it durable.
+    ///
+    /// # Errors
+    /// Those of syncing; then it is written anew the next time.
+    pub fn sync(&mut self) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        file.sync_data().inspect_err(|_| self.file = None)
+    }
+
+    /// Forgets the segments that are released.
+    pub fn retain(&mut self, log: &Log) {
+        let known: Vec<SegmentId> = log.segments().iter().map(|segment| segment.id).collect();
+        // Numbers only grow: what is behind the newest known one is not published yet.
+        let newest = known.last().copied();
+        self.marks.retain(|id, _| newest.is_none_or(|newest| *id > newest) || known.binary_search(id).is_ok());
+    }
+
+    fn write_anew(&mut self) -> io::Result<()> {
+        self.file = None;
+        let marks = self.marks.iter().map(|(id, mark)| (*id, mark.offset, mark.anchor)).collect();
+        let mut bytes = Vec::new();
+        lines::encode(&mut bytes, &Record::At { v: VERSION, marks })?;
+        durable::replace(&self.path, &bytes)?;
+        self.file = Some(durable::append_file(&self.path)?);
+        self.bytes = bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// Where a spool ends now.
+pub fn end_of(spool: &Log) -> End {
+    spool.segments().last().map_or((SegmentId(0), 0), |segment| (segment.id, segment.size()))
+}
+
+/// How many bytes a spool has behind a place.
+pub fn bytes_behind(spool: &Log, (id, size): End) -> u64 {
+    let segments = spool.segments();
+    let behind = segments.iter().filter(|segment| segment.id >= id);
+    behind.map(|segment| segment.size().saturating_sub(if segment.id == id { size } else { 0 })).sum()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::log::Range;
+
+    fn copy(segment: u64, start: u64, end: u64) -> Copy {
+        let range = Range { segment: SegmentId(segment), start, end };
+        let anchor = Some(Anchor::of(&end.to_be_bytes()));
+        Copy { ranges: vec![AnchoredRange { range, anchor }], bytes: end - start, behind: (SegmentId(9), start) }
+    }
+
+    #[test]
+    fn every_copy_but_the_last_is_done_and_a_torn_line_never_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("copied");
+        let before = BTreeMap::from([(SegmentId(7), Mark { offset: 5, anchor: None })]);
+        let mut copied = Copied::open(&path, before.clone()).unwrap();
+        assert_eq!(copied.marks(), &before, "where others stood");
+        for (segment, start, end) in [(1, 0, 10), (2, 0, 20), (1, 10, 30)] {
+            copied.begin(copy(segment, start, end)).unwrap();
+        }
+        copied.sync().unwrap();
+        let mut again = Copied::open(&path, BTreeMap::new()).unwrap();
+        let offsets = |copied: &Copied| copied.marks().iter().map(|(id, m)| (id.0, m.offset)).collect::<Vec<_>>();
+        assert_eq!(offsets(&again), [(1, 10), (2, 20), (7, 5)]);
+        assert_eq!(again.pending(), Some(&copy(1, 10, 30)));
+        again.done();
+        assert_eq!(offsets(&again), [(1, 30), (2, 20), (7, 5)]);
+        assert_eq!(again.marks()[&SegmentId(1)].anchor, copy(1, 10, 30).ranges[0].anchor);
+
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        let mut torn = Copied::open(&path, BTreeMap::new()).unwrap();
+        assert_eq!(torn.pending(), Some(&copy(2, 0, 20)));
+        // What comes next is not written behind half a line.
+        torn.done_up_to([]);
+        torn.begin(copy(3, 0, 1)).unwrap();
+        let again = Copied::open(&path, BTreeMap::new()).unwrap();
+        assert_eq!((offsets(&again), again.pending()), (vec![(1, 10), (7, 5)], Some(&copy(3, 0, 1))));
+    }
+
+    #[test]
+    fn it_stays_small() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("copied");
+        let mut copied = Copied::open(&path, BTreeMap::new()).unwrap();
+        for n in 0..10_000 {
+            copied.begin(copy(1, n, n + 1)).unwrap();
+        }
+        assert!(std::fs::metadata(&path).unwrap().len() < MOST + 1000);
+        let mut again = Copied::open(&path, BTreeMap::new()).unwrap();
+        again.done();
+        assert_eq!(again.marks()[&SegmentId(1)].offset, 10_000);
+    }
+}

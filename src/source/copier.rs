@@ -1,0 +1,302 @@
+//! The task that copies the lines of a file source into its spool as they come (`spool: true`).
+//!
+//! It follows the tailed files as a forwarder does, at cursors of its own, and nothing of a file is released before it
+//! is past it. What always holds: where it is about to copy is written down before the lines go to the spool
+//! ([`Copied`]), and a position counts as copied once the spool has the lines, as far as `sync` promises. Where the
+//! spool is full it stops: the files are the queue then, as they are without a spool.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Read},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::{
+    copied::{self, Copied, Copy},
+    framing::Frame,
+    outlet::{Lines, Outlet},
+    stats::Refusal,
+};
+use crate::{
+    alarm::Kind,
+    config::SourceFraming,
+    log::{AnchoredRange, Item, Log, Mark, Range, Reader, SegmentId, Span, Take, Unread},
+};
+
+/// Bytes read before they are put together.
+const GROUP: usize = 512 * 1024;
+
+/// How often what is copied is made durable and reported, so that files can be released.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// The name under which it stands on the board of the tailed log.
+pub const FOLLOWER: &str = "spool";
+
+pub struct Copier {
+    outlet: Outlet,
+    /// Taken only while it is at work where blocking is allowed.
+    work: Option<Work>,
+    object: String,
+}
+
+/// What blocks on the file system.
+struct Work {
+    files: Log,
+    spool: Log,
+    copied: Copied,
+    reader: Option<Reader>,
+    longest: usize,
+    /// Bytes that are put together, unless one line has more.
+    group: usize,
+    settled: Instant,
+}
+
+/// What is to be put, or why there is nothing.
+#[derive(Default)]
+struct Group {
+    lines: Bytes,
+    gap: Option<Range>,
+    /// The position could not be written down, or a line not be read.
+    failure: Option<io::Error>,
+    is_last: bool,
+}
+
+impl Copier {
+    pub fn new(files: Log, spool: Log, copied: Copied, outlet: Outlet) -> Self {
+        files.board.enlist(FOLLOWER);
+        let (longest, group) = (outlet.longest(), outlet.part().min(GROUP));
+        let object = format!("copy of source {}", outlet.name);
+        let work = Work { files, spool, copied, reader: None, longest, group, settled: Instant::now() };
+        Self { outlet, work: Some(work), object }
+    }
+
+    /// Copies until it is told to stop, and then what is there still.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let Some(work) = &self.work else { return };
+        let mut changes = work.files.changes();
+        loop {
+            let group = self.with(Work::next).await;
+            let tried = group.failure.is_none();
+            self.tell(&group);
+            if !group.lines.is_empty() && self.outlet.put(group.lines, &stop).await.is_err() {
+                return; // What is not in the spool is in the files, and copied after the next start.
+            }
+            if group.is_last {
+                if stop.is_cancelled() {
+                    break;
+                }
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    // Closed where the scanner has ended: the stop follows.
+                    _ = changes.changed(), if tried && changes.has_changed().is_ok() => {}
+                    () = sleep(SETTLE) => {}
+                }
+            }
+        }
+        self.with(Work::settle).await;
+    }
+
+    fn tell(&self, group: &Group) {
+        if let Some(gap) = group.gap {
+            let text = format!(
+                "{} bytes of segment {} were gone from their file before they were copied to the spool: they can never be delivered",
+                gap.len(),
+                gap.segment
+            );
+            self.outlet.refuse(Refusal::Gone, &text);
+        }
+        let alarms = &self.outlet.alarms;
+        match &group.failure {
+            Some(failure) => {
+                let text = format!("nothing is copied to the spool, and the files are the queue: {failure}");
+                if alarms.raise(&self.object, Kind::State, &*text, Timestamp::now()) {
+                    error!(source = &*self.outlet.name, "{text}");
+                }
+            }
+            None => {
+                alarms.clear(&self.object, Kind::State);
+            }
+        }
+    }
+
+    async fn with<T: Send + 'static>(&mut self, does: impl FnOnce(&mut Work) -> T + Send + 'static) -> T {
+        let mut work = self.work.take().expect("only a call that blocks takes it, and gives it back");
+        let done = tokio::task::spawn_blocking(move || {
+            let result = does(&mut work);
+            (work, result)
+        });
+        let (work, result) = done.await.expect("the copier does not panic");
+        self.work = Some(work);
+        result
+    }
+}
+
+impl Work {
+    /// Reads what is to be copied next and writes down that it will be. What it gave before is in the spool.
+    fn next(&mut self) -> Group {
+        if !self.files.was_scanned() {
+            return Group { is_last: true, ..Group::default() };
+        }
+        if self.reader.is_none() {
+            self.resume();
+        }
+        self.copied.done();
+        if self.settled.elapsed() >= SETTLE {
+            self.settle();
+        }
+        let Some(reader) = &mut self.reader else { return Group { is_last: true, ..Group::default() } };
+        let mut read = Reading::new(self.files.clone(), self.group);
+        reader.read(self.group, &mut |item| read.take(item));
+        let anchored = |range: &Range| {
+            let mark = reader.mark(range.segment).filter(|mark| mark.offset == range.end);
+            AnchoredRange { range: *range, anchor: mark.and_then(|mark| mark.anchor) }
+        };
+        let ranges: Vec<_> = read.span.0.iter().map(anchored).collect();
+        if let Some((range, _)) = &read.failed {
+            reader.put_back(*range);
+        }
+        let failure = read.failed.map(|(_, failure)| failure);
+        if ranges.is_empty() {
+            return Group { failure, is_last: true, ..Group::default() };
+        }
+        let bytes = read.lines.bytes.len() as u64;
+        let copy = Copy { ranges, bytes, behind: copied::end_of(&self.spool) };
+        match self.copied.begin(copy) {
+            Ok(()) => Group { lines: read.lines.bytes.into(), gap: read.gap, failure, is_last: false },
+            Err(error) => {
+                // From where it stands durably, once that works again.
+                self.reader = None;
+                let failure = Some(io::Error::new(error.kind(), format!("its position cannot be written: {error}")));
+                Group { failure, is_last: true, ..Group::default() }
+            }
+        }
+    }
+
+    /// Takes up what was left: what the spool has of the last copy is not copied again.
+    fn resume(&mut self) {
+        if let Some(copy) = self.copied.pending().cloned() {
+            let there = copied::bytes_behind(&self.spool, copy.behind);
+            if there >= copy.bytes {
+                self.copied.done();
+            } else {
+                let marks = self.part(&copy, there);
+                info!(source = %self.files.name, bytes = there, of = copy.bytes, "a copy to the spool was cut short: it is gone on with");
+                self.copied.done_up_to(marks);
+            }
+        }
+        self.reader = Some(Reader::new(self.files.clone(), self.longest, self.copied.marks().clone()));
+    }
+
+    /// Where the files stand behind the first bytes of a copy.
+    fn part(&self, copy: &Copy, there: u64) -> BTreeMap<SegmentId, Mark> {
+        let mut marks: BTreeMap<SegmentId, Mark> = BTreeMap::new();
+        if there == 0 {
+            return marks;
+        }
+        let mut reader = Reader::new(self.files.clone(), self.longest, BTreeMap::new());
+        let mut read = Reading::new(self.files.clone(), usize::MAX);
+        let span = Span(copy.ranges.iter().map(|anchored| anchored.range).collect());
+        let again = reader.read_again(&span, &mut |item| {
+            let range = range_of(&item);
+            read.take(item);
+            if read.lines.bytes.len() as u64 <= there {
+                marks.insert(range.segment, Mark { offset: range.end, anchor: None });
+            }
+        });
+        let failed = again.map_err(|error| error.to_string()).err();
+        if let Some(error) = failed.or(read.failed.map(|(_, error)| error.to_string())) {
+            warn!(source = %self.files.name, error, "what was copied last cannot be compared with the spool: some of it is copied again");
+            return BTreeMap::new();
+        }
+        marks
+    }
+
+    /// Makes the positions durable and says so, so that files can be released.
+    fn settle(&mut self) {
+        self.copied.done();
+        self.settled = Instant::now();
+        let synced = self.copied.sync();
+        if let Err(error) = synced {
+            warn!(source = %self.files.name, %error, "where copying stands could not be synced; it is written anew");
+            return;
+        }
+        let offsets = self.copied.marks().iter().map(|(id, mark)| (*id, mark.offset)).collect();
+        self.files.board.report(FOLLOWER, offsets);
+        self.copied.retain(&self.files);
+    }
+}
+
+/// Lines as they are read, and where they stood.
+struct Reading {
+    files: Log,
+    lines: Lines,
+    span: Span,
+    gap: Option<Range>,
+    failed: Option<(Range, io::Error)>,
+    /// More bytes are not put together.
+    most: usize,
+}
+
+impl Reading {
+    fn new(files: Log, most: usize) -> Self {
+        let lines = Lines::new(SourceFraming::Lines);
+        Self { files, lines, span: Span::default(), gap: None, failed: None, most }
+    }
+
+    fn take(&mut self, item: Item<'_>) -> Take {
+        let range = range_of(&item);
+        if !self.lines.bytes.is_empty() && self.lines.bytes.len() as u64 + range.len() > self.most as u64 {
+            return Take::Not;
+        }
+        match item {
+            Item::Line { bytes, .. } | Item::Foreign { bytes, .. } => self.lines.add(&Frame::Record(bytes)),
+            Item::Blank { .. } | Item::Other { .. } => {}
+            Item::TooLong { .. } => match digest(&self.files, range) {
+                Ok((bytes, sha256)) => self.lines.add(&Frame::TooLong { bytes, sha256 }),
+                Err(Unread::NotNow(error)) => {
+                    self.failed = Some((range, error));
+                    return Take::Last; // It is put back.
+                }
+                Err(Unread::Gone(_)) => self.gap = Some(range),
+            },
+            Item::Gap { .. } => self.gap = Some(range),
+        }
+        self.span.push(range);
+        if self.gap.is_some() { Take::Last } else { Take::More }
+    }
+}
+
+fn range_of(item: &Item<'_>) -> Range {
+    match item {
+        Item::Line { range, .. }
+        | Item::Foreign { range, .. }
+        | Item::Other { range, .. }
+        | Item::Blank { range }
+        | Item::TooLong { range }
+        | Item::Gap { range } => *range,
+    }
+}
+
+/// How long a line is that is too long for the spool, and what it hashes to.
+fn digest(files: &Log, range: Range) -> Result<(u64, [u8; 32]), Unread> {
+    let mut record = files.record(range)?;
+    let mut bytes = 0;
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; 64 * 1024];
+    loop {
+        match record.read(&mut chunk)? {
+            0 => return Ok((bytes, hasher.finalize().into())),
+            got => {
+                hasher.update(&chunk[..got]);
+                bytes += got as u64;
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What stands in `deploy/`, tried for real.
+
+mod helm;
+mod kubernetes;
+mod prometheus;
+mod watching;
+mod yaml;
+
+use std::path::PathBuf;
+
+/// A path below the project's directory.
+fn project(relative: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(relative)
+}
