@@ -26,6 +26,7 @@ pub mod forwarder;
 
 pub mod alarm;
 pub mod health;
+pub mod notify;
 
 pub mod admin;
 

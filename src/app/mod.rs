@@ -107,6 +107,11 @@ impl App {
         Ok(app)
     }
 
+    /// What the pages show of it, for others who tell how it is.
+    pub fn registry(&self) -> Arc<Registry> {
+        self.registry.clone()
+    }
+
     /// Looks after the tasks until `stop` is asked for, or no source can bring anything more.
     pub async fn run_until(&mut self, stop: impl Future<Output = ()>) {
         let mut ticks = interval(Duration::from_secs(1));

@@ -21,6 +21,7 @@ use crate::{
         task::{AHEAD, Ended},
     },
     log::reader,
+    notify::ServiceManager,
     source::listener::Listener,
 };
 
@@ -94,6 +95,10 @@ async fn forward(args: &Args, config: Config) -> Exit {
             return error.exit();
         }
     };
+    let manager = Arc::new(ServiceManager::of_environment());
+    manager.ready();
+    // It goes on to the end: a drain that hangs is no life either.
+    tokio::spawn(manager.clone().attend(app.registry()));
     loop {
         let mut asked = false;
         app.run_until(async {
@@ -107,8 +112,11 @@ async fn forward(args: &Args, config: Config) -> Exit {
         if !asked {
             break;
         }
+        manager.reloading();
         reload_from(&args.config, &mut app).await;
+        manager.ready();
     }
+    manager.stopping();
     let hurry = async {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -1,12 +1,14 @@
 //! One client of a stream source.
 //!
-//! What always holds: what was read is put in the spool before anything more is read; with `acks` a record is
-//! acknowledged (`ok N`, the number of records taken from this connection so far) only then. Memory is bounded for all
+//! What always holds: records are put in the spool in the order in which they came, one put after the other; with
+//! `acks` a record is acknowledged (`ok N`, the number of records taken from this connection so far) only then. While
+//! the disk works on a put more is read, so that the next is larger and few syncs are needed. Memory is bounded for all
 //! clients of a source together ([`Budget`]). The last line of a stream that ends cleanly needs no line end; what a
 //! broken one leaves of a record is refused and counted.
 
 use std::{
     io,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -14,7 +16,7 @@ use std::{
 };
 
 use tokio::{
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Duration, Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -34,6 +36,9 @@ const READ: usize = 64 * 1024;
 /// Bytes that one client's turn takes.
 const TURN: usize = 4 * READ;
 
+/// Bytes that are read while those before them are put.
+const AHEAD: usize = 1024 * 1024;
+
 /// Bytes of all turns at once.
 pub const TURNS: usize = 8 * 1024 * 1024;
 
@@ -48,7 +53,7 @@ const GOODBYE: Duration = Duration::from_millis(500);
 
 /// What all clients of a source may use together.
 pub struct Budget {
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     /// Bytes of records whose end has not come.
     halves: AtomicUsize,
     most_halves: usize,
@@ -59,7 +64,7 @@ pub struct Budget {
 impl Budget {
     pub fn new(longest: usize) -> Self {
         Self {
-            turns: Semaphore::new(TURNS),
+            turns: Arc::new(Semaphore::new(TURNS)),
             halves: AtomicUsize::new(0),
             most_halves: most_halves(longest),
             crowded: AtomicBool::new(false),
@@ -105,6 +110,24 @@ enum Left {
     Broken(io::Error),
 }
 
+/// What was read and is not put yet, with its part of the budget.
+struct Batch {
+    lines: Lines,
+    left: Left,
+    /// Half records beside it fit in the budget.
+    fits: bool,
+    /// It was read after the stop.
+    last: bool,
+    room: OwnedSemaphorePermit,
+}
+
+impl Batch {
+    /// Whether the stream may go on behind it.
+    fn goes_on(&self) -> bool {
+        self.fits && !self.last && matches!(self.left, Left::More | Left::Drained)
+    }
+}
+
 pub struct Connection {
     link: Link,
     peer: String,
@@ -132,19 +155,36 @@ impl Connection {
     async fn converse(&mut self) {
         let mut at_once = false;
         let mut last_turns = LAST_TURNS;
+        let mut ahead = None;
         loop {
-            if !at_once && !self.wait().await {
-                return;
+            let batch = match ahead.take() {
+                Some(batch) => batch,
+                None if at_once || self.wait().await => match self.turn().await {
+                    Some(batch) => batch,
+                    None => return,
+                },
+                None => return,
+            };
+            let goes_on = batch.goes_on();
+            // Its part of the budget is held until it is put.
+            let Batch { lines, left, fits, last, room: _room } = batch;
+            if lines.records > 0 {
+                self.deadline = Instant::now() + self.terms.limits.idle_timeout;
+                match self.put(lines, goes_on).await {
+                    Some(read) => ahead = read,
+                    None => return,
+                }
             }
-            let stopping = self.terms.stop.is_cancelled();
-            let Some(left) = self.turn().await else { return };
+            if !fits {
+                return self.refuse(Refusal::Memory, "is closed: too many half records are held already");
+            }
             match left {
                 Left::More => at_once = true,
                 Left::Drained => at_once = false,
                 Left::Ended => return,
                 Left::Broken(error) => return self.cut(&format!("broke off ({error})")),
             }
-            if stopping {
+            if last {
                 last_turns -= 1;
                 if !at_once || last_turns == 0 {
                     return self.cut("was open at the stop");
@@ -175,48 +215,60 @@ impl Connection {
         }
     }
 
-    /// Reads what is there, puts it, and acknowledges it; `None` where the connection must end.
-    async fn turn(&mut self) -> Option<Left> {
-        let terms = self.terms.clone();
-        let mut room = terms.budget.turns.acquire_many(TURN as u32).await.ok()?;
-        let (mut lines, left) = self.read().await;
+    /// Reads what is there; `None` where nothing may be read any more.
+    async fn turn(&mut self) -> Option<Batch> {
+        let last = self.terms.stop.is_cancelled();
+        let room = self.terms.budget.turns.clone().acquire_many_owned(TURN as u32).await.ok()?;
+        Some(self.read(Lines::new(self.terms.framing), room, last).await)
+    }
+
+    /// Adds what is there to `lines`.
+    async fn read(&mut self, mut lines: Lines, mut room: OwnedSemaphorePermit, last: bool) -> Batch {
+        let left = self.read_into(&mut lines).await;
         if matches!(left, Left::Ended) && self.framer.finish(&mut |frame| lines.add(&frame)) {
             self.refuse(Refusal::Cut, "ended within a record of stated length");
         }
         let held = self.framer.held();
-        let fits = terms.budget.hold(std::mem::replace(&mut self.held, held), held);
+        let fits = self.terms.budget.hold(std::mem::replace(&mut self.held, held), held);
         // Only what was read is in memory now.
-        drop(room.split(TURN.saturating_sub(lines.bytes.len())));
-        if lines.records > 0 {
-            self.deadline = Instant::now() + terms.limits.idle_timeout;
-            self.put(lines).await?;
-        }
-        if !fits {
-            self.refuse(Refusal::Memory, "is closed: too many half records are held already");
-            return None;
-        }
-        Some(left)
+        drop(room.split(room.num_permits().saturating_sub(lines.bytes.len())));
+        Batch { lines, left, fits, last, room }
     }
 
-    async fn read(&mut self) -> (Lines, Left) {
-        let mut lines = Lines::new(self.terms.framing);
+    async fn read_into(&mut self, lines: &mut Lines) -> Left {
         let mut buffer = vec![0; READ];
         for _ in 0..TURN / READ {
             match self.link.read_now(&mut buffer).await {
-                None => return (lines, Left::Drained),
-                Some(Ok(0)) => return (lines, Left::Ended),
+                None => return Left::Drained,
+                Some(Ok(0)) => return Left::Ended,
                 Some(Ok(bytes)) => self.framer.feed(&buffer[..bytes], &mut |frame| lines.add(&frame)),
                 Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Some(Err(error)) => return (lines, Left::Broken(error)),
+                Some(Err(error)) => return Left::Broken(error),
             }
         }
-        (lines, Left::More)
+        Left::More
     }
 
-    async fn put(&mut self, lines: Lines) -> Option<()> {
+    /// Puts them, and acknowledges them; meanwhile reads more, as far as nobody else needs the room. `None` where the
+    /// connection must end, else what was read.
+    async fn put(&mut self, lines: Lines, mut goes_on: bool) -> Option<Option<Batch>> {
         let records = lines.records;
-        let terms = &self.terms;
-        if terms.outlet.put(lines.bytes.into(), &terms.stop).await.is_err() {
+        let terms = self.terms.clone();
+        let mut ahead: Option<Batch> = None;
+        let mut put = pin!(terms.outlet.put(lines.bytes.into(), &terms.stop));
+        let put = loop {
+            tokio::select! {
+                biased;
+                put = &mut put => break put,
+                _ = self.link.readable(), if goes_on => {
+                    let enough;
+                    (ahead, enough) = self.read_ahead(ahead).await;
+                    goes_on = !enough && ahead.as_ref().is_none_or(Batch::goes_on);
+                }
+            }
+        };
+        if put.is_err() {
+            let records = records + ahead.map_or(0, |batch| batch.lines.records);
             if !terms.limits.acks {
                 self.refuse(Refusal::Stopped, &format!("sent {records} records that found no room before the stop"));
             }
@@ -231,7 +283,26 @@ impl Connection {
                 failed => debug!(peer = self.peer, ?failed, "an acknowledgement was not taken"),
             }
         }
-        Some(())
+        Some(ahead)
+    }
+
+    /// What was read ahead with what there is now, and whether that is enough: all clients share the room for it.
+    async fn read_ahead(&mut self, before: Option<Batch>) -> (Option<Batch>, bool) {
+        let room = self.terms.budget.turns.clone().try_acquire_many_owned(TURN as u32);
+        let Ok(mut room) = room else { return (before, true) };
+        if self.terms.stop.is_cancelled() {
+            return (before, true);
+        }
+        let lines = match before {
+            None => Lines::new(self.terms.framing),
+            Some(batch) => {
+                room.merge(batch.room);
+                batch.lines
+            }
+        };
+        let batch = self.read(lines, room, false).await;
+        let enough = batch.lines.bytes.len() >= AHEAD;
+        (Some(batch), enough)
     }
 
     /// The connection ends for another reason than the client's end of the stream.

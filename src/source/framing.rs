@@ -111,6 +111,11 @@ impl Framer {
     /// did not come is none; true where there was one.
     pub fn finish(&mut self, take: &mut impl FnMut(Frame<'_>)) -> bool {
         let cut = match std::mem::replace(&mut self.state, State::Line) {
+            // One byte more was held, in case it was a `\r`.
+            State::Line if self.partial.len() > self.most => {
+                take(Skipped::default().add(&self.partial).frame());
+                false
+            }
             State::Line => {
                 record(&mut self.partial, take);
                 false
@@ -315,6 +320,7 @@ mod tests {
         assert_eq!(frames(&[input], 5), ["12345", "-6", "ok", "12345", "-6", "ok"]);
         assert_eq!(frames(&[b"999999999 abc"], 5), ["cut"]);
         assert_eq!(frames(&[&[b'x'; 100]], 5), ["-100"]);
+        assert_eq!(frames(&[b"ok\n123456"], 5), ["ok", "-6"]);
         let mut digests = Vec::new();
         Framer::new(2).feed(b"abc\n", &mut |frame| {
             if let Frame::TooLong { sha256, .. } = frame {

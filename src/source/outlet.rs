@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -35,7 +35,7 @@ pub struct Outlet {
     pub alarms: Arc<Alarms>,
     intake: Intake,
     longest: usize,
-    /// More bytes than these are put line by line: all of them might never fit.
+    /// More bytes than these are not put together: all of them might never fit.
     part: usize,
 }
 
@@ -80,9 +80,9 @@ impl Outlet {
     }
 
     async fn put_all(&self, mut lines: Bytes) -> Result<(), Refused> {
-        while lines.len() > self.part
-            && let Some(end) = memchr(b'\n', &lines)
-        {
+        while lines.len() > self.part {
+            let fits = memrchr(b'\n', &lines[..self.part]).or_else(|| memchr(b'\n', &lines));
+            let Some(end) = fits else { break };
             self.intake.put_patiently(lines.split_to(end + 1)).await?;
         }
         if lines.is_empty() { Ok(()) } else { self.intake.put_patiently(lines).await }

@@ -30,7 +30,7 @@ use crate::{
 pub const IN_FLIGHT: usize = 8 * 1024 * 1024;
 
 /// Bytes that are written together, unless one record has more.
-const GROUP: usize = 1024 * 1024;
+const GROUP: usize = 4 * 1024 * 1024;
 
 /// Records that wait in the channel.
 const QUEUE: usize = 1024;

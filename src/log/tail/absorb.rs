@@ -176,7 +176,7 @@ impl Tail {
     }
 
     fn is_at_rest(&self, life: &Life) -> bool {
-        life.segment.state() == State::Sealed && self.is_unread_and_nameless(life)
+        life.nameless.is_some() && life.segment.state() == State::Sealed && self.is_unread_and_nameless(life)
     }
 
     fn is_unread_and_nameless(&self, life: &Life) -> bool {

@@ -203,24 +203,31 @@ impl Around<'_> {
     }
 }
 
-/// Sorts the older first.
-type Age = (bool, (i64, u32), (i64, u32), Reverse<u32>, PathBuf);
+/// Sorts the older first: what has a time in its name, before what has none.
+type Age = (bool, Option<String>, (i64, u32), (i64, u32), Reverse<u32>, PathBuf);
 
 impl Unknown {
     /// What orders generations: birth, or the last change where births are not kept. A truncated file keeps its
     /// birth; what it holds now is younger than the copies that were made of it. Within one tick of the clock the
-    /// last change decides, then the rotation's number: `.2` is older than `.1`, and that than the plain name. Who
-    /// compresses only some generations compresses the older ones.
+    /// last change decides, then the rotation's number: `.2` is older than `.1`, and that than the plain name. A name
+    /// of the kubelet's tells the order by itself.
     fn age(&self) -> Age {
-        // A compressed file is made after the next generation began; gzip leaves it the time of the last write, and
-        // the kubelet that of the compression.
+        // A compressed file is made after the next generation began; gzip leaves it the time of the last write. The
+        // kubelet leaves it that of the compression, which says nothing.
         let packed = is_compressed(&self.path);
         let birth = self.sight.key.born.filter(|_| !self.reborn && !packed).unwrap_or(self.sight.modified);
         let path = if packed { self.path.with_extension("") } else { self.path.clone() };
         let suffix = path.extension().and_then(|suffix| suffix.to_str()?.parse().ok());
         let number = suffix.filter(|number| *number < 10_000).unwrap_or(0);
-        (!packed, birth, self.sight.modified, Reverse(number), self.path.clone())
+        let stamp = path.extension().and_then(|suffix| suffix.to_str()).filter(|suffix| is_stamp(suffix));
+        (stamp.is_none(), stamp.map(str::to_owned), birth, self.sight.modified, Reverse(number), self.path.clone())
     }
+}
+
+/// `20261122-040000`: when the kubelet rotated it.
+fn is_stamp(suffix: &str) -> bool {
+    suffix.len() == 15
+        && suffix.bytes().enumerate().all(|(at, byte)| if at == 8 { byte == b'-' } else { byte.is_ascii_digit() })
 }
 
 /// As far as its name says.

@@ -1,8 +1,11 @@
 //! What stands in `deploy/`, tried for real.
 
+mod booted;
 mod helm;
 mod kubernetes;
+mod manager;
 mod prometheus;
+mod systemd;
 mod watching;
 mod yaml;
 

@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{QUICK_FORWARDER, alive, dead, http::address};
@@ -210,7 +210,8 @@ fn a_kill_at_the_moment_of_giving_up_loses_nothing_that_is_not_in_a_gap() {
         let taken = thread::scope(|scope| {
             let posting = scope.spawn(|| {
                 let mut taken = BTreeSet::new();
-                while !stop.load(Ordering::Relaxed) {
+                let end = Instant::now() + Duration::from_secs(60);
+                while !stop.load(Ordering::Relaxed) && Instant::now() < end {
                     // A number is posted again only where it was refused.
                     let from = next.load(Ordering::Relaxed);
                     if !keeps_up(&live, from) {
@@ -220,7 +221,8 @@ fn a_kill_at_the_moment_of_giving_up_loses_nothing_that_is_not_in_a_gap() {
                     match post(addr, from) {
                         Ok(202) => taken.extend(from..from + POST),
                         Ok(503) => continue,
-                        _ => {}
+                        // It was killed, with these events in the spool or without.
+                        _ => stop.store(true, Ordering::Relaxed),
                     }
                     next.store(from + POST, Ordering::Relaxed);
                 }

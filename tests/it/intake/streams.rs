@@ -136,7 +136,7 @@ fn a_full_spool_stops_reading_says_so_and_recovers_by_itself() {
         .start();
     let mut stream = connect(&sidecar);
     let sending = std::thread::spawn(move || {
-        for n in 0..20_000 {
+        for n in 0..40_000 {
             stream.write_all(format!("{{\"n\":{n},\"fill\":\"{}\"}}\n", "z".repeat(300)).as_bytes()).unwrap();
         }
     });
@@ -151,7 +151,7 @@ fn a_full_spool_stops_reading_says_so_and_recovers_by_itself() {
     alive(&dead_one);
     sending.join().unwrap();
     for receiver in [&dead_one, &live_one] {
-        wait_until("all of them", || receiver.accepted_lines().len() >= 20_000);
+        wait_until("all of them", || receiver.accepted_lines().len() >= 40_000);
     }
     sidecar.assert_books_balance();
     assert_eq!(sidecar.stop(), 0);

@@ -206,7 +206,7 @@ fn kubelet_rotates(sidecar: &Sidecar, stamp: u32) {
         fs::rename(format!("{name}.tmp"), format!("{name}.gz")).unwrap();
         fs::remove_file(&path).unwrap();
     }
-    fs::rename(&log, log.with_file_name(format!("0.log.{stamp}"))).unwrap();
+    fs::rename(&log, log.with_file_name(format!("0.log.20261122-{stamp:06}"))).unwrap();
     fs::write(&log, "").unwrap();
 }
 
@@ -224,7 +224,7 @@ fn what_the_kubelet_rotates_and_compresses_is_read_to_its_end_once() {
         for turn in 1..5u32 {
             let first = u64::from(turn) * 100;
             sidecar.append(LOG, outs(first..first + 50));
-            kubelet_rotates(&sidecar, 20_261_122 + turn);
+            kubelet_rotates(&sidecar, turn);
             sidecar.append(LOG, (first + 50..first + 60).map(in_parts).collect::<String>());
             if !stopped {
                 // It rotates no two times within ten seconds.
@@ -253,7 +253,7 @@ fn the_links_to_the_logs_are_followed_and_name_their_pods_too() {
     sidecar.start_again();
     receiver.wait_for_lines(1);
     kubelet_rotates(&sidecar, 1);
-    sidecar.append("pods/shop_cart-0_0bd94a6e/app/0.log.1", out(1));
+    sidecar.append(&format!("{LOG}.20261122-000001"), out(1));
     sidecar.append(LOG, out(2));
     assert_exactly(&mut sidecar, &receiver, 0..3);
     let delivery = &receiver.deliveries()[0];

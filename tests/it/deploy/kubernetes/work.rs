@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     os::unix::fs::{PermissionsExt, chown},
     path::Path,
+    process::Command,
 };
 
 use super::Rendered;
@@ -14,7 +15,7 @@ use crate::{
     http::read_answer,
     receiver::Receiver,
     sidecar::Sidecar,
-    tools::{is_root, skipped, works},
+    tools::{is_root, skipped, wait_until, works},
 };
 
 /// The configuration with the pod's paths below the test's directory, and the receiver as its webhook.
@@ -104,23 +105,50 @@ fn volume(path: &Path, group: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o2770)).unwrap();
 }
 
-#[test]
-fn with_the_rights_that_a_pods_group_gives_it_keeps_state_and_reads_what_the_application_writes() {
-    const TEST: &str = "with_the_rights_that_a_pods_group_gives";
-    let Some(all) = Rendered::all(TEST) else { return };
-    let binary = env!("CARGO_BIN_EXE_auditpost");
-    let as_pod = ["setpriv", "--reuid=65532", "--regid=65532", "--groups=2000", "--bounding-set=-all"];
-    if !is_root() || !works(&[&as_pod[..], &[binary, "--version"]].concat()) {
-        return skipped(TEST, "it needs root, setpriv, and a binary that everybody may run");
+/// The StatefulSet's sidecar with the user, the groups and the volumes that its pod has; None, and said, where that
+/// cannot be done. Not started.
+fn in_a_pod(test: &str, receiver: &Receiver) -> Option<Sidecar> {
+    const AS_POD: [&str; 5] = ["setpriv", "--reuid=65532", "--regid=65532", "--groups=2000", "--bounding-set=-all"];
+    let all = Rendered::all(test)?;
+    if !is_root() || !works(&[&AS_POD[..], &[env!("CARGO_BIN_EXE_auditpost"), "--version"]].concat()) {
+        skipped(test, "it needs root, setpriv, and a binary that everybody may run");
+        return None;
     }
     let rendered = all.into_iter().find(|rendered| rendered.name == "examples/statefulset").unwrap();
     assert_eq!(rendered.pod()["securityContext"]["fsGroup"], 2000);
-    let receiver = Receiver::start();
-    let mut sidecar = moved(&rendered, &receiver).through(&as_pod);
+    let sidecar = moved(&rendered, receiver).through(&AS_POD);
     fs::set_permissions(sidecar.path(""), fs::Permissions::from_mode(0o755)).unwrap();
     for directory in ["audit", "volume"] {
         volume(&sidecar.path(directory), 2000);
     }
+    Some(sidecar)
+}
+
+#[test]
+fn state_that_the_pods_group_may_write_to_is_refused() {
+    let receiver = Receiver::start();
+    let Some(mut sidecar) = in_a_pod("state_that_the_pods_group_may_write_to_is_refused", &receiver) else { return };
+    sidecar.start_again();
+    sidecar.wait_for_log("forwarding");
+    assert_eq!(sidecar.stop(), 0);
+    // What the kubelet does to a claim that is mounted again, unless it is told OnRootMismatch.
+    let mode = |mode| fs::set_permissions(sidecar.path("volume/state"), fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o2770);
+    sidecar.start_again();
+    assert_eq!(sidecar.wait(), 73, "{}", sidecar.stderr());
+    assert!(sidecar.stderr().contains("others may write to it"), "{}", sidecar.stderr());
+    // The root of a volume.
+    let root = sidecar.yaml().replace("/volume/state", "/volume");
+    sidecar.set_config(&root);
+    sidecar.start_again();
+    assert_eq!(sidecar.wait(), 73, "{}", sidecar.stderr());
+    assert!(sidecar.stderr().contains("belongs to user 0"), "{}", sidecar.stderr());
+}
+
+#[test]
+fn with_the_rights_that_a_pods_group_gives_it_keeps_state_and_reads_what_the_application_writes() {
+    let receiver = Receiver::start();
+    let Some(mut sidecar) = in_a_pod("with_the_rights_that_a_pods_group_gives", &receiver) else { return };
     // As the application writes it: its own user, the volume's group, umask 027.
     let file = sidecar.path("audit/audit.ndjson");
     fs::write(&file, lines(0..3)).unwrap();
@@ -135,4 +163,26 @@ fn with_the_rights_that_a_pods_group_gives_it_keeps_state_and_reads_what_the_app
     receiver.wait_for_lines(5);
     assert_eq!(sidecar.stop(), 0);
     assert_eq!(receiver.accepted_lines().len(), 5);
+}
+
+#[test]
+fn the_applications_of_the_examples_write_events_that_their_group_may_read() {
+    let Some(all) = Rendered::all("the_applications_of_the_examples_write_events") else { return };
+    for rendered in all.iter().filter(|rendered| rendered.name.starts_with("examples/")) {
+        let dir = tempfile::tempdir().unwrap();
+        let containers = rendered.pod()["containers"].as_array().unwrap();
+        let application = containers.iter().find(|container| container["name"] != "auditpost").unwrap();
+        assert_eq!(application["command"], serde_json::json!(["/bin/sh", "-c"]));
+        let script = application["args"][0].as_str().unwrap();
+        let script = script.replace("/var/log/audit", dir.path().to_str().unwrap()).replace("sleep 1", "sleep 0.1");
+        let mut running = Command::new("/bin/sh").args(["-c", &script]).env("HOSTNAME", "pod-0").spawn().unwrap();
+        let file = dir.path().join("audit.ndjson");
+        wait_until("two events", || fs::read_to_string(&file).is_ok_and(|text| text.lines().count() >= 2));
+        running.kill().unwrap();
+        running.wait().unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        let second: serde_json::Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
+        assert_eq!(second["id"], "pod-0-2", "{}", rendered.name);
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+    }
 }
