@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     human,
-    status::{Alarm, Forwarder, Source, Status},
+    status::{Alarm, Forwarder, Source, SpoolUse, Status},
 };
 
 const STYLE: &str = "\
@@ -137,13 +137,15 @@ fn cell(page: &mut String, text: &str, bad: bool) -> fmt::Result {
 fn sources(page: &mut String, sources: &[Source]) -> fmt::Result {
     page.write_str(
         "<h2>Sources</h2><div class=scroll><table><tr><th>Source<th class=n>Files open\
-         <th class=n>Files matched<th class=n>Truncations</tr>",
+         <th class=n>Files matched<th class=n>Truncations<th class=n>Connections<th class=n>Refused<th class=n>Spool</tr>",
     )?;
     for source in sources {
         write!(page, "<tr><td>{}", Escaped(&source.name))?;
-        for number in [source.files_open, source.files_matched, source.truncations] {
+        let Source { files_open, files_matched, truncations, connections, refused, .. } = *source;
+        for number in [files_open, files_matched, truncations, connections, refused] {
             cell(page, &human::count(number), false)?;
         }
+        cell(page, &source.spool.as_ref().map_or("none".to_owned(), SpoolUse::to_string), false)?;
         page.write_str("</tr>")?;
     }
     page.write_str("</table></div>")

@@ -1,15 +1,15 @@
 //! `/status`: all that the pages show, as JSON. `auditpost status` reads it back.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Registry;
+use super::{Registry, human};
 use crate::{
     VERSION, alarm,
     forwarder::stats::{ForwarderStats, SourceSnapshot},
-    source::stats::SourceStats,
+    source::stats::{Refusal, SourceStats},
 };
 
 /// The whole of it. Times are RFC 3339 in UTC; ages are seconds; sizes are bytes.
@@ -89,6 +89,22 @@ pub struct Source {
     pub files_open: u64,
     pub files_matched: u64,
     pub truncations: u64,
+    /// Of clients, that are open.
+    #[serde(default)]
+    pub connections: u64,
+    /// Records, requests and connections that were not taken, for whatever reason.
+    #[serde(default)]
+    pub refused: u64,
+    /// What waits in its spool; absent where there is none.
+    #[serde(default)]
+    pub spool: Option<SpoolUse>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SpoolUse {
+    pub bytes: u64,
+    pub limit_bytes: u64,
 }
 
 impl Status {
@@ -163,7 +179,16 @@ impl Source {
             files_open: stats.files_open(),
             files_matched: stats.files_matched(),
             truncations: stats.truncations(),
+            connections: stats.connections(),
+            refused: Refusal::ALL.into_iter().map(|reason| stats.refused(reason)).sum(),
+            spool: stats.spool().map(|(bytes, limit_bytes)| SpoolUse { bytes, limit_bytes }),
         }
+    }
+}
+
+impl fmt::Display for SpoolUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", human::bytes(self.bytes), human::bytes(self.limit_bytes))
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time;
 use super::{exit::Exit, terminal};
 use crate::admin::{
     human,
-    status::{Forwarder, Status},
+    status::{Forwarder, SpoolUse, Status},
 };
 
 /// Show where the forwarders of a running auditpost stand.
@@ -150,13 +150,17 @@ fn forwarders(before: &Status, now: &Status) -> String {
 }
 
 fn sources(now: &Status) -> String {
-    let mut table = Table::new(["SOURCE", "FILES OPEN", "FILES MATCHED", "TRUNCATIONS"]);
+    let mut table =
+        Table::new(["SOURCE", "FILES OPEN", "FILES MATCHED", "TRUNCATIONS", "CONNECTIONS", "REFUSED", "SPOOL"]);
     for source in &now.sources {
         table.row([
             source.name.clone(),
             human::count(source.files_open),
             human::count(source.files_matched),
             human::count(source.truncations),
+            human::count(source.connections),
+            human::count(source.refused),
+            source.spool.as_ref().map_or("none".to_owned(), SpoolUse::to_string),
         ]);
     }
     table.render()
