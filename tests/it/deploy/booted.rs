@@ -27,7 +27,7 @@ struct Machine {
 }
 
 impl Machine {
-    /// Boots with the unit and its configuration as they are, but for where to send; `None`, and said, where that cannot be.
+    /// Boots with the unit and its configuration as they are, but for where to send; `None`, and said, where it cannot.
     fn boot(test: &str, receiver: &Receiver) -> Option<Self> {
         if !is_root()
             || !["podman", "runc", "systemctl"].into_iter().all(has)
@@ -94,7 +94,7 @@ impl Machine {
         fs::copy(env!("CARGO_BIN_EXE_auditpost"), programs.join("auditpost")).unwrap();
     }
 
-    /// With the network of the tests, for the receiver; SYS_ADMIN and SYS_PTRACE are what systemd needs to set up a sandbox.
+    /// With the network of the tests, for the receiver. systemd needs SYS_ADMIN and SYS_PTRACE to set up a sandbox.
     fn run(&self) -> Output {
         let programs = format!("{}:/usr/local/bin:ro", self.dir.path().join("programs").display());
         let mut command = self.podman(&["run", "--detach", "--name=machine", "--network=host", "--systemd=always"]);

@@ -11,8 +11,8 @@ use crate::{
 pub const UNIT: &str = include_str!("../../../deploy/systemd/auditpost.service");
 pub const CONFIG: &str = include_str!("../../../deploy/systemd/config.yaml");
 
-/// The exposure that `systemd-analyze security` may find, in tenths: 0 is none, 100 all. What is left is what the job needs:
-/// the network, groups that may read logs, and limits that it sets itself.
+/// The exposure that `systemd-analyze security` may find, in tenths: 0 is none, 100 all. What is left is what the job
+/// needs: the network, groups that may read logs, and limits that it sets itself.
 const EXPOSURE: u32 = 15;
 
 /// All values of a setting, in order.
@@ -24,7 +24,7 @@ fn seconds(value: &str) -> u64 {
     value.trim_end_matches('s').parse().unwrap()
 }
 
-/// systemd's tool on a copy of the unit that names a binary that is there; gives whether it is content, and what it says.
+/// systemd's tool on a copy of the unit that names a binary that is there: whether it is content, and what it says.
 fn analyze(arguments: &[&str]) -> (bool, String) {
     let dir = tempfile::tempdir().unwrap();
     let unit = dir.path().join("auditpost.service");
