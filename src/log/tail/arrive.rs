@@ -31,6 +31,7 @@ impl Tail {
         let moved_on = unknown.iter().map(|unknown| (unknown.path.clone(), Some(unknown.sight.key)));
         let mut changed: HashMap<PathBuf, Option<FileKey>> =
             self.abandoned(named).into_iter().map(|path| (path, None)).collect();
+        changed.extend(self.vacant.paths().map(|path| (path.to_path_buf(), None)));
         changed.extend(moved_on);
         if changed.is_empty() {
             return;
@@ -38,16 +39,26 @@ impl Tail {
         let mut listed: HashSet<FileKey> = unknown.iter().map(|unknown| unknown.sight.key).collect();
         let newest: HashMap<&Path, &Life> = self.lives.values().map(|life| (&*life.segment.lineage, life)).collect();
         for (path, its_key) in changed {
-            let Some(before) = newest.get(&*path) else { continue };
-            let key = before.segment.key();
-            // A truncated file keeps its birth: what was copied from it since we last saw it change is younger than that.
-            let since = if its_key == Some(key) { before.modified } else { before.since() };
+            let before = newest.get(&*path).copied();
+            let beside = self.vacant.beside(&path);
+            if before.is_none() && beside.is_none() {
+                continue;
+            }
+            let is_later = |sight: &Sight| match (before, beside) {
+                (Some(before), _) => {
+                    let key = before.segment.key();
+                    // A truncated file keeps its birth: what was copied from it since we last saw it change is younger
+                    // than that.
+                    let since = if its_key == Some(key) { before.modified } else { before.since() };
+                    sight.key != key && sight.key.born.unwrap_or(sight.modified) > since
+                }
+                (None, beside) => beside.is_some_and(|beside| !beside.contains(&sight.key)),
+            };
             for (sibling, sight) in self.listings.siblings(&path) {
-                if sight.key.born.unwrap_or(sight.modified) > since
-                    && sight.key != key
-                    && !self.newest.contains_key(&sight.key)
-                {
-                    let lineage = Some(before.segment.lineage.clone());
+                if is_later(&sight) && !self.newest.contains_key(&sight.key) {
+                    let lineage =
+                        before.map_or_else(|| path.as_path().into(), |before| before.segment.lineage.clone());
+                    let lineage = Some(lineage);
                     if listed.insert(sight.key) && !named.has(&sight.key) {
                         unknown.push(Unknown { path: sibling, sight, lineage, only_as_copy: false, reborn: false });
                     } else if is_compressed(&sibling)
@@ -60,19 +71,13 @@ impl Tail {
         }
     }
 
-    /// Lineages that were rotated away and have no file at their path now.
+    /// Lineages that have lives and no file at their path: what was there was rotated away, or deleted.
     fn abandoned(&self, named: &Named) -> Vec<PathBuf> {
-        let rotated = |life: &&Life| {
-            let id = &life.segment.id;
-            !life.released && (life.segment.state() == State::Draining || self.unresolved.contains(id))
-        };
-        let mut lineages: Vec<PathBuf> =
-            self.lives.values().filter(rotated).map(|life| life.segment.lineage.to_path_buf()).collect();
-        if !lineages.is_empty() {
-            let paths = named.paths();
-            lineages.retain(|path| !paths.contains(path.as_path()) && !path.exists());
-        }
-        lineages
+        let paths = named.paths();
+        let kept = self.lives.values().filter(|life| !life.released);
+        let lineages: HashSet<&Path> = kept.map(|life| &*life.segment.lineage).collect();
+        let absent = lineages.into_iter().filter(|path| !paths.contains(path) && !path.exists());
+        absent.map(Path::to_owned).collect()
     }
 
     /// Step 3: gives the unknown files their numbers, oldest first.

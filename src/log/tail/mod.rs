@@ -26,6 +26,7 @@ mod notices;
 mod packed;
 mod pins;
 mod retire;
+mod vacant;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -46,6 +47,7 @@ use self::{
     notices::Notices,
     packed::Packed,
     pins::Pins,
+    vacant::Vacant,
 };
 use super::{
     Log, Segments,
@@ -95,6 +97,7 @@ pub struct Tail {
     listings: Listings,
     packed: Packed,
     absorbing: Absorbing,
+    vacant: Vacant,
     dirty: bool,
     notices: Notices,
 }
@@ -165,6 +168,7 @@ impl Tail {
             listings: Listings::default(),
             packed: Packed::new(dir),
             absorbing: Absorbing::new(dir),
+            vacant: Vacant::default(),
             dirty: first || lost,
             notices: Notices::new(name),
         };
@@ -221,6 +225,7 @@ impl Tail {
         self.retire(&named, consistent, now);
         self.absorb(now);
         self.first = false;
+        self.look_beside_vacant();
         self.listings = Listings::default();
         self.tell_of_doubts();
         self.notices.end_of_scan();

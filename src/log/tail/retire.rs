@@ -168,6 +168,7 @@ impl Tail {
             self.packed.remove(&segment.path());
         }
         if segment.state() == State::Gone {
+            self.vacant.lost(&segment.lineage);
             self.lives.remove(&id);
         } else {
             life.released = true;
@@ -243,6 +244,7 @@ impl Tail {
     /// The file under this key, if it is met again, is a new one.
     pub(super) fn forget(&mut self, id: SegmentId) {
         if let Some(life) = self.lives.remove(&id) {
+            self.vacant.lost(&life.segment.lineage);
             for key in [Some(life.segment.key()), life.packed.map(|origin| origin.key)].into_iter().flatten() {
                 if self.newest.get(&key) == Some(&id) {
                     self.newest.remove(&key);

@@ -67,7 +67,7 @@ fn status_prints_a_table() {
     assert_eq!(row("siem")[1], "ready");
     assert_eq!(row("FORWARDER")[4], "DELIVERED");
     assert!(row("siem").contains(&"10"), "{stdout}");
-    assert_eq!(row("app"), ["app", "1", "1", "0"]);
+    assert_eq!(row("app"), ["app", "1", "1", "0", "0", "0", "none"]);
     assert!(stdout.ends_with("\nno alarms\n"), "{stdout}");
     assert_eq!(sidecar.stop(), 0);
     let (status, stdout, stderr) = sidecar.command(&["status", "--admin", &admin]);
