@@ -7,6 +7,8 @@ mod golden;
 mod random;
 mod systems;
 
+use std::cmp::Reverse;
+
 use decoder::decode;
 use proptest::prelude::*;
 use serde_json::{Map, Value as Tree, json};
@@ -74,7 +76,9 @@ proptest! {
         prop_assert_eq!(class_id, &event_type.unwrap_or("event".to_owned()).replace(['\n', '\t'], " "));
         let mut values = decoded.pairs.clone();
         let changed = |name: &str| name.contains(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        let (others, own_names): (Vec<_>, Vec<_>) = object.iter().partition(|(name, _)| changed(name));
+        let (mut others, own_names): (Vec<_>, Vec<_>) = object.iter().partition(|(name, _)| changed(name));
+        // A long name's own key may look like a numbered one of a shorter name.
+        others.sort_by_key(|(name, _)| Reverse(name.chars().count()));
         for (name, member) in own_names.into_iter().chain(others) {
             let value = text_of(member);
             let own: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
