@@ -3,12 +3,14 @@
 //! ```text
 //! {"k":"at","v":1,"marks":[[3,4096,"256:…"]]}                         how far, when the file was last written anew
 //! {"k":"copy","ranges":[[3,4096,8192,"256:…"]],"bytes":4096,"behind":[4294967296,812]}
+//! {"k":"done"}                                                        the last copy is in the spool
 //! ```
 //!
 //! A `copy` is written before its lines go to the spool: where they stood in the files, how many bytes they come to, and
 //! where the spool ended. They go there one copy after the other, by nobody else; so every copy but the last is there
 //! whole, and what the spool has behind that place is as much of the last as was written. A crash of the process thus
-//! repeats nothing. A power cut may take the last second of this file: those lines are copied twice.
+//! repeats nothing, unless within the second before `done` the spool released the segment that the last copy went to: then
+//! nobody can tell any more, and it is copied twice. A power cut may take the last second of this file: those lines are copied twice.
 //!
 //! Lines are checksummed ([`crate::durable::lines`]). A torn or damaged one costs that one: what it said is copied again.
 
@@ -52,6 +54,7 @@ pub struct Copy {
 enum Record {
     At { v: u32, marks: Vec<(SegmentId, u64, Option<Anchor>)> },
     Copy(Copy),
+    Done,
 }
 
 /// The file, and what it says.
@@ -64,6 +67,8 @@ pub struct Copied {
     marks: BTreeMap<SegmentId, Mark>,
     /// The last copy, of which nobody said yet whether it is in the spool.
     pending: Option<Copy>,
+    /// The file ends with a copy of which it does not say that it is in the spool.
+    untold: bool,
 }
 
 impl Copied {
@@ -72,7 +77,7 @@ impl Copied {
     /// # Errors
     /// Those of reading, and a version that is newer than this program.
     pub fn open(path: &Path, before: BTreeMap<SegmentId, Mark>) -> io::Result<Self> {
-        let new = Self { path: path.to_owned(), file: None, bytes: 0, marks: before, pending: None };
+        let new = Self { path: path.to_owned(), file: None, bytes: 0, marks: before, pending: None, untold: false };
         let file = match durable::read_file(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(new),
@@ -97,6 +102,7 @@ impl Copied {
                     copied.done();
                     copied.pending = Some(copy);
                 }
+                Ok(Record::Done) => copied.done(),
                 Err(_) => {}
             }
         }
@@ -122,15 +128,21 @@ impl Copied {
         if self.file.is_none() || self.bytes > MOST {
             self.write_anew()?;
         }
+        self.write(&Record::Copy(copy.clone()))?;
+        self.untold = true;
+        self.pending = Some(copy);
+        Ok(())
+    }
+
+    fn write(&mut self, record: &Record) -> io::Result<()> {
         let mut line = Vec::new();
-        lines::encode(&mut line, &Record::Copy(copy.clone()))?;
+        lines::encode(&mut line, record)?;
         let Some(file) = &mut self.file else { return Err(io::Error::other("it is not open")) };
         if let Err(error) = file.write_all(&line) {
             self.file = None; // It may end in half a line.
             return Err(error);
         }
         self.bytes += line.len() as u64;
-        self.pending = Some(copy);
         Ok(())
     }
 
@@ -148,11 +160,16 @@ impl Copied {
         self.marks.extend(marks);
     }
 
-    /// Makes it durable.
+    /// Makes it durable, and that what was pending is in the spool.
     ///
     /// # Errors
-    /// Those of syncing; then it is written anew the next time.
-    pub fn sync(&mut self) -> io::Result<()> {
+    /// Those of writing and syncing; then it is written anew the next time.
+    pub fn settle(&mut self) -> io::Result<()> {
+        self.done();
+        if self.untold && self.file.is_some() {
+            self.write(&Record::Done)?;
+            self.untold = false;
+        }
         let Some(file) = &self.file else { return Ok(()) };
         file.sync_data().inspect_err(|_| self.file = None)
     }
@@ -173,6 +190,7 @@ impl Copied {
         durable::replace(&self.path, &bytes)?;
         self.file = Some(durable::append_file(&self.path)?);
         self.bytes = bytes.len() as u64;
+        self.untold = false;
         Ok(())
     }
 }
@@ -211,7 +229,6 @@ mod tests {
         for (segment, start, end) in [(1, 0, 10), (2, 0, 20), (1, 10, 30)] {
             copied.begin(copy(segment, start, end)).unwrap();
         }
-        copied.sync().unwrap();
         let mut again = Copied::open(&path, BTreeMap::new()).unwrap();
         let offsets = |copied: &Copied| copied.marks().iter().map(|(id, m)| (id.0, m.offset)).collect::<Vec<_>>();
         assert_eq!(offsets(&again), [(1, 10), (2, 20), (7, 5)]);
@@ -229,6 +246,22 @@ mod tests {
         torn.begin(copy(3, 0, 1)).unwrap();
         let again = Copied::open(&path, BTreeMap::new()).unwrap();
         assert_eq!((offsets(&again), again.pending()), (vec![(1, 10), (7, 5)], Some(&copy(3, 0, 1))));
+    }
+
+    #[test]
+    fn what_was_settled_is_not_pending_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("copied");
+        let mut copied = Copied::open(&path, BTreeMap::new()).unwrap();
+        copied.begin(copy(1, 0, 10)).unwrap();
+        copied.settle().unwrap();
+        let size = std::fs::metadata(&path).unwrap().len();
+        copied.settle().unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), size, "nothing is written where nothing happened");
+        let again = Copied::open(&path, BTreeMap::new()).unwrap();
+        assert_eq!((again.pending(), again.marks()[&SegmentId(1)].offset), (None, 10));
+        copied.begin(copy(1, 10, 20)).unwrap();
+        assert_eq!(Copied::open(&path, BTreeMap::new()).unwrap().pending(), Some(&copy(1, 10, 20)));
     }
 
     #[test]

@@ -51,6 +51,8 @@ struct Work {
     files: Log,
     spool: Log,
     copied: Copied,
+    /// How much the spool had of the copy that was pending, before it released anything.
+    there: Option<u64>,
     reader: Option<Reader>,
     longest: usize,
     /// Bytes that are put together, unless one line has more.
@@ -73,7 +75,8 @@ impl Copier {
         files.board.enlist(FOLLOWER);
         let (longest, group) = (outlet.longest(), outlet.part().min(GROUP));
         let object = format!("copy of source {}", outlet.name);
-        let work = Work { files, spool, copied, reader: None, longest, group, settled: Instant::now() };
+        let there = copied.pending().map(|copy| copied::bytes_behind(&spool, copy.behind));
+        let work = Work { files, spool, copied, there, reader: None, longest, group, settled: Instant::now() };
         Self { outlet, work: Some(work), object }
     }
 
@@ -182,7 +185,7 @@ impl Work {
     /// Takes up what was left: what the spool has of the last copy is not copied again.
     fn resume(&mut self) {
         if let Some(copy) = self.copied.pending().cloned() {
-            let there = copied::bytes_behind(&self.spool, copy.behind);
+            let there = self.there.take().unwrap_or_else(|| copied::bytes_behind(&self.spool, copy.behind));
             if there >= copy.bytes {
                 self.copied.done();
             } else {
@@ -220,9 +223,8 @@ impl Work {
 
     /// Makes the positions durable and says so, so that files can be released.
     fn settle(&mut self) {
-        self.copied.done();
         self.settled = Instant::now();
-        let synced = self.copied.sync();
+        let synced = self.copied.settle();
         if let Err(error) = synced {
             warn!(source = %self.files.name, %error, "where copying stands could not be synced; it is written anew");
             return;

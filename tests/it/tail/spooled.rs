@@ -111,6 +111,27 @@ fn a_kill_at_any_moment_copies_no_line_twice_and_loses_none() {
     assert_each_batch_once(&mut sidecar, &receiver, 0..n);
 }
 
+/// What is delivered leaves the spool at the next start, and is not copied a second time for that.
+#[test]
+fn what_is_delivered_is_not_copied_again_after_a_stop_or_a_kill() {
+    let receiver = Receiver::start();
+    let mut sidecar = tailing_with("logs/*.ndjson", "spool: true", &receiver, SMALL);
+    for n in 0..6 {
+        sidecar.write_lines(LOG, n..n + 1);
+        sidecar.start_again();
+        receiver.wait_for_lines(n as usize + 1);
+        if n % 2 == 0 {
+            sidecar.kill();
+        } else {
+            assert_eq!(sidecar.stop(), 0);
+        }
+    }
+    sidecar.start_again();
+    sidecar.write_lines(LOG, 6..7);
+    assert_each_batch_once(&mut sidecar, &receiver, 0..7);
+    assert!(!sidecar.stderr().contains("cut short"), "{}", sidecar.stderr());
+}
+
 // C3: the process dies in the middle of a write to the spool.
 #[test]
 fn a_copy_that_was_cut_short_is_gone_on_with_where_it_was_cut() {
