@@ -73,10 +73,8 @@ struct Group {
 impl Copier {
     pub fn new(files: Log, spool: Log, copied: Copied, outlet: Outlet) -> Self {
         files.board.enlist(FOLLOWER);
-        let (longest, group) = (outlet.longest(), outlet.part().min(GROUP));
         let object = format!("copy of source {}", outlet.name);
-        let there = copied.pending().map(|copy| copied::bytes_behind(&spool, copy.behind));
-        let work = Work { files, spool, copied, there, reader: None, longest, group, settled: Instant::now() };
+        let work = Work::new(files, spool, copied, outlet.longest(), outlet.part().min(GROUP));
         Self { outlet, work: Some(work), object }
     }
 
@@ -142,6 +140,12 @@ impl Copier {
 }
 
 impl Work {
+    /// To be made before the spool's task runs, which releases what is delivered.
+    fn new(files: Log, spool: Log, copied: Copied, longest: usize, group: usize) -> Self {
+        let there = copied.pending().map(|copy| copied::bytes_behind(&spool, copy.behind));
+        Self { files, spool, copied, there, reader: None, longest, group, settled: Instant::now() }
+    }
+
     /// Reads what is to be copied next and writes down that it will be. What it gave before is in the spool.
     fn next(&mut self) -> Group {
         if !self.files.was_scanned() {
@@ -300,5 +304,42 @@ fn digest(files: &Log, range: Range) -> Result<(u64, [u8; 32]), Unread> {
                 bytes += got as u64;
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::log::spool::{Limits, Spool};
+
+    #[test]
+    fn what_the_spool_released_since_the_start_is_not_copied_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || {
+            let limits = Limits { segment: 1000, total: 10_000 };
+            Spool::open("app", &dir.path().join("spool"), &dir.path().join("catalog"), limits, &HashMap::new())
+                .unwrap()
+        };
+        let range = Range { segment: SegmentId(1), start: 0, end: 9 };
+        let copy = Copy { ranges: vec![range.into()], bytes: 9, behind: (SegmentId(0), 0) };
+        let path = dir.path().join("copied");
+        Copied::open(&path, BTreeMap::new()).unwrap().begin(copy).unwrap();
+        let mut spool = open();
+        spool.append(b"evidence\n", true).unwrap();
+        drop(spool);
+
+        let mut spool = open();
+        let log = spool.log().clone();
+        let (files, _publish) = Log::new("app", "files");
+        let copied = Copied::open(&path, BTreeMap::new()).unwrap();
+        let mut work = Work::new(files, log.clone(), copied, 1000, GROUP);
+        log.board.enlist("siem");
+        log.board.report("siem", log.segments().iter().map(|segment| (segment.id, segment.size())).collect());
+        assert!(spool.release() && log.segments().is_empty());
+        work.resume();
+        assert_eq!((work.copied.pending(), work.copied.marks()[&SegmentId(1)].offset), (None, 9));
     }
 }
