@@ -57,8 +57,13 @@ impl Disk {
         assert!(cut.status.success(), "{}", String::from_utf8_lossy(&cut.stderr));
     }
 
+    /// Mounts a copy of the image. A mount name space that another test made meanwhile may still hold the file system
+    /// that was cut off, and a second mount of the same image would be that one again, where every call fails.
     pub fn mount_again(&self) {
         self.unmount();
+        let copy = self.image.with_extension("copy");
+        assert!(works(&["cp", "--sparse=always", &self.image.display().to_string(), &copy.display().to_string()]));
+        std::fs::rename(copy, &self.image).unwrap();
         assert!(self.mount());
     }
 }

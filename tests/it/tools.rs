@@ -36,6 +36,23 @@ pub fn skipped(test: &str, because: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {because}");
 }
 
+/// Runs it under strace, which does this to its system calls; `None` (and said) where there is no strace.
+pub fn traced(sidecar: Sidecar, test: &str, options: &[&str]) -> Option<Sidecar> {
+    if !works(&["strace", "-D", "-f", "-o", "/dev/null", "true"]) {
+        skipped(test, "strace is not to be had, or may not trace");
+        return None;
+    }
+    Some(under_strace(sidecar, options))
+}
+
+/// The same where it is known that strace is there.
+pub fn under_strace(sidecar: Sidecar, options: &[&str]) -> Sidecar {
+    // With -D the traced process is the child, and strace stands aside.
+    let mut wrapper = vec!["strace", "-D", "-f", "-qq", "-o", "/dev/null"];
+    wrapper.extend(options);
+    sidecar.through(&wrapper)
+}
+
 /// Whether file systems can be mounted in a name space of one's own; says so where not.
 pub fn can_mount(test: &str) -> bool {
     let can = works(&["unshare", "-m", "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/mnt"]);

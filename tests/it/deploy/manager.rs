@@ -7,12 +7,7 @@ use std::{
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::{
-    events::numbers,
-    receiver::Receiver,
-    sidecar::Sidecar,
-    tools::{skipped, works},
-};
+use crate::{events::numbers, receiver::Receiver, sidecar::Sidecar, tools::traced};
 
 const LOG: &str = "logs/audit.ndjson";
 
@@ -132,25 +127,13 @@ fn the_watchdog_is_fed_in_time_and_not_by_one_that_is_frozen() {
 #[test]
 fn the_watchdog_is_not_fed_while_a_loop_hangs() {
     let test = "the_watchdog_is_not_fed_while_a_loop_hangs";
-    if !works(&["strace", "-D", "-f", "-o", "/dev/null", "true"]) {
-        return skipped(test, "strace is not to be had, or may not trace");
-    }
     let receiver = Receiver::start();
     let (manager, sidecar) = Manager::of(&receiver, WATCHDOG);
     sidecar.write_lines(LOG, 0..3);
     // Longer than the thirty seconds after which a loop counts as stuck, and then it answers again.
-    let mut sidecar = sidecar.through(&[
-        "strace",
-        "-D",
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-P",
-        "{dir}/state/forwarders/siem/journal",
-        "-e",
-        "inject=write,writev,pwrite64:delay_enter=35s:when=1",
-    ]);
+    let options =
+        ["-P", "{dir}/state/forwarders/siem/journal", "-e", "inject=write,writev,pwrite64:delay_enter=35s:when=1"];
+    let Some(mut sidecar) = traced(sidecar, test, &options) else { return };
     sidecar.start_again();
     let status = manager.wait_for("STATUS=not alive").pop().unwrap();
     assert_eq!(status, "STATUS=not alive: forwarder siem: has not turned for 30 s");

@@ -5,21 +5,13 @@ use std::{
     net::{Shutdown, TcpStream},
 };
 
-use super::{address, arrived, with_source};
+use super::{TCP, address, arrived, connect, with_source};
 use crate::{
     events::{event, lines},
-    receiver::{PATIENCE, Receiver},
+    receiver::Receiver,
     sidecar::Sidecar,
     tools::wait_until,
 };
-
-const TCP: &str = "kind: tcp\nlisten: 127.0.0.1:0";
-
-fn connect(sidecar: &Sidecar) -> TcpStream {
-    let stream = TcpStream::connect(address(sidecar, "tcp")).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
-}
 
 fn open_connections(sidecar: &Sidecar) -> f64 {
     sidecar.metrics().sum("auditpost_source_connections", &[])

@@ -10,11 +10,11 @@ mod tcp;
 mod udp;
 mod unix;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 
 use crate::{
     events::numbers,
-    receiver::{Receiver, Reply},
+    receiver::{PATIENCE, Receiver, Reply},
     sidecar::Sidecar,
 };
 
@@ -33,6 +33,15 @@ fn address(sidecar: &Sidecar, protocol: &str) -> SocketAddr {
     let line = said.lines().rfind(|line| line.contains(&sign)).unwrap_or_else(|| panic!("{sign:?}: {said}"));
     let (_, rest) = line.split_once(&sign).unwrap();
     rest.split([' ', '"']).next().unwrap().parse().unwrap()
+}
+
+/// A source that takes plain connections, at a port of its own; see [`connect`].
+const TCP: &str = "kind: tcp\nlisten: 127.0.0.1:0";
+
+fn connect(sidecar: &Sidecar) -> TcpStream {
+    let stream = TcpStream::connect(address(sidecar, "tcp")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
 }
 
 /// The events that arrived, each once, in the order of their numbers.

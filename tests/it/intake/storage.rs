@@ -14,22 +14,12 @@ use crate::{
     http::post,
     receiver::{PATIENCE, Receiver},
     sidecar::Sidecar,
-    tools::{can_mount, skipped, wait_until, works},
+    tools::{can_mount, traced, wait_until},
 };
 
 const UNIX: &str = "kind: unix\npath: \"{dir}/a.sock\"\nacks: true";
 const HTTP: &str = "kind: http\nlisten: 127.0.0.1:0";
 const FIRST: &str = "{dir}/state/spool/app/00000000000000000001.ndjson";
-
-fn under_strace(sidecar: Sidecar, test: &str, options: &[&str]) -> Option<Sidecar> {
-    if !works(&["strace", "-D", "-f", "-o", "/dev/null", "true"]) {
-        skipped(test, "strace is not to be had, or may not trace");
-        return None;
-    }
-    let mut wrapper = vec!["strace", "-D", "-f", "-qq", "-o", "/dev/null"];
-    wrapper.extend(options);
-    Some(sidecar.through(&wrapper))
-}
 
 fn connect(sidecar: &Sidecar) -> UnixStream {
     sidecar.wait_for_log("taking events");
@@ -64,7 +54,7 @@ fn a_call_on_a_segment_that_fails_once_costs_a_new_segment_and_no_record() {
     ] {
         let receiver = Receiver::start();
         let inject = format!("inject={fault}:when=1");
-        let Some(sidecar) = under_strace(with_source(UNIX, &receiver), test, &["-P", FIRST, "-e", &inject]) else {
+        let Some(sidecar) = traced(with_source(UNIX, &receiver), test, &["-P", FIRST, "-e", &inject]) else {
             return;
         };
         let mut sidecar = sidecar.start();
@@ -169,7 +159,7 @@ fn a_slow_sync_is_shared_by_all_who_wait_for_it_and_holds_up_nothing_else() {
         .file_source_with("file", "logs/*.ndjson", crate::tail::QUICK_SOURCE)
         .forwarder("siem", &receiver.url(), QUICK_FORWARDER);
     let options = ["-P", FIRST, "-e", "inject=fdatasync:delay_enter=1000000"];
-    let Some(sidecar) = under_strace(sidecar, test, &options) else { return };
+    let Some(sidecar) = traced(sidecar, test, &options) else { return };
     sidecar.write_lines("logs/a.ndjson", 1000..1001);
     let mut sidecar = sidecar.start();
     receiver.wait_for_lines(1);

@@ -6,21 +6,8 @@ use std::{
     time::Duration,
 };
 
-use super::{QUICK_FORWARDER, address, alive, arrived, dead, with_source};
-use crate::{
-    events::lines,
-    receiver::{PATIENCE, Receiver},
-    sidecar::Sidecar,
-    tools::wait_until,
-};
-
-const TCP: &str = "kind: tcp\nlisten: 127.0.0.1:0";
-
-fn connect(sidecar: &Sidecar) -> TcpStream {
-    let stream = TcpStream::connect(address(sidecar, "tcp")).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
-}
+use super::{QUICK_FORWARDER, TCP, alive, arrived, connect, dead, with_source};
+use crate::{events::lines, receiver::Receiver, sidecar::Sidecar, tools::wait_until};
 
 /// Reads to the end, or to the reset, and gives what came before.
 fn rest(mut stream: TcpStream) -> String {

@@ -115,27 +115,3 @@ fn datagrams_of_a_unix_socket_are_events() {
     assert_eq!(arrived(&receiver), (0..1000).collect::<Vec<_>>());
     assert_eq!(sidecar.stop(), 0);
 }
-
-// D21: the acknowledged record stands in a file that was synced.
-#[test]
-fn a_sync_of_the_spool_that_fails_once_loses_nothing_that_is_acknowledged() {
-    if !tools::works(&["strace", "-D", "-f", "-o", "/dev/null", "true"]) {
-        return tools::skipped("a_sync_of_the_spool_that_fails_once_loses_nothing_that_is_acknowledged", "no strace");
-    }
-    let receiver = Receiver::start();
-    let options =
-        ["-P", "{dir}/state/spool/app/00000000000000000001.ndjson", "-e", "inject=fdatasync:error=EIO:when=1"];
-    let mut wrapper = vec!["strace", "-D", "-f", "-qq", "-o", "/dev/null"];
-    wrapper.extend(options);
-    let mut sidecar = with_source(&format!("{UNIX}\nacks: true"), &receiver).through(&wrapper).start();
-    sidecar.wait_for_log("taking events");
-    let mut stream = UnixStream::connect(sidecar.path("a.sock")).unwrap();
-    stream.write_all(lines(0..1).as_bytes()).unwrap();
-    let mut ack = [0; 5];
-    stream.read_exact(&mut ack).unwrap();
-    assert_eq!(&ack, b"ok 1\n");
-    sidecar.wait_for_log("a new one is begun");
-    receiver.wait_for_lines(1);
-    assert_eq!(sidecar.stop(), 0);
-    assert_eq!(arrived(&receiver), [0]);
-}

@@ -11,7 +11,7 @@ use crate::{
     receiver::{PATIENCE, Receiver, Reply},
     sidecar::Sidecar,
     tail::{on_disk, sorted, tailing_with},
-    tools::{has, skipped, wait_until},
+    tools::{has, skipped, under_strace, wait_until},
 };
 
 const LOG: &str = "logs/audit.ndjson";
@@ -25,12 +25,6 @@ fn disk(test: &str, sidecar: &Sidecar, at: &str) -> Option<Disk> {
         return None;
     }
     Disk::mounted(test, sidecar.path(format!("{at}.image")), sidecar.path(at))
-}
-
-fn under_strace(sidecar: Sidecar, options: &[&str]) -> Sidecar {
-    let mut wrapper = vec!["strace", "-D", "-f", "-qq", "-o", "/dev/null"];
-    wrapper.extend(options);
-    sidecar.through(&wrapper)
 }
 
 /// Ten lines that are delivered and one that is refused here.

@@ -16,7 +16,7 @@ use crate::{
     http::read_answer,
     receiver::{PATIENCE, Receiver, Reply},
     sidecar::Sidecar,
-    tools::{has, skipped},
+    tools::{has, skipped, under_strace},
 };
 
 /// Events of one life. Seven of them begin a second segment, for a segment has a quarter of a mebibyte.
@@ -149,10 +149,8 @@ impl Spool {
     /// A life that ends with a power cut, at this call if it comes to it; the events that it acknowledged,
     /// and whether it did.
     fn live_and_be_cut(&mut self, options: &[&str], deliver: bool) -> (Vec<u64>, bool) {
-        let mut wrapper = vec!["strace", "-D", "-f", "-qq", "-o", "/dev/null"];
-        wrapper.extend(options);
         self.receiver.always(Reply::status(503));
-        let mut sidecar = self.sidecar.take().unwrap().through(&wrapper);
+        let mut sidecar = under_strace(self.sidecar.take().unwrap(), options);
         sidecar.start_again();
         let mut taken = Vec::new();
         if starts(&mut sidecar) {

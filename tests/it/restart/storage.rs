@@ -7,23 +7,11 @@ use crate::{
     receiver::{PATIENCE, Receiver, Reply},
     sidecar::Sidecar,
     tail::{assert_each_batch_once, tailing, tailing_with, without_repeats},
-    tools::{skipped, works},
+    tools::traced,
 };
 
 const LOG: &str = "logs/audit.ndjson";
 const JOURNAL: &str = "state/forwarders/siem/journal";
-
-/// Runs it under strace, which does this to its system calls; `None` (and said) where there is no strace.
-fn under_strace(sidecar: Sidecar, test: &str, options: &[&str]) -> Option<Sidecar> {
-    if !works(&["strace", "-D", "-f", "-o", "/dev/null", "true"]) {
-        skipped(test, "strace is not to be had, or may not trace");
-        return None;
-    }
-    // With -D the traced process is the child, and strace stands aside.
-    let mut wrapper = vec!["strace", "-D", "-f", "-qq", "-o", "/dev/null"];
-    wrapper.extend(options);
-    Some(sidecar.through(&wrapper))
-}
 
 // C18, D21: the descriptor is not trusted again, whatever it says the second time.
 #[test]
@@ -32,7 +20,7 @@ fn a_sync_that_fails_once_leads_to_a_new_file() {
     let sidecar = tailing(LOG, &receiver);
     sidecar.write_lines(LOG, 0..10);
     let options = ["-P", "{dir}/state/forwarders/siem/journal", "-e", "inject=fdatasync:error=EIO:when=1"];
-    let Some(mut sidecar) = under_strace(sidecar, "a_sync_that_fails_once_leads_to_a_new_file", &options) else {
+    let Some(mut sidecar) = traced(sidecar, "a_sync_that_fails_once_leads_to_a_new_file", &options) else {
         return;
     };
     sidecar.start_again();
@@ -62,7 +50,7 @@ fn syncs_that_always_fail_stop_no_delivery_and_release_nothing() {
         assert_eq!(sidecar.stop(), 0);
         let inject = format!("inject={calls}:error=EIO");
         let test = "syncs_that_always_fail_stop_no_delivery_and_release_nothing";
-        let Some(mut sidecar) = under_strace(sidecar, test, &["-e", &inject]) else { return };
+        let Some(mut sidecar) = traced(sidecar, test, &["-e", &inject]) else { return };
         sidecar.start_again();
         sidecar.write_lines(LOG, 10..20);
         receiver.wait_for_lines(20);
@@ -98,7 +86,7 @@ fn a_stop_ends_in_time_while_a_sync_hangs() {
     sidecar.write_lines(LOG, 0..10);
     let yaml = sidecar.yaml().replace("drainTimeout: 5s", "drainTimeout: 500ms");
     let options = ["-P", "{dir}/state/forwarders/siem/journal", "-e", "inject=fdatasync:delay_enter=8000000"];
-    let Some(mut sidecar) = under_strace(sidecar, "a_stop_ends_in_time_while_a_sync_hangs", &options) else { return };
+    let Some(mut sidecar) = traced(sidecar, "a_stop_ends_in_time_while_a_sync_hangs", &options) else { return };
     sidecar.set_config(&yaml);
     sidecar.start_again();
     receiver.wait_for_lines(10);
@@ -128,8 +116,7 @@ fn reads_that_fail_are_tried_again_and_lose_nothing() {
     sidecar.write_lines(LOG, 0..10);
     sidecar.write_lines("logs/other.ndjson", 100..101);
     let options = ["-P", "{dir}/logs/audit.ndjson", "-e", "inject=pread64:error=EIO:when=1..4"];
-    let Some(mut sidecar) = under_strace(sidecar, "reads_that_fail_are_tried_again_and_lose_nothing", &options)
-    else {
+    let Some(mut sidecar) = traced(sidecar, "reads_that_fail_are_tried_again_and_lose_nothing", &options) else {
         return;
     };
     sidecar.start_again();
@@ -154,7 +141,7 @@ fn a_file_on_a_slow_disk_holds_up_no_other_source() {
     sidecar.write_lines("slow/audit.ndjson", 0..5);
     sidecar.write_lines("quick/audit.ndjson", 0..5);
     let options = ["-P", "{dir}/slow/audit.ndjson", "-e", "inject=pread64:delay_enter=1500000:when=3+"];
-    let Some(mut sidecar) = under_strace(sidecar, "a_file_on_a_slow_disk_holds_up_no_other_source", &options) else {
+    let Some(mut sidecar) = traced(sidecar, "a_file_on_a_slow_disk_holds_up_no_other_source", &options) else {
         return;
     };
     sidecar.start_again();
@@ -190,7 +177,7 @@ fn a_kill_at_any_call_that_changes_the_disk_loses_nothing() {
             sidecar.write_lines(LOG, 20..30);
             let inject = format!("inject={call}:signal=KILL:when={when}");
             let test = "a_kill_at_any_call_that_changes_the_disk_loses_nothing";
-            let Some(mut sidecar) = under_strace(sidecar, test, &["-e", &inject]) else { return };
+            let Some(mut sidecar) = traced(sidecar, test, &["-e", &inject]) else { return };
             sidecar.start_again();
             // It is killed, or gets through without so many calls.
             let end = Instant::now() + Duration::from_millis(1500);
