@@ -9,14 +9,14 @@
 use std::hint::black_box;
 
 use auditpost::{
-    config::{Compression, EventTypes, Filter as Types, Format, Framing, Level, Schema},
+    config::{Compression, CompressionLevel, EventTypes, FilterRules as Types, Format, Framing, Schema},
     forwarder::{
-        batch::{Body, Fit},
+        batch::{BatchBody, BodyLimits},
         compress::{Compressor, Digest, LEVELS},
-        encode::Encoder,
-        filter::{Filter, Verdict},
+        encode::EventEncoder,
+        filter::{EventFilter, FilterVerdict},
     },
-    log::{Range, SegmentId},
+    log::{SegmentId, SegmentRange},
     schema::{Checker, Needs},
 };
 
@@ -48,7 +48,7 @@ fn main() {
         report(step, best(rounds, || lines.iter().filter(|line| checker.check(line).is_ok()).count()), None);
     }
     let disabled = EventTypes::These(["node_attestation", "login", "list"].map(str::to_owned).into());
-    let filter = Filter::new(&Types { disabled, ..Types::default() });
+    let filter = EventFilter::new(&Types { disabled, ..Types::default() });
     report("validate, type, filter", best(rounds, || filtered(&lines, Schema::Auto, &filter)), None);
     let of_connect: Vec<&[u8]> = lines.iter().copied().filter(|line| line.starts_with(b"{\"id\":\"ae-")).collect();
     let share = of_connect.iter().map(|line| line.len()).sum::<usize>() as f64 / data.len() as f64;
@@ -56,9 +56,9 @@ fn main() {
         // As if there were as much of it as of all.
         report(step, best(rounds, || filtered(&of_connect, schema, &filter)) / share, None);
     }
-    let denied = Filter::new(&Types { outcomes: vec!["denied".to_owned()], ..Types::default() });
+    let denied = EventFilter::new(&Types { outcomes: vec!["denied".to_owned()], ..Types::default() });
     report("validate, outcome, filter", best(rounds, || filtered(&lines, Schema::Auto, &denied)), None);
-    let actor = Filter::new(&Types { actors: vec!["auth0|eve".to_owned()], ..Types::default() });
+    let actor = EventFilter::new(&Types { actors: vec!["auth0|eve".to_owned()], ..Types::default() });
     report("validate, actor, filter", best(rounds, || filtered(&lines, Schema::Auto, &actor)), None);
     report("the same, encode json, batch", best(rounds, || encoded(&lines, &filter, Format::Json)), None);
     report("the same, encode cef, batch", best(rounds, || encoded(&lines, &filter, Format::Cef)), None);
@@ -74,8 +74,10 @@ fn main() {
     }
     report("digest", best(rounds, || Digest::of(&data).crc32 as usize), None);
 
-    let named = [("fast", Level::Fast), ("default", Level::Default), ("best", Level::Best)];
-    let numbers = LEVELS.filter(|&number| number <= 9).map(|number| (number.to_string(), Level::Number(number)));
+    let named =
+        [("fast", CompressionLevel::Fast), ("default", CompressionLevel::Default), ("best", CompressionLevel::Best)];
+    let numbers =
+        LEVELS.filter(|&number| number <= 9).map(|number| (number.to_string(), CompressionLevel::Number(number)));
     let levels = named.map(|(name, level)| (name.to_owned(), level)).into_iter().chain(numbers);
     for (name, level) in levels {
         let mut compressor = Compressor::new(Compression::Gzip(level));
@@ -125,32 +127,32 @@ fn vary(line: &mut [u8], random: &mut fastrand::Rng) {
     }
 }
 
-fn filtered(lines: &[&[u8]], schema: Schema, filter: &Filter) -> usize {
+fn filtered(lines: &[&[u8]], schema: Schema, filter: &EventFilter) -> usize {
     let mut filter = filter.clone();
     let mut checker = Checker::new(schema, filter.needs());
-    let passes = |line: &&&[u8]| checker.check(line).is_ok_and(|event| filter.verdict(&event) == Verdict::Pass);
+    let passes = |line: &&&[u8]| checker.check(line).is_ok_and(|event| filter.verdict(&event) == FilterVerdict::Pass);
     lines.iter().filter(passes).count()
 }
 
-fn encoded(lines: &[&[u8]], filter: &Filter, format: Format) -> usize {
-    let mut encoder = Encoder::new(format, "portal");
+fn encoded(lines: &[&[u8]], filter: &EventFilter, format: Format) -> usize {
+    let mut encoder = EventEncoder::new(format, "portal");
     let mut filter = filter.clone();
     let mut checker = Checker::new(Schema::Auto, encoder.needs().max(filter.needs()));
-    let mut body = Body::new(Framing::Lines);
-    let fit = Fit { max_events: 1000, max_bytes: 1_000_000 };
+    let mut body = BatchBody::new(Framing::Lines);
+    let fit = BodyLimits { max_events: 1000, max_bytes: 1_000_000 };
     let mut sent = 0;
     for line in lines {
         let Ok(event) = checker.check(line) else {
             continue;
         };
-        if filter.verdict(&event) != Verdict::Pass {
+        if filter.verdict(&event) != FilterVerdict::Pass {
             continue;
         }
         if body.is_full(&fit) {
             sent += black_box(body.finish()).len();
             body.clear();
         }
-        let range = Range { segment: SegmentId(1), start: 0, end: 1 };
+        let range = SegmentRange { segment: SegmentId(1), start: 0, end: 1 };
         let _ = body.push(&fit, range, false, |out| encoder.encode(&event, out));
     }
     sent + body.finish().len()
@@ -158,7 +160,7 @@ fn encoded(lines: &[&[u8]], filter: &Filter, format: Format) -> usize {
 
 /// Bytes of CEF, of lines one after the other.
 fn cef(lines: &[&[u8]]) -> usize {
-    let mut encoder = Encoder::new(Format::Cef, "portal");
+    let mut encoder = EventEncoder::new(Format::Cef, "portal");
     let mut checker = Checker::new(Schema::Auto, encoder.needs());
     let mut out = Vec::new();
     let mut bytes = 0;

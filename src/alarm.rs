@@ -13,11 +13,11 @@ use jiff::Timestamp;
 
 /// The raised alarms, shared by all who raise and show them.
 #[derive(Debug, Default)]
-pub struct Alarms(Mutex<BTreeMap<(String, Kind, String), Raised>>);
+pub struct Alarms(Mutex<BTreeMap<(String, AlarmKind, String), Raised>>);
 
 /// What is wrong; an object has one alarm of a kind, or one for each thing that it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum AlarmKind {
     /// The receiver refuses us; the queue stays.
     Held,
     /// There is a backlog and nothing was settled for a while.
@@ -46,7 +46,7 @@ struct Raised {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alarm {
     pub object: String,
-    pub kind: Kind,
+    pub kind: AlarmKind,
     pub since: Timestamp,
     pub text: String,
 }
@@ -54,7 +54,7 @@ pub struct Alarm {
 impl Alarms {
     /// Raises it, or changes its text where it is raised already. The text is shown as it is and must hold no
     /// secret. True where it is new, so that it is logged once.
-    pub fn raise(&self, object: &str, kind: Kind, text: impl Into<String>, now: Timestamp) -> bool {
+    pub fn raise(&self, object: &str, kind: AlarmKind, text: impl Into<String>, now: Timestamp) -> bool {
         self.raise_about(object, kind, "", text, now)
     }
 
@@ -62,7 +62,7 @@ impl Alarms {
     pub fn raise_about(
         &self,
         object: &str,
-        kind: Kind,
+        kind: AlarmKind,
         about: &str,
         text: impl Into<String>,
         now: Timestamp,
@@ -82,7 +82,7 @@ impl Alarms {
     }
 
     /// True where it was raised, about whatever.
-    pub fn clear(&self, object: &str, kind: Kind) -> bool {
+    pub fn clear(&self, object: &str, kind: AlarmKind) -> bool {
         let mut raised = self.lock();
         let before = raised.len();
         raised.retain(|(raised_by, of, _), _| raised_by != object || *of != kind);
@@ -110,12 +110,12 @@ impl Alarms {
         alarms
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, Kind, String), Raised>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, AlarmKind, String), Raised>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kind {
+impl AlarmKind {
     /// As on pages.
     pub fn name(self) -> &'static str {
         match self {
@@ -139,17 +139,17 @@ mod tests {
     fn an_alarm_keeps_its_first_time_and_its_last_text_until_it_is_cleared() {
         let (first, second) = (Timestamp::constant(1, 0), Timestamp::constant(2, 0));
         let alarms = Alarms::default();
-        assert!(alarms.raise("forwarder siem", Kind::Held, "401", first));
-        assert!(!alarms.raise("forwarder siem", Kind::Held, "403", second));
-        assert!(alarms.raise("forwarder siem", Kind::Stalled, "60 s", second));
+        assert!(alarms.raise("forwarder siem", AlarmKind::Held, "401", first));
+        assert!(!alarms.raise("forwarder siem", AlarmKind::Held, "403", second));
+        assert!(alarms.raise("forwarder siem", AlarmKind::Stalled, "60 s", second));
         let raised = alarms.raised();
         assert_eq!((raised[0].since, raised[0].text.as_str()), (first, "403"));
         assert_eq!(raised.len(), 2);
 
-        assert!(alarms.clear("forwarder siem", Kind::Held));
-        assert!(!alarms.clear("forwarder siem", Kind::Held));
+        assert!(alarms.clear("forwarder siem", AlarmKind::Held));
+        assert!(!alarms.clear("forwarder siem", AlarmKind::Held));
         alarms.clear_all("forwarder other");
-        assert_eq!(alarms.raised()[0].kind, Kind::Stalled);
+        assert_eq!(alarms.raised()[0].kind, AlarmKind::Stalled);
         alarms.clear_all("forwarder siem");
         assert!(alarms.raised().is_empty());
     }
@@ -158,12 +158,12 @@ mod tests {
     fn alarms_of_a_kind_about_different_things_stand_beside_each_other() {
         let now = Timestamp::constant(1, 0);
         let alarms = Alarms::default();
-        assert!(alarms.raise_about("source app", Kind::Gap, "cut", "one", now));
-        assert!(alarms.raise_about("source app", Kind::Gap, "dropped", "17", now));
-        assert!(!alarms.raise_about("source app", Kind::Gap, "dropped", "18", now));
+        assert!(alarms.raise_about("source app", AlarmKind::Gap, "cut", "one", now));
+        assert!(alarms.raise_about("source app", AlarmKind::Gap, "dropped", "17", now));
+        assert!(!alarms.raise_about("source app", AlarmKind::Gap, "dropped", "18", now));
         let texts: Vec<String> = alarms.raised().into_iter().map(|alarm| alarm.text).collect();
         assert_eq!(texts, ["one", "18"]);
-        assert!(alarms.clear("source app", Kind::Gap));
-        assert!(alarms.raised().is_empty() && !alarms.clear("source app", Kind::Gap));
+        assert!(alarms.clear("source app", AlarmKind::Gap));
+        assert!(alarms.raised().is_empty() && !alarms.clear("source app", AlarmKind::Gap));
     }
 }

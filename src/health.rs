@@ -19,16 +19,16 @@ pub const STUCK_AFTER: Duration = Duration::from_secs(30);
 
 /// The pulses of the loops and the conditions of being ready.
 #[derive(Debug)]
-pub struct Health {
+pub struct ProcessHealth {
     start: Instant,
     loops: Mutex<BTreeMap<u64, Loop>>,
     next: AtomicU64,
-    unmet: Mutex<BTreeMap<Condition, String>>,
+    unmet: Mutex<BTreeMap<ReadyCondition, String>>,
 }
 
 /// What must hold for the process to be ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Condition {
+pub enum ReadyCondition {
     /// The configuration that runs is valid.
     Configuration,
     /// Every source is open, or its trouble has been reported.
@@ -40,7 +40,7 @@ pub enum Condition {
 #[derive(Debug)]
 struct Loop {
     name: String,
-    /// Milliseconds since `Health::start`.
+    /// Milliseconds since `ProcessHealth::start`.
     beaten: Arc<AtomicU64>,
     panicked: bool,
 }
@@ -48,15 +48,15 @@ struct Loop {
 /// The beating end of one loop. Dropping it takes the loop off the list, unless it is dropped by a panic.
 #[derive(Debug)]
 pub struct Pulse {
-    health: Arc<Health>,
+    health: Arc<ProcessHealth>,
     number: u64,
     beaten: Arc<AtomicU64>,
 }
 
-impl Default for Health {
+impl Default for ProcessHealth {
     /// No loops, and no condition met yet.
     fn default() -> Self {
-        let unmet = Condition::ALL.map(|condition| (condition, "starting".to_owned()));
+        let unmet = ReadyCondition::ALL.map(|condition| (condition, "starting".to_owned()));
         Self {
             start: Instant::now(),
             loops: Mutex::default(),
@@ -66,7 +66,7 @@ impl Default for Health {
     }
 }
 
-impl Health {
+impl ProcessHealth {
     /// Adds a loop, such as `forwarder siem`; it counts as beaten now, and takes the place of one of this name that
     /// panicked. It must beat more often than
     /// [`STUCK_AFTER`], also while it waits for a peer.
@@ -80,12 +80,12 @@ impl Health {
         Pulse { health: self.clone(), number, beaten }
     }
 
-    pub fn met(&self, condition: Condition) {
+    pub fn met(&self, condition: ReadyCondition) {
         self.unmet().remove(&condition);
     }
 
     /// Not ready from now on, and why.
-    pub fn unmet_because(&self, condition: Condition, reason: impl Into<String>) {
+    pub fn unmet_because(&self, condition: ReadyCondition, reason: impl Into<String>) {
         self.unmet().insert(condition, reason.into());
     }
 
@@ -110,14 +110,14 @@ impl Health {
 
     /// The conditions that are not met, one sentence each; empty where the process is ready.
     pub fn not_ready(&self) -> Vec<String> {
-        let sentence = |(condition, reason): (&Condition, &String)| format!("{}: {reason}", condition.name());
+        let sentence = |(condition, reason): (&ReadyCondition, &String)| format!("{}: {reason}", condition.name());
         self.unmet().iter().map(sentence).collect()
     }
 
     /// Each condition by name, and whether it is met.
     pub fn conditions(&self) -> [(&'static str, bool); 3] {
         let unmet = self.unmet();
-        Condition::ALL.map(|condition| (condition.name(), !unmet.contains_key(&condition)))
+        ReadyCondition::ALL.map(|condition| (condition.name(), !unmet.contains_key(&condition)))
     }
 
     fn now(&self) -> u64 {
@@ -128,7 +128,7 @@ impl Health {
         self.loops.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn unmet(&self) -> MutexGuard<'_, BTreeMap<Condition, String>> {
+    fn unmet(&self) -> MutexGuard<'_, BTreeMap<ReadyCondition, String>> {
         self.unmet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -153,7 +153,7 @@ impl Drop for Pulse {
     }
 }
 
-impl Condition {
+impl ReadyCondition {
     const ALL: [Self; 3] = [Self::Configuration, Self::Sources, Self::State];
 
     fn name(self) -> &'static str {
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_loop_that_stops_turning_is_named_and_one_that_ended_is_not() {
-        let health = Arc::new(Health::default());
+        let health = Arc::new(ProcessHealth::default());
         let (siem, ended) = (health.pulse("forwarder siem"), health.pulse("scan"));
         drop(ended);
         assert!(health.stuck().is_empty());
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_loop_that_panics_is_not_forgotten_until_it_is_started_anew() {
-        let health = Arc::new(Health::default());
+        let health = Arc::new(ProcessHealth::default());
         let pulse = health.pulse("forwarder siem");
         let died = thread::spawn(move || {
             let _pulse = pulse;
@@ -201,13 +201,13 @@ mod tests {
 
     #[test]
     fn it_is_ready_once_every_condition_is_met_and_no_longer() {
-        let health = Health::default();
+        let health = ProcessHealth::default();
         assert_eq!(health.not_ready().len(), 3);
-        for condition in Condition::ALL {
+        for condition in ReadyCondition::ALL {
             health.met(condition);
         }
         assert!(health.not_ready().is_empty());
-        health.unmet_because(Condition::State, "no space left");
+        health.unmet_because(ReadyCondition::State, "no space left");
         assert_eq!(health.not_ready(), ["state directory: no space left"]);
         let conditions = [("configuration", true), ("sources", true), ("state directory", false)];
         assert_eq!(health.conditions(), conditions);

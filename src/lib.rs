@@ -11,16 +11,16 @@
 //!
 //! `source` and `forwarder` never import each other; they meet at `log`.
 
-pub mod config;
+pub mod format;
+pub mod scan;
+pub mod schema;
 
-pub mod source;
+pub mod config;
 pub mod token;
 
+pub mod source;
+
 pub mod log;
-
-pub mod event;
-
-pub mod schema;
 
 pub mod forwarder;
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use auditpost::cli::{
     check,
-    command::{Args, Command},
+    command::{Command, CommandLine},
     completions, cursors, dead_letters, demo,
     exit::Exit,
     explain, man, ping, receive, replay, replay_letters, run, schema, state_dir, status, verify_konnect,
@@ -12,7 +12,7 @@ use auditpost::cli::{
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match CommandLine::try_parse() {
         Ok(args) => args,
         Err(message) => {
             let _ = message.print();

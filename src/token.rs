@@ -24,11 +24,11 @@ pub(crate) enum Purpose {
 #[derive(Debug)]
 pub(crate) struct SecretSource {
     purpose: Purpose,
-    place: Place,
+    place: TokenLocation,
 }
 
 #[derive(Debug)]
-enum Place {
+enum TokenLocation {
     Inline(Secret),
     File { file: Watched, warned: bool },
 }
@@ -37,8 +37,8 @@ impl SecretSource {
     pub(crate) fn new(purpose: Purpose, token: &config::Token) -> Self {
         let file = |path: &Path| Watched::new(purpose.file(), path, LIMIT);
         let place = match token {
-            config::Token::Inline(secret) => Place::Inline(secret.clone()),
-            config::Token::File(path) => Place::File { file: file(path), warned: false },
+            config::Token::Inline(secret) => TokenLocation::Inline(secret.clone()),
+            config::Token::File(path) => TokenLocation::File { file: file(path), warned: false },
         };
         Self { purpose, place }
     }
@@ -50,19 +50,19 @@ impl SecretSource {
 
     pub(crate) fn file(&self) -> Option<&Watched> {
         match &self.place {
-            Place::Inline(_) => None,
-            Place::File { file, .. } => Some(file),
+            TokenLocation::Inline(_) => None,
+            TokenLocation::File { file, .. } => Some(file),
         }
     }
 
     /// The secret as it is now. Reads the file; blocks for as long as that takes.
     pub(crate) fn read(&mut self) -> Result<Secret, LocalError> {
         match &mut self.place {
-            Place::Inline(secret) => {
+            TokenLocation::Inline(secret) => {
                 let problem = self.purpose.problem(secret.expose());
                 problem.map_or(Ok(secret.clone()), |problem| Err(LocalError::Client(problem.to_owned())))
             }
-            Place::File { file, warned } => {
+            TokenLocation::File { file, warned } => {
                 let (content, metadata) = file.read()?;
                 if metadata.mode() & 0o004 != 0 && !std::mem::replace(warned, true) {
                     let what = self.purpose.file();

@@ -3,7 +3,7 @@
 use std::{fs::File, io::Read, time::Instant};
 
 use auditpost::{
-    config::{Compression, Level},
+    config::{Compression, CompressionLevel},
     forwarder::compress::Compressor,
 };
 use bytes::Bytes;
@@ -13,7 +13,7 @@ const BLOCK: usize = 1_000_000;
 /// Reads blocks that end at a line end, hands them on compressed.
 fn blocks(path: &str, mut take: impl FnMut(Bytes)) {
     let mut file = File::open(path).unwrap();
-    let mut compressor = Compressor::new(Compression::Gzip(Level::Default));
+    let mut compressor = Compressor::new(Compression::Gzip(CompressionLevel::Default));
     let mut block = vec![0; BLOCK];
     let mut held = 0;
     loop {

@@ -17,8 +17,8 @@ use prometheus_client::{
 
 use super::{Registry, status::age_seconds};
 use crate::{
-    forwarder::stats::{Histogram, Snapshot, SourceSnapshot, State},
-    source::stats::{Refusal, SourceStats},
+    forwarder::stats::{ForwarderState, Histogram, Snapshot, SourceSnapshot},
+    source::stats::{IntakeRefusal, SourceStats},
 };
 
 /// The `Content-Type` of [`render`]'s text.
@@ -27,16 +27,16 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// The whole page.
 pub fn render(registry: &Arc<Registry>) -> Result<String, fmt::Error> {
     let mut metrics = registry::Registry::default();
-    metrics.register_collector(Box::new(Scrape(registry.clone())));
+    metrics.register_collector(Box::new(MetricsCollector(registry.clone())));
     let mut page = String::new();
     text::encode(&mut page, &metrics)?;
     Ok(page)
 }
 
 #[derive(Debug)]
-struct Scrape(Arc<Registry>);
+struct MetricsCollector(Arc<Registry>);
 
-impl Collector for Scrape {
+impl Collector for MetricsCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let forwarders: Vec<(String, Snapshot)> =
             self.0.forwarders().iter().map(|stats| (stats.name().to_owned(), stats.snapshot())).collect();
@@ -52,7 +52,7 @@ impl Collector for Scrape {
     }
 }
 
-impl Scrape {
+impl MetricsCollector {
     fn sources(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let sources = self.0.sources();
         let mut family = |kind, name, help, value: fn(&SourceStats) -> u64| {
@@ -85,7 +85,7 @@ impl Scrape {
         )?;
         let help = "What was sent to a source and not taken";
         let mut family = encoder.encode_descriptor("auditpost_source_refused", help, None, MetricType::Counter)?;
-        for (source, reason) in sources.iter().flat_map(|source| Refusal::ALL.map(|reason| (source, reason))) {
+        for (source, reason) in sources.iter().flat_map(|source| IntakeRefusal::ALL.map(|reason| (source, reason))) {
             let labels = [("source", source.name()), ("reason", reason.name())];
             match source.refused(reason) {
                 0 => {}
@@ -236,7 +236,7 @@ impl Page<'_, '_> {
             MetricType::Gauge,
         )?;
         for (name, shown) in self.forwarders {
-            for state in State::ALL {
+            for state in ForwarderState::ALL {
                 let labels = [("forwarder", name.as_str()), ("state", state.name())];
                 let is = u64::from(state == shown.state);
                 put(&mut states, MetricType::Gauge, &labels, is)?;

@@ -48,7 +48,7 @@ const MAX_HEADERS: usize = 64;
 
 /// The admin pages, listening.
 #[derive(Debug)]
-pub struct Server {
+pub struct AdminServer {
     listener: TcpListener,
     addr: SocketAddr,
     registry: Arc<Registry>,
@@ -59,21 +59,21 @@ pub struct Server {
 #[error(
     "admin: cannot listen on {addr}: {source}; nothing was started: choose another `admin.listen` or end what holds it"
 )]
-pub struct BindError {
+pub struct AdminBindError {
     addr: SocketAddr,
     source: io::Error,
 }
 
-impl Server {
+impl AdminServer {
     /// Listens from now on; answers once [`Self::run`] runs.
-    pub async fn bind(admin: &config::Admin, registry: Arc<Registry>) -> Result<Self, BindError> {
+    pub async fn bind(admin: &config::Admin, registry: Arc<Registry>) -> Result<Self, AdminBindError> {
         let addr = admin.listen;
         let bound = async {
             let listener = TcpListener::bind(addr).await?;
             let addr = listener.local_addr()?;
             Ok((listener, addr))
         };
-        let (listener, addr) = bound.await.map_err(|source| BindError { addr, source })?;
+        let (listener, addr) = bound.await.map_err(|source| AdminBindError { addr, source })?;
         info!(%addr, "admin listening");
         Ok(Self { listener, addr, registry })
     }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     human,
-    status::{Alarm, Forwarder, Source, SpoolUse, Status},
+    status::{AlarmStatus, ForwarderStatus, SourceStatus, SpoolUse, Status},
 };
 
 const STYLE: &str = "\
@@ -60,7 +60,7 @@ fn alarms(page: &mut String, status: &Status) -> fmt::Result {
     for sentence in health.into_iter().flatten() {
         write!(page, "<li class=bad>{}</li>", Escaped(sentence))?;
     }
-    for Alarm { object, kind, since, text } in alarms {
+    for AlarmStatus { object, kind, since, text } in alarms {
         write!(
             page,
             "<li><b class=bad>{}: {}</b> {} <small>since {}</small></li>",
@@ -73,7 +73,7 @@ fn alarms(page: &mut String, status: &Status) -> fmt::Result {
     page.write_str("</ul>")
 }
 
-fn forwarders(page: &mut String, forwarders: &[Forwarder]) -> fmt::Result {
+fn forwarders(page: &mut String, forwarders: &[ForwarderStatus]) -> fmt::Result {
     page.write_str(
         "<h2>Forwarders</h2><div class=scroll><table><tr><th>Forwarder<th>State<th>Source\
          <th class=n>Backlog<th class=n>Oldest<th class=n>Read<th class=n>Delivered<th class=n>Filtered\
@@ -106,7 +106,7 @@ fn forwarders(page: &mut String, forwarders: &[Forwarder]) -> fmt::Result {
 }
 
 /// The cells of a forwarder, beside the rows of its sources.
-fn identity(page: &mut String, forwarder: &Forwarder) -> fmt::Result {
+fn identity(page: &mut String, forwarder: &ForwarderStatus) -> fmt::Result {
     let rows = forwarder.sources.len();
     let colour = if forwarder.state == "ready" { "good" } else { "bad" };
     write!(
@@ -134,14 +134,14 @@ fn cell(page: &mut String, text: &str, bad: bool) -> fmt::Result {
     write!(page, "<td class={class}>{text}")
 }
 
-fn sources(page: &mut String, sources: &[Source]) -> fmt::Result {
+fn sources(page: &mut String, sources: &[SourceStatus]) -> fmt::Result {
     page.write_str(
         "<h2>Sources</h2><div class=scroll><table><tr><th>Source<th class=n>Files open\
          <th class=n>Files matched<th class=n>Truncations<th class=n>Connections<th class=n>Refused<th class=n>Spool</tr>",
     )?;
     for source in sources {
         write!(page, "<tr><td>{}", Escaped(&source.name))?;
-        let Source { files_open, files_matched, truncations, connections, refused, .. } = *source;
+        let SourceStatus { files_open, files_matched, truncations, connections, refused, .. } = *source;
         for number in [files_open, files_matched, truncations, connections, refused] {
             cell(page, &human::count(number), false)?;
         }
@@ -181,8 +181,8 @@ mod tests {
     use super::*;
     use crate::{
         admin::Registry,
-        alarm::Kind,
-        forwarder::stats::{ForwarderStats, State},
+        alarm::AlarmKind,
+        forwarder::stats::{ForwarderState, ForwarderStats},
     };
 
     #[test]
@@ -190,10 +190,10 @@ mod tests {
         let now = Timestamp::constant(1_700_000_000, 0);
         let registry = Registry::new(now);
         let siem = ForwarderStats::new("siem", ["app"], now);
-        siem.set_state(State::Held, Some("<script>alert(1)</script>".to_owned()), now);
+        siem.set_state(ForwarderState::Held, Some("<script>alert(1)</script>".to_owned()), now);
         siem.failed("\"><img src=x>", now);
         registry.set_forwarders(vec![Arc::new(siem)]);
-        registry.alarms.raise("forwarder siem", Kind::Held, "<b>401</b>", now);
+        registry.alarms.raise("forwarder siem", AlarmKind::Held, "<b>401</b>", now);
         let page = render(&Status::of(&registry, now)).unwrap();
         for markup in ["<script", "<img", "<b>401"] {
             assert!(!page.contains(markup), "{markup} in {page}");

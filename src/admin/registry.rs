@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
 
-use crate::health::Health;
+use crate::health::ProcessHealth;
 use crate::{alarm::Alarms, forwarder::stats::ForwarderStats, source::stats::SourceStats};
 
 /// The statistics of the forwarders and sources that run, in the configuration's order, with alarms and health.
@@ -12,7 +12,7 @@ use crate::{alarm::Alarms, forwarder::stats::ForwarderStats, source::stats::Sour
 pub struct Registry {
     pub started: Timestamp,
     pub alarms: Arc<Alarms>,
-    pub health: Arc<Health>,
+    pub health: Arc<ProcessHealth>,
     forwarders: RwLock<Vec<Arc<ForwarderStats>>>,
     sources: RwLock<Vec<Arc<SourceStats>>>,
 }

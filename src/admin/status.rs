@@ -9,7 +9,7 @@ use super::{Registry, human};
 use crate::{
     VERSION, alarm,
     forwarder::stats::{ForwarderStats, SourceSnapshot},
-    source::stats::{Refusal, SourceStats},
+    source::stats::{IntakeRefusal, SourceStats},
 };
 
 /// The whole of it. Times are RFC 3339 in UTC; ages are seconds; sizes are bytes.
@@ -23,14 +23,14 @@ pub struct Status {
     pub stuck: Vec<String>,
     /// Empty where it is ready.
     pub not_ready: Vec<String>,
-    pub alarms: Vec<Alarm>,
-    pub forwarders: Vec<Forwarder>,
-    pub sources: Vec<Source>,
+    pub alarms: Vec<AlarmStatus>,
+    pub forwarders: Vec<ForwarderStatus>,
+    pub sources: Vec<SourceStatus>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Alarm {
+pub struct AlarmStatus {
     pub object: String,
     pub kind: String,
     pub since: String,
@@ -39,13 +39,13 @@ pub struct Alarm {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Forwarder {
+pub struct ForwarderStatus {
     pub name: String,
     pub state: String,
     pub reason: Option<String>,
     pub since: String,
     pub last_success: Option<String>,
-    pub last_error: Option<LastError>,
+    pub last_error: Option<LastErrorStatus>,
     /// How many ended with each status or failure.
     pub requests: BTreeMap<String, u64>,
     pub sources: Vec<Followed>,
@@ -53,7 +53,7 @@ pub struct Forwarder {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LastError {
+pub struct LastErrorStatus {
     pub at: String,
     pub text: String,
 }
@@ -84,7 +84,7 @@ pub struct Followed {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Source {
+pub struct SourceStatus {
     pub name: String,
     pub files_open: u64,
     pub files_matched: u64,
@@ -118,14 +118,14 @@ impl Status {
             uptime_seconds: age_seconds(registry.started, now),
             stuck: registry.health.stuck(),
             not_ready: registry.health.not_ready(),
-            alarms: registry.alarms.raised().into_iter().map(Alarm::from).collect(),
-            forwarders: forwarders.iter().map(|stats| Forwarder::of(stats, now)).collect(),
-            sources: sources.iter().map(|stats| Source::of(stats)).collect(),
+            alarms: registry.alarms.raised().into_iter().map(AlarmStatus::from).collect(),
+            forwarders: forwarders.iter().map(|stats| ForwarderStatus::of(stats, now)).collect(),
+            sources: sources.iter().map(|stats| SourceStatus::of(stats)).collect(),
         }
     }
 }
 
-impl Forwarder {
+impl ForwarderStatus {
     fn of(stats: &ForwarderStats, now: Timestamp) -> Self {
         let shown = stats.snapshot();
         Self {
@@ -134,7 +134,7 @@ impl Forwarder {
             reason: shown.reason,
             since: shown.since.to_string(),
             last_success: shown.last_success.map(|at| at.to_string()),
-            last_error: shown.last_error.map(|error| LastError { at: error.at.to_string(), text: error.text }),
+            last_error: shown.last_error.map(|error| LastErrorStatus { at: error.at.to_string(), text: error.text }),
             requests: shown.requests.into_iter().map(|(code, durations)| (code, durations.count())).collect(),
             sources: shown.sources.into_iter().map(|source| Followed::of(source, now)).collect(),
         }
@@ -172,7 +172,7 @@ impl Followed {
     }
 }
 
-impl Source {
+impl SourceStatus {
     fn of(stats: &SourceStats) -> Self {
         Self {
             name: stats.name().to_owned(),
@@ -180,7 +180,7 @@ impl Source {
             files_matched: stats.files_matched(),
             truncations: stats.truncations(),
             connections: stats.connections(),
-            refused: Refusal::ALL.into_iter().map(|reason| stats.refused(reason)).sum(),
+            refused: IntakeRefusal::ALL.into_iter().map(|reason| stats.refused(reason)).sum(),
             spool: stats.spool().map(|(bytes, limit_bytes)| SpoolUse { bytes, limit_bytes }),
         }
     }
@@ -192,7 +192,7 @@ impl fmt::Display for SpoolUse {
     }
 }
 
-impl From<alarm::Alarm> for Alarm {
+impl From<alarm::Alarm> for AlarmStatus {
     fn from(alarm: alarm::Alarm) -> Self {
         Self {
             object: alarm.object,

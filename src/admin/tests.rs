@@ -20,13 +20,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::health::Condition;
+use crate::health::ReadyCondition;
 
-use super::{HEAD_TIMEOUT, Registry, Server, may_ask, metrics, status::Status};
+use super::{AdminServer, HEAD_TIMEOUT, Registry, may_ask, metrics, status::Status};
 use crate::{
-    alarm::Kind,
+    alarm::AlarmKind,
     config,
-    forwarder::stats::{ForwarderStats, State, Tally},
+    forwarder::stats::{ForwarderState, ForwarderStats, Tally},
     source::stats::SourceStats,
 };
 
@@ -41,7 +41,7 @@ fn registry() -> (Arc<Registry>, Arc<ForwarderStats>) {
 
 async fn serve(registry: Arc<Registry>) -> (SocketAddr, CancellationToken) {
     let admin = config::Admin { listen: "127.0.0.1:0".parse().unwrap() };
-    let server = Server::bind(&admin, registry).await.unwrap();
+    let server = AdminServer::bind(&admin, registry).await.unwrap();
     let (addr, stop) = (server.addr(), CancellationToken::new());
     tokio::spawn(server.run(stop.clone()));
     (addr, stop)
@@ -62,13 +62,13 @@ async fn get(addr: SocketAddr, path: &str) -> String {
 #[tokio::test]
 async fn the_pages_answer_and_nothing_else_does() {
     let (registry, siem) = registry();
-    siem.set_state(State::Held, Some("401".to_owned()), Timestamp::now());
+    siem.set_state(ForwarderState::Held, Some("401".to_owned()), Timestamp::now());
     let (addr, stop) = serve(registry.clone()).await;
 
     assert!(get(addr, "/livez").await.starts_with("HTTP/1.1 200"));
     let ready = get(addr, "/readyz").await;
     assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("sources: starting"));
-    for condition in [Condition::Configuration, Condition::Sources, Condition::State] {
+    for condition in [ReadyCondition::Configuration, ReadyCondition::Sources, ReadyCondition::State] {
         registry.health.met(condition);
     }
     let ready = get(addr, "/readyz").await;
@@ -160,13 +160,13 @@ fn every_metric_of_the_documentation_is_there_with_its_labels() {
     siem.request("200", Duration::from_millis(20));
     siem.batch(3, 3000, 400);
     siem.succeeded(Timestamp::constant(1_700_000_000, 500_000_000));
-    siem.set_state(State::Open, None, Timestamp::now());
+    siem.set_state(ForwarderState::Open, None, Timestamp::now());
     let [app, pushed] = ["app", "pushed"].map(|name| Arc::new(SourceStats::new(name)));
     app.scanned(3, 4, 1);
     pushed.set_spool(700, 1000);
     registry.set_sources(vec![app, pushed]);
-    registry.alarms.raise("forwarder siem", Kind::Held, "401 of https://siem.example.com", Timestamp::now());
-    registry.health.met(Condition::State);
+    registry.alarms.raise("forwarder siem", AlarmKind::Held, "401 of https://siem.example.com", Timestamp::now());
+    registry.health.met(ReadyCondition::State);
     let page = metrics::render(&registry).unwrap();
     assert!(page.ends_with("# EOF\n"));
     let samples = samples(&page);

@@ -30,14 +30,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    admin::{Registry, Server},
-    alarm::Kind,
+    admin::{AdminServer, Registry},
+    alarm::AlarmKind,
     config::{self, Config},
     forwarder::{
         stats::ForwarderStats,
-        task::{Ended, Order},
+        task::{ForwarderEnd, ForwarderOrder},
     },
-    health::Condition,
+    health::ReadyCondition,
     lock::Lock,
     log::Log,
     source::stats::SourceStats,
@@ -60,7 +60,7 @@ pub struct App {
     registry: Arc<Registry>,
     sources: BTreeMap<String, RunningSource>,
     forwarders: BTreeMap<String, RunningForwarder>,
-    tasks: JoinSet<Ended>,
+    tasks: JoinSet<ForwarderEnd>,
     admin: Option<(CancellationToken, JoinHandle<()>)>,
     /// Held until the end: one process per state directory.
     lock: Lock,
@@ -79,7 +79,7 @@ struct RunningSource {
 struct RunningForwarder {
     config: config::Forwarder,
     stats: Arc<ForwarderStats>,
-    orders: watch::Sender<Order>,
+    orders: watch::Sender<ForwarderOrder>,
     task: Id,
 }
 
@@ -89,7 +89,7 @@ impl App {
         let lock = open::state_dir(&config.state_dir)?;
         let registry = Arc::new(Registry::new(Timestamp::now()));
         let admin = match &config.admin {
-            Some(admin) => Some(open::admin(Server::bind(admin, registry.clone()).await?)),
+            Some(admin) => Some(open::admin(AdminServer::bind(admin, registry.clone()).await?)),
             None => None,
         };
         let mut app = Self {
@@ -102,8 +102,8 @@ impl App {
             config,
         };
         app.open_all().await?;
-        app.registry.health.met(Condition::Configuration);
-        app.registry.health.met(Condition::Sources);
+        app.registry.health.met(ReadyCondition::Configuration);
+        app.registry.health.met(ReadyCondition::Sources);
         Ok(app)
     }
 
@@ -136,7 +136,7 @@ impl App {
     }
 
     /// One more scan, then delivers what can be delivered in time. `hurry` completes when there is no more time.
-    pub async fn drain(mut self, hurry: impl Future<Output = ()>) -> Ended {
+    pub async fn drain(mut self, hurry: impl Future<Output = ()>) -> ForwarderEnd {
         info!(timeout = ?self.config.drain_timeout, "stopping: delivering what is left");
         let until = Instant::now() + self.config.drain_timeout;
         for source in self.sources.values() {
@@ -146,9 +146,9 @@ impl App {
             let _ = tokio::time::timeout_at(until.into(), source.task).await;
         }
         for forwarder in self.forwarders.values() {
-            forwarder.orders.send_replace(Order::Drain(until));
+            forwarder.orders.send_replace(ForwarderOrder::Drain(until));
         }
-        let mut all = Ended::Drained;
+        let mut all = ForwarderEnd::Drained;
         tokio::pin!(hurry);
         let mut hurried = false;
         let mut last_moment = until + LAST_WRITES;
@@ -156,18 +156,18 @@ impl App {
             tokio::select! {
                 () = tokio::time::sleep_until(last_moment.into()) => {
                     error!("storage does not answer: a forwarder cannot write down where it stands; what it sent last may be sent again");
-                    return Ended::Unwritten;
+                    return ForwarderEnd::Unwritten;
                 }
                 ended = self.tasks.join_next() => match ended {
                     Some(Ok(ended)) => all = all.max(ended),
-                    Some(Err(_)) => all = all.max(Ended::Backlog),
+                    Some(Err(_)) => all = all.max(ForwarderEnd::Backlog),
                     None => break,
                 },
                 () = &mut hurry, if !hurried => {
                     hurried = true;
                     last_moment = Instant::now() + LAST_WRITES;
                     for forwarder in self.forwarders.values() {
-                        forwarder.orders.send_replace(Order::Drain(Instant::now()));
+                        forwarder.orders.send_replace(ForwarderOrder::Drain(Instant::now()));
                     }
                 }
             }
@@ -188,13 +188,13 @@ impl App {
         };
         let text = "a bug: the forwarder's task panicked; it starts again from its journal, nothing is lost";
         error!(forwarder = name, "{text}");
-        self.registry.alarms.raise(&format!("forwarder {name}"), Kind::Bug, text, Timestamp::now());
+        self.registry.alarms.raise(&format!("forwarder {name}"), AlarmKind::Bug, text, Timestamp::now());
         tokio::time::sleep(RESTART_PAUSE).await;
         let Some(running) = self.forwarders.remove(&name) else { return };
         if let Err(error) = self.start_forwarders(vec![running.config]).await {
             let text = format!("it panicked and cannot be started again: {error}");
             error!(forwarder = name, "{text}");
-            self.registry.alarms.raise(&format!("forwarder {name}"), Kind::State, text, Timestamp::now());
+            self.registry.alarms.raise(&format!("forwarder {name}"), AlarmKind::State, text, Timestamp::now());
         }
     }
 
@@ -206,12 +206,12 @@ impl App {
             let text = "a bug: the source's task panicked; it starts again from its catalog, nothing is lost";
             error!(source = source.name, "{text}");
             let object = format!("source {}", source.name);
-            self.registry.alarms.raise(&object, Kind::Bug, text, Timestamp::now());
+            self.registry.alarms.raise(&object, AlarmKind::Bug, text, Timestamp::now());
             tokio::time::sleep(RESTART_PAUSE).await;
             if let Err(error) = self.restart_source(source.clone()).await {
                 let text = format!("it panicked and cannot be started again: {error}");
                 error!(source = source.name, "{text}");
-                self.registry.alarms.raise(&object, Kind::State, text, Timestamp::now());
+                self.registry.alarms.raise(&object, AlarmKind::State, text, Timestamp::now());
             }
         }
     }
@@ -219,12 +219,12 @@ impl App {
     /// Ready means that the state directory can be written, and is ours.
     fn judge_state(&mut self) {
         self.keep_lock();
-        let broken = self.registry.alarms.raised().into_iter().find(|alarm| alarm.kind == Kind::State);
+        let broken = self.registry.alarms.raised().into_iter().find(|alarm| alarm.kind == AlarmKind::State);
         match broken {
             Some(alarm) => {
-                self.registry.health.unmet_because(Condition::State, format!("{}: {}", alarm.object, alarm.text))
+                self.registry.health.unmet_because(ReadyCondition::State, format!("{}: {}", alarm.object, alarm.text))
             }
-            None => self.registry.health.met(Condition::State),
+            None => self.registry.health.met(ReadyCondition::State),
         }
     }
 
@@ -232,7 +232,7 @@ impl App {
     fn keep_lock(&mut self) {
         const OBJECT: &str = "lock of the state directory";
         if self.lock.stands() {
-            self.registry.alarms.clear(OBJECT, Kind::State);
+            self.registry.alarms.clear(OBJECT, AlarmKind::State);
             return;
         }
         match Lock::acquire(&self.config.state_dir) {
@@ -242,7 +242,7 @@ impl App {
             }
             Err(failure) => {
                 let text = failure.to_string();
-                if self.registry.alarms.raise(OBJECT, Kind::State, &*text, Timestamp::now()) {
+                if self.registry.alarms.raise(OBJECT, AlarmKind::State, &*text, Timestamp::now()) {
                     error!("{text}");
                 }
             }

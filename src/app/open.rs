@@ -14,21 +14,20 @@ use tracing::{info, warn};
 
 use super::{App, RunningForwarder, RunningSource, orphans, spooled};
 use crate::{
-    admin::{BindError, Server},
-    alarm::Kind,
-    cli::exit::Exit,
+    admin::{AdminBindError, AdminServer},
+    alarm::AlarmKind,
     config::{self, FileSource, SourceKind},
     durable::{self, PrivateDirError},
     forwarder::{
         dead_letter::DeadLetters,
-        deliver::{Webhook, WebhookError},
-        desk::Desk,
+        deliver::{WebhookClient, WebhookError},
         journal::{Journal, JournalError, Recovered},
+        recorder::Recorder,
         stats::ForwarderStats,
-        task::{Order, Setup, Task},
+        task::{ForwarderOrder, ForwarderSetup, ForwarderTask},
     },
     lock::{Lock, LockError},
-    log::{Log, Mark, SegmentId, catalog::CatalogError, spool::SpoolError, tail::Tail},
+    log::{Cursor, Log, SegmentId, catalog::CatalogError, spool::SpoolError, tail::Tail},
     source::{file::FileTask, listener::ListenError, stats::SourceStats},
 };
 
@@ -47,7 +46,7 @@ pub enum StartError {
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error(transparent)]
-    Admin(#[from] BindError),
+    Admin(#[from] AdminBindError),
     #[error("forwarder {forwarder}: {source}")]
     Journal { forwarder: String, source: JournalError },
     #[error(
@@ -68,30 +67,6 @@ pub enum StartError {
     Listen { name: String, source: ListenError },
 }
 
-impl StartError {
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::StateDir { .. } | Self::Private(_) | Self::Admin(_) => Exit::CannotCreate,
-            Self::Lock(LockError::Held { .. }) => Exit::Locked,
-            Self::Lock(LockError::Io { .. }) => Exit::CannotCreate,
-            Self::Journal { source, .. } => match source {
-                JournalError::Directory(_) => Exit::CannotCreate,
-                JournalError::Newer { .. } | JournalError::OtherForwarder { .. } => Exit::Config,
-                JournalError::Io { .. } | JournalError::Damaged { .. } => Exit::Storage,
-            },
-            Self::DeadLetters { .. } | Self::Copied { .. } => Exit::Storage,
-            Self::Webhook { .. } => Exit::Config,
-            Self::Catalog { source, .. } | Self::Spool { source: SpoolError::Catalog(source), .. } => match source {
-                CatalogError::Newer { .. } => Exit::Config,
-                CatalogError::Read { .. } | CatalogError::Unreadable { .. } => Exit::Storage,
-            },
-            Self::Spool { source: SpoolError::Dir { .. }, .. } => Exit::Storage,
-            Self::Listen { source: ListenError::Configured(_), .. } => Exit::Config,
-            Self::Listen { .. } => Exit::CannotCreate,
-        }
-    }
-}
-
 /// The state directory, made if need be, and the lock on it.
 pub(super) fn state_dir(path: &Path) -> Result<Lock, StartError> {
     if let Some(parent) = path.parent() {
@@ -101,7 +76,7 @@ pub(super) fn state_dir(path: &Path) -> Result<Lock, StartError> {
     Ok(Lock::acquire(path)?)
 }
 
-pub(super) fn admin(server: Server) -> (CancellationToken, JoinHandle<()>) {
+pub(super) fn admin(server: AdminServer) -> (CancellationToken, JoinHandle<()>) {
     let stop = CancellationToken::new();
     let task = tokio::spawn(server.run(stop.clone()));
     (stop, task)
@@ -113,7 +88,7 @@ pub(super) struct Opened {
     journal: Journal,
     letters: DeadLetters,
     recovered: Recovered,
-    webhook: Webhook,
+    webhook: WebhookClient,
 }
 
 impl App {
@@ -155,7 +130,7 @@ impl App {
         let letters = DeadLetters::open(state_dir, &config.name)
             .map_err(|source| StartError::DeadLetters { forwarder: forwarder(), source })?;
         let webhook =
-            Webhook::new(&config).map_err(|source| StartError::Webhook { forwarder: forwarder(), source })?;
+            WebhookClient::new(&config).map_err(|source| StartError::Webhook { forwarder: forwarder(), source })?;
         Ok(Opened { config, journal, letters, recovered, webhook })
     }
 
@@ -173,7 +148,7 @@ impl App {
                 damage.quarantined
             );
             warn!(forwarder, first = ?damage.reported.first(), "{text}");
-            self.registry.alarms.raise(&format!("journal of {forwarder}"), Kind::File, text, Timestamp::now());
+            self.registry.alarms.raise(&format!("journal of {forwarder}"), AlarmKind::File, text, Timestamp::now());
         }
     }
 
@@ -203,13 +178,13 @@ impl App {
             durable::create_private_dir(&directory)?;
         }
         let pins = self.pins();
-        let mut claims = claims(&config.name, opened);
+        let mut claims = cursors_of_forwarders(&config.name, opened);
         spooled::in_files(&mut claims);
         spooled::tell_of_what_is_left(&self.config.state_dir, &config.name, &self.registry.alarms);
         let (tail, log) = Tail::open(&config.name, file.clone(), &dir, &self.config.state_dir, &claims, pins)
             .map_err(|source| StartError::Catalog { name: config.name.clone(), source })?;
         for forwarder in self.config.forwarders.iter().filter(|forwarder| forwarder.sources.contains(&config.name)) {
-            log.board.enlist(&forwarder.name);
+            log.release_gate.add_follower(&forwarder.name);
         }
         let stats = Arc::new(SourceStats::new(&config.name));
         let pulse = self.registry.health.pulse(format!("source {}", config.name));
@@ -230,10 +205,10 @@ impl App {
         }
         let stats = Arc::new(ForwarderStats::new(&config.name, config.sources.clone(), Timestamp::now()));
         let alarms = self.registry.alarms.clone();
-        let orders = watch::Sender::new(Order::Run);
-        let task = Task::new(Setup {
+        let orders = watch::Sender::new(ForwarderOrder::Run);
+        let task = ForwarderTask::new(ForwarderSetup {
             sources: self.logs_of(&config),
-            desk: Desk::new(&config.name, journal, letters, alarms.clone()),
+            recorder: Recorder::new(&config.name, journal, letters, alarms.clone()),
             recovered,
             webhook,
             stats: stats.clone(),
@@ -261,10 +236,10 @@ impl App {
 }
 
 /// Where the forwarders stand in each segment of a source: a file is the same only if it still has those bytes.
-pub(super) fn claims(source: &str, opened: &[Opened]) -> HashMap<SegmentId, Vec<Mark>> {
-    let mut claims: HashMap<SegmentId, Vec<Mark>> = HashMap::new();
-    for (id, mark) in opened.iter().filter_map(|opened| opened.recovered.frontiers.get(source)).flatten() {
-        claims.entry(*id).or_default().push(*mark);
+pub(super) fn cursors_of_forwarders(source: &str, opened: &[Opened]) -> HashMap<SegmentId, Vec<Cursor>> {
+    let mut claims: HashMap<SegmentId, Vec<Cursor>> = HashMap::new();
+    for (id, cursor) in opened.iter().filter_map(|opened| opened.recovered.read_cursors.get(source)).flatten() {
+        claims.entry(*id).or_default().push(*cursor);
     }
     claims
 }

@@ -29,7 +29,7 @@ pub(super) fn tell_of_forwarder(name: &str) {
 /// A forwarder has cursors in sources that it does not follow any more. Where one of them was renamed, its files are
 /// about to be read again, which must not happen in silence.
 pub(super) fn tell_of_sources(forwarder: &config::Forwarder, recovered: &Recovered) {
-    for source in recovered.frontiers.keys().filter(|source| !forwarder.sources.contains(*source)) {
+    for source in recovered.read_cursors.keys().filter(|source| !forwarder.sources.contains(*source)) {
         warn!(
             forwarder = forwarder.name,
             source,

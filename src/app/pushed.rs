@@ -8,13 +8,13 @@ use tracing::info;
 
 use super::{
     App, RunningSource, StartError,
-    open::{Opened, claims},
+    open::{Opened, cursors_of_forwarders},
 };
 use crate::{
     config::{self, SpoolKeys},
     durable,
     log::spool::{self, Limits, SEGMENT_BYTES, Spool},
-    source::{listener::Listener, outlet::Outlet, spool::SpoolTask, stats::SourceStats},
+    source::{listener::Listener, spool::SpoolTask, spool_writer::SpoolWriter, stats::SourceStats},
 };
 
 impl App {
@@ -34,22 +34,22 @@ impl App {
         // A quarter, so that the newest segment, which is not released, never fills a small spool.
         let limits = Limits { segment: SEGMENT_BYTES.min(keys.max_bytes / 4), total: keys.max_bytes };
         let spool_dir = spool::dir(&self.config.state_dir, &config.name);
-        let claims = claims(&config.name, opened);
+        let claims = cursors_of_forwarders(&config.name, opened);
         let spool = Spool::open(&config.name, &spool_dir, &dir.join("catalog"), limits, &claims)
             .map_err(|source| StartError::Spool { name: name(), source })?;
         let log = spool.log().clone();
         for forwarder in self.config.forwarders.iter().filter(|forwarder| forwarder.sources.contains(&config.name)) {
-            log.board.enlist(&forwarder.name);
+            log.release_gate.add_follower(&forwarder.name);
         }
         let stats = Arc::new(SourceStats::new(&config.name));
         let alarms = self.registry.alarms.clone();
         let pulse = self.registry.health.pulse(format!("source {}", config.name));
         let (task, intake) = SpoolTask::new(spool, keys.sync, alarms.clone(), stats.clone(), pulse);
         let task = task.on_full(keys.on_full);
-        let outlet = Outlet::new(&config, intake, stats.clone(), alarms);
+        let spool_writer = SpoolWriter::new(&config, intake, stats.clone(), alarms);
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         info!(source = config.name, on = %listener, "taking events");
-        let task = tokio::spawn(keep(listener, outlet, task, ended.clone(), stop.clone()));
+        let task = tokio::spawn(keep(listener, spool_writer, task, ended.clone(), stop.clone()));
         self.sources.insert(config.name.clone(), RunningSource { config, log, stats, ended, stop, task });
         Ok(())
     }
@@ -58,16 +58,16 @@ impl App {
 /// Ends the listener first, then the spool once what was taken is written. Ends before the stop where either panics.
 async fn keep(
     listener: Listener,
-    outlet: Outlet,
+    spool_writer: SpoolWriter,
     spool: SpoolTask,
     ended: CancellationToken,
     stop: CancellationToken,
 ) {
     let close = CancellationToken::new();
     // The spool would end with the last that can write to it; its segments are to be released still.
-    let _kept_open = outlet.clone();
+    let _kept_open = spool_writer.clone();
     let mut spool: JoinHandle<()> = tokio::spawn(spool.run(close.clone()));
-    let mut listening = tokio::spawn(listener.run(outlet, ended, stop.clone()));
+    let mut listening = tokio::spawn(listener.run(spool_writer, ended, stop.clone()));
     let listened = tokio::select! {
         listened = &mut listening => listened.is_ok(),
         _ = &mut spool => {

@@ -10,9 +10,9 @@ use tracing::{error, info, warn};
 
 use super::{App, Opened, StartError, orphans};
 use crate::{
-    alarm::Kind,
+    alarm::AlarmKind,
     config::{self, Config},
-    forwarder::task::Order,
+    forwarder::task::ForwarderOrder,
 };
 
 /// What of the new configuration could not be started. The rest runs.
@@ -20,7 +20,7 @@ use crate::{
 pub struct ReloadError(Vec<StartError>);
 
 /// What a configuration changes of what runs.
-struct Plan {
+struct ReloadPlan {
     /// To be started, some of them after they were stopped.
     start: Vec<config::Forwarder>,
     stop: Vec<String>,
@@ -56,22 +56,22 @@ impl App {
         let config = self.config.clone();
         self.stop_forwarders(&stop, &config).await;
         self.sources.remove(&name);
-        self.start_again(Plan { start, stop, stop_sources: vec![name], start_sources: vec![source] }).await
+        self.start_again(ReloadPlan { start, stop, stop_sources: vec![name], start_sources: vec![source] }).await
     }
 
     /// The configuration on disk was not taken over, or not all of it.
     pub fn reload_failed(&self, text: String) {
-        self.registry.alarms.raise("configuration", Kind::Reload, &*text, Timestamp::now());
+        self.registry.alarms.raise("configuration", AlarmKind::Reload, &*text, Timestamp::now());
         error!("{text}");
     }
 
     /// The configuration on disk is the one that runs.
     pub fn reloaded(&self) {
-        self.registry.alarms.clear("configuration", Kind::Reload);
+        self.registry.alarms.clear("configuration", AlarmKind::Reload);
     }
 
     /// A source or forwarder that should run and does not counts as changed.
-    fn plan(&self, next: &Config) -> Plan {
+    fn plan(&self, next: &Config) -> ReloadPlan {
         let runs =
             |source: &config::Source| self.sources.get(&source.name).is_some_and(|running| running.config == *source);
         let start_sources: Vec<_> = next.sources.iter().filter(|source| !runs(source)).cloned().collect();
@@ -83,7 +83,7 @@ impl App {
         let (keep, start): (Vec<_>, Vec<_>) = next.forwarders.iter().cloned().partition(stays);
         let keeps = |name: &String| keep.iter().any(|forwarder| forwarder.name == *name);
         let keeps_source = |name: &String| next.sources.iter().any(|source| source.name == *name && !changed(name));
-        Plan {
+        ReloadPlan {
             start,
             stop: self.forwarders.keys().filter(|name| !keeps(name)).cloned().collect(),
             stop_sources: self.sources.keys().filter(|name| !keeps_source(name)).cloned().collect(),
@@ -91,7 +91,7 @@ impl App {
         }
     }
 
-    fn say(&self, plan: &Plan) {
+    fn say(&self, plan: &ReloadPlan) {
         let names = |forwarders: &[config::Forwarder]| -> Vec<String> {
             forwarders.iter().map(|forwarder| forwarder.name.clone()).collect()
         };
@@ -106,7 +106,7 @@ impl App {
         removed.into_iter().for_each(|name| orphans::tell_of_forwarder(name));
     }
 
-    async fn start_again(&mut self, plan: Plan) -> Result<(), ReloadError> {
+    async fn start_again(&mut self, plan: ReloadPlan) -> Result<(), ReloadError> {
         let mut errors = Vec::new();
         let mut opened: Vec<Opened> = Vec::new();
         for forwarder in plan.start {
@@ -125,7 +125,7 @@ impl App {
         }
         for forwarder in &self.config.forwarders {
             for source in forwarder.sources.iter().filter_map(|name| self.sources.get(name)) {
-                source.log.board.enlist(&forwarder.name);
+                source.log.release_gate.add_follower(&forwarder.name);
             }
         }
         self.show();
@@ -137,7 +137,7 @@ impl App {
         let mut stopped = Vec::new();
         for name in names {
             if let Some(running) = self.forwarders.remove(name) {
-                running.orders.send_replace(Order::Stop);
+                running.orders.send_replace(ForwarderOrder::Stop);
                 stopping.push(running.task);
                 stopped.push(running.config);
             }
@@ -167,7 +167,7 @@ impl App {
         let follows_still = |source: &String| next.is_some_and(|next| next.sources.contains(source));
         for source in stopped.sources.iter().filter(|source| !follows_still(source)) {
             if let Some(source) = self.sources.get(source) {
-                source.log.board.dismiss(&stopped.name);
+                source.log.release_gate.remove_follower(&stopped.name);
             }
         }
         if next.is_none() {
@@ -190,7 +190,7 @@ impl App {
     }
 }
 
-impl Plan {
+impl ReloadPlan {
     fn is_empty(&self) -> bool {
         self.start.is_empty() && self.stop.is_empty() && self.stop_sources.is_empty() && self.start_sources.is_empty()
     }

@@ -9,19 +9,22 @@ use tracing::{info, warn};
 
 use super::{
     App, RunningSource, StartError,
-    open::{Opened, claims},
+    open::{Opened, cursors_of_forwarders},
 };
 use crate::{
-    alarm::{Alarms, Kind},
+    alarm::{AlarmKind, Alarms},
     config::{self, FileSource, SpoolKeys},
     durable,
     log::{
-        Mark, SegmentId,
+        Cursor, SegmentId,
         catalog::Catalog,
         spool::{self, Limits, SEGMENT_BYTES, Spool},
         tail::Tail,
     },
-    source::{copied::Copied, copier::Copier, file::FileTask, outlet::Outlet, spool::SpoolTask, stats::SourceStats},
+    source::{
+        copier::Copier, copy_journal::CopyJournal, file::FileTask, spool::SpoolTask, spool_writer::SpoolWriter,
+        stats::SourceStats,
+    },
 };
 
 /// Segments of such a spool are numbered from here, so that a journal's cursors in files are never taken for cursors in
@@ -32,7 +35,7 @@ const FIRST: SegmentId = SegmentId(1 << 32);
 pub const SPOOL_CATALOG: &str = "spool-catalog";
 
 /// Where forwarders stand in the files themselves.
-pub(super) fn in_files(claims: &mut HashMap<SegmentId, Vec<Mark>>) {
+pub(super) fn in_files(claims: &mut HashMap<SegmentId, Vec<Cursor>>) {
     claims.retain(|id, _| *id < FIRST);
 }
 
@@ -48,7 +51,7 @@ pub(super) fn tell_of_what_is_left(state_dir: &Path, source: &str, alarms: &Alar
             dir.display()
         );
         warn!(source, "{text}");
-        alarms.raise(&format!("spool of source {source}"), Kind::File, text, Timestamp::now());
+        alarms.raise(&format!("spool of source {source}"), AlarmKind::File, text, Timestamp::now());
     }
 }
 
@@ -68,7 +71,7 @@ impl App {
         }
         let of_files = |source| StartError::Copied { name: name(), source };
         let of_spool = |source| StartError::Spool { name: name(), source };
-        let mut claims = claims(&config.name, opened);
+        let mut claims = cursors_of_forwarders(&config.name, opened);
         let catalog = dir.join(SPOOL_CATALOG);
         if !catalog.exists() {
             let log = format!("{:08x}", fastrand::u32(..));
@@ -80,16 +83,17 @@ impl App {
         let spool = Spool::open(&config.name, &spool_dir, &catalog, limits, &spooled).map_err(of_spool)?;
         let log = spool.log().clone();
         for forwarder in self.config.forwarders.iter().filter(|forwarder| forwarder.sources.contains(&config.name)) {
-            log.board.enlist(&forwarder.name);
+            log.release_gate.add_follower(&forwarder.name);
         }
 
         // Where the source was not spooled before: what the hindmost forwarder has not delivered is copied.
-        let hindmost = |marks: &Vec<Mark>| marks.iter().copied().min_by_key(|mark| mark.offset);
-        let before = claims.iter().filter_map(|(id, marks)| Some((*id, hindmost(marks)?))).collect();
-        let copied = Copied::open(&dir.join("copied"), before).map_err(of_files)?;
-        let marks = copied.marks().iter().map(|(id, mark)| (*id, vec![*mark])).collect();
-        let (tail, files) = Tail::open(&config.name, file.clone(), &dir, &self.config.state_dir, &marks, self.pins())
-            .map_err(|source| StartError::Catalog { name: name(), source })?;
+        let hindmost = |cursors: &Vec<Cursor>| cursors.iter().copied().min_by_key(|cursor| cursor.offset);
+        let before = claims.iter().filter_map(|(id, cursors)| Some((*id, hindmost(cursors)?))).collect();
+        let copied = CopyJournal::open(&dir.join("copied"), before).map_err(of_files)?;
+        let cursors = copied.cursors().iter().map(|(id, cursor)| (*id, vec![*cursor])).collect();
+        let (tail, files) =
+            Tail::open(&config.name, file.clone(), &dir, &self.config.state_dir, &cursors, self.pins())
+                .map_err(|source| StartError::Catalog { name: name(), source })?;
 
         let stats = Arc::new(SourceStats::new(&config.name));
         let alarms = self.registry.alarms.clone();
@@ -99,8 +103,8 @@ impl App {
         let [of_files, of_spool] = pulses;
         let (spool, intake) = SpoolTask::new(spool, keys.sync, alarms.clone(), stats.clone(), of_spool);
         let spool = spool.on_full(keys.on_full);
-        let outlet = Outlet::new(&config, intake, stats.clone(), alarms.clone());
-        let copier = Copier::new(files.clone(), log.clone(), copied, outlet);
+        let spool_writer = SpoolWriter::new(&config, intake, stats.clone(), alarms.clone());
+        let copier = Copier::new(files.clone(), log.clone(), copied, spool_writer);
         let file = FileTask::new(file, tail, files, stats.clone(), alarms, of_files).called(object);
         info!(source = config.name, "copying what files get to the spool");
         let stop = CancellationToken::new();

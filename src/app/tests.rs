@@ -32,7 +32,7 @@ async fn run_until(app: &mut App, registry: &Registry, holds: impl Fn(&Registry)
 }
 
 fn bugs(registry: &Registry) -> Vec<String> {
-    let alarms = registry.alarms.raised().into_iter().filter(|alarm| alarm.kind == Kind::Bug);
+    let alarms = registry.alarms.raised().into_iter().filter(|alarm| alarm.kind == AlarmKind::Bug);
     alarms.map(|alarm| alarm.object).collect()
 }
 
@@ -50,11 +50,11 @@ async fn a_forwarder_that_panics_is_started_anew_and_the_others_are_left_alone()
     let registry = app.registry.clone();
     let (one, two) = (app.forwarders["one"].task, app.forwarders["two"].task);
     // It is stopped without a word, and another that panics stands in its place.
-    app.forwarders["one"].orders.send_replace(Order::Stop);
+    app.forwarders["one"].orders.send_replace(ForwarderOrder::Stop);
     let inner = registry.clone();
     let stand_in = app.tasks.spawn(async move {
         panicking(&inner, "forwarder one").await;
-        Ended::Drained
+        ForwarderEnd::Drained
     });
     app.forwarders.get_mut("one").unwrap().task = stand_in.id();
     let dead = stand_in.id();
@@ -63,7 +63,7 @@ async fn a_forwarder_that_panics_is_started_anew_and_the_others_are_left_alone()
     assert!(revived != one && revived != dead);
     assert_eq!(app.forwarders["two"].task, two);
     assert!(registry.health.stuck().is_empty(), "{:?}", registry.health.stuck());
-    assert_eq!(app.drain(std::future::ready(())).await, Ended::Backlog);
+    assert_eq!(app.drain(std::future::ready(())).await, ForwarderEnd::Backlog);
 }
 
 // E2
@@ -90,5 +90,5 @@ async fn a_source_that_panics_is_started_anew_with_those_that_follow_it() {
     run_until(&mut app, &registry, |_| stats.iter().all(|stats| stats.snapshot().sources[0].backlog_bytes == both))
         .await;
     assert!(registry.health.stuck().is_empty(), "{:?}", registry.health.stuck());
-    assert_eq!(app.drain(std::future::ready(())).await, Ended::Backlog);
+    assert_eq!(app.drain(std::future::ready(())).await, ForwarderEnd::Backlog);
 }

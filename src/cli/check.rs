@@ -18,7 +18,7 @@ use describe::describe;
 use super::exit::Exit;
 use crate::{
     config::{self, Auth, Config, Forwarder, SourceKind, Token},
-    forwarder::deliver::Webhook,
+    forwarder::deliver::WebhookClient,
 };
 
 /// Prints what would run to standard output; or all problems to standard error.
@@ -33,7 +33,7 @@ pub fn run(config_path: &Path) -> Exit {
     };
     // What `run` would find only when it makes its clients.
     for forwarder in &config.forwarders {
-        if let Err(error) = Webhook::new(forwarder) {
+        if let Err(error) = WebhookClient::new(forwarder) {
             let _ = writeln!(io::stderr(), "forwarder {}: {error}", forwarder.name);
             return Exit::Config;
         }

@@ -27,7 +27,7 @@ Exit status:
 /// Ships audit events to webhooks, and never loses one in silence.
 #[derive(Debug, Parser)]
 #[command(name = "auditpost", version = VERSION, after_long_help = EXIT_STATUS)]
-pub struct Args {
+pub struct CommandLine {
     #[command(subcommand)]
     pub command: Command,
 }
@@ -35,7 +35,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Forward until stopped; SIGTERM and SIGINT drain, SIGHUP reloads
-    Run(run::Args),
+    Run(run::RunArgs),
     /// Validate the configuration and print what would run
     Check {
         /// The configuration
@@ -45,40 +45,40 @@ pub enum Command {
     /// The whole job on this machine, in seconds: events, webhooks, a crash, and what came of it
     Demo,
     /// A webhook receiver to try things with
-    Receive(receive::Args),
+    Receive(receive::ReceiveArgs),
     /// What each forwarder would do with real lines, and the exact requests; sends nothing
-    Explain(explain::Args),
+    Explain(explain::ExplainArgs),
     /// Whether each receiver takes events: name, TLS, authentication, gzip, time; sends one marked test event
-    Ping(ping::Args),
+    Ping(ping::PingArgs),
     /// What a running instance does
-    Status(status::Args),
+    Status(status::StatusArgs),
     /// Where each forwarder stands, and moving it
     Cursors {
         #[command(flatten)]
-        state: state_dir::Args,
+        state: state_dir::StateDirArgs,
         #[command(flatten)]
         cursors: cursors::CursorsArgs,
     },
     /// Events that cannot be delivered
     DeadLetters {
         #[command(flatten)]
-        state: state_dir::Args,
+        state: state_dir::StateDirArgs,
         #[command(flatten)]
         letters: dead_letters::DeadLettersArgs,
     },
     /// Batches that were delivered, once more: those of a time range whose bytes are still there
     Replay(replay::ReplayArgs),
     /// Whether Kong Konnect's audit records are as Konnect signed them
-    VerifyKonnect(verify_konnect::Args),
+    VerifyKonnect(verify_konnect::VerifyKonnectArgs),
     /// The JSON Schema of the configuration, for editors
     Schema,
     /// The completions of a shell
-    Completions(completions::Args),
+    Completions(completions::CompletionsArgs),
     /// The manual page, or a page for each command
-    Man(man::Args),
+    Man(man::ManArgs),
 }
 
-impl Args {
+impl CommandLine {
     /// The definitions themselves.
     pub fn definition() -> clap::Command {
         Self::command()
@@ -87,10 +87,10 @@ impl Args {
 
 #[cfg(test)]
 mod tests {
-    use super::Args;
+    use super::CommandLine;
 
     #[test]
     fn the_definitions_contradict_nothing() {
-        Args::definition().debug_assert();
+        CommandLine::definition().debug_assert();
     }
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    forwarder::journal::{self, CursorSet, ForgetSource, Journal, Record, Recovered, SetBy, UnixMillis},
+    forwarder::journal::{self, CursorSet, ForgetSource, Journal, JournalRecord, Recovered, SetBy, UnixMillis},
     lock::Lock,
     log::SegmentId,
 };
@@ -29,11 +29,11 @@ use target::target;
 #[derive(Debug, clap::Args)]
 pub struct CursorsArgs {
     #[command(subcommand)]
-    command: Command,
+    command: CursorsCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+enum CursorsCommand {
     /// Where each forwarder stands in each segment
     List {
         #[arg(long)]
@@ -42,7 +42,7 @@ enum Command {
     /// Put a forwarder's cursor somewhere else: back delivers again, forward skips
     Set(Set),
     /// Drop all that a forwarder knows of a source, or of all its sources: it starts over
-    Forget(Forget),
+    Forget(ForgetArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -75,7 +75,7 @@ struct To {
 }
 
 #[derive(Debug, clap::Args)]
-struct Forget {
+struct ForgetArgs {
     #[arg(long)]
     forwarder: String,
     #[arg(long)]
@@ -86,11 +86,11 @@ struct Forget {
 }
 
 /// Says what is known of a segment of a source.
-pub type Files<'a> = &'a dyn Fn(&str, SegmentId) -> Standing;
+pub type Files<'a> = &'a dyn Fn(&str, SegmentId) -> KnownSegment;
 
 /// What is known of a segment, and as which file it was last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum KnownSegment {
     /// It is read, or will be.
     Read(PathBuf),
     /// Every forwarder is past it: it is never read again.
@@ -105,9 +105,9 @@ pub fn run(args: &CursorsArgs, state_dir: &Path, files: Files<'_>) -> Exit {
 
 fn execute(args: &CursorsArgs, state_dir: &Path, files: Files<'_>, out: &mut dyn Write) -> Result<Exit, Failure> {
     match &args.command {
-        Command::List { forwarder } => list(state_dir, forwarder.as_deref(), files, out),
-        Command::Set(set) => set_cursor(set, state_dir, files, out),
-        Command::Forget(forget) => forget_sources(forget, state_dir, out),
+        CursorsCommand::List { forwarder } => list(state_dir, forwarder.as_deref(), files, out),
+        CursorsCommand::Set(set) => set_cursor(set, state_dir, files, out),
+        CursorsCommand::Forget(forget) => forget_sources(forget, state_dir, out),
     }
 }
 
@@ -133,10 +133,10 @@ fn list(state_dir: &Path, only: Option<&str>, files: Files<'_>, out: &mut dyn Wr
 }
 
 fn list_forwarder(name: &str, known: &Recovered, files: Files<'_>, out: &mut dyn Write) -> io::Result<()> {
-    if known.frontiers.is_empty() {
+    if known.read_cursors.is_empty() {
         writeln!(out, "{}: has read nothing yet", printable(name))?;
     }
-    for (source, marks) in &known.frontiers {
+    for (source, cursors) in &known.read_cursors {
         let totals = known.totals.get(source).copied().unwrap_or_default();
         let outstanding = known.outstanding.iter().filter(|o| o.source == *source);
         let (batches, events) = outstanding.fold((0_u64, 0_u64), |(n, e), o| (n + 1, e.saturating_add(o.events)));
@@ -152,14 +152,14 @@ fn list_forwarder(name: &str, known: &Recovered, files: Files<'_>, out: &mut dyn
             totals.gap,
             totals.gap_bytes,
         )?;
-        let committed = known.committed(source);
-        for (segment, mark) in marks {
+        let committed = known.settled_cursors(source);
+        for (segment, cursor) in cursors {
             let file = match files(source, *segment) {
-                Standing::Read(path) | Standing::Released(path) => printable(&path.to_string_lossy()),
-                Standing::Unknown => "-".into(),
+                KnownSegment::Read(path) | KnownSegment::Released(path) => printable(&path.to_string_lossy()),
+                KnownSegment::Unknown => "-".into(),
             };
-            let settled = committed.get(segment).copied().unwrap_or(mark.offset);
-            writeln!(out, "  segment {segment:<8} settled to {settled:<12} read to {:<12} {file}", mark.offset)?;
+            let settled = committed.get(segment).copied().unwrap_or(cursor.offset);
+            writeln!(out, "  segment {segment:<8} settled to {settled:<12} read to {:<12} {file}", cursor.offset)?;
         }
     }
     Ok(())
@@ -171,21 +171,21 @@ fn set_cursor(set: &Set, state_dir: &Path, files: Files<'_>, out: &mut dyn Write
     let segment = SegmentId(set.segment);
     let known = known(state_dir, forwarder)?;
     let file = match files(source, segment) {
-        Standing::Read(path) => path,
-        Standing::Released(path) => {
+        KnownSegment::Read(path) => path,
+        KnownSegment::Released(path) => {
             return Err(Failure::usage(format!(
                 "nothing was changed: segment {segment} of {source} ({}) is released, every forwarder is past it and it \
                  is not read again; to deliver it once more, copy the file to another name that {source} matches",
                 path.display()
             )));
         }
-        Standing::Unknown => {
+        KnownSegment::Unknown => {
             return Err(Failure::usage(format!(
                 "nothing was changed: no segment {segment} of {source} is known; `cursors list` shows those that are"
             )));
         }
     };
-    let committed = known.committed(source).get(&segment).copied();
+    let committed = known.settled_cursors(source).get(&segment).copied();
     let offset = target(&set.to, &file)?;
     writeln!(out, "{}", meaning(set, committed.unwrap_or(0), offset))?;
     let dropped = known.outstanding.iter().filter(|o| o.source == *source);
@@ -195,23 +195,23 @@ fn set_cursor(set: &Set, state_dir: &Path, files: Files<'_>, out: &mut dyn Write
     }
     confirm(set.yes)?;
     let (source, by, at) = (source.clone(), SetBy::Operator, UnixMillis::now());
-    write(state_dir, forwarder, &[Record::CursorSet(CursorSet { source, segment, offset, by, at })])?;
+    write(state_dir, forwarder, &[JournalRecord::CursorSet(CursorSet { source, segment, offset, by, at })])?;
     writeln!(out, "done")?;
     Ok(Exit::Ok)
 }
 
-fn forget_sources(forget: &Forget, state_dir: &Path, out: &mut dyn Write) -> Result<Exit, Failure> {
+fn forget_sources(forget: &ForgetArgs, state_dir: &Path, out: &mut dyn Write) -> Result<Exit, Failure> {
     let _lock = Lock::acquire(state_dir)?;
-    let Forget { forwarder, source, .. } = forget;
+    let ForgetArgs { forwarder, source, .. } = forget;
     let known = known(state_dir, forwarder)?;
     let sources: Vec<String> = match source {
-        Some(source) if known.frontiers.contains_key(source) => vec![source.clone()],
+        Some(source) if known.read_cursors.contains_key(source) => vec![source.clone()],
         Some(source) => {
             return Err(Failure::usage(format!(
                 "{forwarder} knows of no source {source}; `cursors list` shows them"
             )));
         }
-        None => known.frontiers.keys().cloned().collect(),
+        None => known.read_cursors.keys().cloned().collect(),
     };
     for source in &sources {
         writeln!(
@@ -223,7 +223,7 @@ fn forget_sources(forget: &Forget, state_dir: &Path, out: &mut dyn Write) -> Res
     confirm(forget.yes)?;
     let at = UnixMillis::now();
     let records: Vec<_> =
-        sources.into_iter().map(|source| Record::ForgetSource(ForgetSource { source, at })).collect();
+        sources.into_iter().map(|source| JournalRecord::ForgetSource(ForgetSource { source, at })).collect();
     write(state_dir, forwarder, &records)?;
     writeln!(out, "done")?;
     Ok(Exit::Ok)
@@ -240,7 +240,7 @@ fn known(state_dir: &Path, forwarder: &str) -> Result<Recovered, Failure> {
     })
 }
 
-fn write(state_dir: &Path, forwarder: &str, records: &[Record]) -> Result<(), Failure> {
+fn write(state_dir: &Path, forwarder: &str, records: &[JournalRecord]) -> Result<(), Failure> {
     let (mut journal, _) = Journal::open(state_dir, forwarder)?;
     let written = journal.append(records).map_err(io::Error::other).and_then(|()| journal.sync());
     written

@@ -9,7 +9,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
-use crate::forwarder::dead_letter::{Filter, Letter, Letters, Reason, select};
+use crate::forwarder::dead_letter::{Letter, LetterFilter, Letters, Reason, select};
 
 use super::{
     exit::Exit,
@@ -20,11 +20,11 @@ use super::{
 #[derive(Debug, clap::Args)]
 pub struct DeadLettersArgs {
     #[command(subcommand)]
-    command: Command,
+    command: DeadLettersCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+enum DeadLettersCommand {
     /// A table of the dead letters
     List(Selection),
     /// Print an event's bytes, exactly, and nothing else
@@ -57,7 +57,7 @@ struct Selection {
     since: Option<Timestamp>,
 }
 
-impl From<&Selection> for Filter {
+impl From<&Selection> for LetterFilter {
     fn from(selection: &Selection) -> Self {
         let Selection { forwarder, reason, since } = selection;
         Self { forwarder: forwarder.clone(), reason: reason.clone(), since: *since }
@@ -76,13 +76,13 @@ fn execute(
     send: impl FnOnce(Letters) -> Exit,
 ) -> Result<Exit, Failure> {
     match &args.command {
-        Command::List(selection) => list(select(state_dir, selection.into())?, out),
-        Command::Show { event_id, forwarder } => {
-            let filter = Filter { forwarder: forwarder.clone(), ..Filter::default() };
+        DeadLettersCommand::List(selection) => list(select(state_dir, selection.into())?, out),
+        DeadLettersCommand::Show { event_id, forwarder } => {
+            let filter = LetterFilter { forwarder: forwarder.clone(), ..LetterFilter::default() };
             show(select(state_dir, filter)?, event_id, out)
         }
-        Command::Replay { selection, dry_run: true } => count(select(state_dir, selection.into())?, out),
-        Command::Replay { selection, dry_run: false } => Ok(send(select(state_dir, selection.into())?)),
+        DeadLettersCommand::Replay { selection, dry_run: true } => count(select(state_dir, selection.into())?, out),
+        DeadLettersCommand::Replay { selection, dry_run: false } => Ok(send(select(state_dir, selection.into())?)),
     }
 }
 
@@ -180,7 +180,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::forwarder::dead_letter::{DeadLetter, DeadLetters, Envelope};
+    use crate::forwarder::dead_letter::{DeadLetter, DeadLetters, LetterEnvelope};
 
     #[derive(Debug, Parser)]
     struct Cli {
@@ -194,7 +194,7 @@ mod tests {
         for (event_id, reason, payload) in
             [("e1", Reason::Refused, b"{\"a\":1}".as_slice()), ("e2", Reason::InvalidUtf8, b"\xff\x00\n")]
         {
-            let envelope = Envelope {
+            let envelope = LetterEnvelope {
                 event_id,
                 source: "connect",
                 reason,

@@ -1,5 +1,10 @@
 //! Exit statuses, as docs/commands.md lists them (the names of `sysexits.h` where it has one).
 
+use crate::{
+    app::StartError, forwarder::journal::JournalError, lock::LockError, log::catalog::CatalogError,
+    log::spool::SpoolError, source::listener::ListenError,
+};
+
 /// What a command ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -31,5 +36,45 @@ pub enum Exit {
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
+    }
+}
+
+impl From<&StartError> for Exit {
+    fn from(error: &StartError) -> Self {
+        match error {
+            StartError::StateDir { .. } | StartError::Private(_) | StartError::Admin(_) => Self::CannotCreate,
+            StartError::Lock(error) => error.into(),
+            StartError::Journal { source, .. } => source.into(),
+            StartError::DeadLetters { .. } | StartError::Copied { .. } => Self::Storage,
+            StartError::Webhook { .. } => Self::Config,
+            StartError::Catalog { source, .. } | StartError::Spool { source: SpoolError::Catalog(source), .. } => {
+                match source {
+                    CatalogError::Newer { .. } => Self::Config,
+                    CatalogError::Read { .. } | CatalogError::Unreadable { .. } => Self::Storage,
+                }
+            }
+            StartError::Spool { source: SpoolError::Dir { .. }, .. } => Self::Storage,
+            StartError::Listen { source: ListenError::Configured(_), .. } => Self::Config,
+            StartError::Listen { .. } => Self::CannotCreate,
+        }
+    }
+}
+
+impl From<&LockError> for Exit {
+    fn from(error: &LockError) -> Self {
+        match error {
+            LockError::Held { .. } => Self::Locked,
+            LockError::Io { .. } => Self::CannotCreate,
+        }
+    }
+}
+
+impl From<&JournalError> for Exit {
+    fn from(error: &JournalError) -> Self {
+        match error {
+            JournalError::Directory(_) => Self::CannotCreate,
+            JournalError::Newer { .. } | JournalError::OtherForwarder { .. } => Self::Config,
+            JournalError::Io { .. } | JournalError::Damaged { .. } => Self::Storage,
+        }
     }
 }

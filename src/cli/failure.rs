@@ -31,22 +31,13 @@ impl From<io::Error> for Failure {
 
 impl From<LockError> for Failure {
     fn from(error: LockError) -> Self {
-        let exit = match error {
-            LockError::Held { .. } => Exit::Locked,
-            LockError::Io { .. } => Exit::CannotCreate,
-        };
-        Self::Told(exit, error.to_string())
+        Self::Told((&error).into(), error.to_string())
     }
 }
 
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
-        let exit = match error {
-            JournalError::Directory(_) => Exit::CannotCreate,
-            JournalError::Newer { .. } | JournalError::OtherForwarder { .. } => Exit::Config,
-            JournalError::Io { .. } | JournalError::Damaged { .. } => Exit::Storage,
-        };
-        Self::Told(exit, error.to_string())
+        Self::Told((&error).into(), error.to_string())
     }
 }
 

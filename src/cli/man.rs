@@ -11,17 +11,17 @@ use super::{
 };
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct ManArgs {
     /// Write auditpost.1 and a page for each command (auditpost-run.1 and so on) into this directory, which must be there
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 /// Prints `auditpost(1)`, or writes all pages. To read it: `auditpost man | man -l -`.
-pub fn run(args: &Args) -> Exit {
+pub fn run(args: &ManArgs) -> Exit {
     report(|out| {
         // `help` is in every page's own options.
-        let definition = command::Args::definition().disable_help_subcommand(true);
+        let definition = command::CommandLine::definition().disable_help_subcommand(true);
         match &args.out {
             None => Man::new(definition).render(out)?,
             Some(directory) => {

@@ -12,15 +12,15 @@ use std::{
 
 use super::{exit::Exit, state_dir};
 use crate::{
-    config::{self, Config, Verdict},
+    config::{self, AnswerVerdict, Config},
     forwarder::{
-        batch::{Body, Fit, Frame},
+        batch::{BatchBody, BodyFrame, BodyLimits},
         compress::Compressor,
         dead_letter::{Letter, Letters},
-        deliver::{Answer, Backoff, Fate, Request, Webhook, judge},
+        deliver::{Answer, Backoff, Fate, Request, WebhookClient, judge},
         encode::EventWriter,
     },
-    log::Origin,
+    log::ContainerOrigin,
     schema::Checker,
 };
 
@@ -28,7 +28,7 @@ use crate::{
 const ATTEMPTS: u32 = 5;
 
 /// Sends the chosen letters; says for each what came of it.
-pub fn send(state: &state_dir::Args, letters: Letters) -> Exit {
+pub fn send(state: &state_dir::StateDirArgs, letters: Letters) -> Exit {
     let config = match state.load() {
         Ok(config) => config,
         Err(exit) => return exit,
@@ -42,7 +42,7 @@ pub fn send(state: &state_dir::Args, letters: Letters) -> Exit {
 
 async fn send_all(config: &Config, letters: Letters) -> Exit {
     let (mut sent, mut kept) = (0_u64, 0_u64);
-    let mut webhooks: HashMap<String, Webhook> = HashMap::new();
+    let mut webhooks: HashMap<String, WebhookClient> = HashMap::new();
     for letter in letters {
         let letter = match letter {
             Ok(letter) => letter,
@@ -62,22 +62,22 @@ async fn send_all(config: &Config, letters: Letters) -> Exit {
             }
         };
         if !webhooks.contains_key(&forwarder.name) {
-            match Webhook::new(forwarder) {
+            match WebhookClient::new(forwarder) {
                 Ok(webhook) => webhooks.insert(forwarder.name.clone(), webhook),
                 Err(error) => return complain(&format!("forwarder {}: {error}", forwarder.name), Exit::Config),
             };
         }
-        let again = Again { id: &letter.event_id, number: 0, body: &body, origin: None };
+        let again = RepeatedBody { id: &letter.event_id, number: 0, body: &body, origin: None };
         match deliver(&webhooks[&forwarder.name], forwarder, &again).await {
             Ok(()) => {
                 sent += 1;
                 say(&format!("{}: sent to {}", letter.event_id, forwarder.name));
             }
-            Err(Stop::Refused(why)) => {
+            Err(ReplayStop::Refused(why)) => {
                 kept += 1;
                 say(&format!("{}: refused again: {why}", letter.event_id));
             }
-            Err(Stop::Receiver(why)) => {
+            Err(ReplayStop::Receiver(why)) => {
                 let text = format!(
                     "{}: {why}; {sent} sent, this and those behind it were not: run it again later",
                     letter.event_id
@@ -91,7 +91,7 @@ async fn send_all(config: &Config, letters: Letters) -> Exit {
 }
 
 /// The event as the forwarder would send it today, or why it would not.
-fn body(config: &Config, forwarder: &config::Forwarder, letter: &Letter) -> Result<Body, String> {
+fn body(config: &Config, forwarder: &config::Forwarder, letter: &Letter) -> Result<BatchBody, String> {
     let source = config.sources.iter().find(|source| source.name == letter.source);
     let (schema, fields, most) = source.map_or((config::Schema::Auto, &[][..], usize::MAX), |source| {
         (source.schema, source.fields.as_slice(), source.max_event_bytes)
@@ -108,15 +108,15 @@ fn body(config: &Config, forwarder: &config::Forwarder, letter: &Letter) -> Resu
     let mut checker = Checker::with(schema, fields, writer.needs(), &[]);
     let event = checker.check(&payload).map_err(|invalid| format!("it is still no event: {invalid}"))?;
     writer.takes(&event).map_err(|invalid| format!("it cannot be sent: {invalid}"))?;
-    let mut body = Body::new(Frame::of(forwarder));
-    let fit = Fit { max_events: 1, max_bytes: usize::MAX };
-    let range = crate::log::Range { segment: crate::log::SegmentId(0), start: 0, end: letter.bytes };
+    let mut body = BatchBody::new(BodyFrame::of(forwarder));
+    let fit = BodyLimits { max_events: 1, max_bytes: usize::MAX };
+    let range = crate::log::SegmentRange { segment: crate::log::SegmentId(0), start: 0, end: letter.bytes };
     let _ = body.push(&fit, range, false, |out| writer.write(&event, out));
     body.finish();
     Ok(body)
 }
 
-pub(super) enum Stop {
+pub(super) enum ReplayStop {
     /// The receiver refuses this event.
     Refused(String),
     /// The receiver is not to be had, or refuses us.
@@ -124,21 +124,25 @@ pub(super) enum Stop {
 }
 
 /// A body that is sent once more, and what its request says of it.
-pub(super) struct Again<'a> {
+pub(super) struct RepeatedBody<'a> {
     pub(super) id: &'a str,
     /// 0 for what is no batch.
     pub(super) number: u64,
-    pub(super) body: &'a Body,
+    pub(super) body: &'a BatchBody,
     /// Whose container wrote all of it.
-    pub(super) origin: Option<&'a Origin>,
+    pub(super) origin: Option<&'a ContainerOrigin>,
 }
 
 /// Sends it until it is answered well, or so badly that going on makes no sense.
-pub(super) async fn deliver(webhook: &Webhook, forwarder: &config::Forwarder, again: &Again<'_>) -> Result<(), Stop> {
+pub(super) async fn deliver(
+    webhook: &WebhookClient,
+    forwarder: &config::Forwarder,
+    again: &RepeatedBody<'_>,
+) -> Result<(), ReplayStop> {
     let compressed = forwarder.compression != config::Compression::None;
     let wire = Compressor::new(forwarder.compression)
         .compress(again.body.bytes())
-        .map_err(|error| Stop::Receiver(error.to_string()))?;
+        .map_err(|error| ReplayStop::Receiver(error.to_string()))?;
     let backoff = Backoff::new(forwarder.retry);
     let mut rng = fastrand::Rng::new();
     let begun = Instant::now();
@@ -154,16 +158,16 @@ pub(super) async fn deliver(webhook: &Webhook, forwarder: &config::Forwarder, ag
         };
         let answer = webhook.send(request).await;
         if matches!(&answer, Answer::Items { fates, .. } if fates.iter().any(|fate| *fate != Fate::Delivered)) {
-            return Err(Stop::Refused(answer.to_string()));
+            return Err(ReplayStop::Refused(answer.to_string()));
         }
         match judge(&answer, &forwarder.responses) {
-            Verdict::Delivered => return Ok(()),
-            Verdict::Narrow | Verdict::Halve => return Err(Stop::Refused(answer.to_string())),
-            Verdict::Retry if attempt < ATTEMPTS => {
+            AnswerVerdict::Delivered => return Ok(()),
+            AnswerVerdict::Narrow | AnswerVerdict::Halve => return Err(ReplayStop::Refused(answer.to_string())),
+            AnswerVerdict::Retry if attempt < ATTEMPTS => {
                 tokio::time::sleep(backoff.delay(attempt, answer.retry_after(), &mut rng)).await;
             }
             _ => {
-                return Err(Stop::Receiver(format!(
+                return Err(ReplayStop::Receiver(format!(
                     "{answer} after {:.1?}",
                     Duration::from_millis(begun.elapsed().as_millis() as u64)
                 )));

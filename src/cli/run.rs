@@ -18,7 +18,7 @@ use crate::{
     forwarder::{
         compress,
         deliver::BULK_ANSWER,
-        task::{AHEAD, Ended},
+        task::{AHEAD, ForwarderEnd},
     },
     log::reader,
     notify::ServiceManager,
@@ -29,14 +29,14 @@ use crate::{
 const WORKERS: usize = 2;
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct RunArgs {
     /// The configuration
     #[arg(short, long, default_value = config::DEFAULT_PATH)]
     config: PathBuf,
 }
 
 /// Runs until a signal ends it.
-pub fn run(args: &Args) -> Exit {
+pub fn run(args: &RunArgs) -> Exit {
     let config = match config::load(&args.config, &config::environment) {
         Ok(config) => config,
         Err(problems) => {
@@ -78,7 +78,7 @@ fn threads_can_be_started() -> io::Result<()> {
     Ok(())
 }
 
-async fn forward(args: &Args, config: Config) -> Exit {
+async fn forward(args: &RunArgs, config: Config) -> Exit {
     info!(version = VERSION, config = %args.config.display(), state = %config.state_dir.display(),
         memory_at_most = format_args!("{} MiB", memory_bound(&config).div_ceil(1 << 20)), "starting");
     let (mut terminate, mut interrupt, mut hangup) = match signals() {
@@ -92,7 +92,7 @@ async fn forward(args: &Args, config: Config) -> Exit {
         Ok(app) => app,
         Err(error) => {
             error!("{error}");
-            return error.exit();
+            return Exit::from(&error);
         }
     };
     let manager = Arc::new(ServiceManager::of_environment());
@@ -124,15 +124,15 @@ async fn forward(args: &Args, config: Config) -> Exit {
         }
     };
     match app.drain(hurry).await {
-        Ended::Drained => {
+        ForwarderEnd::Drained => {
             info!("stopped: everything is delivered");
             Exit::Ok
         }
-        Ended::Backlog => {
+        ForwarderEnd::Backlog => {
             warn!("stopped with a backlog, which is safe on disk and is delivered after the next start");
             Exit::Backlog
         }
-        Ended::Unwritten => {
+        ForwarderEnd::Unwritten => {
             error!(
                 "stopped, and storage fails: nothing is lost, but what was sent last may be sent again; look after the state directory"
             );

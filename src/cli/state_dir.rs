@@ -5,18 +5,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{cursors::Standing, exit::Exit};
+use super::{cursors::KnownSegment, exit::Exit};
 use crate::{
     app::SPOOL_CATALOG,
     config::{self, Config},
     log::{
         SegmentId,
-        catalog::{Catalog, Stage},
+        catalog::{Catalog, CatalogStage},
     },
 };
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct StateDirArgs {
     /// The configuration; its stateDir is the one looked at
     #[arg(short, long, default_value = config::DEFAULT_PATH, global = true)]
     config: PathBuf,
@@ -25,7 +25,7 @@ pub struct Args {
     state_dir: Option<PathBuf>,
 }
 
-impl Args {
+impl StateDirArgs {
     /// The directory. Where the configuration is needed and has problems, they are told.
     pub fn resolve(&self) -> Result<PathBuf, Exit> {
         match &self.state_dir {
@@ -55,12 +55,12 @@ pub(super) fn load(path: &Path) -> Result<Config, Exit> {
 }
 
 /// What the catalog knows of a segment of a source.
-pub fn standing_of(state_dir: &Path, source: &str, segment: SegmentId) -> Standing {
+pub fn standing_of(state_dir: &Path, source: &str, segment: SegmentId) -> KnownSegment {
     let catalogs = ["catalog", SPOOL_CATALOG].map(|name| state_dir.join("sources").join(source).join(name));
     let loaded = catalogs.iter().filter_map(|path| Catalog::load(path).ok().flatten());
     match loaded.flat_map(|catalog| catalog.lives).find(|life| life.id == segment) {
-        Some(life) if life.stage == Stage::Released => Standing::Released(life.path),
-        Some(life) => Standing::Read(life.path),
-        None => Standing::Unknown,
+        Some(life) if life.stage == CatalogStage::Released => KnownSegment::Released(life.path),
+        Some(life) => KnownSegment::Read(life.path),
+        None => KnownSegment::Unknown,
     }
 }

@@ -12,12 +12,12 @@ use tokio::time;
 use super::{exit::Exit, terminal};
 use crate::admin::{
     human,
-    status::{Forwarder, SpoolUse, Status},
+    status::{ForwarderStatus, SpoolUse, Status},
 };
 
 /// Show where the forwarders of a running auditpost stand.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Args {
+pub struct StatusArgs {
     /// Where its admin pages are: `admin.listen` of its configuration
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9600")]
     admin: Url,
@@ -29,7 +29,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const MAX_BYTES: usize = 16 << 20;
 
 /// Exit status 0 where it answered, 74 where it did not.
-pub async fn run(args: Args) -> anyhow::Result<Exit> {
+pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
     let looks = async {
         let client = client()?;
         let url = args.admin.join("/status").context("no usable URL")?;
@@ -114,7 +114,7 @@ fn render(before: &Status, now: &Status) -> String {
 }
 
 fn forwarders(before: &Status, now: &Status) -> String {
-    let mut table = Table::new([
+    let mut table = StatusTable::new([
         "FORWARDER",
         "STATE",
         "BACKLOG",
@@ -128,7 +128,7 @@ fn forwarders(before: &Status, now: &Status) -> String {
         "LAST ERROR",
     ]);
     for forwarder in &now.forwarders {
-        let delivered = |forwarder: &Forwarder| forwarder.sum(|source| source.delivered);
+        let delivered = |forwarder: &ForwarderStatus| forwarder.sum(|source| source.delivered);
         let earlier = before.forwarders.iter().find(|earlier| earlier.name == forwarder.name).map_or(0, delivered);
         let trouble =
             forwarder.last_error.as_ref().map_or(String::new(), |error| format!("{} {}", error.at, error.text));
@@ -151,7 +151,7 @@ fn forwarders(before: &Status, now: &Status) -> String {
 
 fn sources(now: &Status) -> String {
     let mut table =
-        Table::new(["SOURCE", "FILES OPEN", "FILES MATCHED", "TRUNCATIONS", "CONNECTIONS", "REFUSED", "SPOOL"]);
+        StatusTable::new(["SOURCE", "FILES OPEN", "FILES MATCHED", "TRUNCATIONS", "CONNECTIONS", "REFUSED", "SPOOL"]);
     for source in &now.sources {
         table.row([
             source.name.clone(),
@@ -167,9 +167,9 @@ fn sources(now: &Status) -> String {
 }
 
 /// Columns as wide as their widest cell, two spaces apart.
-struct Table<const N: usize>(Vec<[String; N]>);
+struct StatusTable<const N: usize>(Vec<[String; N]>);
 
-impl<const N: usize> Table<N> {
+impl<const N: usize> StatusTable<N> {
     fn new(head: [&str; N]) -> Self {
         Self(vec![head.map(str::to_owned)])
     }
@@ -207,10 +207,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        admin::{Registry, Server},
-        alarm::Kind,
+        admin::{AdminServer, Registry},
+        alarm::AlarmKind,
         config,
-        forwarder::stats::{ForwarderStats, State, Tally},
+        forwarder::stats::{ForwarderState, ForwarderStats, Tally},
     };
 
     fn deliver(siem: &ForwarderStats, events: u64) {
@@ -231,9 +231,9 @@ mod tests {
         let before = Status::of(&registry, now);
         deliver(&siem, 234);
         siem.set_backlog("app", 1_500_000, Some(start));
-        siem.set_state(State::Held, None, now);
+        siem.set_state(ForwarderState::Held, None, now);
         siem.failed("401 \x1b[2J", now);
-        registry.alarms.raise("forwarder siem", Kind::Held, "401", now);
+        registry.alarms.raise("forwarder siem", AlarmKind::Held, "401", now);
         let text = render(&before, &Status::of(&registry, now));
         let row = text.lines().find(|line| line.starts_with("siem")).unwrap();
         let cells: Vec<&str> = row.split("  ").filter(|cell| !cell.is_empty()).collect();
@@ -262,7 +262,7 @@ mod tests {
     async fn it_asks_a_running_server_and_says_when_there_is_none() {
         let registry = Arc::new(Registry::new(Timestamp::now()));
         let admin = config::Admin { listen: "127.0.0.1:0".parse().unwrap() };
-        let server = Server::bind(&admin, registry).await.unwrap();
+        let server = AdminServer::bind(&admin, registry).await.unwrap();
         let url: Url = format!("http://{}/status", server.addr()).parse().unwrap();
         let stop = CancellationToken::new();
         let running = tokio::spawn(server.run(stop.clone()));
@@ -273,7 +273,7 @@ mod tests {
         running.await.unwrap();
         let error = fetch(&client().unwrap(), url.clone()).await.unwrap_err();
         assert!(error.to_string().contains("refused"), "{error}");
-        let exit = run(Args { admin: url }).await.unwrap();
+        let exit = run(StatusArgs { admin: url }).await.unwrap();
         assert_eq!(exit, Exit::Storage);
     }
 }

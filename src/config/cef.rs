@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::{forwarder::encode::cef::Key, schema::Field};
+use crate::{format::CefKey, schema::Field};
 
 /// The checked `cef:` of a forwarder. What is None takes its default from the event.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Cef {
+pub struct CefConfig {
     pub dialect: Dialect,
     pub vendor: Option<String>,
     pub product: Option<String>,
@@ -62,7 +62,7 @@ pub struct Mapped {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MappedKey {
     /// A custom field has a label, others have none.
-    Dictionary(Key, Option<String>),
+    Dictionary(CefKey, Option<String>),
     /// Letters, digits and `_`.
     Own(String),
 }

@@ -5,11 +5,11 @@
 use schemars::{Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde_json::{Map, Value};
 
-use super::schema::{ConfigFile, UNIT};
+use super::written::{ConfigFile, UNIT};
 
 #[derive(Debug)]
 pub(super) struct Expect<'s> {
-    pub(super) form: Form<'s>,
+    pub(super) form: ExpectedForm<'s>,
     /// A value that nobody may see.
     pub(super) secret: bool,
     /// A value that may hold a password in its midst.
@@ -17,8 +17,8 @@ pub(super) struct Expect<'s> {
 }
 
 #[derive(Debug)]
-pub(super) enum Form<'s> {
-    Mapping(Keys<'s>),
+pub(super) enum ExpectedForm<'s> {
+    Mapping(KnownKeys<'s>),
     List(&'s Value),
     Text,
     Words(Vec<&'s str>),
@@ -31,14 +31,14 @@ pub(super) enum Form<'s> {
 
 /// The keys of a mapping.
 #[derive(Debug)]
-pub(super) struct Keys<'s> {
+pub(super) struct KnownKeys<'s> {
     pub(super) known: Option<&'s Map<String, Value>>,
     pub(super) required: Vec<&'s str>,
     /// Of every other key; `None`: there is none.
     pub(super) others: Option<&'s Value>,
 }
 
-impl<'s> Keys<'s> {
+impl<'s> KnownKeys<'s> {
     fn read(schema: &'s Value) -> Self {
         let required = schema.get("required").and_then(Value::as_array);
         Self {
@@ -88,7 +88,7 @@ impl<'s> Expect<'s> {
         let flag = |keyword: &str| schema.get(keyword).and_then(Value::as_bool).unwrap_or(false);
         let mut expect = match schema.get("$ref").and_then(Value::as_str) {
             Some(reference) => Self::read(root.pointer(reference.strip_prefix('#')?)?, root)?,
-            None => Self { form: Form::read(schema, root)?, secret: false, uri: false },
+            None => Self { form: ExpectedForm::read(schema, root)?, secret: false, uri: false },
         };
         expect.secret |= flag("writeOnly");
         expect.uri |= has("format", "uri");
@@ -98,33 +98,33 @@ impl<'s> Expect<'s> {
     /// For a problem: `expected …`.
     pub(super) fn describe(&self) -> String {
         match &self.form {
-            Form::Mapping(_) => "a mapping (key: value)".to_owned(),
-            Form::List(_) => "a list".to_owned(),
-            Form::Text => "a text".to_owned(),
-            Form::Words(words) => match words.as_slice() {
+            ExpectedForm::Mapping(_) => "a mapping (key: value)".to_owned(),
+            ExpectedForm::List(_) => "a list".to_owned(),
+            ExpectedForm::Text => "a text".to_owned(),
+            ExpectedForm::Words(words) => match words.as_slice() {
                 [only] => (*only).to_owned(),
                 words => format!("one of {}", words.join(", ")),
             },
-            Form::Whole { .. } => "a whole number".to_owned(),
-            Form::Boolean => "true or false".to_owned(),
-            Form::Duration => "a duration such as 500ms, 5s, 2m, 1h or 1d".to_owned(),
-            Form::Size => "a size such as 64KiB, 1MB or a number of bytes".to_owned(),
-            Form::Either(choices) => choices.iter().map(Expect::describe).collect::<Vec<_>>().join(", or "),
+            ExpectedForm::Whole { .. } => "a whole number".to_owned(),
+            ExpectedForm::Boolean => "true or false".to_owned(),
+            ExpectedForm::Duration => "a duration such as 500ms, 5s, 2m, 1h or 1d".to_owned(),
+            ExpectedForm::Size => "a size such as 64KiB, 1MB or a number of bytes".to_owned(),
+            ExpectedForm::Either(choices) => choices.iter().map(Expect::describe).collect::<Vec<_>>().join(", or "),
         }
     }
 
     /// Every word that would do.
     pub(super) fn words(&self) -> Vec<&'s str> {
         match &self.form {
-            Form::Words(words) => words.clone(),
-            Form::Boolean => vec!["true", "false"],
-            Form::Either(choices) => choices.iter().flat_map(Expect::words).collect(),
+            ExpectedForm::Words(words) => words.clone(),
+            ExpectedForm::Boolean => vec!["true", "false"],
+            ExpectedForm::Either(choices) => choices.iter().flat_map(Expect::words).collect(),
             _ => Vec::new(),
         }
     }
 }
 
-impl<'s> Form<'s> {
+impl<'s> ExpectedForm<'s> {
     /// The keys of a mapping, or of the choice that is one.
     pub(super) fn properties(&self) -> Option<&'s Map<String, Value>> {
         match self {
@@ -149,7 +149,7 @@ impl<'s> Form<'s> {
         }
         let number = |keyword: &str| schema.get(keyword).and_then(Value::as_u64);
         match schema.get("type")?.as_str()? {
-            "object" => Some(Self::Mapping(Keys::read(schema))),
+            "object" => Some(Self::Mapping(KnownKeys::read(schema))),
             "array" => schema.get("items").map(Self::List),
             "string" => Some(Self::Text),
             "integer" => Some(Self::Whole { min: number("minimum")?, max: number("maximum")? }),
@@ -179,13 +179,13 @@ mod tests {
     fn read_all(schema: &Value, root: &Value, path: &str) -> usize {
         let expect = Expect::read(schema, root).unwrap_or_else(|| panic!("{path} cannot be read: {schema}"));
         let below = match expect.form {
-            Form::Mapping(keys) => {
+            ExpectedForm::Mapping(keys) => {
                 let known = keys.known.into_iter().flatten();
                 let known = known.map(|(key, value)| read_all(value, root, &format!("{path}.{key}")));
                 let others = keys.others.map_or(0, |others| read_all(others, root, &format!("{path}.*")));
                 known.sum::<usize>() + others
             }
-            Form::List(items) => read_all(items, root, &format!("{path}[]")),
+            ExpectedForm::List(items) => read_all(items, root, &format!("{path}[]")),
             _ => 0,
         };
         below + 1

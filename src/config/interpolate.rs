@@ -5,7 +5,7 @@
 
 /// What is wrong with a text that refers to variables.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum VariableFault {
     #[error("the variable {0} is not set; set it, or give a default: ${{{0}:-default}}")]
     Missing(String),
     #[error("a variable is not closed: write ${{NAME}} or ${{NAME:-default}}, and $$ for a dollar")]
@@ -28,7 +28,10 @@ pub(super) struct Interpolated {
 
 /// Replaces the variables of a scalar. A variable that is set to nothing counts as set, but gives way to a default,
 /// as in a shell.
-pub(super) fn interpolate(written: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Interpolated, Vec<Fault>> {
+pub(super) fn interpolate(
+    written: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Interpolated, Vec<VariableFault>> {
     let mut text = String::with_capacity(written.len());
     let mut changed = false;
     let mut faults = Vec::new();
@@ -42,7 +45,7 @@ pub(super) fn interpolate(written: &str, env: &dyn Fn(&str) -> Option<String>) -
         } else if let Some(after) = rest.strip_prefix('{') {
             changed = true;
             let Some(end) = after.find('}') else {
-                faults.push(Fault::Unclosed);
+                faults.push(VariableFault::Unclosed);
                 rest = "";
                 break;
             };
@@ -52,7 +55,7 @@ pub(super) fn interpolate(written: &str, env: &dyn Fn(&str) -> Option<String>) -
             }
             rest = &after[end + 1..];
         } else {
-            faults.push(Fault::LoneDollar);
+            faults.push(VariableFault::LoneDollar);
         }
     }
     text.push_str(rest);
@@ -64,22 +67,22 @@ pub(super) fn is_reference(written: &str) -> bool {
     written.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(is_name)
 }
 
-fn value(reference: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, Fault> {
+fn value(reference: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, VariableFault> {
     let (name, default) = match reference.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (reference, None),
     };
     if !is_name(name) {
-        return Err(Fault::Malformed);
+        return Err(VariableFault::Malformed);
     }
     if default.is_some_and(|default| default.contains("${")) {
-        return Err(Fault::Nested);
+        return Err(VariableFault::Nested);
     }
     match (env(name), default) {
         (Some(value), None) => Ok(value),
         (Some(value), Some(_)) if !value.is_empty() => Ok(value),
         (_, Some(default)) => Ok(default.to_owned()),
-        (None, None) => Err(Fault::Missing(name.to_owned())),
+        (None, None) => Err(VariableFault::Missing(name.to_owned())),
     }
 }
 
@@ -92,7 +95,7 @@ fn is_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn with_env(written: &str) -> Result<String, Vec<Fault>> {
+    fn with_env(written: &str) -> Result<String, Vec<VariableFault>> {
         let env = |name: &str| match name {
             "HOST" => Some("siem".to_owned()),
             "NOTHING" => Some(String::new()),
@@ -132,16 +135,16 @@ mod tests {
         assert_eq!(
             with_env("${GONE} ${ALSO_GONE} $x ${1} ${A:?b} ${A:-${B}} ${"),
             Err(vec![
-                Fault::Missing("GONE".to_owned()),
-                Fault::Missing("ALSO_GONE".to_owned()),
-                Fault::LoneDollar,
-                Fault::Malformed,
-                Fault::Malformed,
-                Fault::Nested,
-                Fault::Unclosed,
+                VariableFault::Missing("GONE".to_owned()),
+                VariableFault::Missing("ALSO_GONE".to_owned()),
+                VariableFault::LoneDollar,
+                VariableFault::Malformed,
+                VariableFault::Malformed,
+                VariableFault::Nested,
+                VariableFault::Unclosed,
             ])
         );
-        assert_eq!(with_env("$"), Err(vec![Fault::LoneDollar]));
+        assert_eq!(with_env("$"), Err(vec![VariableFault::LoneDollar]));
     }
 
     #[test]

@@ -6,16 +6,16 @@ use serde_json::Value;
 
 use super::{
     Config,
-    expect::{Expect, Form, json_schema},
+    expect::{Expect, ExpectedForm, json_schema},
     parse::{SyntaxError, parse},
     path::Path,
     problem::{Problem, Problems},
     quote::quote_unparsed,
     report::Report,
-    schema::ConfigFile,
     shape::{Env, Shape},
-    tree::{Node, Place},
+    tree::{YamlNode, YamlPosition},
     validate::validate,
+    written::ConfigFile,
 };
 
 /// A larger file is no configuration.
@@ -42,7 +42,7 @@ pub fn load(path: &path::Path, env: &dyn Fn(&str) -> Option<String>) -> Result<C
             let before = str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
             let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-            Err(alone(&name, Some(Place { line, column }), "is not UTF-8 from here on".to_owned()))
+            Err(alone(&name, Some(YamlPosition { line, column }), "is not UTF-8 from here on".to_owned()))
         }
     }
 }
@@ -57,7 +57,7 @@ pub fn load_text(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -
     let (root, scalars) = parse(text).map_err(|error| unparsed(name, text, &schema, error))?;
     let Some(root) = root.filter(|root| !root.is_nothing()) else {
         let what = "is empty: it needs at least sources and forwarders".to_owned();
-        return Err(alone(name, Some(Place { line: 1, column: 1 }), what));
+        return Err(alone(name, Some(YamlPosition { line: 1, column: 1 }), what));
     };
     let mut report = Report::default();
     let value = check_shape(&root, &schema, text, env, &mut report);
@@ -71,7 +71,7 @@ pub fn load_text(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -
     }
 }
 
-fn check_shape(root: &Node, schema: &Value, text: &str, env: Env<'_>, report: &mut Report) -> Option<Value> {
+fn check_shape(root: &YamlNode, schema: &Value, text: &str, env: Env<'_>, report: &mut Report) -> Option<Value> {
     Shape { schema, text, env, report }.check(root, schema, &Path::default())
 }
 
@@ -101,7 +101,7 @@ fn is_harmless(schema: &Value, key: &str) -> bool {
         let Some(expect) = Expect::read(property, schema) else {
             return false;
         };
-        if expect.secret || expect.uri || matches!(expect.form, Form::Mapping { .. }) {
+        if expect.secret || expect.uri || matches!(expect.form, ExpectedForm::Mapping { .. }) {
             return false;
         }
         harmless = true;
@@ -109,7 +109,7 @@ fn is_harmless(schema: &Value, key: &str) -> bool {
     harmless
 }
 
-fn alone(name: &str, place: Option<Place>, what: String) -> Problems {
+fn alone(name: &str, place: Option<YamlPosition>, what: String) -> Problems {
     let problem = Problem { file: name.to_owned(), place, path: Path::default(), what, near: None, quote: None };
     Problems::new(name, vec![problem])
 }

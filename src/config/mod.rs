@@ -19,7 +19,6 @@ mod problem;
 mod pushed;
 mod quote;
 mod report;
-mod schema;
 mod secret;
 mod shape;
 mod template;
@@ -27,6 +26,7 @@ mod tree;
 mod units;
 mod uri;
 mod validate;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -36,8 +36,9 @@ use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration}
 use reqwest::{Method, header::HeaderName};
 
 use crate::schema::Field;
-pub use cef::{Cef, Dialect, Ipv6, Mapped, MappedFrom, MappedKey, PrefixPart};
 
+pub use crate::schema::Schema;
+pub use cef::{CefConfig, Dialect, Ipv6, Mapped, MappedFrom, MappedKey, PrefixPart};
 pub use exclude::Exclude;
 pub use format::{CriStream, LineFormat};
 pub(crate) use http::base64;
@@ -50,7 +51,7 @@ pub use pushed::{
     UdpSource, UnixSocket, UnixSource,
 };
 pub use secret::Secret;
-pub use template::{Filling, Template};
+pub use template::{TemplateInput, WrapTemplate};
 pub use units::{UnitError, duration, size, size_text};
 pub use uri::Uri;
 
@@ -135,24 +136,6 @@ pub enum StartAt {
     End,
 }
 
-/// What a source's lines are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Schema {
-    /// Recognised per record: one of the systems below, or else `Generic`.
-    Auto,
-    Connect,
-    Infrakitchen,
-    /// JSON, CPS or CEF.
-    Konnect,
-    Chainloop,
-    Kubernetes,
-    Vault,
-    /// Any JSON object; the event type is the first of `type`, `event_type`, `eventType`, `action`, `event`, `name`.
-    Generic,
-    /// Any text; it is not checked to be JSON.
-    Raw,
-}
-
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forwarder {
     pub name: String,
@@ -162,10 +145,10 @@ pub struct Forwarder {
     pub headers: Vec<(HeaderName, Secret)>,
     /// Names of the sources it follows, in the configuration's order.
     pub sources: Vec<String>,
-    pub filter: Filter,
+    pub filter: FilterRules,
     pub format: Format,
     /// Of format [`Format::Cef`].
-    pub cef: Cef,
+    pub cef: CefConfig,
     pub framing: Framing,
     /// What stands round each event and round the batch.
     pub wrap: Option<Wrap>,
@@ -184,7 +167,7 @@ pub struct Forwarder {
     pub in_flight: usize,
     pub tls: Tls,
     /// Statuses whose verdict the operator changed.
-    pub responses: Vec<(u16, Verdict)>,
+    pub responses: Vec<(u16, AnswerVerdict)>,
     pub answers: Answers,
 }
 
@@ -226,7 +209,7 @@ pub enum Token {
 
 /// What a forwarder lets pass: events that pass every rule. The default lets all pass.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Filter {
+pub struct FilterRules {
     pub enabled: EventTypes,
     pub disabled: EventTypes,
     /// Empty: any outcome. The same goes for the next two.
@@ -235,10 +218,10 @@ pub struct Filter {
     pub actors: Vec<String>,
     /// Types, ids or names.
     pub targets: Vec<String>,
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<ConditionRule>,
 }
 
-impl Default for Filter {
+impl Default for FilterRules {
     fn default() -> Self {
         Self {
             enabled: EventTypes::All,
@@ -253,7 +236,7 @@ impl Default for Filter {
 
 /// What must be true of one place in an event. A place that is absent is in no list and matches nothing.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Condition {
+pub struct ConditionRule {
     pub asked: Asked,
     pub is_in: Option<Vec<String>>,
     pub not_in: Vec<String>,
@@ -304,7 +287,7 @@ pub enum Framing {
 /// What an intake wants round an event and round the whole body. The framing stands within it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrap {
-    pub event: Template,
+    pub event: WrapTemplate,
     pub prefix: String,
     pub suffix: String,
     /// A variable stood in it, so that it may hold what must not be shown.
@@ -314,11 +297,11 @@ pub struct Wrap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     None,
-    Gzip(Level),
+    Gzip(CompressionLevel),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub enum CompressionLevel {
     Fast,
     Default,
     Best,
@@ -357,7 +340,7 @@ pub struct ClientCertificate {
 
 /// What an answer means for the batch and for the forwarder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum AnswerVerdict {
     /// The receiver has the batch.
     Delivered,
     /// Try again later, for ever.

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, options};
 
-use super::tree::{Entry, Flaw, Key, Kind, Node, Place, Scalar};
+use super::tree::{Flaw, MappingEntry, MappingKey, NodeKind, Scalar, YamlNode, YamlPosition};
 
 /// Mappings and lists may be nested this deep.
 const MAX_DEPTH: usize = 32;
@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 32;
 /// Why there is no tree.
 #[derive(Debug)]
 pub(super) struct SyntaxError {
-    pub(super) place: Place,
+    pub(super) place: YamlPosition,
     pub(super) what: String,
 }
 
@@ -23,7 +23,7 @@ pub(super) struct SyntaxError {
 pub(super) type Scalars = Vec<Range<usize>>;
 
 /// The tree of the file's one document; `None` where the file holds nothing but comments.
-pub(super) fn parse(text: &str) -> Result<(Option<Node>, Scalars), SyntaxError> {
+pub(super) fn parse(text: &str) -> Result<(Option<YamlNode>, Scalars), SyntaxError> {
     let options = options! {
         disallow_directives: true,
         emit_unresolved_aliases: true,
@@ -51,22 +51,22 @@ fn hint(text: &str, marker: &Marker) -> &'static str {
     if in_reference { "; inside { } and [ ] put ${NAME} in quotes: \"${NAME}\"" } else { "" }
 }
 
-fn place(marker: &Marker) -> Place {
-    Place { line: marker.line().max(1), column: marker.col() + 1 }
+fn place(marker: &Marker) -> YamlPosition {
+    YamlPosition { line: marker.line().max(1), column: marker.col() + 1 }
 }
 
 #[derive(Default)]
 struct Builder {
     open: Vec<Open>,
-    root: Option<Node>,
+    root: Option<YamlNode>,
     scalars: Scalars,
 }
 
 /// A mapping or list whose end has not been read.
 struct Open {
-    node: Node,
+    node: YamlNode,
     /// In a mapping: the key whose value comes next, or a flaw in its stead.
-    key: Option<Result<Key, Place>>,
+    key: Option<Result<MappingKey, YamlPosition>>,
 }
 
 impl Builder {
@@ -90,17 +90,17 @@ impl Builder {
                 let empty = bytes.is_empty() && style == ScalarStyle::Plain;
                 let text = if empty { String::new() } else { text.into_owned() };
                 let plain = style == ScalarStyle::Plain && tag.is_none();
-                self.close(Node { place, kind: Kind::Scalar(Scalar { text, plain, span: bytes }), flaws });
+                self.close(YamlNode { place, kind: NodeKind::Scalar(Scalar { text, plain, span: bytes }), flaws });
             }
-            Event::SequenceStart(..) => self.open(Node { place, kind: Kind::Sequence(Vec::new()), flaws })?,
-            Event::MappingStart(..) => self.open(Node { place, kind: Kind::Mapping(Vec::new()), flaws })?,
+            Event::SequenceStart(..) => self.open(YamlNode { place, kind: NodeKind::Sequence(Vec::new()), flaws })?,
+            Event::MappingStart(..) => self.open(YamlNode { place, kind: NodeKind::Mapping(Vec::new()), flaws })?,
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(open) = self.open.pop() {
                     self.close(open.node);
                 }
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                self.close(Node { place, kind: Kind::Alias, flaws: vec![(place, Flaw::Alias)] });
+                self.close(YamlNode { place, kind: NodeKind::Alias, flaws: vec![(place, Flaw::Alias)] });
             }
             Event::Anchor(..) => self.anchor(place),
             Event::DocumentStart(..) if self.root.is_some() => {
@@ -112,7 +112,7 @@ impl Builder {
         Ok(())
     }
 
-    fn open(&mut self, node: Node) -> Result<(), SyntaxError> {
+    fn open(&mut self, node: YamlNode) -> Result<(), SyntaxError> {
         if self.open.len() == MAX_DEPTH {
             let what = format!("nested deeper than {MAX_DEPTH} levels");
             return Err(SyntaxError { place: node.place, what });
@@ -122,25 +122,25 @@ impl Builder {
     }
 
     /// Hands a finished node to what holds it: as an item, as a key or as that key's value.
-    fn close(&mut self, node: Node) {
+    fn close(&mut self, node: YamlNode) {
         let Some(open) = self.open.last_mut() else {
             self.root = Some(node);
             return;
         };
         match &mut open.node.kind {
-            Kind::Sequence(items) => items.push(node),
-            Kind::Mapping(entries) => match open.key.take() {
+            NodeKind::Sequence(items) => items.push(node),
+            NodeKind::Mapping(entries) => match open.key.take() {
                 None => open.key = Some(key(node)),
-                Some(Ok(key)) => entries.push(Entry { key, value: node }),
+                Some(Ok(key)) => entries.push(MappingEntry { key, value: node }),
                 Some(Err(place)) => open.node.flaws.push((place, Flaw::ComplexKey)),
             },
-            Kind::Scalar(_) | Kind::Alias => {}
+            NodeKind::Scalar(_) | NodeKind::Alias => {}
         }
     }
 
     /// An anchor follows the start of its node: the innermost collection if that has just begun, else the last node
     /// in it.
-    fn anchor(&mut self, place: Place) {
+    fn anchor(&mut self, place: YamlPosition) {
         let node = match self.open.last_mut() {
             None => self.root.as_mut(),
             Some(Open { node, key: Some(_) }) => Some(node),
@@ -153,10 +153,10 @@ impl Builder {
     }
 }
 
-fn key(node: Node) -> Result<Key, Place> {
+fn key(node: YamlNode) -> Result<MappingKey, YamlPosition> {
     match node.kind {
-        Kind::Scalar(scalar) if node.flaws.is_empty() => {
-            Ok(Key { place: node.place, text: scalar.text, plain: scalar.plain, span: scalar.span })
+        NodeKind::Scalar(scalar) if node.flaws.is_empty() => {
+            Ok(MappingKey { place: node.place, text: scalar.text, plain: scalar.plain, span: scalar.span })
         }
         _ => Err(node.place),
     }
@@ -167,13 +167,13 @@ fn key(node: Node) -> Result<Key, Place> {
 mod tests {
     use super::*;
 
-    fn tree(text: &str) -> Node {
+    fn tree(text: &str) -> YamlNode {
         parse(text).unwrap().0.unwrap()
     }
 
-    fn entries(node: &Node) -> &[Entry] {
+    fn entries(node: &YamlNode) -> &[MappingEntry] {
         match &node.kind {
-            Kind::Mapping(entries) => entries,
+            NodeKind::Mapping(entries) => entries,
             other => panic!("no mapping: {other:?}"),
         }
     }
@@ -182,11 +182,14 @@ mod tests {
     fn nodes_know_their_place_and_style() {
         let root = tree("a: 1\nb:\n  - 'x y'\n  - é: z\n");
         let [a, b] = entries(&root) else { panic!("two keys") };
-        assert_eq!((a.key.place, a.value.place), (Place { line: 1, column: 1 }, Place { line: 1, column: 4 }));
-        assert!(matches!(&a.value.kind, Kind::Scalar(s) if s.text == "1" && s.plain));
-        let Kind::Sequence(items) = &b.value.kind else { panic!("a list") };
-        assert!(matches!(&items[0].kind, Kind::Scalar(s) if s.text == "x y" && !s.plain));
-        assert_eq!(entries(&items[1])[0].value.place, Place { line: 4, column: 8 });
+        assert_eq!(
+            (a.key.place, a.value.place),
+            (YamlPosition { line: 1, column: 1 }, YamlPosition { line: 1, column: 4 })
+        );
+        assert!(matches!(&a.value.kind, NodeKind::Scalar(s) if s.text == "1" && s.plain));
+        let NodeKind::Sequence(items) = &b.value.kind else { panic!("a list") };
+        assert!(matches!(&items[0].kind, NodeKind::Scalar(s) if s.text == "x y" && !s.plain));
+        assert_eq!(entries(&items[1])[0].value.place, YamlPosition { line: 4, column: 8 });
     }
 
     #[test]
@@ -198,7 +201,7 @@ mod tests {
     fn what_a_configuration_cannot_use_is_a_flaw_at_its_place() {
         let root = tree("a: &x 1\nb: *x\nc: !t 2\n? [d]\n: 3\ne: !!str 4\nf: *nowhere\n");
         let flaws: Vec<_> = root.flaws.iter().chain(entries(&root).iter().flat_map(|e| &e.value.flaws)).collect();
-        let at = |line, column| Place { line, column };
+        let at = |line, column| YamlPosition { line, column };
         assert_eq!(
             flaws,
             [
@@ -216,9 +219,9 @@ mod tests {
         let root = tree("a: &a {x: 1}\nb: [&b y]\n&c c: z\n");
         let [a, b, _] = entries(&root) else { panic!("three keys") };
         assert_eq!(a.value.flaws.len(), 1);
-        let Kind::Sequence(items) = &b.value.kind else { panic!("a list") };
+        let NodeKind::Sequence(items) = &b.value.kind else { panic!("a list") };
         assert_eq!((b.value.flaws.len(), items[0].flaws.len()), (0, 1));
-        assert_eq!(root.flaws, [(Place { line: 3, column: 1 }, Flaw::Anchor)]);
+        assert_eq!(root.flaws, [(YamlPosition { line: 3, column: 1 }, Flaw::Anchor)]);
     }
 
     #[test]

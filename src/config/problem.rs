@@ -5,14 +5,14 @@
 
 use std::fmt;
 
-use super::{path::Path, quote::Quote, tree::Place};
+use super::{path::Path, quote::Quote, tree::YamlPosition};
 
 /// One thing that is wrong. `{:#}` leaves the quoted line out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub(super) file: String,
     /// `None` where it is the file itself: it cannot be read.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<YamlPosition>,
     pub(super) path: Path,
     pub(super) what: String,
     pub(super) near: Option<String>,
@@ -51,7 +51,7 @@ impl Problems {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
-        if let Some(Place { line, column }) = self.place {
+        if let Some(YamlPosition { line, column }) = self.place {
             write!(f, ":{line}:{column}")?;
         }
         if !self.path.is_root() {

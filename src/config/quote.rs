@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::tree::Place;
+use super::tree::YamlPosition;
 
 /// Characters shown of a line, around the column.
 const WIDTH: usize = 100;
@@ -29,7 +29,7 @@ pub(super) struct Visible<'a> {
 
 impl Visible<'_> {
     /// The line that `place` names; `None` where the file has no such line.
-    pub(super) fn quote(&self, place: Place) -> Option<Quote> {
+    pub(super) fn quote(&self, place: YamlPosition) -> Option<Quote> {
         let (start, line) = nth_line(self.text, place.line)?;
         let (cut, line, column) = around(line, place.column);
         let start = start + cut;
@@ -52,7 +52,7 @@ impl Visible<'_> {
 
 /// The line of a file that cannot be parsed: `key: value` is shown where `safe` knows the key to hold nothing secret
 /// and the value is too simple to hold another key; else the key only.
-pub(super) fn quote_unparsed(text: &str, place: Place, safe: &dyn Fn(&str) -> bool) -> Option<Quote> {
+pub(super) fn quote_unparsed(text: &str, place: YamlPosition, safe: &dyn Fn(&str) -> bool) -> Option<Quote> {
     let (_, line) = nth_line(text, place.line)?;
     let body = line.trim_start_matches([' ', '\t', '-']);
     let indent = line.len() - body.len();
@@ -133,8 +133,8 @@ fn masked(line: &str, shown: impl Iterator<Item = bool>, column: usize) -> Quote
 mod tests {
     use super::*;
 
-    fn at(line: usize, column: usize) -> Place {
-        Place { line, column }
+    fn at(line: usize, column: usize) -> YamlPosition {
+        YamlPosition { line, column }
     }
 
     #[test]

@@ -10,33 +10,33 @@ use super::{
     path::Path,
     problem::{Problem, Problems},
     quote::Visible,
-    tree::Place,
+    tree::YamlPosition,
 };
 
 /// Problems are placed and quoted only once all are known: whether a value may be shown is found out on the way.
 #[derive(Default)]
 pub(super) struct Report {
-    findings: Vec<Finding>,
+    findings: Vec<ReportedFault>,
     /// Paths that were complained of: what follows from a complaint is no second one.
     blamed: HashSet<Path>,
-    origins: HashMap<Path, Origin>,
+    origins: HashMap<Path, YamlOrigin>,
     /// Values that a variable stood in.
     variable: HashSet<Path>,
     /// Where the key of a value stands.
-    keys: HashMap<Path, Place>,
+    keys: HashMap<Path, YamlPosition>,
     open: Vec<Range<usize>>,
 }
 
-struct Finding {
-    place: Place,
+struct ReportedFault {
+    place: YamlPosition,
     path: Path,
     what: String,
     near: Option<String>,
 }
 
 /// Where a value stands, and what it looks like there.
-pub(super) struct Origin {
-    pub(super) place: Place,
+pub(super) struct YamlOrigin {
+    pub(super) place: YamlPosition,
     /// A scalar that is no secret, before its variables were replaced.
     pub(super) written: Option<String>,
 }
@@ -65,9 +65,9 @@ impl Report {
     }
 
     /// A problem at a place of its own, such as a key's. It does not keep others at its path away.
-    pub(super) fn at(&mut self, place: Place, path: &Path, what: impl Into<String>, near: Option<&str>) {
+    pub(super) fn at(&mut self, place: YamlPosition, path: &Path, what: impl Into<String>, near: Option<&str>) {
         let near = near.map(str::to_owned);
-        self.findings.push(Finding { place, path: path.clone(), what: what.into(), near });
+        self.findings.push(ReportedFault { place, path: path.clone(), what: what.into(), near });
     }
 
     /// Keeps later problems at this path away.
@@ -87,7 +87,7 @@ impl Report {
         false
     }
 
-    pub(super) fn found(&mut self, path: &Path, origin: Origin) {
+    pub(super) fn found(&mut self, path: &Path, origin: YamlOrigin) {
         self.origins.insert(path.clone(), origin);
     }
 
@@ -100,7 +100,7 @@ impl Report {
         self.variable.contains(path)
     }
 
-    pub(super) fn found_key(&mut self, path: &Path, place: Place) {
+    pub(super) fn found_key(&mut self, path: &Path, place: YamlPosition) {
         self.keys.insert(path.clone(), place);
     }
 
@@ -127,7 +127,7 @@ impl Report {
     }
 
     /// Where the value stands, or else what would hold it.
-    fn place(&self, path: &Path) -> Place {
+    fn place(&self, path: &Path) -> YamlPosition {
         let mut path = Some(path.clone());
         while let Some(at) = path {
             if let Some(origin) = self.origins.get(&at) {
@@ -135,7 +135,7 @@ impl Report {
             }
             path = at.parent();
         }
-        Place { line: 1, column: 1 }
+        YamlPosition { line: 1, column: 1 }
     }
 
     /// All problems in the file's order; `None` where there is none.
@@ -145,7 +145,7 @@ impl Report {
         }
         self.findings.sort_by_key(|finding| finding.place);
         let visible = Visible { text, scalars, open: &self.open };
-        let placed = |(index, finding): (usize, Finding)| Problem {
+        let placed = |(index, finding): (usize, ReportedFault)| Problem {
             file: file.to_owned(),
             place: Some(finding.place),
             path: finding.path,

@@ -11,11 +11,11 @@ use scalar::{convert, suggestion};
 use serde_json::{Map, Value};
 
 use super::{
-    expect::{Expect, Form},
+    expect::{Expect, ExpectedForm},
     interpolate::{interpolate, is_reference},
     path::Path,
-    report::{Origin, Report, shown},
-    tree::{Kind, Node, Scalar},
+    report::{Report, YamlOrigin, shown},
+    tree::{NodeKind, Scalar, YamlNode},
 };
 
 /// The environment variables, by name.
@@ -31,8 +31,8 @@ pub(super) struct Shape<'a> {
 
 impl<'a> Shape<'a> {
     /// The value of a node whose problems, and those below it, are reported; `None` where it has one of its own.
-    pub(super) fn check(&mut self, node: &Node, schema: &'a Value, path: &Path) -> Option<Value> {
-        self.report.found(path, Origin { place: node.place, written: None });
+    pub(super) fn check(&mut self, node: &YamlNode, schema: &'a Value, path: &Path) -> Option<Value> {
+        self.report.found(path, YamlOrigin { place: node.place, written: None });
         let Some(expect) = Expect::read(schema, self.schema) else {
             self.report.problem(path, "cannot be checked; please report this as a bug of auditpost");
             return None;
@@ -47,31 +47,33 @@ impl<'a> Shape<'a> {
         self.fit(node, &expect, path)
     }
 
-    fn fit(&mut self, node: &Node, expect: &Expect<'a>, path: &Path) -> Option<Value> {
-        if let Form::Either(choices) = &expect.form
+    fn fit(&mut self, node: &YamlNode, expect: &Expect<'a>, path: &Path) -> Option<Value> {
+        if let ExpectedForm::Either(choices) = &expect.form
             && let Some(choice) = choices.iter().find(|choice| is_for(&choice.form, &node.kind))
         {
             return self.fit(node, choice, path);
         }
         match (&node.kind, &expect.form) {
-            (Kind::Mapping(entries), Form::Mapping(keys)) => Some(self.mapping(node, entries, keys, path)),
-            (Kind::Sequence(items), Form::List(schema)) => Some(self.list(items, schema, path)),
-            (Kind::Scalar(scalar), _) => self.scalar(node, scalar, expect, path),
-            (Kind::Alias, _) => None,
-            (Kind::Mapping(_), _) => {
+            (NodeKind::Mapping(entries), ExpectedForm::Mapping(keys)) => {
+                Some(self.mapping(node, entries, keys, path))
+            }
+            (NodeKind::Sequence(items), ExpectedForm::List(schema)) => Some(self.list(items, schema, path)),
+            (NodeKind::Scalar(scalar), _) => self.scalar(node, scalar, expect, path),
+            (NodeKind::Alias, _) => None,
+            (NodeKind::Mapping(_), _) => {
                 self.report.problem(path, format!("expected {}, found a mapping", expect.describe()));
                 None
             }
-            (Kind::Sequence(_), _) => {
+            (NodeKind::Sequence(_), _) => {
                 self.report.problem(path, format!("expected {}, found a list", expect.describe()));
                 None
             }
         }
     }
 
-    fn list(&mut self, items: &[Node], schema: &'a Value, path: &Path) -> Value {
+    fn list(&mut self, items: &[YamlNode], schema: &'a Value, path: &Path) -> Value {
         let holds_mappings =
-            Expect::read(schema, self.schema).is_some_and(|expect| matches!(expect.form, Form::Mapping(_)));
+            Expect::read(schema, self.schema).is_some_and(|expect| matches!(expect.form, ExpectedForm::Mapping(_)));
         let nothing = || {
             if holds_mappings { Value::Object(Map::new()) } else { Value::String(String::new()) }
         };
@@ -82,12 +84,12 @@ impl<'a> Shape<'a> {
         Value::Array(values.collect())
     }
 
-    fn scalar(&mut self, node: &Node, scalar: &Scalar, expect: &Expect<'a>, path: &Path) -> Option<Value> {
+    fn scalar(&mut self, node: &YamlNode, scalar: &Scalar, expect: &Expect<'a>, path: &Path) -> Option<Value> {
         self.reveal(scalar, expect);
         if !expect.secret && !expect.uri {
-            self.report.found(path, Origin { place: node.place, written: Some(scalar.text.clone()) });
+            self.report.found(path, YamlOrigin { place: node.place, written: Some(scalar.text.clone()) });
         }
-        if matches!(expect.form, Form::Mapping(_) | Form::List(_)) {
+        if matches!(expect.form, ExpectedForm::Mapping(_) | ExpectedForm::List(_)) {
             let found = if node.is_nothing() { "nothing" } else { "a single value" };
             self.report.problem(path, format!("expected {}, found {found}", expect.describe()));
             return None;
@@ -136,7 +138,7 @@ impl<'a> Shape<'a> {
             } else {
                 raw.find('?').unwrap_or(raw.len())
             }
-        } else if matches!(expect.form, Form::Mapping(_) | Form::List(_)) {
+        } else if matches!(expect.form, ExpectedForm::Mapping(_) | ExpectedForm::List(_)) {
             0
         } else {
             raw.len()
@@ -146,10 +148,10 @@ impl<'a> Shape<'a> {
 }
 
 /// Whether a form is meant for a collection of this kind; what scalars may be, their text decides.
-fn is_for(form: &Form<'_>, kind: &Kind) -> bool {
+fn is_for(form: &ExpectedForm<'_>, kind: &NodeKind) -> bool {
     match (form, kind) {
-        (Form::Mapping(_), Kind::Mapping(_)) | (Form::List(_), Kind::Sequence(_)) => true,
-        (Form::Either(choices), kind) => choices.iter().any(|choice| is_for(&choice.form, kind)),
+        (ExpectedForm::Mapping(_), NodeKind::Mapping(_)) | (ExpectedForm::List(_), NodeKind::Sequence(_)) => true,
+        (ExpectedForm::Either(choices), kind) => choices.iter().any(|choice| is_for(&choice.form, kind)),
         _ => false,
     }
 }

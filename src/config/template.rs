@@ -18,13 +18,13 @@ use super::nearest::nearest;
 const PLACES: [&str; 8] = ["json", "text", "source", "time.s", "time.ms", "time.ns", "if.time", "end"];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
+pub struct WrapTemplate {
     text: String,
-    parts: Vec<Part>,
+    parts: Vec<TemplatePart>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum TemplatePart {
     Literal(String),
     Json,
     Text,
@@ -40,7 +40,7 @@ enum Part {
 
 /// What a template is filled with.
 #[derive(Clone, Copy, Debug)]
-pub struct Filling<'a> {
+pub struct TemplateInput<'a> {
     /// The event as the format writes it.
     pub event: &'a str,
     /// Whether that is JSON.
@@ -52,18 +52,18 @@ pub struct Filling<'a> {
 
 /// Why a text is no template.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct TemplateFault {
     pub(super) what: String,
     pub(super) near: Option<&'static str>,
 }
 
-impl Template {
+impl WrapTemplate {
     /// The event alone.
     pub fn bare() -> Self {
-        Self { text: "%json%".to_owned(), parts: vec![Part::Json] }
+        Self { text: "%json%".to_owned(), parts: vec![TemplatePart::Json] }
     }
 
-    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
+    pub(super) fn parse(text: &str) -> Result<Self, TemplateFault> {
         let mut parts = Vec::new();
         let mut open = None;
         let mut rest = text;
@@ -73,32 +73,32 @@ impl Template {
                 return Err(fault("has a single % in it: write %% for a percent sign"));
             };
             rest = behind;
-            let time = |unit, decimals| Part::Time { unit, decimals };
+            let time = |unit, decimals| TemplatePart::Time { unit, decimals };
             match place {
                 "" => literal(&mut parts, "%"),
-                "json" => parts.push(Part::Json),
-                "text" => parts.push(Part::Text),
-                "source" => parts.push(Part::Source),
+                "json" => parts.push(TemplatePart::Json),
+                "text" => parts.push(TemplatePart::Text),
+                "source" => parts.push(TemplatePart::Source),
                 "time.s" => parts.push(time(1_000_000_000, 3)),
                 "time.ms" => parts.push(time(1_000_000, 0)),
                 "time.ns" => parts.push(time(1, 0)),
                 "if.time" if open.is_none() => {
                     open = Some(parts.len());
-                    parts.push(Part::IfTime(0));
+                    parts.push(TemplatePart::IfTime(0));
                 }
                 "if.time" => return Err(fault("has an %if.time% within another")),
                 "end" => {
                     let Some(begun) = open.take() else {
                         return Err(fault("has an %end% without an %if.time% before it"));
                     };
-                    parts[begun] = Part::IfTime(parts.len() - begun - 1);
+                    parts[begun] = TemplatePart::IfTime(parts.len() - begun - 1);
                     // What follows must not be taken into the section's last literal.
-                    parts.push(Part::Literal(String::new()));
+                    parts.push(TemplatePart::Literal(String::new()));
                 }
                 other => {
                     let near = nearest(other, PLACES);
                     let what = format!("has no such place as %{other}%: there are {}", PLACES.map(quoted).join(", "));
-                    return Err(Fault { what, near });
+                    return Err(TemplateFault { what, near });
                 }
             }
         }
@@ -116,15 +116,15 @@ impl Template {
 
     /// Whether the event's time must be known.
     pub fn uses_time(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Time { .. } | Part::IfTime(_)))
+        self.parts.iter().any(|part| matches!(part, TemplatePart::Time { .. } | TemplatePart::IfTime(_)))
     }
 
     /// Whether the event itself has a place in it.
     pub(super) fn holds_the_event(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Json | Part::Text))
+        self.parts.iter().any(|part| matches!(part, TemplatePart::Json | TemplatePart::Text))
     }
 
-    pub fn fill(&self, filling: &Filling<'_>, out: &mut Vec<u8>) {
+    pub fn fill(&self, filling: &TemplateInput<'_>, out: &mut Vec<u8>) {
         let mut skip = 0;
         for part in &self.parts {
             if skip > 0 {
@@ -132,30 +132,30 @@ impl Template {
                 continue;
             }
             match part {
-                Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Json if filling.is_json => out.extend_from_slice(filling.event.as_bytes()),
-                Part::Json | Part::Text => {
+                TemplatePart::Literal(text) => out.extend_from_slice(text.as_bytes()),
+                TemplatePart::Json if filling.is_json => out.extend_from_slice(filling.event.as_bytes()),
+                TemplatePart::Json | TemplatePart::Text => {
                     serde_json::to_writer(&mut *out, filling.event).expect("a Vec takes every write");
                 }
-                Part::Source => out.extend_from_slice(filling.source.as_bytes()),
-                Part::Time { unit, decimals } => time(filling.time.unwrap_or(0), *unit, *decimals, out),
-                Part::IfTime(parts) if filling.time.is_none() => skip = *parts,
-                Part::IfTime(_) => {}
+                TemplatePart::Source => out.extend_from_slice(filling.source.as_bytes()),
+                TemplatePart::Time { unit, decimals } => time(filling.time.unwrap_or(0), *unit, *decimals, out),
+                TemplatePart::IfTime(parts) if filling.time.is_none() => skip = *parts,
+                TemplatePart::IfTime(_) => {}
             }
         }
     }
 }
 
-fn literal(parts: &mut Vec<Part>, text: &str) {
+fn literal(parts: &mut Vec<TemplatePart>, text: &str) {
     match parts.last_mut() {
         _ if text.is_empty() => {}
-        Some(Part::Literal(before)) => before.push_str(text),
-        _ => parts.push(Part::Literal(text.to_owned())),
+        Some(TemplatePart::Literal(before)) => before.push_str(text),
+        _ => parts.push(TemplatePart::Literal(text.to_owned())),
     }
 }
 
-fn fault(what: &str) -> Fault {
-    Fault { what: what.to_owned(), near: None }
+fn fault(what: &str) -> TemplateFault {
+    TemplateFault { what: what.to_owned(), near: None }
 }
 
 fn quoted(place: &str) -> String {
@@ -183,14 +183,14 @@ mod tests {
 
     const EVENT: &str = r#"{"a":"b\"\u00e9"}"#;
 
-    fn filled(template: &str, filling: Filling<'_>) -> String {
+    fn filled(template: &str, filling: TemplateInput<'_>) -> String {
         let mut out = Vec::new();
-        Template::parse(template).unwrap().fill(&filling, &mut out);
+        WrapTemplate::parse(template).unwrap().fill(&filling, &mut out);
         String::from_utf8(out).unwrap()
     }
 
-    fn with(time: Option<i128>) -> Filling<'static> {
-        Filling { event: EVENT, is_json: true, time, source: "app-1" }
+    fn with(time: Option<i128>) -> TemplateInput<'static> {
+        TemplateInput { event: EVENT, is_json: true, time, source: "app-1" }
     }
 
     #[test]
@@ -223,14 +223,14 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_a_string_at_either_place() {
-        let cef = Filling { event: "CEF:0|a\\|b|\"\u{1}", is_json: false, time: None, source: "s" };
+        let cef = TemplateInput { event: "CEF:0|a\\|b|\"\u{1}", is_json: false, time: None, source: "s" };
         let expected = r#""CEF:0|a\\|b|\"\u0001""#;
         assert_eq!((filled("%json%", cef).as_str(), filled("%text%", cef).as_str()), (expected, expected));
     }
 
     #[test]
     fn what_is_no_template_is_refused_with_the_nearest_place() {
-        let fault = |text: &str| Template::parse(text).unwrap_err();
+        let fault = |text: &str| WrapTemplate::parse(text).unwrap_err();
         assert_eq!(fault("{%jsn%}").near, Some("json"));
         assert_eq!(fault("%time%").near, Some("time.s"));
         for (text, words) in [

@@ -7,23 +7,23 @@ use std::ops::Range;
 
 /// Line and column, both from 1; the column counts characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct YamlPosition {
     pub(super) line: usize,
     pub(super) column: usize,
 }
 
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) kind: Kind,
-    pub(super) flaws: Vec<(Place, Flaw)>,
+pub(super) struct YamlNode {
+    pub(super) place: YamlPosition,
+    pub(super) kind: NodeKind,
+    pub(super) flaws: Vec<(YamlPosition, Flaw)>,
 }
 
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     Scalar(Scalar),
-    Sequence(Vec<Node>),
-    Mapping(Vec<Entry>),
+    Sequence(Vec<YamlNode>),
+    Mapping(Vec<MappingEntry>),
     /// An alias: its flaw says so.
     Alias,
 }
@@ -38,24 +38,24 @@ pub(super) struct Scalar {
 }
 
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) key: Key,
-    pub(super) value: Node,
+pub(super) struct MappingEntry {
+    pub(super) key: MappingKey,
+    pub(super) value: YamlNode,
 }
 
 #[derive(Debug)]
-pub(super) struct Key {
-    pub(super) place: Place,
+pub(super) struct MappingKey {
+    pub(super) place: YamlPosition,
     pub(super) text: String,
     pub(super) plain: bool,
     pub(super) span: Range<usize>,
 }
 
-impl Node {
+impl YamlNode {
     /// Whether nothing is written: an empty value, `~` or `null`.
     pub(super) fn is_nothing(&self) -> bool {
         match &self.kind {
-            Kind::Scalar(scalar) => {
+            NodeKind::Scalar(scalar) => {
                 scalar.plain && matches!(scalar.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
             }
             _ => false,
@@ -64,18 +64,18 @@ impl Node {
 
     pub(super) fn is_empty(&self) -> bool {
         match &self.kind {
-            Kind::Sequence(items) => items.is_empty(),
-            Kind::Mapping(entries) => entries.is_empty(),
-            Kind::Scalar(_) | Kind::Alias => true,
+            NodeKind::Sequence(items) => items.is_empty(),
+            NodeKind::Mapping(entries) => entries.is_empty(),
+            NodeKind::Scalar(_) | NodeKind::Alias => true,
         }
     }
 
     /// The node that was added last to a collection.
-    pub(super) fn last(&mut self) -> Option<&mut Node> {
+    pub(super) fn last(&mut self) -> Option<&mut YamlNode> {
         match &mut self.kind {
-            Kind::Sequence(items) => items.last_mut(),
-            Kind::Mapping(entries) => entries.last_mut().map(|entry| &mut entry.value),
-            Kind::Scalar(_) | Kind::Alias => None,
+            NodeKind::Sequence(items) => items.last_mut(),
+            NodeKind::Mapping(entries) => entries.last_mut().map(|entry| &mut entry.value),
+            NodeKind::Scalar(_) | NodeKind::Alias => None,
         }
     }
 }

@@ -49,7 +49,7 @@ pub fn encode(out: &mut Vec<u8>, record: &impl Serialize) -> io::Result<()> {
 
 /// One line as it was found.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Line<'a> {
+pub enum ChecksummedLine<'a> {
     /// The checksum is right.
     Whole { json: &'a [u8], at: Range<u64> },
     /// Damage: not such a line, or a wrong checksum. `bytes` is the line, to at most [`MAX_LINE`].
@@ -60,13 +60,13 @@ pub enum Line<'a> {
 
 /// Reads lines; memory is bounded by the longest line and by [`MAX_LINE`].
 #[derive(Debug)]
-pub struct Lines<R> {
+pub struct ChecksummedLines<R> {
     reader: R,
     line: Vec<u8>,
     offset: u64,
 }
 
-impl<R: BufRead> Lines<R> {
+impl<R: BufRead> ChecksummedLines<R> {
     pub fn new(reader: R) -> Self {
         Self { reader, line: Vec::new(), offset: 0 }
     }
@@ -75,7 +75,7 @@ impl<R: BufRead> Lines<R> {
     ///
     /// # Errors
     /// Those of reading; damage is no error.
-    pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub fn next_line(&mut self) -> io::Result<Option<ChecksummedLine<'_>>> {
         let start = self.offset;
         let ended = self.fill()?;
         let at = start..self.offset;
@@ -83,12 +83,12 @@ impl<R: BufRead> Lines<R> {
             return Ok(None);
         }
         if !ended {
-            return Ok(Some(Line::Torn { at }));
+            return Ok(Some(ChecksummedLine::Torn { at }));
         }
         let whole = at.end - at.start == self.line.len() as u64;
         Ok(Some(match open(&self.line) {
-            Some(json) if whole => Line::Whole { json, at },
-            _ => Line::Bad { bytes: &self.line, at },
+            Some(json) if whole => ChecksummedLine::Whole { json, at },
+            _ => ChecksummedLine::Bad { bytes: &self.line, at },
         }))
     }
 
@@ -141,13 +141,13 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Vec<String> {
-        let mut lines = Lines::new(io::BufReader::with_capacity(7, bytes));
+        let mut lines = ChecksummedLines::new(io::BufReader::with_capacity(7, bytes));
         let mut found = Vec::new();
         while let Some(line) = lines.next_line().unwrap() {
             found.push(match line {
-                Line::Whole { json, .. } => String::from_utf8(json.to_vec()).unwrap(),
-                Line::Bad { at, .. } => format!("bad {at:?}"),
-                Line::Torn { at } => format!("torn {at:?}"),
+                ChecksummedLine::Whole { json, .. } => String::from_utf8(json.to_vec()).unwrap(),
+                ChecksummedLine::Bad { at, .. } => format!("bad {at:?}"),
+                ChecksummedLine::Torn { at } => format!("torn {at:?}"),
             });
         }
         found
@@ -205,13 +205,13 @@ mod tests {
     }
 
     fn read_sizes(bytes: &[u8]) -> Vec<(bool, usize)> {
-        let mut lines = Lines::new(bytes);
+        let mut lines = ChecksummedLines::new(bytes);
         let mut found = Vec::new();
         while let Some(line) = lines.next_line().unwrap() {
             found.push(match line {
-                Line::Whole { json, .. } => (true, json.len()),
-                Line::Bad { bytes, .. } => (false, bytes.len()),
-                Line::Torn { .. } => panic!("torn"),
+                ChecksummedLine::Whole { json, .. } => (true, json.len()),
+                ChecksummedLine::Bad { bytes, .. } => (false, bytes.len()),
+                ChecksummedLine::Torn { .. } => panic!("torn"),
             });
         }
         found

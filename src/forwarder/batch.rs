@@ -1,28 +1,28 @@
 //! The body of one request while it is built: framed events, and where each of them stands.
 //!
 //! What always holds: the body's bytes follow from its events and the framing alone, and so do those of every
-//! part of it ([`Body::subset`]). A body is never longer than its [`Fit`] allows, unless it is one event that is.
+//! part of it ([`BatchBody::subset`]). A body is never longer than its [`BodyLimits`] allows, unless it is one event that is.
 
 use std::sync::Arc;
 
 use crate::{
     config::{self, BatchLimits, Framing},
-    log::Range,
+    log::SegmentRange,
 };
 
 /// How large a body may become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fit {
+pub struct BodyLimits {
     pub max_events: usize,
     /// Of the finished body before compression, framing included.
     pub max_bytes: usize,
 }
 
-impl Fit {
+impl BodyLimits {
     /// `learned` is what the receiver was seen to take, where that is less than what is configured.
-    pub fn new(limits: &BatchLimits, learned: Option<usize>) -> Fit {
+    pub fn new(limits: &BatchLimits, learned: Option<usize>) -> BodyLimits {
         let max_bytes = learned.map_or(limits.max_bytes, |learned| learned.min(limits.max_bytes));
-        Fit { max_events: limits.max_events, max_bytes }
+        BodyLimits { max_events: limits.max_events, max_bytes }
     }
 }
 
@@ -30,7 +30,7 @@ impl Fit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventAt {
     /// The record in the log.
-    pub range: Range,
+    pub range: SegmentRange,
     /// Where its bytes end in the body, framing not included.
     pub end: usize,
     /// Whether it stands for a line that was too long.
@@ -39,22 +39,22 @@ pub struct EventAt {
 
 /// What stands round and between the events of a body. Clones are cheap.
 #[derive(Clone, Debug)]
-pub struct Frame {
+pub struct BodyFrame {
     framing: Framing,
     prefix: Arc<str>,
     suffix: Arc<str>,
 }
 
-impl Frame {
-    pub fn of(forwarder: &config::Forwarder) -> Frame {
+impl BodyFrame {
+    pub fn of(forwarder: &config::Forwarder) -> BodyFrame {
         let (prefix, suffix) = forwarder.wrap.as_ref().map_or(("", ""), |wrap| (&wrap.prefix, &wrap.suffix));
-        Frame { framing: forwarder.framing, prefix: prefix.into(), suffix: suffix.into() }
+        BodyFrame { framing: forwarder.framing, prefix: prefix.into(), suffix: suffix.into() }
     }
 }
 
-impl From<Framing> for Frame {
-    fn from(framing: Framing) -> Frame {
-        Frame { framing, prefix: "".into(), suffix: "".into() }
+impl From<Framing> for BodyFrame {
+    fn from(framing: Framing) -> BodyFrame {
+        BodyFrame { framing, prefix: "".into(), suffix: "".into() }
     }
 }
 
@@ -69,21 +69,21 @@ pub enum Pushed {
 
 /// A body, or a growing one.
 #[derive(Clone, Debug)]
-pub struct Body {
-    frame: Frame,
+pub struct BatchBody {
+    frame: BodyFrame,
     bytes: Vec<u8>,
     events: Vec<EventAt>,
     finished: bool,
 }
 
-impl Body {
-    pub fn new(frame: impl Into<Frame>) -> Body {
-        Body { frame: frame.into(), bytes: Vec::new(), events: Vec::new(), finished: false }
+impl BatchBody {
+    pub fn new(frame: impl Into<BodyFrame>) -> BatchBody {
+        BatchBody { frame: frame.into(), bytes: Vec::new(), events: Vec::new(), finished: false }
     }
 
     /// A body that grows to `bytes` without being moved. Memory that is not written to is not used.
-    pub fn with_capacity(frame: impl Into<Frame>, bytes: usize) -> Body {
-        Body { bytes: Vec::with_capacity(bytes), ..Body::new(frame) }
+    pub fn with_capacity(frame: impl Into<BodyFrame>, bytes: usize) -> BatchBody {
+        BatchBody { bytes: Vec::with_capacity(bytes), ..BatchBody::new(frame) }
     }
 
     /// How many bytes it has room for.
@@ -118,7 +118,7 @@ impl Body {
     }
 
     /// Whether no further event can fit, so that there is nothing to wait for.
-    pub fn is_full(&self, fit: &Fit) -> bool {
+    pub fn is_full(&self, fit: &BodyLimits) -> bool {
         let most = if self.frame.framing == Framing::Single { 1 } else { fit.max_events.max(1) };
         self.events.len() >= most || self.len() >= fit.max_bytes && !self.is_empty()
     }
@@ -126,7 +126,13 @@ impl Body {
     /// Appends the event that `encode` writes, which may append to what it is given and change nothing else.
     ///
     /// An empty body takes every event, however long. After [`Pushed::Full`] the body is as it was before.
-    pub fn push(&mut self, fit: &Fit, range: Range, stub: bool, encode: impl FnOnce(&mut Vec<u8>)) -> Pushed {
+    pub fn push(
+        &mut self,
+        fit: &BodyLimits,
+        range: SegmentRange,
+        stub: bool,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Pushed {
         debug_assert!(!self.finished, "an event for a finished body");
         if self.is_full(fit) {
             return Pushed::Full;
@@ -190,9 +196,9 @@ impl Body {
     }
 
     /// A finished body of some of the events, framed as if only these had been pushed.
-    pub fn subset(&self, events: std::ops::Range<usize>) -> Body {
-        let mut part = Body::new(self.frame.clone());
-        let whole = Fit { max_events: usize::MAX, max_bytes: usize::MAX };
+    pub fn subset(&self, events: std::ops::Range<usize>) -> BatchBody {
+        let mut part = BatchBody::new(self.frame.clone());
+        let whole = BodyLimits { max_events: usize::MAX, max_bytes: usize::MAX };
         for index in events {
             let EventAt { range, stub, .. } = self.events[index];
             let pushed = part.push(&whole, range, stub, |out| out.extend_from_slice(self.event_bytes(index)));
@@ -208,24 +214,24 @@ mod tests {
     use super::*;
     use crate::log::SegmentId;
 
-    const NO_LIMIT: Fit = Fit { max_events: usize::MAX, max_bytes: usize::MAX };
+    const NO_LIMIT: BodyLimits = BodyLimits { max_events: usize::MAX, max_bytes: usize::MAX };
 
-    fn range(index: usize) -> Range {
+    fn range(index: usize) -> SegmentRange {
         let start = 100 * index as u64;
-        Range { segment: SegmentId(1), start, end: start + 100 }
+        SegmentRange { segment: SegmentId(1), start, end: start + 100 }
     }
 
-    fn push(body: &mut Body, fit: &Fit, text: &str) -> Pushed {
+    fn push(body: &mut BatchBody, fit: &BodyLimits, text: &str) -> Pushed {
         let range = range(body.events().len());
         body.push(fit, range, false, |out| out.extend_from_slice(text.as_bytes()))
     }
 
-    fn enveloped(framing: Framing) -> Frame {
-        Frame { framing, prefix: "{\"e\":".into(), suffix: "}!".into() }
+    fn enveloped(framing: Framing) -> BodyFrame {
+        BodyFrame { framing, prefix: "{\"e\":".into(), suffix: "}!".into() }
     }
 
-    fn body(frame: impl Into<Frame>, events: &[&str]) -> Body {
-        let mut body = Body::new(frame);
+    fn body(frame: impl Into<BodyFrame>, events: &[&str]) -> BatchBody {
+        let mut body = BatchBody::new(frame);
         for event in events {
             assert_eq!(push(&mut body, &NO_LIMIT, event), Pushed::In);
         }
@@ -251,18 +257,18 @@ mod tests {
     #[test]
     fn a_length_is_that_of_the_finished_body_at_any_time() {
         let all = [Framing::Lines, Framing::Array, Framing::Single];
-        for frame in all.map(Frame::from).into_iter().chain(all.map(enveloped)) {
+        for frame in all.map(BodyFrame::from).into_iter().chain(all.map(enveloped)) {
             let mut body = body(frame, &["12345"]);
             let before = body.len();
             assert_eq!((before, body.len()), (body.finish().len(), before));
             assert_eq!(body.finish().len(), before, "finishing twice is finishing once");
         }
-        assert_eq!(Body::new(Framing::Array).len(), 0);
+        assert_eq!(BatchBody::new(Framing::Array).len(), 0);
     }
 
     #[test]
     fn a_single_takes_one_event_and_is_full() {
-        let mut body = Body::new(Framing::Single);
+        let mut body = BatchBody::new(Framing::Single);
         assert!(!body.is_full(&NO_LIMIT));
         assert_eq!(push(&mut body, &NO_LIMIT, "1"), Pushed::In);
         assert!(body.is_full(&NO_LIMIT));
@@ -277,14 +283,14 @@ mod tests {
             (Framing::Array.into(), "[12345,67890]"),
             (enveloped(Framing::Array), "{\"e\":[12345,67890]}!"),
         ] {
-            let fit = Fit { max_bytes: exact.len(), ..NO_LIMIT };
+            let fit = BodyLimits { max_bytes: exact.len(), ..NO_LIMIT };
             let mut grown = body(frame.clone(), &["12345"]);
             assert!(!grown.is_full(&fit));
             assert_eq!(push(&mut grown, &fit, "67890"), Pushed::In);
             assert!(grown.is_full(&fit));
             assert_eq!(grown.finish(), exact.as_bytes());
 
-            let tighter = Fit { max_bytes: exact.len() - 1, ..NO_LIMIT };
+            let tighter = BodyLimits { max_bytes: exact.len() - 1, ..NO_LIMIT };
             let mut refused = body(frame.clone(), &["12345"]);
             assert_eq!(push(&mut refused, &tighter, "67890"), Pushed::Full);
             assert_eq!(refused.events().len(), 1);
@@ -294,7 +300,7 @@ mod tests {
 
     #[test]
     fn the_limit_in_events_holds() {
-        let fit = Fit { max_events: 2, ..NO_LIMIT };
+        let fit = BodyLimits { max_events: 2, ..NO_LIMIT };
         let mut body = body(Framing::Lines, &["1", "2"]);
         assert!(body.is_full(&fit));
         assert_eq!(push(&mut body, &fit, "3"), Pushed::Full);
@@ -303,9 +309,9 @@ mod tests {
 
     #[test]
     fn an_event_above_the_limit_goes_alone() {
-        let fit = Fit { max_events: 10, max_bytes: 4 };
+        let fit = BodyLimits { max_events: 10, max_bytes: 4 };
         for framing in [Framing::Lines, Framing::Array, Framing::Single] {
-            let mut body = Body::new(framing);
+            let mut body = BatchBody::new(framing);
             assert_eq!(push(&mut body, &fit, "123456789"), Pushed::In);
             assert!(body.is_full(&fit));
             assert_eq!(push(&mut body, &fit, ""), Pushed::Full);
@@ -315,16 +321,16 @@ mod tests {
     #[test]
     fn the_lower_of_the_configured_and_the_learned_ceiling_holds() {
         let limits = BatchLimits { max_events: 7, max_bytes: 1000, max_age: std::time::Duration::from_secs(1) };
-        assert_eq!(Fit::new(&limits, None), Fit { max_events: 7, max_bytes: 1000 });
-        assert_eq!(Fit::new(&limits, Some(300)).max_bytes, 300);
-        assert_eq!(Fit::new(&limits, Some(3000)).max_bytes, 1000);
+        assert_eq!(BodyLimits::new(&limits, None), BodyLimits { max_events: 7, max_bytes: 1000 });
+        assert_eq!(BodyLimits::new(&limits, Some(300)).max_bytes, 300);
+        assert_eq!(BodyLimits::new(&limits, Some(3000)).max_bytes, 1000);
     }
 
     #[test]
     fn every_part_of_a_body_is_framed_as_if_it_had_been_pushed_alone() {
         let events = ["one", "", "three", "4", "five"];
         let enveloped = [Framing::Lines, Framing::Array].map(enveloped);
-        for frame in [Framing::Lines, Framing::Array].map(Frame::from).into_iter().chain(enveloped) {
+        for frame in [Framing::Lines, Framing::Array].map(BodyFrame::from).into_iter().chain(enveloped) {
             let mut whole = body(frame.clone(), &events);
             whole.finish();
             for start in 0..events.len() {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::batch::{Body, Frame};
+use super::batch::{BatchBody, BodyFrame};
 use crate::config;
 
 /// Room beside the largest body: the event that turns out not to fit is written before it is taken back.
@@ -10,26 +10,31 @@ const SLACK: usize = 16 * 1024;
 
 /// The idle bodies of one forwarder. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Bodies {
-    frame: Frame,
+pub struct BodyPool {
+    frame: BodyFrame,
     capacity: usize,
     most: usize,
-    idle: Arc<Mutex<Vec<Body>>>,
+    idle: Arc<Mutex<Vec<BatchBody>>>,
 }
 
-impl Bodies {
+impl BodyPool {
     /// Keeps at most `most` idle ones.
     pub fn new(forwarder: &config::Forwarder, most: usize) -> Self {
-        Self { frame: Frame::of(forwarder), capacity: forwarder.batch.max_bytes + SLACK, most, idle: Arc::default() }
+        Self {
+            frame: BodyFrame::of(forwarder),
+            capacity: forwarder.batch.max_bytes + SLACK,
+            most,
+            idle: Arc::default(),
+        }
     }
 
     /// An empty one.
-    pub fn take(&self) -> Body {
-        self.idle().pop().unwrap_or_else(|| Body::with_capacity(self.frame.clone(), self.capacity))
+    pub fn take(&self) -> BatchBody {
+        self.idle().pop().unwrap_or_else(|| BatchBody::with_capacity(self.frame.clone(), self.capacity))
     }
 
     /// Takes back one that nobody else holds any more. One that had to grow for a huge event is let go.
-    pub fn give(&self, body: Arc<Body>) {
+    pub fn give(&self, body: Arc<BatchBody>) {
         let Ok(mut body) = Arc::try_unwrap(body) else { return };
         let mut idle = self.idle();
         if idle.len() < self.most && body.capacity() <= 2 * self.capacity {
@@ -38,7 +43,7 @@ impl Bodies {
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Body>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<BatchBody>> {
         self.idle.lock().expect("nothing panics while it holds the bodies")
     }
 }

@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 
-use crate::config::{self, Level};
+use crate::config::{self, CompressionLevel};
 
 #[cfg(feature = "libdeflate")]
 mod libdeflate;
@@ -16,9 +16,9 @@ mod libdeflate;
 mod zlib;
 
 #[cfg(feature = "libdeflate")]
-use libdeflate as backend;
+use libdeflate::{self as backend, LibdeflateGzip as GzipBackend};
 #[cfg(not(feature = "libdeflate"))]
-use zlib as backend;
+use zlib::{self as backend, ZlibGzip as GzipBackend};
 
 /// What a compressor keeps beside its output buffer, in bytes, at most.
 pub const STATE_BYTES: usize = 1 << 20;
@@ -52,21 +52,21 @@ pub struct CompressError {
 
 /// Compresses the bodies of one forwarder, one at a time.
 pub struct Compressor {
-    gzip: Option<backend::Gzip>,
+    gzip: Option<GzipBackend>,
 }
 
 impl Compressor {
     /// A level outside of [`LEVELS`] is taken for the nearest one inside.
     pub fn new(compression: config::Compression) -> Compressor {
         let number = |level| match level {
-            Level::Fast => backend::FAST,
-            Level::Default => backend::DEFAULT,
-            Level::Best => backend::BEST,
-            Level::Number(number) => number.clamp(*LEVELS.start(), *LEVELS.end()),
+            CompressionLevel::Fast => backend::FAST,
+            CompressionLevel::Default => backend::DEFAULT,
+            CompressionLevel::Best => backend::BEST,
+            CompressionLevel::Number(number) => number.clamp(*LEVELS.start(), *LEVELS.end()),
         };
         let gzip = match compression {
             config::Compression::None => None,
-            config::Compression::Gzip(level) => Some(backend::Gzip::new(number(level))),
+            config::Compression::Gzip(level) => Some(GzipBackend::new(number(level))),
         };
         Compressor { gzip }
     }
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_reused_compressor_gives_back_every_body_at_every_level() {
         for number in LEVELS {
-            let mut compressor = Compressor::new(Gzip(Level::Number(number)));
+            let mut compressor = Compressor::new(Gzip(CompressionLevel::Number(number)));
             for body in bodies() {
                 assert_eq!(decoded(&compressor.compress(&body).unwrap()), body, "level {number}");
             }
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_same_body_has_the_same_bytes_whatever_was_compressed_before() {
-        for level in [Level::Fast, Level::Default, Level::Best] {
+        for level in [CompressionLevel::Fast, CompressionLevel::Default, CompressionLevel::Best] {
             let mut used = Compressor::new(Gzip(level));
             for body in bodies() {
                 let again = used.compress(&body).unwrap();
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_header_tells_no_time_and_no_system() {
-        let wire = Compressor::new(Gzip(Level::Default)).compress(b"body").unwrap();
+        let wire = Compressor::new(Gzip(CompressionLevel::Default)).compress(b"body").unwrap();
         assert_eq!(wire[..8], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0], "magic, deflate, no flags, time 0");
         assert_eq!(wire[9], 255, "unknown system");
     }
@@ -148,15 +148,15 @@ mod tests {
     fn levels_go_from_fast_to_small() {
         let body = include_bytes!("../../tests/samples/konnect.ndjson").repeat(100);
         let size = |level| Compressor::new(Gzip(level)).compress(&body).unwrap().len();
-        assert!(size(Level::Fast) > size(Level::Default));
-        assert!(size(Level::Default) >= size(Level::Best));
-        assert!(size(Level::Default) < body.len() / 10);
-        assert_eq!(size(Level::Number(255)), size(Level::Number(*LEVELS.end())));
+        assert!(size(CompressionLevel::Fast) > size(CompressionLevel::Default));
+        assert!(size(CompressionLevel::Default) >= size(CompressionLevel::Best));
+        assert!(size(CompressionLevel::Default) < body.len() / 10);
+        assert_eq!(size(CompressionLevel::Number(255)), size(CompressionLevel::Number(*LEVELS.end())));
     }
 
     #[test]
     fn a_compressor_goes_to_a_blocking_thread_and_comes_back() {
-        let mut compressor = Compressor::new(Gzip(Level::Default));
+        let mut compressor = Compressor::new(Gzip(CompressionLevel::Default));
         let work = move || (compressor.compress(b"body").unwrap(), compressor);
         let (first, mut back) = std::thread::spawn(work).join().unwrap();
         assert_eq!(back.compress(b"body").unwrap(), first);
@@ -172,7 +172,7 @@ mod tests {
         let digest = Digest::of(b"body");
         assert_ne!(digest, Digest::of(b"bodz"));
         assert_ne!(Digest::of(b""), Digest::of(b"\0"));
-        let wire = Compressor::new(Gzip(Level::Default)).compress(b"body").unwrap();
+        let wire = Compressor::new(Gzip(CompressionLevel::Default)).compress(b"body").unwrap();
         let trailer = &wire[wire.len() - 8..];
         assert_eq!(trailer[..4], digest.crc32.to_le_bytes());
         assert_eq!(trailer[4..], (digest.len as u32).to_le_bytes());

@@ -3,23 +3,23 @@
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    batch::{Body, Fit, Pushed},
+    batch::{BatchBody, BodyLimits, Pushed},
     dead_letter::Reason,
-    filter::Dropped,
+    filter::FilteredCounts,
 };
-use crate::log::{AnchoredRange, Mark, Origin, Range, SegmentId, Span};
+use crate::log::{AnchoredRange, ContainerOrigin, Cursor, SegmentId, SegmentRange, Span};
 
 /// What was read since the last batch: the events for its body, and what else its span covers.
 #[derive(Debug)]
-pub struct Draft {
+pub struct BatchDraft {
     pub source: Arc<str>,
     /// The container that all events of the body are of.
-    pub origin: Option<Arc<Origin>>,
-    pub body: Body,
+    pub origin: Option<Arc<ContainerOrigin>>,
+    pub body: BatchBody,
     /// Lines that can never be delivered, for the dead letters.
-    pub dead: Vec<Dead>,
+    pub dead: Vec<RejectedLine>,
     /// Events that a rule kept back.
-    pub filtered: Dropped,
+    pub filtered: FilteredCounts,
     /// When its first record was taken: its age counts from here.
     pub begun: Option<Instant>,
     covered: Span,
@@ -29,8 +29,8 @@ pub struct Draft {
 
 /// A line that is no event.
 #[derive(Debug)]
-pub struct Dead {
-    pub range: Range,
+pub struct RejectedLine {
+    pub range: SegmentRange,
     pub reason: Reason,
     /// What is wrong with it, for a person.
     pub detail: String,
@@ -39,14 +39,14 @@ pub struct Dead {
     pub payload: Option<Vec<u8>>,
 }
 
-impl Draft {
-    pub fn new(source: Arc<str>, body: Body) -> Self {
+impl BatchDraft {
+    pub fn new(source: Arc<str>, body: BatchBody) -> Self {
         Self {
             source,
             origin: None,
             body,
             dead: Vec::new(),
-            filtered: Dropped::default(),
+            filtered: FilteredCounts::default(),
             begun: None,
             covered: Span::default(),
             held: 0,
@@ -56,9 +56,9 @@ impl Draft {
     /// Puts an event into the body.
     pub fn push_of(
         &mut self,
-        origin: &Option<Arc<Origin>>,
-        fit: &Fit,
-        range: Range,
+        origin: &Option<Arc<ContainerOrigin>>,
+        fit: &BodyLimits,
+        range: SegmentRange,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Pushed {
         self.is_of(origin);
@@ -66,7 +66,7 @@ impl Draft {
     }
 
     /// What comes next is of this container: where the body has events of another one, nothing is said of any.
-    pub fn is_of(&mut self, origin: &Option<Arc<Origin>>) {
+    pub fn is_of(&mut self, origin: &Option<Arc<ContainerOrigin>>) {
         if self.body.is_empty() {
             self.origin.clone_from(origin);
         } else if self.origin != *origin {
@@ -75,7 +75,7 @@ impl Draft {
     }
 
     /// Takes a line that can never be delivered; false where enough of them are held already.
-    pub fn bury(&mut self, fit: &Fit, dead: Dead) -> bool {
+    pub fn reject(&mut self, fit: &BodyLimits, dead: RejectedLine) -> bool {
         let bytes = dead.payload.as_ref().map_or(0, Vec::len);
         if !self.dead.is_empty() && (self.dead.len() >= fit.max_events || self.held + bytes > fit.max_bytes) {
             return false;
@@ -85,7 +85,7 @@ impl Draft {
         true
     }
 
-    pub fn cover(&mut self, range: Range, now: Instant) {
+    pub fn cover(&mut self, range: SegmentRange, now: Instant) {
         self.begun.get_or_insert(now);
         self.covered.push(range);
     }
@@ -95,11 +95,11 @@ impl Draft {
         self.covered.is_empty()
     }
 
-    /// The span, with the anchor of each segment's last range: `marks` says where reading stands.
-    pub fn span(&self, marks: impl Fn(SegmentId) -> Option<Mark>) -> Vec<AnchoredRange> {
+    /// The span, with the anchor of each segment's last range: `cursors` says where reading stands.
+    pub fn span(&self, cursors: impl Fn(SegmentId) -> Option<Cursor>) -> Vec<AnchoredRange> {
         let anchored = self.covered.0.iter().map(|range| {
-            let mark = marks(range.segment).filter(|mark| mark.offset == range.end);
-            AnchoredRange { range: *range, anchor: mark.and_then(|mark| mark.anchor) }
+            let cursor = cursors(range.segment).filter(|cursor| cursor.offset == range.end);
+            AnchoredRange { range: *range, anchor: cursor.and_then(|cursor| cursor.anchor) }
         });
         anchored.collect()
     }

@@ -9,20 +9,22 @@ use sha2::{Digest, Sha256};
 use tracing::warn;
 
 use super::{
-    batch::{Fit, Pushed},
-    bodies::Bodies,
+    batch::{BodyLimits, Pushed},
+    bodies::BodyPool,
     dead_letter::Reason,
-    draft::{Dead, Draft},
+    draft::{BatchDraft, RejectedLine},
     encode::{EventWriter, Stub},
-    filter::{Filter, Rule, Verdict},
+    filter::{EventFilter, FilterRule, FilterVerdict},
     journal::Outstanding,
     stats::Tally,
 };
 use crate::{
     config,
-    event::{Event, Invalid},
-    log::{AnchoredRange, Item, Log, Origin, Range, ReadEnd, Reader, SegmentId, Span, Take, Unread},
-    schema::{Checker, Needs},
+    log::{
+        AnchoredRange, ContainerOrigin, Log, LogItem, ReadEnd, Reader, SegmentId, SegmentRange, Span, Take, Unread,
+    },
+    scan::Invalid,
+    schema::{Checker, Event, Needs},
 };
 
 /// Bytes read before others have a turn, where a filter lets nothing pass.
@@ -32,15 +34,15 @@ const BUDGET: usize = 8 * 1024 * 1024;
 const MAX_COVERED: u64 = 64 * 1024 * 1024;
 
 #[derive(Debug)]
-pub struct Follow {
+pub struct FollowedSource {
     source: Arc<str>,
     reader: Reader,
     checker: Checker,
-    filter: Filter,
+    filter: EventFilter,
     writer: EventWriter,
-    origins: Origins,
-    bodies: Bodies,
-    draft: Draft,
+    origins: ContainerOrigins,
+    bodies: BodyPool,
+    draft: BatchDraft,
     covered: u64,
 }
 
@@ -51,7 +53,7 @@ pub enum Filled {
     /// A draft is complete.
     Draft(Finished),
     /// These bytes of the log are gone.
-    Gap(Range),
+    Gap(SegmentRange),
     /// There is more to read.
     More,
     /// Nothing whole is left to read now; a draft may have been begun.
@@ -61,22 +63,22 @@ pub enum Filled {
 /// A draft that grows no more, and its span.
 #[derive(Debug)]
 pub struct Finished {
-    pub draft: Draft,
+    pub draft: BatchDraft,
     pub span: Vec<AnchoredRange>,
 }
 
-impl Follow {
-    pub fn new(forwarder: &config::Forwarder, source: &config::Source, reader: Reader, bodies: Bodies) -> Self {
+impl FollowedSource {
+    pub fn new(forwarder: &config::Forwarder, source: &config::Source, reader: Reader, bodies: BodyPool) -> Self {
         let (checker, filter, writer) = judges(forwarder, source, Needs::Validity);
         let name: Arc<str> = source.name.as_str().into();
         Self {
             checker,
-            draft: Draft::new(name.clone(), bodies.take()),
+            draft: BatchDraft::new(name.clone(), bodies.take()),
             source: name,
             reader,
             filter,
             writer,
-            origins: Origins::default(),
+            origins: ContainerOrigins::default(),
             bodies,
             covered: 0,
         }
@@ -106,26 +108,26 @@ impl Follow {
     }
 
     /// Reads until a draft is complete or nothing is left. `tally` takes what was read.
-    pub fn fill(&mut self, fit: &Fit, tally: &mut Tally) -> Filled {
+    pub fn fill(&mut self, fit: &BodyLimits, tally: &mut Tally) -> Filled {
         let now = Instant::now();
         let mut stop = None;
         let log = self.reader.log().clone();
         let Self { reader, checker, filter, writer, origins, draft, covered, .. } = self;
         let end = reader.read(BUDGET, &mut |item| {
             let range = match &item {
-                Item::Line { range, .. } | Item::Blank { range } | Item::Foreign { range, .. } => *range,
-                Item::Other { range, .. } | Item::TooLong { range } | Item::Gap { range } => *range,
+                LogItem::Line { range, .. } | LogItem::Blank { range } | LogItem::Foreign { range, .. } => *range,
+                LogItem::Other { range, .. } | LogItem::TooLong { range } | LogItem::Gap { range } => *range,
             };
             let take = match item {
-                Item::Blank { .. } => Take::More,
-                Item::Other { lines, .. } => {
-                    draft.filtered.add(Rule::Stream, lines);
+                LogItem::Blank { .. } => Take::More,
+                LogItem::Other { lines, .. } => {
+                    draft.filtered.add(FilterRule::Stream, lines);
                     tally.read(lines, range.len());
                     Take::More
                 }
-                Item::Foreign { bytes, .. } => bury(draft, fit, foreign(range, Some(bytes)), tally),
-                Item::Line { bytes, .. } => match judge(bytes, checker, filter, writer) {
-                    Err(invalid) => bury(draft, fit, dead(range, &invalid, Some(bytes)), tally),
+                LogItem::Foreign { bytes, .. } => reject(draft, fit, foreign(range, Some(bytes)), tally),
+                LogItem::Line { bytes, .. } => match judge(bytes, checker, filter, writer) {
+                    Err(invalid) => reject(draft, fit, dead(range, &invalid, Some(bytes)), tally),
                     Ok(Judged::Dropped(rule)) => {
                         draft.filtered.add(rule, 1);
                         tally.read_event(range.len());
@@ -145,13 +147,13 @@ impl Follow {
                         }
                     }
                 },
-                Item::TooLong { .. } | Item::Gap { .. } if !draft.is_empty() => Take::Not,
-                Item::TooLong { .. } => {
-                    stop = Some(Stop::TooLong(range));
+                LogItem::TooLong { .. } | LogItem::Gap { .. } if !draft.is_empty() => Take::Not,
+                LogItem::TooLong { .. } => {
+                    stop = Some(StoppedAt::TooLong(range));
                     return Take::Last;
                 }
-                Item::Gap { .. } => {
-                    stop = Some(Stop::Gap(range));
+                LogItem::Gap { .. } => {
+                    stop = Some(StoppedAt::Gap(range));
                     return Take::Last;
                 }
             };
@@ -163,8 +165,8 @@ impl Follow {
         });
         tally.values_cut(self.writer.take_cuts());
         match stop {
-            Some(Stop::Gap(range)) => Filled::Gap(range),
-            Some(Stop::TooLong(range)) => match self.put_stub(range, now) {
+            Some(StoppedAt::Gap(range)) => Filled::Gap(range),
+            Some(StoppedAt::TooLong(range)) => match self.put_stub(range, now) {
                 Ok(()) => {
                     tally.read_event(range.len());
                     Filled::More
@@ -192,32 +194,32 @@ impl Follow {
     /// Puts a batch together again as it was before a restart. What it adds to the tally counts only where that is done.
     pub fn again(&mut self, outstanding: &Outstanding, tally: &mut Tally) -> Result<Finished, Unread> {
         let now = Instant::now();
-        let whole = Fit { max_events: usize::MAX, max_bytes: usize::MAX };
+        let whole = BodyLimits { max_events: usize::MAX, max_bytes: usize::MAX };
         let span = Span(outstanding.span.iter().map(|anchored| anchored.range).collect());
-        let mut draft = Draft::new(self.source.clone(), self.bodies.take());
+        let mut draft = BatchDraft::new(self.source.clone(), self.bodies.take());
         let mut failed = None;
         let log = self.reader.log().clone();
         let Self { reader, checker, filter, writer, origins, .. } = self;
         reader.read_again(&span, &mut |item| match item {
-            Item::Blank { range } | Item::Gap { range } => draft.cover(range, now),
-            Item::Other { range, lines } => {
+            LogItem::Blank { range } | LogItem::Gap { range } => draft.cover(range, now),
+            LogItem::Other { range, lines } => {
                 tally.read(lines, range.len());
-                draft.filtered.add(Rule::Stream, lines);
+                draft.filtered.add(FilterRule::Stream, lines);
                 draft.cover(range, now);
             }
-            Item::Foreign { range, .. } => {
+            LogItem::Foreign { range, .. } => {
                 tally.read_event(range.len());
                 draft.dead.push(foreign(range, None));
                 draft.cover(range, now);
             }
-            Item::TooLong { range } => {
+            LogItem::TooLong { range } => {
                 tally.read_event(range.len());
                 match push_stub(&log, origins, writer, &mut draft, range) {
                     Ok(()) => draft.cover(range, now),
                     Err(error) => failed = Some(error),
                 }
             }
-            Item::Line { range, bytes } => {
+            LogItem::Line { range, bytes } => {
                 tally.read_event(range.len());
                 draft.cover(range, now);
                 match judge(bytes, checker, filter, writer) {
@@ -242,7 +244,7 @@ impl Follow {
 
     /// Reads nothing more up to and with this segment, and gives what it leaves out by that. The draft must have been
     /// flushed: what is read next does not continue it.
-    pub fn pass_over(&mut self, last: SegmentId) -> Vec<Range> {
+    pub fn pass_over(&mut self, last: SegmentId) -> Vec<SegmentRange> {
         debug_assert!(self.draft.is_empty(), "a draft has no holes");
         self.reader.pass_over(last)
     }
@@ -252,7 +254,7 @@ impl Follow {
         self.reader.unread_bytes()
     }
 
-    fn put_stub(&mut self, range: Range, now: Instant) -> Result<(), Unread> {
+    fn put_stub(&mut self, range: SegmentRange, now: Instant) -> Result<(), Unread> {
         let log = self.reader.log().clone();
         push_stub(&log, &mut self.origins, &self.writer, &mut self.draft, range)?;
         self.draft.cover(range, now);
@@ -261,29 +263,29 @@ impl Follow {
     }
 
     fn finish(&mut self) -> Finished {
-        let fresh = Draft::new(self.source.clone(), self.bodies.take());
+        let fresh = BatchDraft::new(self.source.clone(), self.bodies.take());
         let mut draft = std::mem::replace(&mut self.draft, fresh);
         self.covered = 0;
         draft.body.finish();
-        let span = draft.span(|segment| self.reader.mark(segment));
+        let span = draft.span(|segment| self.reader.cursor(segment));
         Finished { draft, span }
     }
 }
 
-enum Stop {
-    TooLong(Range),
-    Gap(Range),
+enum StoppedAt {
+    TooLong(SegmentRange),
+    Gap(SegmentRange),
 }
 
 /// The container of the segment that was asked for last: records of one come in runs.
 #[derive(Debug, Default)]
-struct Origins {
+struct ContainerOrigins {
     last: Option<SegmentId>,
-    origin: Option<Arc<Origin>>,
+    origin: Option<Arc<ContainerOrigin>>,
 }
 
-impl Origins {
-    fn of(&mut self, log: &Log, segment: SegmentId) -> &Option<Arc<Origin>> {
+impl ContainerOrigins {
+    fn of(&mut self, log: &Log, segment: SegmentId) -> &Option<Arc<ContainerOrigin>> {
         if self.last != Some(segment) {
             self.last = Some(segment);
             self.origin = log.origin(segment).map(Arc::new);
@@ -295,7 +297,7 @@ impl Origins {
 /// What becomes of a line that is an event.
 pub enum Judged<'a> {
     Passes(Event<'a>),
-    Dropped(Rule),
+    Dropped(FilterRule),
 }
 
 /// What judges a source's lines for a forwarder and writes its events. `beside`: what the caller asks of events itself.
@@ -303,8 +305,8 @@ pub fn judges(
     forwarder: &config::Forwarder,
     source: &config::Source,
     beside: Needs,
-) -> (Checker, Filter, EventWriter) {
-    let filter = Filter::new(&forwarder.filter);
+) -> (Checker, EventFilter, EventWriter) {
+    let filter = EventFilter::new(&forwarder.filter);
     let writer = EventWriter::new(forwarder, &source.name);
     let needs = writer.needs().max(filter.needs()).max(beside);
     let checker = Checker::with(source.schema, &source.fields, needs, filter.pointers());
@@ -315,38 +317,38 @@ pub fn judges(
 pub fn judge<'a>(
     line: &'a [u8],
     checker: &'a mut Checker,
-    filter: &mut Filter,
+    filter: &mut EventFilter,
     writer: &EventWriter,
 ) -> Result<Judged<'a>, Invalid> {
     if checker.passes_over(line) {
-        return Ok(Judged::Dropped(Rule::OnlyJson));
+        return Ok(Judged::Dropped(FilterRule::OnlyJson));
     }
     let event = checker.check(line)?;
     match filter.verdict(&event) {
-        Verdict::Dropped(rule) => Ok(Judged::Dropped(rule)),
-        Verdict::Pass => writer.takes(&event).map(|()| Judged::Passes(event)),
+        FilterVerdict::Dropped(rule) => Ok(Judged::Dropped(rule)),
+        FilterVerdict::Pass => writer.takes(&event).map(|()| Judged::Passes(event)),
     }
 }
 
-fn dead(range: Range, invalid: &Invalid, payload: Option<&[u8]>) -> Dead {
+fn dead(range: SegmentRange, invalid: &Invalid, payload: Option<&[u8]>) -> RejectedLine {
     let reason = match invalid {
         Invalid::Utf8 { .. } => Reason::InvalidUtf8,
         Invalid::Json { .. } | Invalid::TooDeep { .. } | Invalid::Cef => Reason::InvalidJson,
     };
-    Dead { range, reason, detail: invalid.to_string(), payload: payload.map(<[u8]>::to_vec) }
+    RejectedLine { range, reason, detail: invalid.to_string(), payload: payload.map(<[u8]>::to_vec) }
 }
 
 /// What a line is that its file should not have.
 pub const FOREIGN: &str = "it is no line of the CRI format: time, stdout or stderr, P or F, message";
 
-fn foreign(range: Range, payload: Option<&[u8]>) -> Dead {
+fn foreign(range: SegmentRange, payload: Option<&[u8]>) -> RejectedLine {
     let (detail, payload) = (FOREIGN.to_owned(), payload.map(<[u8]>::to_vec));
-    Dead { range, reason: Reason::InvalidCri, detail, payload }
+    RejectedLine { range, reason: Reason::InvalidCri, detail, payload }
 }
 
-fn bury(draft: &mut Draft, fit: &Fit, dead: Dead, tally: &mut Tally) -> Take {
+fn reject(draft: &mut BatchDraft, fit: &BodyLimits, dead: RejectedLine, tally: &mut Tally) -> Take {
     let length = dead.range.len();
-    if !draft.bury(fit, dead) {
+    if !draft.reject(fit, dead) {
         return Take::Not;
     }
     tally.read_event(length);
@@ -356,23 +358,23 @@ fn bury(draft: &mut Draft, fit: &Fit, dead: Dead, tally: &mut Tally) -> Take {
 /// The event that takes the place of a line that is too long; the line itself goes to the dead letters.
 fn push_stub(
     log: &Log,
-    origins: &mut Origins,
+    origins: &mut ContainerOrigins,
     writer: &EventWriter,
-    draft: &mut Draft,
-    range: Range,
+    draft: &mut BatchDraft,
+    range: SegmentRange,
 ) -> Result<(), Unread> {
     let (bytes, sha256) = hash(log, range)?;
     let stub = Stub { event_id: &log.event_id(range.segment, range.start), bytes, sha256: &sha256 };
-    let whole = Fit { max_events: usize::MAX, max_bytes: usize::MAX };
+    let whole = BodyLimits { max_events: usize::MAX, max_bytes: usize::MAX };
     // A body without limits takes it.
     draft.is_of(origins.of(log, range.segment));
     let _ = draft.body.push(&whole, range, true, |out| writer.write_stub(&stub, out));
     let detail = format!("the line is {bytes} bytes long, more than maxEventBytes allows");
-    draft.dead.push(Dead { range, reason: Reason::LineTooLong, detail, payload: None });
+    draft.dead.push(RejectedLine { range, reason: Reason::LineTooLong, detail, payload: None });
     Ok(())
 }
 
-fn hash(log: &Log, range: Range) -> Result<(u64, String), Unread> {
+fn hash(log: &Log, range: SegmentRange) -> Result<(u64, String), Unread> {
     let mut record = log.record(range)?;
     let mut length = 0;
     let mut hasher = Sha256::new();

@@ -25,7 +25,7 @@ pub mod journal;
 
 pub mod dead_letter;
 
-pub mod desk;
+pub mod recorder;
 
 pub mod backlog;
 pub mod stats;

@@ -8,58 +8,58 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    batch::{Body, EventAt},
+    batch::{BatchBody, EventAt},
     compress::Digest,
     deliver::{Fate, Narrowing},
-    desk::Refusal,
-    draft::{Dead, Draft},
-    filter::Dropped,
+    draft::{BatchDraft, RejectedLine},
+    filter::FilteredCounts,
     follow::Finished,
     journal::{Intent, UnixMillis},
+    recorder::EventRefusal,
 };
-use crate::log::{AnchoredRange, Origin, Range as LogRange};
+use crate::log::{AnchoredRange, ContainerOrigin, SegmentRange as LogRange};
 
 /// A compressed body that was not sent yet.
 #[derive(Debug)]
-pub struct Parcel {
+pub struct SealedBatch {
     pub source: Arc<str>,
     /// The container that its events are of.
-    pub origin: Option<Arc<Origin>>,
+    pub origin: Option<Arc<ContainerOrigin>>,
     pub span: Vec<AnchoredRange>,
-    pub body: Arc<Body>,
+    pub body: Arc<BatchBody>,
     pub wire: Bytes,
     pub digest: Digest,
-    pub dead: Vec<Dead>,
-    pub filtered: Dropped,
+    pub dead: Vec<RejectedLine>,
+    pub filtered: FilteredCounts,
 }
 
 /// A batch in the window: what is sent now, and the plan if it is a part of something.
 #[derive(Debug)]
-pub struct Batch {
+pub struct InFlightBatch {
     pub n: u64,
     pub id: String,
-    pub parcel: Parcel,
+    pub parcel: SealedBatch,
     pub attempts: u32,
     pub flying: bool,
     /// The receiver refuses its one event, which is no dead letter yet: it is not sent again.
-    pub refusal: Option<Refusal>,
-    pub whole: Option<Whole>,
+    pub refusal: Option<EventRefusal>,
+    pub whole: Option<SplitBatch>,
 }
 
 /// The batch that is being sent in parts.
 #[derive(Debug)]
-pub struct Whole {
-    pub body: Arc<Body>,
+pub struct SplitBatch {
+    pub body: Arc<BatchBody>,
     pub plan: Narrowing,
     /// What the receiver said of each event that is not settled yet; empty where it said nothing of single ones.
     fates: Vec<Fate>,
     /// What is not yet carved off, and by which number the journal knows it: the outermost first. The parts of
     /// each are halves of its events.
-    rests: Vec<Rest>,
+    rests: Vec<UnsentRest>,
 }
 
 #[derive(Debug)]
-struct Rest {
+struct UnsentRest {
     n: u64,
     events: Range<usize>,
     span: Vec<AnchoredRange>,
@@ -67,15 +67,15 @@ struct Rest {
 
 /// The next part of a whole, to be compressed and announced.
 #[derive(Debug)]
-pub struct Part {
-    pub body: Body,
+pub struct BatchPart {
+    pub body: BatchBody,
     pub span: Vec<AnchoredRange>,
     pub of: u64,
 }
 
-impl Parcel {
+impl SealedBatch {
     pub fn new(finished: Finished, wire: Bytes, digest: Digest) -> Self {
-        let Finished { draft: Draft { source, origin, body, dead, filtered, .. }, span } = finished;
+        let Finished { draft: BatchDraft { source, origin, body, dead, filtered, .. }, span } = finished;
         Self { source, origin, span, body: Arc::new(body), wire, digest, dead, filtered }
     }
 
@@ -101,8 +101,8 @@ impl Parcel {
     }
 }
 
-impl Batch {
-    pub fn new(n: u64, id: String, parcel: Parcel) -> Self {
+impl InFlightBatch {
+    pub fn new(n: u64, id: String, parcel: SealedBatch) -> Self {
         Self { n, id, parcel, attempts: 0, flying: false, refusal: None, whole: None }
     }
 
@@ -141,14 +141,14 @@ impl Batch {
         let span = self.parcel.span.clone();
         match &mut self.whole {
             None => {
-                let rests = vec![Rest { n: self.n, events: 0..events, span }];
+                let rests = vec![UnsentRest { n: self.n, events: 0..events, span }];
                 let (body, plan) = (self.parcel.body.clone(), Narrowing::new(events));
-                self.whole = Some(Whole { body, plan, fates: Vec::new(), rests });
+                self.whole = Some(SplitBatch { body, plan, fates: Vec::new(), rests });
             }
             Some(whole) => {
                 let Some(part) = whole.plan.next() else { return false };
                 whole.plan.split();
-                whole.rests.push(Rest { n: self.n, events: part, span });
+                whole.rests.push(UnsentRest { n: self.n, events: part, span });
             }
         }
         true
@@ -165,16 +165,16 @@ impl Batch {
         let span = self.parcel.span.clone();
         match &mut self.whole {
             None => {
-                let rests = vec![Rest { n: self.n, events: 0..events, span }];
+                let rests = vec![UnsentRest { n: self.n, events: 0..events, span }];
                 let plan = Narrowing::in_parts(parts(fates, 0));
-                self.whole = Some(Whole { body: self.parcel.body.clone(), plan, fates: fates.to_vec(), rests });
+                self.whole = Some(SplitBatch { body: self.parcel.body.clone(), plan, fates: fates.to_vec(), rests });
             }
             Some(whole) => {
                 let Some(part) = whole.plan.next().filter(|part| part.len() == events) else { return false };
                 whole.plan.cut(parts(fates, part.start));
                 whole.fates.resize(whole.body.events().len(), Fate::Again);
                 whole.fates[part.clone()].clone_from_slice(fates);
-                whole.rests.push(Rest { n: self.n, events: part, span });
+                whole.rests.push(UnsentRest { n: self.n, events: part, span });
             }
         }
         true
@@ -182,7 +182,7 @@ impl Batch {
 
     /// The part that was sent is settled, or was split: the next one, if any is left. One of more than `hopeless` bytes
     /// is halved unsent.
-    pub fn next_part(&mut self, hopeless: usize) -> Option<Part> {
+    pub fn next_part(&mut self, hopeless: usize) -> Option<BatchPart> {
         let whole = self.whole.as_mut()?;
         let mut next = whole.plan.next()?;
         while whole.body.len_of(next.clone()) > hopeless && whole.plan.split() {
@@ -197,7 +197,7 @@ impl Batch {
         } else {
             carve(&mut rest.span, whole.body.events()[next.end - 1].range)
         };
-        Some(Part { body: whole.body.subset(next), span, of: rest.n })
+        Some(BatchPart { body: whole.body.subset(next), span, of: rest.n })
     }
 }
 
@@ -237,7 +237,7 @@ mod tests {
     use super::*;
     use crate::{
         config::Framing,
-        forwarder::batch::{Fit, Pushed},
+        forwarder::batch::{BodyLimits, Pushed},
         log::SegmentId,
     };
 
@@ -246,9 +246,9 @@ mod tests {
     }
 
     /// Ten events of ten bytes, five in each of two segments, with a filtered record behind each.
-    fn batch() -> Batch {
-        let mut body = Body::new(Framing::Lines);
-        let fit = Fit { max_events: 100, max_bytes: 10_000 };
+    fn batch() -> InFlightBatch {
+        let mut body = BatchBody::new(Framing::Lines);
+        let fit = BodyLimits { max_events: 100, max_bytes: 10_000 };
         for n in 0..10u64 {
             let at = range(1 + n / 5, 20 * (n % 5), 20 * (n % 5) + 10);
             assert_eq!(body.push(&fit, at, false, |out| out.extend(format!("event-{n}").bytes())), Pushed::In);
@@ -256,7 +256,7 @@ mod tests {
         body.finish();
         let span = vec![range(1, 0, 100).into(), range(2, 0, 100).into()];
         let digest = Digest::of(body.bytes());
-        let parcel = Parcel {
+        let parcel = SealedBatch {
             source: "s".into(),
             origin: None,
             span,
@@ -264,9 +264,9 @@ mod tests {
             wire: Bytes::new(),
             digest,
             dead: vec![],
-            filtered: Dropped::default(),
+            filtered: FilteredCounts::default(),
         };
-        Batch::new(1, "id".into(), parcel)
+        InFlightBatch::new(1, "id".into(), parcel)
     }
 
     /// Sends every part down to single events, as a receiver that refuses all would have it.

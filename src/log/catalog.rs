@@ -18,12 +18,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     identity::FileKey,
-    position::{Mark, SegmentId},
-    unpack::Origin,
+    position::{Cursor, SegmentId},
+    unpack::CompressedOrigin,
 };
 use crate::durable::{
     self,
-    lines::{self, Line, Lines},
+    lines::{self, ChecksummedLine, ChecksummedLines},
 };
 
 /// The version of the format that this program writes.
@@ -33,26 +33,26 @@ const VERSION: u32 = 1;
 pub struct Catalog {
     pub log: String,
     pub next: u64,
-    pub lives: Vec<Entry>,
+    pub lives: Vec<CatalogEntry>,
     /// Lines that could not be read.
     pub damaged: usize,
 }
 
 /// One life of a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct CatalogEntry {
     pub id: SegmentId,
     pub lineage: PathBuf,
     pub path: PathBuf,
     pub key: FileKey,
-    pub stage: Stage,
+    pub stage: CatalogStage,
     /// Where its first bytes end, with their hash.
-    pub head: Mark,
+    pub head: Cursor,
     /// Where the scanner last looked, with the hash of the bytes before it.
-    pub seen: Mark,
+    pub seen: Cursor,
     /// When it was last changed, as far as was seen: seconds and nanoseconds.
     pub modified: (i64, u32),
-    pub start: Mark,
+    pub start: Cursor,
     pub size: u64,
     /// Where the bytes end that its file still has, if the last ones are gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,7 +65,7 @@ pub struct Entry {
     pub crc32: Option<u32>,
     /// The compressed file that its content was taken from, or is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub packed: Option<Origin>,
+    pub packed: Option<CompressedOrigin>,
 }
 
 /// The copy of a deleted file's rest.
@@ -79,7 +79,7 @@ pub struct Absorbed {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Stage {
+pub enum CatalogStage {
     Active,
     Draining,
     Sealed,
@@ -88,7 +88,7 @@ pub enum Stage {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Header {
+struct CatalogHeader {
     v: u32,
     log: String,
     next: u64,
@@ -117,9 +117,9 @@ impl Catalog {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(unreadable(source)),
         };
-        let mut lines = Lines::new(BufReader::new(file));
-        let header: Header = match lines.next_line().map_err(unreadable)? {
-            Some(Line::Whole { json, .. }) => serde_json::from_slice(json).ok(),
+        let mut lines = ChecksummedLines::new(BufReader::new(file));
+        let header: CatalogHeader = match lines.next_line().map_err(unreadable)? {
+            Some(ChecksummedLine::Whole { json, .. }) => serde_json::from_slice(json).ok(),
             _ => None,
         }
         .ok_or_else(|| CatalogError::Unreadable { path: path.to_owned() })?;
@@ -129,8 +129,8 @@ impl Catalog {
         let mut catalog = Self { log: header.log, next: header.next, ..Self::default() };
         while let Some(line) = lines.next_line().map_err(unreadable)? {
             let entry = match line {
-                Line::Whole { json, .. } => serde_json::from_slice::<Entry>(json).ok(),
-                Line::Bad { .. } | Line::Torn { .. } => None,
+                ChecksummedLine::Whole { json, .. } => serde_json::from_slice::<CatalogEntry>(json).ok(),
+                ChecksummedLine::Bad { .. } | ChecksummedLine::Torn { .. } => None,
             };
             match entry {
                 Some(entry) => catalog.lives.push(entry),
@@ -145,7 +145,7 @@ impl Catalog {
     /// Replaces the file; when this returns, the new one is on disk.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(256 * (self.lives.len() + 1));
-        lines::encode(&mut bytes, &Header { v: VERSION, log: self.log.clone(), next: self.next })?;
+        lines::encode(&mut bytes, &CatalogHeader { v: VERSION, log: self.log.clone(), next: self.next })?;
         for life in &self.lives {
             lines::encode(&mut bytes, life)?;
         }

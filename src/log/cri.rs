@@ -25,14 +25,14 @@ pub const MAX_HEAD: usize = 128;
 
 /// One line of the format.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Line<'a> {
+pub struct CriLine<'a> {
     pub stream: CriStream,
     /// More of the message follows in another line.
     pub partial: bool,
     pub message: &'a [u8],
 }
 
-impl<'a> Line<'a> {
+impl<'a> CriLine<'a> {
     /// A line without its `\n`; None where it is in no such format. A `\r` stays: it may be the message's own.
     pub fn parse(line: &'a [u8]) -> Option<Self> {
         let (time, rest) = word(line)?;
@@ -62,7 +62,7 @@ fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&text[..end], &text[end + 1..]))
 }
 
-/// Goes through the whole records of `data`, as [`Lines`](super::lines::Lines) does through lines.
+/// Goes through the whole records of `data`, as [`LineSplitter`](super::lines::LineSplitter) does through lines.
 #[derive(Debug)]
 pub struct Records<'a> {
     data: &'a [u8],
@@ -121,7 +121,7 @@ impl<'a> Records<'a> {
                 }
                 Some(Raw::Line(line, end)) => (line, end),
             };
-            match Line::parse(line) {
+            match CriLine::parse(line) {
                 None if open => return Some(self.joined_until(begin, scan)),
                 None => {
                     self.at = end;
@@ -205,7 +205,7 @@ pub(super) fn long_end(
         }
         let Some((end, terminated)) = line_end(file, *looked, complete)? else { return Ok(None) };
         let head = &head[..memchr(b'\n', &head[..got]).unwrap_or(got)];
-        let closes = match Line::parse(head) {
+        let closes = match CriLine::parse(head) {
             _ if head.is_empty() || head == b"\r" => false,
             None if *looked > start => return Ok(Some(LongEnd { end: *looked, ours: true })),
             None => true,

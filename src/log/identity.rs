@@ -15,7 +15,7 @@ use std::{
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxFlags};
 use serde::{Deserialize, Serialize};
 
-use super::position::{Anchor, Mark};
+use super::position::{Anchor, Cursor};
 
 /// What the kernel says of which file it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ impl FileKey {
 
 /// A file as it was at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sight {
+pub struct FileStat {
     pub key: FileKey,
     pub size: u64,
     /// Seconds and nanoseconds.
@@ -48,54 +48,54 @@ pub struct Sight {
 }
 
 /// Looks at what `path` names, through symbolic links.
-pub fn look(path: &Path) -> io::Result<Sight> {
-    Ok(rustix::fs::statx(CWD, path, AtFlags::empty(), WANTED).map(sight)?)
+pub fn look(path: &Path) -> io::Result<FileStat> {
+    Ok(rustix::fs::statx(CWD, path, AtFlags::empty(), WANTED).map(stat)?)
 }
 
 /// Looks at an open file.
-pub fn look_at(file: &File) -> io::Result<Sight> {
-    Ok(rustix::fs::statx(file.as_fd(), "", AtFlags::EMPTY_PATH, WANTED).map(sight)?)
+pub fn look_at(file: &File) -> io::Result<FileStat> {
+    Ok(rustix::fs::statx(file.as_fd(), "", AtFlags::EMPTY_PATH, WANTED).map(stat)?)
 }
 
 /// Opens for reading without waiting (a FIFO without a writer would) and says what was opened.
-pub fn open(path: &Path) -> io::Result<(File, Sight)> {
+pub fn open(path: &Path) -> io::Result<(File, FileStat)> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    let sight = look_at(&file)?;
-    Ok((file, sight))
+    let stat = look_at(&file)?;
+    Ok((file, stat))
 }
 
-/// The mark at `offset`: fails with `UnexpectedEof` where the file is shorter.
-pub fn mark_at(file: &File, offset: u64) -> io::Result<Mark> {
+/// The cursor at `offset`: fails with `UnexpectedEof` where the file is shorter.
+pub fn cursor_at(file: &File, offset: u64) -> io::Result<Cursor> {
     let len = Anchor::len_at(offset);
     if len == 0 {
-        return Ok(Mark { offset, anchor: None });
+        return Ok(Cursor { offset, anchor: None });
     }
     let mut bytes = [0; Anchor::BYTES];
     file.read_exact_at(&mut bytes[..len], offset - len as u64)?;
-    Ok(Mark { offset, anchor: Some(Anchor::of(&bytes[..len])) })
+    Ok(Cursor { offset, anchor: Some(Anchor::of(&bytes[..len])) })
 }
 
-/// Whether the file still has, before the mark, the bytes that were there when the mark was taken.
+/// Whether the file still has, before the cursor, the bytes that were there when the cursor was taken.
 /// A file that is too short has not.
-pub fn still_has(file: &File, mark: &Mark) -> io::Result<bool> {
-    match mark_at(file, mark.offset) {
-        Ok(now) => Ok(mark.anchor.is_none() || now.anchor == mark.anchor),
+pub fn still_has(file: &File, cursor: &Cursor) -> io::Result<bool> {
+    match cursor_at(file, cursor.offset) {
+        Ok(now) => Ok(cursor.anchor.is_none() || now.anchor == cursor.anchor),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// The mark at the end of a file's head: its first bytes, [`Anchor::BYTES`] at most.
-pub fn head(file: &File, size: u64) -> io::Result<Mark> {
-    mark_at(file, size.min(Anchor::BYTES as u64))
+/// The cursor at the end of a file's head: its first bytes, [`Anchor::BYTES`] at most.
+pub fn head(file: &File, size: u64) -> io::Result<Cursor> {
+    cursor_at(file, size.min(Anchor::BYTES as u64))
 }
 
 const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
 
-fn sight(stat: Statx) -> Sight {
+fn stat(stat: Statx) -> FileStat {
     let has_birth = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
-    Sight {
+    FileStat {
         key: FileKey {
             device: (stat.stx_dev_major, stat.stx_dev_minor),
             inode: stat.stx_ino,
@@ -118,15 +118,15 @@ mod tests {
         let path = dir.path().join("a");
         std::fs::write(&path, "one\ntwo\nthree\n").unwrap();
         let (file, before) = open(&path).unwrap();
-        let mark = mark_at(&file, 8).unwrap();
-        assert!(still_has(&file, &mark).unwrap());
+        let cursor = cursor_at(&file, 8).unwrap();
+        assert!(still_has(&file, &cursor).unwrap());
         std::fs::write(&path, "ONE\nTWO\nTHREE\nFOUR\n").unwrap();
         let after = look(&path).unwrap();
         assert_eq!(after.key, before.key);
-        assert!(after.size > mark.offset);
-        assert!(!still_has(&file, &mark).unwrap());
+        assert!(after.size > cursor.offset);
+        assert!(!still_has(&file, &cursor).unwrap());
         std::fs::write(&path, "ONE\n").unwrap();
-        assert!(!still_has(&file, &mark).unwrap());
+        assert!(!still_has(&file, &cursor).unwrap());
     }
 
     #[test]

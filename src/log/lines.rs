@@ -25,7 +25,7 @@ pub enum Piece<'a> {
 /// The pieces of a run of bytes, in the format of its file.
 #[derive(Debug)]
 pub enum Pieces<'a> {
-    Lines(Lines<'a>),
+    Lines(LineSplitter<'a>),
     Cri(Records<'a>),
 }
 
@@ -33,7 +33,7 @@ impl<'a> Pieces<'a> {
     /// `complete`: no more bytes will come. `joined` is memory for records that were written in parts.
     pub fn new(format: LineFormat, data: &'a [u8], base: u64, complete: bool, joined: &'a mut Vec<u8>) -> Self {
         match format {
-            LineFormat::Lines => Self::Lines(Lines::new(data, base, complete)),
+            LineFormat::Lines => Self::Lines(LineSplitter::new(data, base, complete)),
             LineFormat::Cri(stream) => Self::Cri(Records::new(data, base, stream, complete, joined)),
         }
     }
@@ -64,7 +64,7 @@ impl<'a> Pieces<'a> {
 
 /// Iterates over the whole lines of `data`.
 #[derive(Debug)]
-pub struct Lines<'a> {
+pub struct LineSplitter<'a> {
     data: &'a [u8],
     /// The segment's offset of `data[0]`.
     base: u64,
@@ -73,7 +73,7 @@ pub struct Lines<'a> {
     complete: bool,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> LineSplitter<'a> {
     pub fn new(data: &'a [u8], base: u64, complete: bool) -> Self {
         Self { data, base, at: 0, complete }
     }
@@ -98,7 +98,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-impl<'a> Iterator for Lines<'a> {
+impl<'a> Iterator for LineSplitter<'a> {
     type Item = Piece<'a>;
 
     fn next(&mut self) -> Option<Piece<'a>> {
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     fn texts(data: &[u8], base: u64, complete: bool) -> Vec<String> {
-        Lines::new(data, base, complete)
+        LineSplitter::new(data, base, complete)
             .map(|piece| match piece {
                 Piece::Line { start, end, bytes } => format!("{start}..{end} {}", String::from_utf8_lossy(bytes)),
                 Piece::Blank { start, end } => format!("{start}..{end}"),
@@ -163,7 +163,7 @@ mod tests {
         #[test]
         fn pieces_cover_the_input_without_gaps(data in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(0), Just(b'\r'), any::<u8>()], 0..200), base in 0u64..9, complete: bool) {
             let mut at = base;
-            let mut lines = Lines::new(&data, base, complete);
+            let mut lines = LineSplitter::new(&data, base, complete);
             for piece in &mut lines {
                 let (start, end) = match piece {
                     Piece::Line { start, end, bytes } => { prop_assert!(!bytes.is_empty() && !bytes.contains(&b'\n')); (start, end) }
@@ -184,7 +184,7 @@ mod tests {
             let data: Vec<u8> = data.into_iter().filter(|byte| *byte != 0).collect();
             let cut = cut.min(data.len());
             let whole = texts(&data, 0, true);
-            let mut first = Lines::new(&data[..cut], 0, false);
+            let mut first = LineSplitter::new(&data[..cut], 0, false);
             let mut parts: Vec<String> = Vec::new();
             for piece in &mut first { parts.push(texts_of(piece)); }
             let consumed = first.consumed();

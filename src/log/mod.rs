@@ -3,21 +3,21 @@
 //! A log is an ordered run of numbered segments; a segment is a file of lines. A *tailed* log's segments are the
 //! application's own files: the file is the queue, nothing is copied. Whoever watches the files (the log's
 //! [`Tail`](tail::Tail)) publishes the unreleased segments; forwarders read them with a [`Reader`] at cursors of
-//! their own, and report on the [`Board`] how far they are durably past. What all are past is released.
+//! their own, and report on the [`ReleaseGate`] how far they are durably past. What all are past is released.
 //!
 //! What always holds: a segment is published after its number is durable in the catalog; its size only grows;
 //! it stays published until every forwarder's *durable* cursor is at its end, or the forwarder gave it up.
 
-pub mod board;
 pub mod catalog;
+pub mod container;
 pub mod cri;
 pub mod identity;
 pub mod lines;
-pub mod origin;
 pub mod position;
 pub mod reader;
 pub mod record;
-pub mod rest;
+pub mod release_gate;
+pub mod rest_copy;
 pub mod segment;
 pub mod spool;
 pub mod tail;
@@ -35,11 +35,11 @@ use tokio::sync::{Notify, watch};
 
 use crate::config::LineFormat;
 
-pub use board::{Board, Wish};
-pub use origin::Origin;
-pub use position::{Anchor, AnchoredRange, Mark, Range, SegmentId, Span};
-pub use reader::{Item, ReadEnd, Reader, Take, Unread};
-pub use segment::{Extent, Segment, State};
+pub use container::ContainerOrigin;
+pub use position::{Anchor, AnchoredRange, Cursor, SegmentId, SegmentRange, Span};
+pub use reader::{LogItem, ReadEnd, Reader, Take, Unread};
+pub use release_gate::{FollowerRequest, ReleaseGate};
+pub use segment::{Extent, Segment, SegmentState};
 
 /// The unreleased segments in ascending order, as of one scan.
 pub type Segments = Arc<Vec<Arc<Segment>>>;
@@ -51,7 +51,7 @@ pub struct Log {
     pub name: Arc<str>,
     /// Random, made with the log's catalog: event ids stay unique where state was lost.
     pub id: Arc<str>,
-    pub board: Arc<Board>,
+    pub release_gate: Arc<ReleaseGate>,
     format: LineFormat,
     segments: watch::Receiver<Segments>,
     scans: Arc<AtomicU64>,
@@ -61,8 +61,8 @@ pub struct Log {
 /// What readers saw that does not fit, for the scanner to look into at once.
 #[derive(Debug, Default)]
 struct Suspicion {
-    /// Marks whose bytes were not there any more.
-    marks: Mutex<HashMap<SegmentId, Mark>>,
+    /// Cursors whose bytes were not there any more.
+    cursors: Mutex<HashMap<SegmentId, Cursor>>,
     wake: Notify,
 }
 
@@ -73,7 +73,7 @@ impl Log {
         let log = Self {
             name: name.into(),
             id: id.into(),
-            board: Arc::default(),
+            release_gate: Arc::default(),
             format: LineFormat::Lines,
             segments,
             scans: Arc::default(),
@@ -89,11 +89,11 @@ impl Log {
     }
 
     /// The container that wrote a segment, where its path tells and its format is that of containers.
-    pub fn origin(&self, segment: SegmentId) -> Option<Origin> {
+    pub fn origin(&self, segment: SegmentId) -> Option<ContainerOrigin> {
         let LineFormat::Cri(_) = self.format else { return None };
         let segments = self.segments();
         let segment = segments.iter().find(|known| known.id == segment)?;
-        Origin::of(&segment.lineage)
+        ContainerOrigin::of(&segment.lineage)
     }
 
     pub fn segments(&self) -> Segments {
@@ -120,9 +120,9 @@ impl Log {
         self.scans.fetch_add(1, Ordering::Release);
     }
 
-    /// A reader found other bytes before `mark` than it had read there: the file is another life by now.
-    pub fn suspect(&self, segment: SegmentId, mark: Mark) {
-        self.suspicion.marks.lock().expect("nothing panics while it holds the marks").insert(segment, mark);
+    /// A reader found other bytes before `cursor` than it had read there: the file is another life by now.
+    pub fn suspect(&self, segment: SegmentId, cursor: Cursor) {
+        self.suspicion.cursors.lock().expect("nothing panics while it holds the cursors").insert(segment, cursor);
         self.suspicion.wake.notify_one();
     }
 
@@ -137,8 +137,8 @@ impl Log {
     }
 
     /// The suspicions since the last call.
-    pub fn take_suspicions(&self) -> HashMap<SegmentId, Mark> {
-        std::mem::take(&mut self.suspicion.marks.lock().expect("nothing panics while it holds the marks"))
+    pub fn take_suspicions(&self) -> HashMap<SegmentId, Cursor> {
+        std::mem::take(&mut self.suspicion.cursors.lock().expect("nothing panics while it holds the cursors"))
     }
 
     /// An event's id: the same over every retry, restart and replay.

@@ -21,13 +21,13 @@ impl fmt::Display for SegmentId {
 
 /// The half-open byte range `[start, end)` of one segment; both ends stand at line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Range {
+pub struct SegmentRange {
     pub segment: SegmentId,
     pub start: u64,
     pub end: u64,
 }
 
-impl Range {
+impl SegmentRange {
     pub fn len(&self) -> u64 {
         self.end - self.start
     }
@@ -42,11 +42,11 @@ impl Range {
 /// Neighbouring ranges of one segment are kept joined, so a batch from one file has one range.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Span(pub Vec<Range>);
+pub struct Span(pub Vec<SegmentRange>);
 
 impl Span {
     /// Adds a range at the end, joining it to the last one where they touch.
-    pub fn push(&mut self, range: Range) {
+    pub fn push(&mut self, range: SegmentRange) {
         if range.is_empty() {
             return;
         }
@@ -57,7 +57,7 @@ impl Span {
     }
 
     pub fn bytes(&self) -> u64 {
-        self.0.iter().map(Range::len).sum()
+        self.0.iter().map(SegmentRange::len).sum()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -125,7 +125,7 @@ impl TryFrom<String> for Anchor {
 
 /// An offset in a segment and, where bytes stand before it, their anchor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Mark {
+pub struct Cursor {
     pub offset: u64,
     pub anchor: Option<Anchor>,
 }
@@ -134,19 +134,19 @@ pub struct Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "(SegmentId, u64, u64, Option<Anchor>)", try_from = "(SegmentId, u64, u64, Option<Anchor>)")]
 pub struct AnchoredRange {
-    pub range: Range,
+    pub range: SegmentRange,
     pub anchor: Option<Anchor>,
 }
 
 impl AnchoredRange {
     /// Where a reader stands after the range.
-    pub fn mark(&self) -> Mark {
-        Mark { offset: self.range.end, anchor: self.anchor }
+    pub fn end_cursor(&self) -> Cursor {
+        Cursor { offset: self.range.end, anchor: self.anchor }
     }
 }
 
-impl From<Range> for AnchoredRange {
-    fn from(range: Range) -> Self {
+impl From<SegmentRange> for AnchoredRange {
+    fn from(range: SegmentRange) -> Self {
         Self { range, anchor: None }
     }
 }
@@ -165,6 +165,6 @@ impl TryFrom<(SegmentId, u64, u64, Option<Anchor>)> for AnchoredRange {
         if start > end {
             return Err("a range ends before it starts");
         }
-        Ok(Self { range: Range { segment, start, end }, anchor })
+        Ok(Self { range: SegmentRange { segment, start, end }, anchor })
     }
 }

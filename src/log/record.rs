@@ -10,15 +10,15 @@ use std::{
 use memchr::memchr;
 
 use super::{
-    Log, Range, Segment, State, Unread,
-    cri::{Line, MAX_HEAD},
+    Log, Segment, SegmentRange, SegmentState, Unread,
+    cri::{CriLine, MAX_HEAD},
     reader::read_fully,
 };
 use crate::config::{CriStream, LineFormat};
 
 /// The bytes of one record, without its line end: of what a container wrote, the message.
 #[derive(Debug)]
-pub struct Record {
+pub struct RecordBytes {
     file: Arc<File>,
     at: u64,
     end: u64,
@@ -28,21 +28,21 @@ pub struct Record {
 
 impl Log {
     /// The record at `range`.
-    pub fn record(&self, range: Range) -> Result<Record, Unread> {
+    pub fn record(&self, range: SegmentRange) -> Result<RecordBytes, Unread> {
         let segments = self.segments();
         let segment = segments.iter().find(|segment| segment.id == range.segment);
         let is_there = |segment: &&Arc<Segment>| {
             let extent = segment.extent();
             let kept = segment.kept_from.is_none_or(|kept| kept <= range.start);
-            extent.state != State::Gone && range.end <= extent.there && kept
+            extent.state != SegmentState::Gone && range.end <= extent.there && kept
         };
         let Some(segment) = segment.filter(is_there) else { return Err(Unread::Gone("its file is gone".to_owned())) };
-        Ok(Record::new(segment.open()?, range, self.format)?)
+        Ok(RecordBytes::new(segment.open()?, range, self.format)?)
     }
 }
 
-impl Record {
-    fn new(file: Arc<File>, range: Range, format: LineFormat) -> io::Result<Self> {
+impl RecordBytes {
+    fn new(file: Arc<File>, range: SegmentRange, format: LineFormat) -> io::Result<Self> {
         let mut record = Self { file, at: range.start, end: range.end, parts: None };
         for end in [b'\n', b'\r'] {
             if record.at < record.end && record.byte(record.end - 1)? == end {
@@ -85,7 +85,7 @@ impl Record {
         let most = (self.end - self.at).min(MAX_HEAD as u64) as usize;
         let got = read_fully(&self.file, &mut head[..most], self.at)?;
         let line = &head[..memchr(b'\n', &head[..got]).unwrap_or(got)];
-        Ok(Line::parse(line).map(|part| (part.stream, (line.len() - part.message.len()) as u64)))
+        Ok(CriLine::parse(line).map(|part| (part.stream, (line.len() - part.message.len()) as u64)))
     }
 
     fn pass_line(&mut self) -> io::Result<()> {
@@ -101,7 +101,7 @@ impl Record {
     }
 }
 
-impl Read for Record {
+impl Read for RecordBytes {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some((stream, _)) = self.parts else { return self.read_raw(buffer) };
         while self.at < self.end && !buffer.is_empty() {
@@ -140,8 +140,8 @@ mod tests {
     fn read(text: &str, format: LineFormat, piece: usize) -> String {
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(text.as_bytes(), 0).unwrap();
-        let range = Range { segment: SegmentId(1), start: 0, end: text.len() as u64 };
-        let mut record = Record::new(Arc::new(file), range, format).unwrap();
+        let range = SegmentRange { segment: SegmentId(1), start: 0, end: text.len() as u64 };
+        let mut record = RecordBytes::new(Arc::new(file), range, format).unwrap();
         let (mut buffer, mut all) = (vec![0; piece], Vec::new());
         loop {
             match record.read(&mut buffer).unwrap() {

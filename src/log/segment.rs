@@ -5,7 +5,7 @@
 //!    └──truncated or rewritten──► Gone             ▲──────────── growth ──────────┘
 //! ```
 //!
-//! The descriptor is held from the first sight to the release: it is the pin that keeps a rotated or deleted
+//! The descriptor is held from the first stat to the release: it is the pin that keeps a rotated or deleted
 //! file readable. Where descriptors are short, a file that still stands at its path is opened on demand
 //! instead, and verified.
 
@@ -18,12 +18,12 @@ use std::{
 
 use super::{
     identity::{self, FileKey},
-    position::{Mark, SegmentId},
+    position::{Cursor, SegmentId},
 };
 
 /// How far a segment's life has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum SegmentState {
     /// Its path names it.
     Active,
     /// Rotated away or deleted; a writer may still have it open.
@@ -37,7 +37,7 @@ pub enum State {
 /// State and size of one moment: where a segment is sealed, its bytes end for good at that size and no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    pub state: State,
+    pub state: SegmentState,
     pub size: u64,
     /// Up to here the bytes are in the file; those behind, if any, are gone.
     pub there: u64,
@@ -49,15 +49,15 @@ pub struct Segment {
     /// Segments of one lineage are generations of one file and are read oldest first.
     pub lineage: Arc<Path>,
     /// The first byte that counts: 0, or where the file ended when `startAt: end` first saw it.
-    pub start: Mark,
+    pub start: Cursor,
     /// The first position whose bytes are there, where the file is our copy of the rest of a deleted one.
     pub kept_from: Option<u64>,
-    place: Mutex<Place>,
+    place: Mutex<SegmentFile>,
 }
 
 #[derive(Debug)]
-struct Place {
-    state: State,
+struct SegmentFile {
+    state: SegmentState,
     /// Bytes as last seen. It only grows; a file that shrinks is another life.
     size: u64,
     /// Where the bytes end that are still there, if the last ones are gone.
@@ -66,28 +66,28 @@ struct Place {
     key: FileKey,
     pin: Option<Arc<File>>,
     /// The file's first bytes: what a reader that stands at the beginning can know its file by.
-    head: Mark,
+    head: Cursor,
 }
 
 impl Segment {
     pub fn new(
         id: SegmentId,
         lineage: Arc<Path>,
-        start: Mark,
+        start: Cursor,
         size: u64,
-        state: State,
+        state: SegmentState,
         path: PathBuf,
         key: FileKey,
     ) -> Self {
-        let place = Place { state, size, gone_from: None, path, key, pin: None, head: Mark::default() };
+        let place = SegmentFile { state, size, gone_from: None, path, key, pin: None, head: Cursor::default() };
         Self { id, lineage, start, kept_from: None, place: Mutex::new(place) }
     }
 
     /// The same segment in a copy that has the same bytes at the same offsets from `from` on.
-    pub fn absorbed(&self, from: Mark, path: PathBuf, key: FileKey) -> Self {
+    pub fn absorbed(&self, from: Cursor, path: PathBuf, key: FileKey) -> Self {
         let start = if from.offset > self.start.offset { from } else { self.start };
         let Extent { state, size, .. } = self.extent();
-        let place = Place { state, size, gone_from: self.gone_from(), path, key, pin: None, head: self.head() };
+        let place = SegmentFile { state, size, gone_from: self.gone_from(), path, key, pin: None, head: self.head() };
         Self {
             id: self.id,
             lineage: self.lineage.clone(),
@@ -97,19 +97,19 @@ impl Segment {
         }
     }
 
-    pub fn head(&self) -> Mark {
+    pub fn head(&self) -> Cursor {
         self.place().head
     }
 
-    pub fn set_head(&self, head: Mark) {
+    pub fn set_head(&self, head: Cursor) {
         self.place().head = head;
     }
 
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> SegmentState {
         self.place().state
     }
 
-    pub fn set_state(&self, state: State) {
+    pub fn set_state(&self, state: SegmentState) {
         self.place().state = state;
     }
 
@@ -118,7 +118,7 @@ impl Segment {
     }
 
     pub fn extent(&self) -> Extent {
-        let Place { state, size, gone_from, .. } = *self.place();
+        let SegmentFile { state, size, gone_from, .. } = *self.place();
         Extent { state, size, there: gone_from.unwrap_or(size) }
     }
 
@@ -138,8 +138,8 @@ impl Segment {
         let mut place = self.place();
         if size > place.size && place.gone_from.is_none() {
             place.size = size;
-            if place.state == State::Sealed {
-                place.state = State::Draining;
+            if place.state == SegmentState::Sealed {
+                place.state = SegmentState::Draining;
             }
         }
     }
@@ -192,14 +192,14 @@ impl Segment {
             }
             (place.path.clone(), place.key)
         };
-        let (file, sight) = identity::open(&path)?;
-        if sight.key != key {
+        let (file, stat) = identity::open(&path)?;
+        if stat.key != key {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the path names another file now"));
         }
         Ok(Arc::new(file))
     }
 
-    fn place(&self) -> MutexGuard<'_, Place> {
+    fn place(&self) -> MutexGuard<'_, SegmentFile> {
         self.place.lock().expect("nothing panics while it holds a segment's place")
     }
 }

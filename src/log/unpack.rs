@@ -15,7 +15,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::{
     identity::FileKey,
-    position::{Anchor, Mark},
+    position::{Anchor, Cursor},
 };
 use crate::durable;
 
@@ -48,18 +48,18 @@ pub struct Content {
     pub size: u64,
     /// How many could be decompressed.
     pub decoded: u64,
-    /// How many of the marks asked for were reached, and are right.
-    pub marks: usize,
+    /// How many of the cursors asked for were reached, and are right.
+    pub cursors: usize,
     /// Why there may have been more, or why what there is may be wrong.
     pub damage: Option<String>,
 }
 
 /// What a file must have to be the one that is looked for.
 #[derive(Debug, Default)]
-pub struct Wanted<'a> {
-    pub head: Mark,
+pub struct WantedContent<'a> {
+    pub head: Cursor,
     /// In the order of their offsets.
-    pub marks: &'a [Mark],
+    pub cursors: &'a [Cursor],
     /// Bytes that were seen of the file before it was compressed.
     pub seen: u64,
 }
@@ -84,13 +84,13 @@ pub fn first_bytes(file: &File) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// Those of reading the file; damage in it is no error.
-pub fn survey(file: &File, wanted: &Wanted<'_>, progress: &AtomicU64) -> io::Result<Survey> {
+pub fn survey(file: &File, wanted: &WantedContent<'_>, progress: &AtomicU64) -> io::Result<Survey> {
     let packed = file.metadata()?.len();
     let mut decoder = decoder(file)?;
     let mut buffer = vec![0; Anchor::BYTES + BLOCK];
-    // The bytes before this block, for the marks that stand near its beginning.
+    // The bytes before this block, for the cursors that stand near its beginning.
     let mut kept = 0;
-    let mut content = Content { size: 0, decoded: 0, marks: 0, damage: None };
+    let mut content = Content { size: 0, decoded: 0, cursors: 0, damage: None };
     let (mut whole, mut head_is_right) = (0, wanted.head.offset == 0);
     loop {
         let got = match fill(&mut decoder, &mut buffer[kept..kept + BLOCK]) {
@@ -104,9 +104,9 @@ pub fn survey(file: &File, wanted: &Wanted<'_>, progress: &AtomicU64) -> io::Res
         let (before, bytes) = (content.decoded, &buffer[..kept + got]);
         content.decoded += got as u64;
         progress.fetch_add(1, Relaxed);
-        let is_there = |mark: &Mark| {
-            let end = kept + (mark.offset - before) as usize;
-            mark.anchor.is_none_or(|anchor| Anchor::of(&bytes[..end]) == anchor)
+        let is_there = |cursor: &Cursor| {
+            let end = kept + (cursor.offset - before) as usize;
+            cursor.anchor.is_none_or(|anchor| Anchor::of(&bytes[..end]) == anchor)
         };
         if !head_is_right && wanted.head.offset <= content.decoded {
             head_is_right = is_there(&wanted.head);
@@ -114,11 +114,12 @@ pub fn survey(file: &File, wanted: &Wanted<'_>, progress: &AtomicU64) -> io::Res
                 return Ok(Survey::Other);
             }
         }
-        while let Some(mark) = wanted.marks.get(content.marks).filter(|mark| mark.offset <= content.decoded) {
-            if !is_there(mark) {
+        while let Some(cursor) = wanted.cursors.get(content.cursors).filter(|cursor| cursor.offset <= content.decoded)
+        {
+            if !is_there(cursor) {
                 return Ok(Survey::Other);
             }
-            content.marks += 1;
+            content.cursors += 1;
         }
         if let Some(at) = memchr::memrchr(b'\n', &bytes[kept..]) {
             whole = before + at as u64 + 1;
@@ -189,7 +190,7 @@ pub fn remove_others(directory: &Path, keep: impl Fn(&Path) -> bool) {
 
 /// The compressed file whose content a segment has.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Origin {
+pub struct CompressedOrigin {
     pub path: std::path::PathBuf,
     pub key: FileKey,
     /// When the file was born that was compressed, or last written where that is not known: what is younger in the
@@ -276,23 +277,24 @@ mod tests {
         let size = text.len() as u64;
         let block = BLOCK as u64;
         let offsets = [1, 100, 256, block - 1, block, block + 1, block + 255, 2 * block, size];
-        let marks: Vec<Mark> = offsets.iter().map(|at| identity::mark_at(&plain, *at).unwrap()).collect();
+        let cursors: Vec<Cursor> = offsets.iter().map(|at| identity::cursor_at(&plain, *at).unwrap()).collect();
         let head = identity::head(&plain, size).unwrap();
         let progress = AtomicU64::new(0);
-        let wanted = Wanted { head, marks: &marks, seen: size };
+        let wanted = WantedContent { head, cursors: &cursors, seen: size };
         let content = holds(survey(&packed, &wanted, &progress).unwrap());
-        assert_eq!(content, Content { size, decoded: size, marks: marks.len(), damage: None });
-        for wrong in 0..marks.len() {
-            let mut marks = marks.clone();
-            marks[wrong].anchor = Some(Anchor::of(b"other"));
+        assert_eq!(content, Content { size, decoded: size, cursors: cursors.len(), damage: None });
+        for wrong in 0..cursors.len() {
+            let mut cursors = cursors.clone();
+            cursors[wrong].anchor = Some(Anchor::of(b"other"));
             assert_eq!(
-                survey(&packed, &Wanted { head, marks: &marks, seen: size }, &progress).unwrap(),
+                survey(&packed, &WantedContent { head, cursors: &cursors, seen: size }, &progress).unwrap(),
                 Survey::Other
             );
         }
-        let beyond = Mark { offset: size + 1, anchor: head.anchor };
-        let content = holds(survey(&packed, &Wanted { head, marks: &[beyond], seen: size }, &progress).unwrap());
-        assert_eq!(content.marks, 0, "a mark behind the end is not reached");
+        let beyond = Cursor { offset: size + 1, anchor: head.anchor };
+        let content =
+            holds(survey(&packed, &WantedContent { head, cursors: &[beyond], seen: size }, &progress).unwrap());
+        assert_eq!(content.cursors, 0, "a cursor behind the end is not reached");
         let to = dir.path().join("restored").join("7");
         restore(&packed, size, &to, &progress).unwrap();
         assert_eq!(std::fs::read(&to).unwrap(), text);
@@ -311,7 +313,7 @@ mod tests {
             ("sum", [&packed[..packed.len() - 8], &[0; 8]].concat(), "damaged"),
         ] {
             let (_, file) = put(&dir, name, &bytes);
-            let content = holds(survey(&file, &Wanted::default(), &progress).unwrap());
+            let content = holds(survey(&file, &WantedContent::default(), &progress).unwrap());
             assert!(content.damage.as_ref().unwrap().contains(why), "{name}: {content:?}");
             assert!(content.size <= content.decoded && text[content.size as usize - 1] == b'\n');
             let to = dir.path().join("restored").join(name);
@@ -327,7 +329,7 @@ mod tests {
         let member = gzip(&vec![b'a'; 8 << 20]);
         let (_, file) = put(&dir, "bomb", &member.repeat(32));
         let progress = AtomicU64::new(0);
-        assert!(matches!(survey(&file, &Wanted::default(), &progress).unwrap(), Survey::Bomb(_)));
+        assert!(matches!(survey(&file, &WantedContent::default(), &progress).unwrap(), Survey::Bomb(_)));
         // It came to 256 MiB: it was left long before those were had.
         assert!(progress.load(Relaxed) < 256 * 4);
         assert!(

@@ -5,8 +5,8 @@
 //! There is no id: an action done twice has the same `Digest`.
 
 use super::{
-    Field, Place,
-    system::{Definition, NO_OTHER, Origin, places},
+    Field, FieldPlace,
+    system::{Definition, FieldSource, NO_OTHER, places},
 };
 
 /// Every action type of the open-source control plane, as a rule writes it.
@@ -96,26 +96,26 @@ pub(super) const DEFINITION: Definition = Definition {
     also: NO_OTHER,
 };
 
-fn field(field: Field) -> Origin {
+fn field(field: Field) -> FieldSource {
     match field {
-        Field::Type => Origin::At(&[ACTION_TYPE]),
-        Field::Time => Origin::At(&[TIMESTAMP]),
-        Field::ActorId => Origin::At(&[ACTOR_ID]),
-        Field::ActorName => Origin::At(&[ACTOR_NAME]),
-        Field::ActorEmail => Origin::At(&[ACTOR_EMAIL]),
-        Field::ActorType => Origin::At(&[ACTOR_TYPE]),
-        Field::Outcome => Origin::Always("success"),
-        Field::Reason => Origin::At(&[INFO_STATUS_ERROR]),
-        Field::TargetType => Origin::At(&[TARGET_TYPE]),
-        Field::TargetId => Origin::At(&[TARGET_ID]),
-        Field::TargetName => Origin::Made(NAMES, |facts, scratch| {
+        Field::Type => FieldSource::At(&[ACTION_TYPE]),
+        Field::Time => FieldSource::At(&[TIMESTAMP]),
+        Field::ActorId => FieldSource::At(&[ACTOR_ID]),
+        Field::ActorName => FieldSource::At(&[ACTOR_NAME]),
+        Field::ActorEmail => FieldSource::At(&[ACTOR_EMAIL]),
+        Field::ActorType => FieldSource::At(&[ACTOR_TYPE]),
+        Field::Outcome => FieldSource::Always("success"),
+        Field::Reason => FieldSource::At(&[INFO_STATUS_ERROR]),
+        Field::TargetType => FieldSource::At(&[TARGET_TYPE]),
+        Field::TargetId => FieldSource::At(&[TARGET_ID]),
+        Field::TargetName => FieldSource::Made(NAMES, |facts, scratch| {
             let kind = facts.scalar(TARGET_TYPE)?.raw;
             let (_, place) = NAME_OF.iter().find(|(known, _)| *known == kind)?;
             facts.text(*place, scratch)
         }),
-        Field::Message => Origin::At(&[DESCRIPTION]),
-        Field::OrganizationId => Origin::At(&[ORG_ID]),
-        Field::Payload => Origin::Made(&[INFO], |facts, scratch| Some(facts.at(INFO)?.text(scratch))),
+        Field::Message => FieldSource::At(&[DESCRIPTION]),
+        Field::OrganizationId => FieldSource::At(&[ORG_ID]),
+        Field::Payload => FieldSource::Made(&[INFO], |facts, scratch| Some(facts.at(INFO)?.text(scratch))),
         Field::Id
         | Field::SourceAddress
         | Field::TraceId
@@ -123,12 +123,12 @@ fn field(field: Field) -> Origin {
         | Field::RequestPath
         | Field::RequestStatus
         | Field::RequestQuery
-        | Field::UserAgent => Origin::Nowhere,
+        | Field::UserAgent => FieldSource::Nowhere,
     }
 }
 
 /// Where the target's name is, by its type.
-const NAME_OF: [(&str, Place); 9] = [
+const NAME_OF: [(&str, FieldPlace); 9] = [
     ("APIToken", INFO_API_TOKEN_NAME),
     ("CASArtifact", INFO_FILE_NAME),
     ("CASBackend", INFO_CAS_BACKEND_NAME),
@@ -140,7 +140,7 @@ const NAME_OF: [(&str, Place); 9] = [
     ("WorkflowContract", INFO_WORKFLOW_CONTRACT_NAME),
 ];
 
-const NAMES: &[Place] = &[
+const NAMES: &[FieldPlace] = &[
     TARGET_TYPE,
     INFO_API_TOKEN_NAME,
     INFO_FILE_NAME,

@@ -1,15 +1,15 @@
 //! Lines to events: one pass, which keeps no more than its reader needs.
 
-use super::{Facts, Field, Needs, System, facts::Record, konnect, layout::Layout};
+use super::{Facts, Field, Needs, Schema, System, facts::ScannedRecord, konnect, layout::Layout};
 use crate::{
-    config,
-    event::{CefFields, Event, Fields, Form, Invalid, Json, Nothing, scan},
+    scan::{CefFields, Fields, Invalid, Nothing, scan},
+    schema::{Event, EventForm, JsonEvent},
 };
 
 /// Turns lines into events.
 #[derive(Debug)]
 pub struct Checker {
-    plan: Plan,
+    plan: CheckPlan,
     needs: Needs,
     /// Whether a line of CEF is an event.
     takes_cef: bool,
@@ -20,14 +20,14 @@ pub struct Checker {
 }
 
 #[derive(Debug)]
-enum Plan {
+enum CheckPlan {
     Raw,
     Validity,
-    Facts(Box<Wanted>),
+    Facts(Box<WantedFields>),
 }
 
 #[derive(Debug)]
-struct Wanted {
+struct WantedFields {
     fields: Fields,
     layout: Layout,
     /// What a record can be of; the last one takes all.
@@ -36,25 +36,25 @@ struct Wanted {
 
 impl Checker {
     /// For lines of a source without `fields` of its own.
-    pub fn new(schema: config::Schema, needs: Needs) -> Checker {
+    pub fn new(schema: Schema, needs: Needs) -> Checker {
         Checker::with(schema, &[], needs, &[])
     }
 
     /// `mapped` are the source's own pointers to fields. `asked` are JSON pointers for [`Facts::asked`]; where there
     /// are any, more than validity is needed.
-    pub fn with(schema: config::Schema, mapped: &[(Field, String)], needs: Needs, asked: &[String]) -> Checker {
+    pub fn with(schema: Schema, mapped: &[(Field, String)], needs: Needs, asked: &[String]) -> Checker {
         let systems = systems(schema);
         let needs = if asked.is_empty() { needs } else { needs.max(Needs::Type) };
         let plan = match (schema, needs) {
-            (config::Schema::Raw, _) => Plan::Raw,
-            (_, Needs::Validity) => Plan::Validity,
+            (Schema::Raw, _) => CheckPlan::Raw,
+            (_, Needs::Validity) => CheckPlan::Validity,
             _ => {
                 let (layout, paths) = Layout::new(systems, mapped, needs, asked);
                 let fields = Fields::new(paths, needs == Needs::Members);
-                Plan::Facts(Box::new(Wanted { fields, layout, systems }))
+                CheckPlan::Facts(Box::new(WantedFields { fields, layout, systems }))
             }
         };
-        let takes_cef = matches!(schema, config::Schema::Auto | config::Schema::Konnect);
+        let takes_cef = matches!(schema, Schema::Auto | Schema::Konnect);
         Checker { plan, needs, takes_cef, only_json: false, cef: CefFields::default(), scratch: String::new() }
     }
 
@@ -73,10 +73,10 @@ impl Checker {
         self.only_json && !begins_as_one()
     }
 
-    /// Judges one line, without its line end. A line of [`config::Schema::Raw`] is always an event.
+    /// Judges one line, without its line end. A line of [`Schema::Raw`] is always an event.
     pub fn check<'a>(&'a mut self, line: &'a [u8]) -> Result<Event<'a>, Invalid> {
-        if let Plan::Raw = self.plan {
-            return Ok(Event { line, event_type: None, form: Form::Raw, facts: None });
+        if let CheckPlan::Raw = self.plan {
+            return Ok(Event { line, event_type: None, form: EventForm::Raw, facts: None });
         }
         let may_be_json = matches!(line.trim_ascii_start().first(), Some(b'{' | b'[' | b'"'));
         if self.takes_cef && !may_be_json && memchr::memmem::find(line, b"CEF:").is_some() {
@@ -85,26 +85,31 @@ impl Checker {
                 return Ok(self.cef_event(text));
             }
         }
-        let Plan::Facts(wanted) = &mut self.plan else {
+        let CheckPlan::Facts(wanted) = &mut self.plan else {
             let text = scan(line, &mut Nothing)?;
-            let form = Form::Json(Json { text, fields: None });
+            let form = EventForm::Json(JsonEvent { text, fields: None });
             return Ok(Event { line, event_type: None, form, facts: None });
         };
-        let Wanted { fields, layout, systems } = &mut **wanted;
+        let WantedFields { fields, layout, systems } = &mut **wanted;
         fields.clear();
         let text = scan(line, fields)?;
-        let facts = recognised(systems, Record::Json { text, fields }, layout);
+        let facts = recognised(systems, ScannedRecord::Json { text, fields }, layout);
         let event_type = facts.get(Field::Type, &mut self.scratch);
-        Ok(Event { line, event_type, form: Form::Json(Json { text, fields: Some(fields) }), facts: Some(facts) })
+        Ok(Event {
+            line,
+            event_type,
+            form: EventForm::Json(JsonEvent { text, fields: Some(fields) }),
+            facts: Some(facts),
+        })
     }
 
     /// The event that a line of CEF is, of which the header was found.
     fn cef_event<'a>(&'a mut self, text: &'a str) -> Event<'a> {
         let line = text.as_bytes();
-        let Plan::Facts(wanted) = &self.plan else {
-            return Event { line, event_type: None, form: Form::Cef(self.cef.record(text)), facts: None };
+        let CheckPlan::Facts(wanted) = &self.plan else {
+            return Event { line, event_type: None, form: EventForm::Cef(self.cef.record(text)), facts: None };
         };
-        let Wanted { layout, systems, .. } = &**wanted;
+        let WantedFields { layout, systems, .. } = &**wanted;
         let system = match *systems {
             [only] => *only,
             _ if is_konnect(&self.cef, text) => System::Konnect,
@@ -115,9 +120,9 @@ impl Checker {
             self.cef.extension(text, known);
         }
         let record = self.cef.record(text);
-        let facts = Facts { system, record: Record::Cef(record), layout };
+        let facts = Facts { system, record: ScannedRecord::Cef(record), layout };
         let event_type = facts.get(Field::Type, &mut self.scratch);
-        Event { line, event_type, form: Form::Cef(record), facts: Some(facts) }
+        Event { line, event_type, form: EventForm::Cef(record), facts: Some(facts) }
     }
 }
 
@@ -128,8 +133,8 @@ fn is_konnect(cef: &CefFields, text: &str) -> bool {
 }
 
 /// The systems that a record of the schema can be of.
-fn systems(schema: config::Schema) -> &'static [System] {
-    use config::Schema as S;
+fn systems(schema: Schema) -> &'static [System] {
+    use Schema as S;
     match schema {
         S::Auto => &System::ALL,
         S::Connect => &[System::Connect],
@@ -143,7 +148,7 @@ fn systems(schema: config::Schema) -> &'static [System] {
 }
 
 /// The facts of a record of the first system whose record it is; of the last one where it is none's.
-fn recognised<'a>(systems: &[System], record: Record<'a>, layout: &'a Layout) -> Facts<'a> {
+fn recognised<'a>(systems: &[System], record: ScannedRecord<'a>, layout: &'a Layout) -> Facts<'a> {
     let facts = |system| Facts { system, record, layout };
     let (last, others) = systems.split_last().expect("a schema has a system");
     let known = others.iter().map(|&system| facts(system)).find(|facts| (facts.system().definition().is)(*facts));

@@ -13,8 +13,8 @@ use serde::{
 };
 
 use super::{
-    Facts, Field, Place,
-    system::{Definition, NO_OTHER, Origin, places},
+    Facts, Field, FieldPlace,
+    system::{Definition, FieldSource, NO_OTHER, places},
 };
 
 /// Every event type of the API's version `v1alpha1`, as a rule writes it.
@@ -87,25 +87,25 @@ pub(super) const DEFINITION: Definition = Definition {
     also: NO_OTHER,
 };
 
-fn field(field: Field) -> Origin {
+fn field(field: Field) -> FieldSource {
     match field {
-        Field::Id => Origin::At(&[ID]),
-        Field::Type => Origin::Made(&[TYPE], |facts, scratch| lower_tail(facts, TYPE, TYPE_PREFIX, scratch)),
-        Field::Time => Origin::At(&[OCCURRED_AT]),
-        Field::ActorId | Field::ActorName => Origin::At(&[ACTOR]),
-        Field::ActorType => Origin::Made(&[ACTOR], actor_type),
-        Field::SourceAddress => Origin::At(&[SOURCE_IP]),
-        Field::Outcome => Origin::Made(&[OUTCOME], |facts, scratch| {
+        Field::Id => FieldSource::At(&[ID]),
+        Field::Type => FieldSource::Made(&[TYPE], |facts, scratch| lower_tail(facts, TYPE, TYPE_PREFIX, scratch)),
+        Field::Time => FieldSource::At(&[OCCURRED_AT]),
+        Field::ActorId | Field::ActorName => FieldSource::At(&[ACTOR]),
+        Field::ActorType => FieldSource::Made(&[ACTOR], actor_type),
+        Field::SourceAddress => FieldSource::At(&[SOURCE_IP]),
+        Field::Outcome => FieldSource::Made(&[OUTCOME], |facts, scratch| {
             lower_tail(facts, OUTCOME, OUTCOME_PREFIX, scratch).filter(|outcome| *outcome != "unspecified")
         }),
-        Field::Reason => Origin::Made(&[DATA, OUTCOME], reason),
-        Field::TargetType => Origin::Made(&[TYPE, LINKS], |facts, scratch| {
+        Field::Reason => FieldSource::Made(&[DATA, OUTCOME], reason),
+        Field::TargetType => FieldSource::Made(&[TYPE, LINKS], |facts, scratch| {
             let link = primary(facts)?;
             lower(tail(&link.kind, ENTITY_PREFIX), scratch)
         }),
-        Field::TargetId => Origin::Made(&[TYPE, LINKS], |facts, scratch| said(primary(facts)?.id, scratch)),
-        Field::Message => Origin::At(&[MESSAGE]),
-        Field::OrganizationId => Origin::Made(&[LINKS], |facts, scratch| {
+        Field::TargetId => FieldSource::Made(&[TYPE, LINKS], |facts, scratch| said(primary(facts)?.id, scratch)),
+        Field::Message => FieldSource::At(&[MESSAGE]),
+        Field::OrganizationId => FieldSource::Made(&[LINKS], |facts, scratch| {
             let mut id = None;
             links(facts.at(LINKS)?.raw, |link| {
                 if id.is_none() && tail(&link.kind, ENTITY_PREFIX).eq_ignore_ascii_case("organization") {
@@ -114,7 +114,7 @@ fn field(field: Field) -> Origin {
             });
             said(id?, scratch)
         }),
-        Field::Payload => Origin::Made(&[DATA], |facts, scratch| {
+        Field::Payload => FieldSource::Made(&[DATA], |facts, scratch| {
             let data = facts.scalar(DATA)?;
             if decode_data(data.raw, scratch) { Some(scratch) } else { Some(data.raw) }
         }),
@@ -125,13 +125,13 @@ fn field(field: Field) -> Origin {
         | Field::RequestPath
         | Field::RequestStatus
         | Field::RequestQuery
-        | Field::UserAgent => Origin::Nowhere,
+        | Field::UserAgent => FieldSource::Nowhere,
     }
 }
 
 /// Something that the event is about.
 #[derive(Debug, Deserialize)]
-pub struct Link<'a> {
+pub struct LinkedObject<'a> {
     /// `ENTITY_TYPE_…`.
     #[serde(borrow, rename = "type", default)]
     pub kind: Cow<'a, str>,
@@ -154,7 +154,7 @@ pub fn decode_data(data: &str, into: &mut String) -> bool {
 }
 
 /// Tells `each` of the links in their order; `json` is the array. What is not as expected ends it.
-pub fn links<'a>(json: &'a str, each: impl FnMut(Link<'a>)) {
+pub fn links<'a>(json: &'a str, each: impl FnMut(LinkedObject<'a>)) {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     // Whatever follows a link that has another form cannot be read either, and the record itself goes out verbatim.
     let _ = deserializer.deserialize_seq(Each(each));
@@ -162,10 +162,10 @@ pub fn links<'a>(json: &'a str, each: impl FnMut(Link<'a>)) {
 
 /// The link that the event is mainly about: of those whose type begins the event's type that of the longest name,
 /// or else the first that is not the organization.
-pub fn primary(facts: Facts<'_>) -> Option<Link<'_>> {
+pub fn primary(facts: Facts<'_>) -> Option<LinkedObject<'_>> {
     let event_type = facts.scalar(TYPE)?.raw;
     let event_type = tail(event_type, TYPE_PREFIX);
-    let (mut best, mut first): (Option<Link<'_>>, Option<Link<'_>>) = (None, None);
+    let (mut best, mut first): (Option<LinkedObject<'_>>, Option<LinkedObject<'_>>) = (None, None);
     links(facts.at(LINKS)?.raw, |link| {
         let kind = tail(&link.kind, ENTITY_PREFIX);
         let begins = event_type.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind))
@@ -206,7 +206,7 @@ fn reason<'s>(facts: Facts<'s>, scratch: &'s mut String) -> Option<&'s str> {
 }
 
 /// The text at a place without the prefix of its enum, in lower case.
-fn lower_tail<'s>(facts: Facts<'s>, place: Place, prefix: &str, scratch: &'s mut String) -> Option<&'s str> {
+fn lower_tail<'s>(facts: Facts<'s>, place: FieldPlace, prefix: &str, scratch: &'s mut String) -> Option<&'s str> {
     let value = facts.scalar(place)?;
     let mut unescaped = String::new();
     let text = value.text(&mut unescaped);
@@ -235,7 +235,7 @@ fn said<'s>(text: Cow<'s, str>, scratch: &'s mut String) -> Option<&'s str> {
 
 struct Each<F>(F);
 
-impl<'a, F: FnMut(Link<'a>)> Visitor<'a> for Each<F> {
+impl<'a, F: FnMut(LinkedObject<'a>)> Visitor<'a> for Each<F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -243,19 +243,19 @@ impl<'a, F: FnMut(Link<'a>)> Visitor<'a> for Each<F> {
     }
 
     fn visit_seq<A: SeqAccess<'a>>(mut self, mut items: A) -> Result<(), A::Error> {
-        while let Some(link) = items.next_element_seed(One)? {
+        while let Some(link) = items.next_element_seed(FirstLink)? {
             (self.0)(link);
         }
         Ok(())
     }
 }
 
-struct One;
+struct FirstLink;
 
-impl<'a> DeserializeSeed<'a> for One {
-    type Value = Link<'a>;
+impl<'a> DeserializeSeed<'a> for FirstLink {
+    type Value = LinkedObject<'a>;
 
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Link<'a>, D::Error> {
-        Link::deserialize(deserializer)
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<LinkedObject<'a>, D::Error> {
+        LinkedObject::deserialize(deserializer)
     }
 }

@@ -4,19 +4,19 @@
 //! [`Needs`](super::Needs) named were kept. A question allocates nothing: an answer is a slice of the line, a word that is always the same,
 //! or text in the caller's scratch.
 
-use super::{Field, Place, System, layout::Layout, system::Origin};
-use crate::event::{CefRecord, Fields, Kind, Value};
+use super::{Field, FieldPlace, System, layout::Layout, system::FieldSource};
+use crate::scan::{CefRecord, Fields, JsonKind, Value};
 
 /// What is known of one record.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     pub(super) system: System,
-    pub(super) record: Record<'a>,
+    pub(super) record: ScannedRecord<'a>,
     pub(super) layout: &'a Layout,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Record<'a> {
+pub(super) enum ScannedRecord<'a> {
     Json { text: &'a str, fields: &'a Fields },
     Cef(CefRecord<'a>),
 }
@@ -37,13 +37,13 @@ impl<'a> Facts<'a> {
             return self.value(index, pointer).and_then(|value| shown(value, scratch));
         }
         match (self.system.definition().field)(field) {
-            Origin::Nowhere => None,
-            Origin::Always(word) => Some(word),
-            Origin::At(places) => {
+            FieldSource::Nowhere => None,
+            FieldSource::Always(word) => Some(word),
+            FieldSource::At(places) => {
                 let place = places.iter().copied().find(|place| self.says(*place))?;
                 self.text(place, scratch)
             }
-            Origin::Made(_, make) => {
+            FieldSource::Made(_, make) => {
                 scratch.clear();
                 make(*self, scratch)
             }
@@ -56,7 +56,7 @@ impl<'a> Facts<'a> {
     }
 
     /// The value at a place; None where it is absent or null, and where the place is another system's.
-    pub fn at(&self, place: Place) -> Option<Value<'a>> {
+    pub fn at(&self, place: FieldPlace) -> Option<Value<'a>> {
         if place.system != self.system {
             return None;
         }
@@ -64,7 +64,7 @@ impl<'a> Facts<'a> {
     }
 
     /// The text of the scalar at a place. None where it is empty.
-    pub fn text<'s>(&self, place: Place, scratch: &'s mut String) -> Option<&'s str>
+    pub fn text<'s>(&self, place: FieldPlace, scratch: &'s mut String) -> Option<&'s str>
     where
         'a: 's,
     {
@@ -84,21 +84,21 @@ impl<'a> Facts<'a> {
     }
 
     /// The scalar at a place that is not empty.
-    pub(super) fn scalar(&self, place: Place) -> Option<Value<'a>> {
+    pub(super) fn scalar(&self, place: FieldPlace) -> Option<Value<'a>> {
         self.alternatives(place).find(|value| is_scalar(*value) && !value.raw.is_empty())
     }
 
-    pub(super) fn says(&self, place: Place) -> bool {
+    pub(super) fn says(&self, place: FieldPlace) -> bool {
         self.scalar(place).is_some()
     }
 
     /// Whether the scalar at a place is exactly this text, where that needs no escape.
-    pub(super) fn is(&self, place: Place, text: &str) -> bool {
+    pub(super) fn is(&self, place: FieldPlace, text: &str) -> bool {
         self.scalar(place).is_some_and(|value| value.raw == text)
     }
 
     #[inline]
-    pub(super) fn alternatives(&self, place: Place) -> impl Iterator<Item = Value<'a>> {
+    pub(super) fn alternatives(&self, place: FieldPlace) -> impl Iterator<Item = Value<'a>> {
         let first = self.layout.pointers(place).start;
         let pointers = self.system.definition().pointers[usize::from(place.index)];
         let wanted = self.layout.pointers(place).len();
@@ -109,14 +109,16 @@ impl<'a> Facts<'a> {
     /// `index` is that of the pointer among those compiled.
     fn value(&self, index: usize, pointer: &str) -> Option<Value<'a>> {
         match self.record {
-            Record::Json { text, fields } => fields.get(index, text).filter(|value| value.kind != Kind::Null),
-            Record::Cef(record) => record.get(pointer.strip_prefix('/')?),
+            ScannedRecord::Json { text, fields } => {
+                fields.get(index, text).filter(|value| value.kind != JsonKind::Null)
+            }
+            ScannedRecord::Cef(record) => record.get(pointer.strip_prefix('/')?),
         }
     }
 }
 
 fn is_scalar(value: Value<'_>) -> bool {
-    !matches!(value.kind, Kind::Object | Kind::Array | Kind::Null)
+    !matches!(value.kind, JsonKind::Object | JsonKind::Array | JsonKind::Null)
 }
 
 fn shown<'s>(value: Value<'s>, scratch: &'s mut String) -> Option<&'s str> {

@@ -5,16 +5,16 @@
 
 use super::{
     Facts,
-    system::{Definition, NO_OTHER, Origin, places},
+    system::{Definition, FieldSource, NO_OTHER, places},
 };
-use crate::event::{Fields, NodeId, Value};
+use crate::scan::{Fields, NodeId, Value};
 
 /// The members that may hold the event's type; the first that is a string does.
 pub const TYPES: [&str; 6] = ["/type", "/event_type", "/eventType", "/action", "/event", "/name"];
 
 /// What else a member's name may tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
+pub enum NameHint {
     Id,
     Time,
     Name,
@@ -28,52 +28,52 @@ pub enum Field {
 }
 
 /// The common names; those of a field stand together, the preferred ones first.
-pub const NAMES: [(Field, &str); 45] = [
-    (Field::Id, "/id"),
-    (Field::Id, "/event_id"),
-    (Field::Id, "/eventId"),
-    (Field::Id, "/auditID"),
-    (Field::Id, "/uuid"),
-    (Field::Time, "/rt"),
-    (Field::Time, "/time"),
-    (Field::Time, "/timestamp"),
-    (Field::Time, "/occurredAt"),
-    (Field::Time, "/createdAt"),
-    (Field::Time, "/event_ts"),
-    (Field::Time, "/Timestamp"),
-    (Field::Time, "/occurred_at"),
-    (Field::Time, "/created_at"),
-    (Field::Time, "/@timestamp"),
-    (Field::Time, "/ts"),
-    (Field::Name, "/name"),
-    (Field::Severity, "/severity"),
-    (Field::Actor, "/actor"),
-    (Field::Actor, "/user"),
-    (Field::Actor, "/username"),
-    (Field::Actor, "/userName"),
-    (Field::Actor, "/user_name"),
-    (Field::Actor, "/principal_name"),
-    (Field::Actor, "/principal"),
-    (Field::ActorId, "/actor_id"),
-    (Field::ActorId, "/actorId"),
-    (Field::ActorId, "/user_id"),
-    (Field::ActorId, "/userId"),
-    (Field::ActorId, "/principal_id"),
-    (Field::SourceAddress, "/src"),
-    (Field::SourceAddress, "/sourceIp"),
-    (Field::SourceAddress, "/source_ip"),
-    (Field::SourceAddress, "/sourceIP"),
-    (Field::SourceAddress, "/src_ip"),
-    (Field::SourceAddress, "/clientIp"),
-    (Field::SourceAddress, "/client_ip"),
-    (Field::SourceAddress, "/remote_addr"),
-    (Field::SourceAddress, "/ip"),
-    (Field::Action, "/action"),
-    (Field::Action, "/act"),
-    (Field::Outcome, "/outcome"),
-    (Field::Message, "/message"),
-    (Field::Message, "/msg"),
-    (Field::Message, "/description"),
+pub const NAMES: [(NameHint, &str); 45] = [
+    (NameHint::Id, "/id"),
+    (NameHint::Id, "/event_id"),
+    (NameHint::Id, "/eventId"),
+    (NameHint::Id, "/auditID"),
+    (NameHint::Id, "/uuid"),
+    (NameHint::Time, "/rt"),
+    (NameHint::Time, "/time"),
+    (NameHint::Time, "/timestamp"),
+    (NameHint::Time, "/occurredAt"),
+    (NameHint::Time, "/createdAt"),
+    (NameHint::Time, "/event_ts"),
+    (NameHint::Time, "/Timestamp"),
+    (NameHint::Time, "/occurred_at"),
+    (NameHint::Time, "/created_at"),
+    (NameHint::Time, "/@timestamp"),
+    (NameHint::Time, "/ts"),
+    (NameHint::Name, "/name"),
+    (NameHint::Severity, "/severity"),
+    (NameHint::Actor, "/actor"),
+    (NameHint::Actor, "/user"),
+    (NameHint::Actor, "/username"),
+    (NameHint::Actor, "/userName"),
+    (NameHint::Actor, "/user_name"),
+    (NameHint::Actor, "/principal_name"),
+    (NameHint::Actor, "/principal"),
+    (NameHint::ActorId, "/actor_id"),
+    (NameHint::ActorId, "/actorId"),
+    (NameHint::ActorId, "/user_id"),
+    (NameHint::ActorId, "/userId"),
+    (NameHint::ActorId, "/principal_id"),
+    (NameHint::SourceAddress, "/src"),
+    (NameHint::SourceAddress, "/sourceIp"),
+    (NameHint::SourceAddress, "/source_ip"),
+    (NameHint::SourceAddress, "/sourceIP"),
+    (NameHint::SourceAddress, "/src_ip"),
+    (NameHint::SourceAddress, "/clientIp"),
+    (NameHint::SourceAddress, "/client_ip"),
+    (NameHint::SourceAddress, "/remote_addr"),
+    (NameHint::SourceAddress, "/ip"),
+    (NameHint::Action, "/action"),
+    (NameHint::Action, "/act"),
+    (NameHint::Outcome, "/outcome"),
+    (NameHint::Message, "/message"),
+    (NameHint::Message, "/msg"),
+    (NameHint::Message, "/description"),
 ];
 
 /// The places of the type and of all other known fields, in the order of their indexes.
@@ -117,31 +117,31 @@ places! { Generic;
 pub(super) const DEFINITION: Definition =
     Definition { pointers: POINTERS, marks: &[], is: |_| true, field, also: NO_OTHER };
 
-fn field(field: super::Field) -> Origin {
+fn field(field: super::Field) -> FieldSource {
     use super::Field as Of;
     match field {
-        Of::Type => Origin::Made(&[TYPE], type_text),
-        Of::Id => Origin::At(&[ID]),
-        Of::Time => Origin::At(&[TIME]),
-        Of::ActorId => Origin::At(&[ACTOR_ID]),
-        Of::ActorName => Origin::At(&[ACTOR_NAME]),
-        Of::ActorEmail => Origin::At(&[ACTOR_EMAIL]),
-        Of::ActorType => Origin::At(&[ACTOR_TYPE]),
-        Of::SourceAddress => Origin::At(&[SOURCE_ADDRESS]),
-        Of::Outcome => Origin::At(&[OUTCOME]),
-        Of::Reason => Origin::At(&[REASON]),
-        Of::TargetType => Origin::At(&[TARGET_TYPE]),
-        Of::TargetId => Origin::At(&[TARGET_ID]),
-        Of::TargetName => Origin::At(&[TARGET_NAME]),
-        Of::Message => Origin::At(&[MESSAGE]),
-        Of::TraceId => Origin::At(&[TRACE_ID]),
-        Of::OrganizationId => Origin::At(&[ORGANIZATION_ID]),
-        Of::RequestMethod => Origin::At(&[REQUEST_METHOD]),
-        Of::RequestPath => Origin::At(&[REQUEST_PATH]),
-        Of::RequestStatus => Origin::At(&[REQUEST_STATUS]),
-        Of::RequestQuery => Origin::At(&[REQUEST_QUERY]),
-        Of::UserAgent => Origin::At(&[USER_AGENT]),
-        Of::Payload => Origin::Made(&[PAYLOAD], |facts, scratch| Some(facts.at(PAYLOAD)?.text(scratch))),
+        Of::Type => FieldSource::Made(&[TYPE], type_text),
+        Of::Id => FieldSource::At(&[ID]),
+        Of::Time => FieldSource::At(&[TIME]),
+        Of::ActorId => FieldSource::At(&[ACTOR_ID]),
+        Of::ActorName => FieldSource::At(&[ACTOR_NAME]),
+        Of::ActorEmail => FieldSource::At(&[ACTOR_EMAIL]),
+        Of::ActorType => FieldSource::At(&[ACTOR_TYPE]),
+        Of::SourceAddress => FieldSource::At(&[SOURCE_ADDRESS]),
+        Of::Outcome => FieldSource::At(&[OUTCOME]),
+        Of::Reason => FieldSource::At(&[REASON]),
+        Of::TargetType => FieldSource::At(&[TARGET_TYPE]),
+        Of::TargetId => FieldSource::At(&[TARGET_ID]),
+        Of::TargetName => FieldSource::At(&[TARGET_NAME]),
+        Of::Message => FieldSource::At(&[MESSAGE]),
+        Of::TraceId => FieldSource::At(&[TRACE_ID]),
+        Of::OrganizationId => FieldSource::At(&[ORGANIZATION_ID]),
+        Of::RequestMethod => FieldSource::At(&[REQUEST_METHOD]),
+        Of::RequestPath => FieldSource::At(&[REQUEST_PATH]),
+        Of::RequestStatus => FieldSource::At(&[REQUEST_STATUS]),
+        Of::RequestQuery => FieldSource::At(&[REQUEST_QUERY]),
+        Of::UserAgent => FieldSource::At(&[USER_AGENT]),
+        Of::Payload => FieldSource::Made(&[PAYLOAD], |facts, scratch| Some(facts.at(PAYLOAD)?.text(scratch))),
     }
 }
 
@@ -158,7 +158,7 @@ pub fn event_type<'a>(fields: &Fields, text: &'a str) -> Option<(NodeId, Value<'
 
 /// The values that may be `field`, most preferred first. Only where all members
 /// were wanted.
-pub fn candidates<'a>(field: Field, fields: &Fields, text: &'a str) -> impl Iterator<Item = (NodeId, Value<'a>)> {
+pub fn candidates<'a>(field: NameHint, fields: &Fields, text: &'a str) -> impl Iterator<Item = (NodeId, Value<'a>)> {
     let (start, end) = RUNS[field as usize];
     (TYPES.len() + start..TYPES.len() + end)
         .filter_map(move |pointer| Some((fields.node(pointer), fields.get(pointer, text)?)))

@@ -6,7 +6,7 @@
 
 use super::{
     Facts, Field,
-    system::{Definition, Origin, places},
+    system::{Definition, FieldSource, places},
 };
 
 places! { InfraKitchen;
@@ -33,25 +33,27 @@ pub(super) const DEFINITION: Definition = Definition {
     also: (&[ACTION], |facts, scratch, hears| facts.text(ACTION, scratch).is_some_and(hears)),
 };
 
-fn field(field: Field) -> Origin {
+fn field(field: Field) -> FieldSource {
     match field {
-        Field::Id => Origin::At(&[ID]),
-        Field::Type => Origin::Made(&[MODEL, ACTION], event_type),
-        Field::Time => Origin::At(&[CREATED_AT]),
-        Field::ActorId => Origin::At(&[USER_ID]),
-        Field::ActorName => Origin::At(&[IDENTIFIER, DISPLAY_NAME]),
-        Field::ActorEmail => Origin::Made(&[EMAIL, IDENTIFIER], |facts, scratch| {
+        Field::Id => FieldSource::At(&[ID]),
+        Field::Type => FieldSource::Made(&[MODEL, ACTION], event_type),
+        Field::Time => FieldSource::At(&[CREATED_AT]),
+        Field::ActorId => FieldSource::At(&[USER_ID]),
+        Field::ActorName => FieldSource::At(&[IDENTIFIER, DISPLAY_NAME]),
+        Field::ActorEmail => FieldSource::Made(&[EMAIL, IDENTIFIER], |facts, scratch| {
             if facts.says(EMAIL) {
                 return facts.text(EMAIL, scratch);
             }
             facts.text(IDENTIFIER, scratch).filter(|identifier| identifier.contains('@'))
         }),
-        Field::ActorType => Origin::At(&[PROVIDER]),
-        Field::Outcome => Origin::Always("success"),
-        Field::TargetType => Origin::At(&[MODEL]),
-        Field::TargetId => Origin::At(&[ENTITY_ID]),
-        Field::Message => Origin::Made(&[IDENTIFIER, USER_ID, ACTION, MODEL, ENTITY_ID], message),
-        Field::Payload => Origin::Made(&[ENTITY_DATA], |facts, scratch| Some(facts.at(ENTITY_DATA)?.text(scratch))),
+        Field::ActorType => FieldSource::At(&[PROVIDER]),
+        Field::Outcome => FieldSource::Always("success"),
+        Field::TargetType => FieldSource::At(&[MODEL]),
+        Field::TargetId => FieldSource::At(&[ENTITY_ID]),
+        Field::Message => FieldSource::Made(&[IDENTIFIER, USER_ID, ACTION, MODEL, ENTITY_ID], message),
+        Field::Payload => {
+            FieldSource::Made(&[ENTITY_DATA], |facts, scratch| Some(facts.at(ENTITY_DATA)?.text(scratch)))
+        }
         Field::SourceAddress
         | Field::Reason
         | Field::TargetName
@@ -61,7 +63,7 @@ fn field(field: Field) -> Origin {
         | Field::RequestPath
         | Field::RequestStatus
         | Field::RequestQuery
-        | Field::UserAgent => Origin::Nowhere,
+        | Field::UserAgent => FieldSource::Nowhere,
     }
 }
 

@@ -8,7 +8,7 @@
 
 use super::{
     Facts, Field,
-    system::{Definition, Origin, places},
+    system::{Definition, FieldSource, places},
 };
 
 places! { Konnect;
@@ -115,43 +115,43 @@ pub(super) const DEFINITION: Definition = Definition {
     ),
 };
 
-fn field(field: Field) -> Origin {
+fn field(field: Field) -> FieldSource {
     match field {
-        Field::Id => Origin::At(&[SIG]),
-        Field::Type => Origin::Made(&[NAME, PULL_TYPE, PULL_OUTCOME, PULL_RESOURCE], event_type),
-        Field::Time => Origin::At(&[RT, EVENT_TS, PULL_TS]),
-        Field::ActorId => Origin::At(&[PRINCIPAL_ID]),
-        Field::ActorName => Origin::Made(&[PRINCIPAL_NAME], |facts, scratch| {
+        Field::Id => FieldSource::At(&[SIG]),
+        Field::Type => FieldSource::Made(&[NAME, PULL_TYPE, PULL_OUTCOME, PULL_RESOURCE], event_type),
+        Field::Time => FieldSource::At(&[RT, EVENT_TS, PULL_TS]),
+        Field::ActorId => FieldSource::At(&[PRINCIPAL_ID]),
+        Field::ActorName => FieldSource::Made(&[PRINCIPAL_NAME], |facts, scratch| {
             let whole = facts.text(PRINCIPAL_NAME, scratch)?;
             Some(split_name(whole).map_or(whole, |(name, _)| name))
         }),
-        Field::ActorEmail => Origin::Made(&[PRINCIPAL_NAME], |facts, scratch| {
+        Field::ActorEmail => FieldSource::Made(&[PRINCIPAL_NAME], |facts, scratch| {
             split_name(facts.text(PRINCIPAL_NAME, scratch)?).map(|(_, email)| email)
         }),
-        Field::SourceAddress => Origin::At(&[SRC]),
+        Field::SourceAddress => FieldSource::At(&[SRC]),
         Field::Outcome => {
-            Origin::Made(&[NAME, PULL_TYPE, PULL_OUTCOME, SUCCESS, GRANTED, ACTION, ACT, STATUS], |facts, _| {
+            FieldSource::Made(&[NAME, PULL_TYPE, PULL_OUTCOME, SUCCESS, GRANTED, ACTION, ACT, STATUS], |facts, _| {
                 outcome(facts)
             })
         }
         Field::Reason => {
-            Origin::Made(&[NAME, PULL_TYPE, PULL_OUTCOME, SUCCESS, GRANTED, ACTION, ACT, STATUS], reason)
+            FieldSource::Made(&[NAME, PULL_TYPE, PULL_OUTCOME, SUCCESS, GRANTED, ACTION, ACT, STATUS], reason)
         }
-        Field::TargetType => Origin::Made(&[NAME, PULL_RESOURCE], |facts, scratch| {
+        Field::TargetType => FieldSource::Made(&[NAME, PULL_RESOURCE], |facts, scratch| {
             let resource = resource(facts, scratch)?;
             Some(resource.split_once('/').map_or(resource, |(kind, _)| kind))
         }),
-        Field::TargetId => Origin::Made(&[NAME, PULL_RESOURCE], |facts, scratch| {
+        Field::TargetId => FieldSource::Made(&[NAME, PULL_RESOURCE], |facts, scratch| {
             resource(facts, scratch)?.split_once('/').map(|(_, id)| id).filter(|id| *id != "*")
         }),
-        Field::TraceId => Origin::At(&[TRACE_ID]),
-        Field::OrganizationId => Origin::At(&[ORG_ID]),
-        Field::RequestMethod => Origin::At(&[ACT]),
-        Field::RequestPath => Origin::At(&[REQUEST]),
-        Field::RequestStatus => Origin::At(&[STATUS]),
-        Field::RequestQuery => Origin::At(&[QUERY]),
-        Field::UserAgent => Origin::At(&[USER_AGENT]),
-        Field::ActorType | Field::TargetName | Field::Message | Field::Payload => Origin::Nowhere,
+        Field::TraceId => FieldSource::At(&[TRACE_ID]),
+        Field::OrganizationId => FieldSource::At(&[ORG_ID]),
+        Field::RequestMethod => FieldSource::At(&[ACT]),
+        Field::RequestPath => FieldSource::At(&[REQUEST]),
+        Field::RequestStatus => FieldSource::At(&[STATUS]),
+        Field::RequestQuery => FieldSource::At(&[QUERY]),
+        Field::UserAgent => FieldSource::At(&[USER_AGENT]),
+        Field::ActorType | Field::TargetName | Field::Message | Field::Payload => FieldSource::Nowhere,
     }
 }
 

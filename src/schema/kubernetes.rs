@@ -5,7 +5,7 @@
 
 use super::{
     Facts, Field,
-    system::{Definition, Origin, places},
+    system::{Definition, FieldSource, places},
 };
 
 places! { Kubernetes;
@@ -42,30 +42,30 @@ pub(super) const DEFINITION: Definition = Definition {
     also: (&[VERB], |facts, scratch, hears| facts.text(VERB, scratch).is_some_and(hears)),
 };
 
-fn field(field: Field) -> Origin {
+fn field(field: Field) -> FieldSource {
     match field {
-        Field::Id | Field::TraceId => Origin::At(&[AUDIT_ID]),
-        Field::Type => Origin::Made(&[RESOURCE, SUBRESOURCE, VERB], event_type),
-        Field::Time => Origin::At(&[STAGE_TIMESTAMP, RECEIVED_TIMESTAMP]),
-        Field::ActorId => Origin::At(&[USER_UID]),
-        Field::ActorName => Origin::At(&[USERNAME]),
-        Field::ActorType => Origin::Made(&[USERNAME], |facts, _| Some(actor_type(facts.scalar(USERNAME)?.raw))),
-        Field::SourceAddress => Origin::Made(&[SOURCE_IPS], |facts, _| last_text(facts.at(SOURCE_IPS)?.raw)),
-        Field::Outcome => Origin::Made(&[DECISION, CODE], |facts, _| outcome(facts)),
-        Field::Reason => Origin::At(&[STATUS_REASON, DECISION_REASON]),
-        Field::TargetType => Origin::At(&[RESOURCE]),
-        Field::TargetId => Origin::At(&[OBJECT_UID]),
-        Field::TargetName => Origin::At(&[OBJECT_NAME]),
-        Field::Message => Origin::At(&[STATUS_MESSAGE]),
-        Field::OrganizationId => Origin::At(&[NAMESPACE]),
-        Field::RequestMethod => Origin::At(&[VERB]),
-        Field::RequestPath => Origin::At(&[REQUEST_URI]),
-        Field::RequestStatus => Origin::At(&[CODE]),
-        Field::UserAgent => Origin::At(&[USER_AGENT]),
+        Field::Id | Field::TraceId => FieldSource::At(&[AUDIT_ID]),
+        Field::Type => FieldSource::Made(&[RESOURCE, SUBRESOURCE, VERB], event_type),
+        Field::Time => FieldSource::At(&[STAGE_TIMESTAMP, RECEIVED_TIMESTAMP]),
+        Field::ActorId => FieldSource::At(&[USER_UID]),
+        Field::ActorName => FieldSource::At(&[USERNAME]),
+        Field::ActorType => FieldSource::Made(&[USERNAME], |facts, _| Some(actor_type(facts.scalar(USERNAME)?.raw))),
+        Field::SourceAddress => FieldSource::Made(&[SOURCE_IPS], |facts, _| last_text(facts.at(SOURCE_IPS)?.raw)),
+        Field::Outcome => FieldSource::Made(&[DECISION, CODE], |facts, _| outcome(facts)),
+        Field::Reason => FieldSource::At(&[STATUS_REASON, DECISION_REASON]),
+        Field::TargetType => FieldSource::At(&[RESOURCE]),
+        Field::TargetId => FieldSource::At(&[OBJECT_UID]),
+        Field::TargetName => FieldSource::At(&[OBJECT_NAME]),
+        Field::Message => FieldSource::At(&[STATUS_MESSAGE]),
+        Field::OrganizationId => FieldSource::At(&[NAMESPACE]),
+        Field::RequestMethod => FieldSource::At(&[VERB]),
+        Field::RequestPath => FieldSource::At(&[REQUEST_URI]),
+        Field::RequestStatus => FieldSource::At(&[CODE]),
+        Field::UserAgent => FieldSource::At(&[USER_AGENT]),
         Field::Payload => {
-            Origin::Made(&[REQUEST_OBJECT], |facts, scratch| Some(facts.at(REQUEST_OBJECT)?.text(scratch)))
+            FieldSource::Made(&[REQUEST_OBJECT], |facts, scratch| Some(facts.at(REQUEST_OBJECT)?.text(scratch)))
         }
-        Field::ActorEmail | Field::RequestQuery => Origin::Nowhere,
+        Field::ActorEmail | Field::RequestQuery => FieldSource::Nowhere,
     }
 }
 

@@ -6,10 +6,10 @@
 use std::ops::Range;
 
 use super::{
-    Field, FieldSet, Needs, Place, System, generic,
-    system::{Definition, Origin},
+    Field, FieldPlace, FieldSet, Needs, System, generic,
+    system::{Definition, FieldSource},
 };
-use crate::event::Paths;
+use crate::scan::PointerSet;
 
 #[derive(Debug, Default)]
 pub struct Layout {
@@ -23,7 +23,12 @@ pub struct Layout {
 
 impl Layout {
     /// For records of any of `systems`.
-    pub fn new(systems: &[System], mapped: &[(Field, String)], needs: Needs, asked: &[String]) -> (Layout, Paths) {
+    pub fn new(
+        systems: &[System],
+        mapped: &[(Field, String)],
+        needs: Needs,
+        asked: &[String],
+    ) -> (Layout, PointerSet) {
         let mut layout = Layout::default();
         let mut pointers: Vec<&str> = if needs == Needs::Members { generic::pointers() } else { Vec::new() };
         for (field, pointer) in mapped {
@@ -48,11 +53,11 @@ impl Layout {
                 places.push(start..pointers.len());
             }
         }
-        (layout, Paths::new(&pointers))
+        (layout, PointerSet::new(&pointers))
     }
 
     /// The indexes of the pointers that the place may be at; none where nobody asked for it.
-    pub(super) fn pointers(&self, place: Place) -> Range<usize> {
+    pub(super) fn pointers(&self, place: FieldPlace) -> Range<usize> {
         self.places[place.system as usize].get(usize::from(place.index)).cloned().unwrap_or_default()
     }
 
@@ -74,7 +79,7 @@ impl Layout {
 /// For each place of the system, whether it is to be looked for.
 fn wanted(definition: &Definition, recognise: bool, needs: Needs) -> Vec<bool> {
     let mut wanted = vec![needs == Needs::Members; definition.pointers.len()];
-    let mut want = |places: &[Place]| places.iter().for_each(|place| wanted[usize::from(place.index)] = true);
+    let mut want = |places: &[FieldPlace]| places.iter().for_each(|place| wanted[usize::from(place.index)] = true);
     if recognise {
         want(definition.marks);
     }
@@ -82,7 +87,7 @@ fn wanted(definition: &Definition, recognise: bool, needs: Needs) -> Vec<bool> {
     want(definition.also.0);
     let fields: FieldSet = needs.fields();
     for field in Field::ALL.into_iter().filter(|field| fields.has(*field)) {
-        let origin: Origin = (definition.field)(field);
+        let origin: FieldSource = (definition.field)(field);
         want(origin.places());
     }
     wanted

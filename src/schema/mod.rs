@@ -7,6 +7,7 @@
 pub mod chainloop;
 mod checker;
 pub mod connect;
+mod event;
 mod facts;
 mod field;
 pub mod generic;
@@ -21,7 +22,8 @@ mod tests;
 pub mod vault;
 
 pub use checker::Checker;
+pub use event::{Event, EventForm, JsonEvent};
 pub use facts::Facts;
 pub use field::{Field, FieldSet};
 pub use needs::Needs;
-pub use system::{Place, System};
+pub use system::{FieldPlace, Schema, System};

@@ -1,9 +1,27 @@
 //! What a system is to the rest: places in its records, what tells them from others, and where each field is.
 //!
-//! Each system is one file that fills in a [`Definition`]. A [`Place`] is one thing in its records under all the
+//! Each system is one file that fills in a [`Definition`]. A [`FieldPlace`] is one thing in its records under all the
 //! spellings that the record's shapes have for it, so that whoever reads it need not know the shapes.
 
 use super::{Facts, Field, chainloop, connect, generic, infrakitchen, konnect, kubernetes, vault};
+
+/// What a source's lines are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// Recognised per record: one of the systems below, or else `Generic`.
+    Auto,
+    Connect,
+    Infrakitchen,
+    /// JSON, CPS or CEF.
+    Konnect,
+    Chainloop,
+    Kubernetes,
+    Vault,
+    /// Any JSON object; the event type is the first of `type`, `event_type`, `eventType`, `action`, `event`, `name`.
+    Generic,
+    /// Any text; it is not checked to be JSON.
+    Raw,
+}
 
 /// Whose event it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,21 +38,21 @@ pub enum System {
 
 /// Something in the records of one system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct FieldPlace {
     pub(super) system: System,
     pub(super) index: u8,
 }
 
 /// Where a field is in a system's records.
 #[derive(Clone, Copy)]
-pub(super) enum Origin {
+pub(super) enum FieldSource {
     Nowhere,
     /// The first of these that is a scalar and not empty.
-    At(&'static [Place]),
+    At(&'static [FieldPlace]),
     /// The same in every event.
     Always(&'static str),
     /// What the function makes of these places.
-    Made(&'static [Place], Make),
+    Made(&'static [FieldPlace], Make),
 }
 
 /// Makes a field of what the record says; `scratch` is empty before and may hold the text after.
@@ -44,12 +62,12 @@ pub(super) struct Definition {
     /// For each place the JSON pointers that it may be at, the preferred ones first.
     pub pointers: &'static [&'static [&'static str]],
     /// The places that `is` looks at.
-    pub marks: &'static [Place],
+    pub marks: &'static [FieldPlace],
     /// Whether a record is one of this system's.
     pub is: fn(Facts<'_>) -> bool,
-    pub field: fn(Field) -> Origin,
+    pub field: fn(Field) -> FieldSource,
     /// The other words by which a rule may call the event's type, and their places.
-    pub also: (&'static [Place], Also),
+    pub also: (&'static [FieldPlace], Also),
 }
 
 /// Tells `hears` other words for the event's type, until it says true.
@@ -113,14 +131,14 @@ impl System {
 }
 
 /// No other words for a type.
-pub(super) const NO_OTHER: (&[Place], Also) = (&[], |_, _, _| false);
+pub(super) const NO_OTHER: (&[FieldPlace], Also) = (&[], |_, _, _| false);
 
-impl Origin {
+impl FieldSource {
     /// The places that must be found for the field to be known.
-    pub(super) fn places(self) -> &'static [Place] {
+    pub(super) fn places(self) -> &'static [FieldPlace] {
         match self {
-            Origin::Nowhere | Origin::Always(_) => &[],
-            Origin::At(places) | Origin::Made(places, _) => places,
+            FieldSource::Nowhere | FieldSource::Always(_) => &[],
+            FieldSource::At(places) | FieldSource::Made(places, _) => places,
         }
     }
 }
@@ -132,7 +150,7 @@ macro_rules! places {
         enum Index { $($name),+ }
         $(
             $(#[$doc])*
-            pub const $name: $crate::schema::Place = $crate::schema::Place {
+            pub const $name: $crate::schema::FieldPlace = $crate::schema::FieldPlace {
                 system: $crate::schema::System::$system,
                 index: Index::$name as u8,
             };

@@ -5,7 +5,7 @@
 
 use super::{
     Facts, Field,
-    system::{Definition, Origin, places},
+    system::{Definition, FieldSource, places},
 };
 
 places! { Vault;
@@ -37,29 +37,29 @@ pub(super) const DEFINITION: Definition = Definition {
     }),
 };
 
-fn field(field: Field) -> Origin {
+fn field(field: Field) -> FieldSource {
     match field {
-        Field::Id | Field::TraceId => Origin::At(&[REQUEST_ID]),
-        Field::Type => Origin::Made(&[TYPE, OPERATION], event_type),
-        Field::Time => Origin::At(&[TIME]),
-        Field::ActorId => Origin::At(&[ENTITY_ID]),
-        Field::ActorName => Origin::At(&[DISPLAY_NAME]),
-        Field::ActorType => Origin::At(&[TOKEN_TYPE]),
-        Field::SourceAddress => Origin::At(&[REMOTE_ADDRESS]),
-        Field::Outcome => Origin::Made(&[TYPE, ERROR], |facts, _| outcome(facts)),
-        Field::Reason => Origin::At(&[ERROR]),
-        Field::TargetType => Origin::At(&[MOUNT_TYPE]),
-        Field::TargetName => Origin::At(&[PATH]),
-        Field::OrganizationId => Origin::At(&[NAMESPACE]),
-        Field::RequestMethod => Origin::At(&[OPERATION]),
-        Field::RequestPath => Origin::At(&[PATH]),
-        Field::Payload => Origin::Made(&[DATA], |facts, scratch| Some(facts.at(DATA)?.text(scratch))),
+        Field::Id | Field::TraceId => FieldSource::At(&[REQUEST_ID]),
+        Field::Type => FieldSource::Made(&[TYPE, OPERATION], event_type),
+        Field::Time => FieldSource::At(&[TIME]),
+        Field::ActorId => FieldSource::At(&[ENTITY_ID]),
+        Field::ActorName => FieldSource::At(&[DISPLAY_NAME]),
+        Field::ActorType => FieldSource::At(&[TOKEN_TYPE]),
+        Field::SourceAddress => FieldSource::At(&[REMOTE_ADDRESS]),
+        Field::Outcome => FieldSource::Made(&[TYPE, ERROR], |facts, _| outcome(facts)),
+        Field::Reason => FieldSource::At(&[ERROR]),
+        Field::TargetType => FieldSource::At(&[MOUNT_TYPE]),
+        Field::TargetName => FieldSource::At(&[PATH]),
+        Field::OrganizationId => FieldSource::At(&[NAMESPACE]),
+        Field::RequestMethod => FieldSource::At(&[OPERATION]),
+        Field::RequestPath => FieldSource::At(&[PATH]),
+        Field::Payload => FieldSource::Made(&[DATA], |facts, scratch| Some(facts.at(DATA)?.text(scratch))),
         Field::ActorEmail
         | Field::TargetId
         | Field::Message
         | Field::RequestStatus
         | Field::RequestQuery
-        | Field::UserAgent => Origin::Nowhere,
+        | Field::UserAgent => FieldSource::Nowhere,
     }
 }
 

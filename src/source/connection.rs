@@ -23,10 +23,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::{
+    client_stream::ClientStream,
     framing::Framer,
-    link::Link,
-    outlet::{Lines, Outlet},
-    stats::Refusal,
+    spool_writer::{SpoolLines, SpoolWriter},
+    stats::IntakeRefusal,
 };
 use crate::config::{SourceFraming, StreamLimits};
 
@@ -92,8 +92,8 @@ pub fn most_halves(longest: usize) -> usize {
 
 /// What a client's task needs.
 #[derive(Clone)]
-pub struct Terms {
-    pub outlet: Outlet,
+pub struct ConnectionContext {
+    pub spool_writer: SpoolWriter,
     pub budget: Arc<Budget>,
     pub limits: StreamLimits,
     pub framing: SourceFraming,
@@ -102,7 +102,7 @@ pub struct Terms {
 
 /// How a turn left the stream.
 #[derive(Debug)]
-enum Left {
+enum UnreadRest {
     /// There may be more to read at once.
     More,
     Drained,
@@ -111,9 +111,9 @@ enum Left {
 }
 
 /// What was read and is not put yet, with its part of the budget.
-struct Batch {
-    lines: Lines,
-    left: Left,
+struct PendingRecords {
+    lines: SpoolLines,
+    left: UnreadRest,
     /// Half records beside it fit in the budget.
     fits: bool,
     /// It was read after the stop.
@@ -121,17 +121,17 @@ struct Batch {
     room: OwnedSemaphorePermit,
 }
 
-impl Batch {
+impl PendingRecords {
     /// Whether the stream may go on behind it.
     fn goes_on(&self) -> bool {
-        self.fits && !self.last && matches!(self.left, Left::More | Left::Drained)
+        self.fits && !self.last && matches!(self.left, UnreadRest::More | UnreadRest::Drained)
     }
 }
 
 pub struct Connection {
-    link: Link,
+    link: ClientStream,
     peer: String,
-    terms: Terms,
+    terms: ConnectionContext,
     framer: Framer,
     held: usize,
     taken: u64,
@@ -139,8 +139,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn new(link: Link, peer: String, terms: Terms) -> Self {
-        let framer = Framer::new(terms.outlet.longest());
+    pub fn new(link: ClientStream, peer: String, terms: ConnectionContext) -> Self {
+        let framer = Framer::new(terms.spool_writer.longest());
         let deadline = Instant::now() + terms.limits.idle_timeout;
         Self { link, peer, terms, framer, held: 0, taken: 0, deadline }
     }
@@ -167,7 +167,7 @@ impl Connection {
             };
             let goes_on = batch.goes_on();
             // Its part of the budget is held until it is put.
-            let Batch { lines, left, fits, last, room: _room } = batch;
+            let PendingRecords { lines, left, fits, last, room: _room } = batch;
             if lines.records > 0 {
                 self.deadline = Instant::now() + self.terms.limits.idle_timeout;
                 match self.put(lines, goes_on).await {
@@ -176,13 +176,13 @@ impl Connection {
                 }
             }
             if !fits {
-                return self.refuse(Refusal::Memory, "is closed: too many half records are held already");
+                return self.refuse(IntakeRefusal::Memory, "is closed: too many half records are held already");
             }
             match left {
-                Left::More => at_once = true,
-                Left::Drained => at_once = false,
-                Left::Ended => return,
-                Left::Broken(error) => return self.cut(&format!("broke off ({error})")),
+                UnreadRest::More => at_once = true,
+                UnreadRest::Drained => at_once = false,
+                UnreadRest::Ended => return,
+                UnreadRest::Broken(error) => return self.cut(&format!("broke off ({error})")),
             }
             if last {
                 last_turns -= 1;
@@ -209,53 +209,53 @@ impl Connection {
                     return true;
                 }
                 self.cut("completed no record within idleTimeout");
-                info!(source = &*self.terms.outlet.name, peer = self.peer, "an idle connection is closed");
+                info!(source = &*self.terms.spool_writer.name, peer = self.peer, "an idle connection is closed");
                 false
             }
         }
     }
 
     /// Reads what is there; `None` where nothing may be read any more.
-    async fn turn(&mut self) -> Option<Batch> {
+    async fn turn(&mut self) -> Option<PendingRecords> {
         let last = self.terms.stop.is_cancelled();
         let room = self.terms.budget.turns.clone().acquire_many_owned(TURN as u32).await.ok()?;
-        Some(self.read(Lines::new(self.terms.framing), room, last).await)
+        Some(self.read(SpoolLines::new(self.terms.framing), room, last).await)
     }
 
     /// Adds what is there to `lines`.
-    async fn read(&mut self, mut lines: Lines, mut room: OwnedSemaphorePermit, last: bool) -> Batch {
+    async fn read(&mut self, mut lines: SpoolLines, mut room: OwnedSemaphorePermit, last: bool) -> PendingRecords {
         let left = self.read_into(&mut lines).await;
-        if matches!(left, Left::Ended) && self.framer.finish(&mut |frame| lines.add(&frame)) {
-            self.refuse(Refusal::Cut, "ended within a record of stated length");
+        if matches!(left, UnreadRest::Ended) && self.framer.finish(&mut |frame| lines.add(&frame)) {
+            self.refuse(IntakeRefusal::Cut, "ended within a record of stated length");
         }
         let held = self.framer.held();
         let fits = self.terms.budget.hold(std::mem::replace(&mut self.held, held), held);
         // Only what was read is in memory now.
         drop(room.split(room.num_permits().saturating_sub(lines.bytes.len())));
-        Batch { lines, left, fits, last, room }
+        PendingRecords { lines, left, fits, last, room }
     }
 
-    async fn read_into(&mut self, lines: &mut Lines) -> Left {
+    async fn read_into(&mut self, lines: &mut SpoolLines) -> UnreadRest {
         let mut buffer = vec![0; READ];
         for _ in 0..TURN / READ {
             match self.link.read_now(&mut buffer).await {
-                None => return Left::Drained,
-                Some(Ok(0)) => return Left::Ended,
+                None => return UnreadRest::Drained,
+                Some(Ok(0)) => return UnreadRest::Ended,
                 Some(Ok(bytes)) => self.framer.feed(&buffer[..bytes], &mut |frame| lines.add(&frame)),
                 Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Some(Err(error)) => return Left::Broken(error),
+                Some(Err(error)) => return UnreadRest::Broken(error),
             }
         }
-        Left::More
+        UnreadRest::More
     }
 
     /// Puts them, and acknowledges them; meanwhile reads more, as far as nobody else needs the room. `None` where the
     /// connection must end, else what was read.
-    async fn put(&mut self, lines: Lines, mut goes_on: bool) -> Option<Option<Batch>> {
+    async fn put(&mut self, lines: SpoolLines, mut goes_on: bool) -> Option<Option<PendingRecords>> {
         let records = lines.records;
         let terms = self.terms.clone();
-        let mut ahead: Option<Batch> = None;
-        let mut put = pin!(terms.outlet.put(lines.bytes.into(), &terms.stop));
+        let mut ahead: Option<PendingRecords> = None;
+        let mut put = pin!(terms.spool_writer.put(lines.bytes.into(), &terms.stop));
         let put = loop {
             tokio::select! {
                 biased;
@@ -263,14 +263,17 @@ impl Connection {
                 _ = self.link.readable(), if goes_on => {
                     let enough;
                     (ahead, enough) = self.read_ahead(ahead).await;
-                    goes_on = !enough && ahead.as_ref().is_none_or(Batch::goes_on);
+                    goes_on = !enough && ahead.as_ref().is_none_or(PendingRecords::goes_on);
                 }
             }
         };
         if put.is_err() {
             let records = records + ahead.map_or(0, |batch| batch.lines.records);
             if !terms.limits.acks {
-                self.refuse(Refusal::Stopped, &format!("sent {records} records that found no room before the stop"));
+                self.refuse(
+                    IntakeRefusal::Stopped,
+                    &format!("sent {records} records that found no room before the stop"),
+                );
             }
             return None;
         }
@@ -287,14 +290,14 @@ impl Connection {
     }
 
     /// What was read ahead with what there is now, and whether that is enough: all clients share the room for it.
-    async fn read_ahead(&mut self, before: Option<Batch>) -> (Option<Batch>, bool) {
+    async fn read_ahead(&mut self, before: Option<PendingRecords>) -> (Option<PendingRecords>, bool) {
         let room = self.terms.budget.turns.clone().try_acquire_many_owned(TURN as u32);
         let Ok(mut room) = room else { return (before, true) };
         if self.terms.stop.is_cancelled() {
             return (before, true);
         }
         let lines = match before {
-            None => Lines::new(self.terms.framing),
+            None => SpoolLines::new(self.terms.framing),
             Some(batch) => {
                 room.merge(batch.room);
                 batch.lines
@@ -308,15 +311,15 @@ impl Connection {
     /// The connection ends for another reason than the client's end of the stream.
     fn cut(&self, why: &str) {
         if self.framer.is_within() {
-            self.refuse(Refusal::Cut, why);
+            self.refuse(IntakeRefusal::Cut, why);
         } else {
-            debug!(source = &*self.terms.outlet.name, peer = self.peer, why, "a connection ends");
+            debug!(source = &*self.terms.spool_writer.name, peer = self.peer, why, "a connection ends");
         }
     }
 
-    fn refuse(&self, reason: Refusal, why: &str) {
+    fn refuse(&self, reason: IntakeRefusal, why: &str) {
         let part = self.framer.held();
-        self.terms.outlet.refuse(
+        self.terms.spool_writer.refuse(
             reason,
             &format!("the connection of {} {why}: {part} bytes of its last record are not taken", self.peer),
         );

@@ -2,7 +2,7 @@
 //!
 //! It follows the tailed files as a forwarder does, at cursors of its own, and nothing of a file is released before it
 //! is past it. What always holds: where it is about to copy is written down before the lines go to the spool
-//! ([`Copied`]), and a position counts as copied once the spool has the lines, as far as `sync` promises. Where the
+//! ([`CopyJournal`]), and a position counts as copied once the spool has the lines, as far as `sync` promises. Where the
 //! spool is full it stops: the files are the queue then, as they are without a spool.
 
 use std::{
@@ -19,15 +19,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    copied::{self, Copied, Copy},
-    framing::Frame,
-    outlet::{Lines, Outlet},
-    stats::Refusal,
+    copy_journal::{self, CopiedGroup, CopyJournal},
+    framing::FramedItem,
+    spool_writer::{SpoolLines, SpoolWriter},
+    stats::IntakeRefusal,
 };
 use crate::{
-    alarm::Kind,
+    alarm::AlarmKind,
     config::SourceFraming,
-    log::{AnchoredRange, Item, Log, Mark, Range, Reader, SegmentId, Span, Take, Unread},
+    log::{AnchoredRange, Cursor, Log, LogItem, Reader, SegmentId, SegmentRange, Span, Take, Unread},
 };
 
 /// Bytes read before they are put together.
@@ -40,17 +40,17 @@ const SETTLE: Duration = Duration::from_secs(1);
 pub const FOLLOWER: &str = "spool";
 
 pub struct Copier {
-    outlet: Outlet,
+    spool_writer: SpoolWriter,
     /// Taken only while it is at work where blocking is allowed.
-    work: Option<Work>,
+    work: Option<CopyWork>,
     object: String,
 }
 
 /// What blocks on the file system.
-struct Work {
+struct CopyWork {
     files: Log,
     spool: Log,
-    copied: Copied,
+    copied: CopyJournal,
     /// How much the spool had of the copy that was pending, before it released anything.
     there: Option<u64>,
     reader: Option<Reader>,
@@ -64,18 +64,18 @@ struct Work {
 #[derive(Default)]
 struct Group {
     lines: Bytes,
-    gap: Option<Range>,
+    gap: Option<SegmentRange>,
     /// The position could not be written down, or a line not be read.
     failure: Option<io::Error>,
     is_last: bool,
 }
 
 impl Copier {
-    pub fn new(files: Log, spool: Log, copied: Copied, outlet: Outlet) -> Self {
-        files.board.enlist(FOLLOWER);
-        let object = format!("copy of source {}", outlet.name);
-        let work = Work::new(files, spool, copied, outlet.longest(), outlet.part().min(GROUP));
-        Self { outlet, work: Some(work), object }
+    pub fn new(files: Log, spool: Log, copied: CopyJournal, spool_writer: SpoolWriter) -> Self {
+        files.release_gate.add_follower(FOLLOWER);
+        let object = format!("copy of source {}", spool_writer.name);
+        let work = CopyWork::new(files, spool, copied, spool_writer.longest(), spool_writer.part().min(GROUP));
+        Self { spool_writer, work: Some(work), object }
     }
 
     /// Copies until it is told to stop, and then what is there still.
@@ -83,10 +83,10 @@ impl Copier {
         let Some(work) = &self.work else { return };
         let mut changes = work.files.changes();
         loop {
-            let group = self.with(Work::next).await;
+            let group = self.with(CopyWork::next).await;
             let tried = group.failure.is_none();
             self.tell(&group);
-            if !group.lines.is_empty() && self.outlet.put(group.lines, &stop).await.is_err() {
+            if !group.lines.is_empty() && self.spool_writer.put(group.lines, &stop).await.is_err() {
                 return; // What is not in the spool is in the files, and copied after the next start.
             }
             if group.is_last {
@@ -101,7 +101,7 @@ impl Copier {
                 }
             }
         }
-        self.with(Work::settle).await;
+        self.with(CopyWork::settle).await;
     }
 
     fn tell(&self, group: &Group) {
@@ -111,23 +111,23 @@ impl Copier {
                 gap.len(),
                 gap.segment
             );
-            self.outlet.refuse(Refusal::Gone, &text);
+            self.spool_writer.refuse(IntakeRefusal::Gone, &text);
         }
-        let alarms = &self.outlet.alarms;
+        let alarms = &self.spool_writer.alarms;
         match &group.failure {
             Some(failure) => {
                 let text = format!("nothing is copied to the spool, and the files are the queue: {failure}");
-                if alarms.raise(&self.object, Kind::State, &*text, Timestamp::now()) {
-                    error!(source = &*self.outlet.name, "{text}");
+                if alarms.raise(&self.object, AlarmKind::State, &*text, Timestamp::now()) {
+                    error!(source = &*self.spool_writer.name, "{text}");
                 }
             }
             None => {
-                alarms.clear(&self.object, Kind::State);
+                alarms.clear(&self.object, AlarmKind::State);
             }
         }
     }
 
-    async fn with<T: Send + 'static>(&mut self, does: impl FnOnce(&mut Work) -> T + Send + 'static) -> T {
+    async fn with<T: Send + 'static>(&mut self, does: impl FnOnce(&mut CopyWork) -> T + Send + 'static) -> T {
         let mut work = self.work.take().expect("only a call that blocks takes it, and gives it back");
         let done = tokio::task::spawn_blocking(move || {
             let result = does(&mut work);
@@ -139,10 +139,10 @@ impl Copier {
     }
 }
 
-impl Work {
+impl CopyWork {
     /// To be made before the spool's task runs, which releases what is delivered.
-    fn new(files: Log, spool: Log, copied: Copied, longest: usize, group: usize) -> Self {
-        let there = copied.pending().map(|copy| copied::bytes_behind(&spool, copy.behind));
+    fn new(files: Log, spool: Log, copied: CopyJournal, longest: usize, group: usize) -> Self {
+        let there = copied.pending().map(|copy| copy_journal::bytes_behind(&spool, copy.behind));
         Self { files, spool, copied, there, reader: None, longest, group, settled: Instant::now() }
     }
 
@@ -159,11 +159,11 @@ impl Work {
             self.settle();
         }
         let Some(reader) = &mut self.reader else { return Group { is_last: true, ..Group::default() } };
-        let mut read = Reading::new(self.files.clone(), self.group);
+        let mut read = CopyReading::new(self.files.clone(), self.group);
         reader.read(self.group, &mut |item| read.take(item));
-        let anchored = |range: &Range| {
-            let mark = reader.mark(range.segment).filter(|mark| mark.offset == range.end);
-            AnchoredRange { range: *range, anchor: mark.and_then(|mark| mark.anchor) }
+        let anchored = |range: &SegmentRange| {
+            let cursor = reader.cursor(range.segment).filter(|cursor| cursor.offset == range.end);
+            AnchoredRange { range: *range, anchor: cursor.and_then(|cursor| cursor.anchor) }
         };
         let ranges: Vec<_> = read.span.0.iter().map(anchored).collect();
         if let Some((range, _)) = &read.failed {
@@ -174,7 +174,7 @@ impl Work {
             return Group { failure, is_last: true, ..Group::default() };
         }
         let bytes = read.lines.bytes.len() as u64;
-        let copy = Copy { ranges, bytes, behind: copied::end_of(&self.spool) };
+        let copy = CopiedGroup { ranges, bytes, behind: copy_journal::end_of(&self.spool) };
         match self.copied.begin(copy) {
             Ok(()) => Group { lines: read.lines.bytes.into(), gap: read.gap, failure, is_last: false },
             Err(error) => {
@@ -189,32 +189,32 @@ impl Work {
     /// Takes up what was left: what the spool has of the last copy is not copied again.
     fn resume(&mut self) {
         if let Some(copy) = self.copied.pending().cloned() {
-            let there = self.there.take().unwrap_or_else(|| copied::bytes_behind(&self.spool, copy.behind));
+            let there = self.there.take().unwrap_or_else(|| copy_journal::bytes_behind(&self.spool, copy.behind));
             if there >= copy.bytes {
                 self.copied.done();
             } else {
-                let marks = self.part(&copy, there);
+                let cursors = self.part(&copy, there);
                 info!(source = %self.files.name, bytes = there, of = copy.bytes, "a copy to the spool was cut short: it is gone on with");
-                self.copied.done_up_to(marks);
+                self.copied.done_up_to(cursors);
             }
         }
-        self.reader = Some(Reader::new(self.files.clone(), self.longest, self.copied.marks().clone()));
+        self.reader = Some(Reader::new(self.files.clone(), self.longest, self.copied.cursors().clone()));
     }
 
     /// Where the files stand behind the first bytes of a copy.
-    fn part(&self, copy: &Copy, there: u64) -> BTreeMap<SegmentId, Mark> {
-        let mut marks: BTreeMap<SegmentId, Mark> = BTreeMap::new();
+    fn part(&self, copy: &CopiedGroup, there: u64) -> BTreeMap<SegmentId, Cursor> {
+        let mut cursors: BTreeMap<SegmentId, Cursor> = BTreeMap::new();
         if there == 0 {
-            return marks;
+            return cursors;
         }
         let mut reader = Reader::new(self.files.clone(), self.longest, BTreeMap::new());
-        let mut read = Reading::new(self.files.clone(), usize::MAX);
+        let mut read = CopyReading::new(self.files.clone(), usize::MAX);
         let span = Span(copy.ranges.iter().map(|anchored| anchored.range).collect());
         let again = reader.read_again(&span, &mut |item| {
             let range = range_of(&item);
             read.take(item);
             if read.lines.bytes.len() as u64 <= there {
-                marks.insert(range.segment, Mark { offset: range.end, anchor: None });
+                cursors.insert(range.segment, Cursor { offset: range.end, anchor: None });
             }
         });
         let failed = again.map_err(|error| error.to_string()).err();
@@ -222,7 +222,7 @@ impl Work {
             warn!(source = %self.files.name, error, "what was copied last cannot be compared with the spool: some of it is copied again");
             return BTreeMap::new();
         }
-        marks
+        cursors
     }
 
     /// Makes the positions durable and says so, so that files can be released.
@@ -233,65 +233,67 @@ impl Work {
             warn!(source = %self.files.name, %error, "where copying stands could not be synced; it is written anew");
             return;
         }
-        let offsets = self.copied.marks().iter().map(|(id, mark)| (*id, mark.offset)).collect();
-        self.files.board.report(FOLLOWER, offsets);
+        let offsets = self.copied.cursors().iter().map(|(id, cursor)| (*id, cursor.offset)).collect();
+        self.files.release_gate.report(FOLLOWER, offsets);
         self.copied.retain(&self.files);
     }
 }
 
 /// Lines as they are read, and where they stood.
-struct Reading {
+struct CopyReading {
     files: Log,
-    lines: Lines,
+    lines: SpoolLines,
     span: Span,
-    gap: Option<Range>,
-    failed: Option<(Range, io::Error)>,
+    gap: Option<SegmentRange>,
+    failed: Option<(SegmentRange, io::Error)>,
     /// More bytes are not put together.
     most: usize,
 }
 
-impl Reading {
+impl CopyReading {
     fn new(files: Log, most: usize) -> Self {
-        let lines = Lines::new(SourceFraming::Lines);
+        let lines = SpoolLines::new(SourceFraming::Lines);
         Self { files, lines, span: Span::default(), gap: None, failed: None, most }
     }
 
-    fn take(&mut self, item: Item<'_>) -> Take {
+    fn take(&mut self, item: LogItem<'_>) -> Take {
         let range = range_of(&item);
         if !self.lines.bytes.is_empty() && self.lines.bytes.len() as u64 + range.len() > self.most as u64 {
             return Take::Not;
         }
         match item {
-            Item::Line { bytes, .. } | Item::Foreign { bytes, .. } => self.lines.add(&Frame::Record(bytes)),
-            Item::Blank { .. } | Item::Other { .. } => {}
-            Item::TooLong { .. } => match digest(&self.files, range) {
-                Ok((bytes, sha256)) => self.lines.add(&Frame::TooLong { bytes, sha256 }),
+            LogItem::Line { bytes, .. } | LogItem::Foreign { bytes, .. } => {
+                self.lines.add(&FramedItem::Record(bytes))
+            }
+            LogItem::Blank { .. } | LogItem::Other { .. } => {}
+            LogItem::TooLong { .. } => match digest(&self.files, range) {
+                Ok((bytes, sha256)) => self.lines.add(&FramedItem::TooLong { bytes, sha256 }),
                 Err(Unread::NotNow(error)) => {
                     self.failed = Some((range, error));
                     return Take::Last; // It is put back.
                 }
                 Err(Unread::Gone(_)) => self.gap = Some(range),
             },
-            Item::Gap { .. } => self.gap = Some(range),
+            LogItem::Gap { .. } => self.gap = Some(range),
         }
         self.span.push(range);
         if self.gap.is_some() { Take::Last } else { Take::More }
     }
 }
 
-fn range_of(item: &Item<'_>) -> Range {
+fn range_of(item: &LogItem<'_>) -> SegmentRange {
     match item {
-        Item::Line { range, .. }
-        | Item::Foreign { range, .. }
-        | Item::Other { range, .. }
-        | Item::Blank { range }
-        | Item::TooLong { range }
-        | Item::Gap { range } => *range,
+        LogItem::Line { range, .. }
+        | LogItem::Foreign { range, .. }
+        | LogItem::Other { range, .. }
+        | LogItem::Blank { range }
+        | LogItem::TooLong { range }
+        | LogItem::Gap { range } => *range,
     }
 }
 
 /// How long a line is that is too long for the spool, and what it hashes to.
-fn digest(files: &Log, range: Range) -> Result<(u64, [u8; 32]), Unread> {
+fn digest(files: &Log, range: SegmentRange) -> Result<(u64, [u8; 32]), Unread> {
     let mut record = files.record(range)?;
     let mut bytes = 0;
     let mut hasher = Sha256::new();
@@ -323,10 +325,10 @@ mod tests {
             Spool::open("app", &dir.path().join("spool"), &dir.path().join("catalog"), limits, &HashMap::new())
                 .unwrap()
         };
-        let range = Range { segment: SegmentId(1), start: 0, end: 9 };
-        let copy = Copy { ranges: vec![range.into()], bytes: 9, behind: (SegmentId(0), 0) };
+        let range = SegmentRange { segment: SegmentId(1), start: 0, end: 9 };
+        let copy = CopiedGroup { ranges: vec![range.into()], bytes: 9, behind: (SegmentId(0), 0) };
         let path = dir.path().join("copied");
-        Copied::open(&path, BTreeMap::new()).unwrap().begin(copy).unwrap();
+        CopyJournal::open(&path, BTreeMap::new()).unwrap().begin(copy).unwrap();
         let mut spool = open();
         spool.append(b"evidence\n", true).unwrap();
         drop(spool);
@@ -334,12 +336,12 @@ mod tests {
         let mut spool = open();
         let log = spool.log().clone();
         let (files, _publish) = Log::new("app", "files");
-        let copied = Copied::open(&path, BTreeMap::new()).unwrap();
-        let mut work = Work::new(files, log.clone(), copied, 1000, GROUP);
-        log.board.enlist("siem");
-        log.board.report("siem", log.segments().iter().map(|segment| (segment.id, segment.size())).collect());
+        let copied = CopyJournal::open(&path, BTreeMap::new()).unwrap();
+        let mut work = CopyWork::new(files, log.clone(), copied, 1000, GROUP);
+        log.release_gate.add_follower("siem");
+        log.release_gate.report("siem", log.segments().iter().map(|segment| (segment.id, segment.size())).collect());
         assert!(spool.release() && log.segments().is_empty());
         work.resume();
-        assert_eq!((work.copied.pending(), work.copied.marks()[&SegmentId(1)].offset), (None, 9));
+        assert_eq!((work.copied.pending(), work.copied.cursors()[&SegmentId(1)].offset), (None, 9));
     }
 }

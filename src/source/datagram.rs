@@ -14,12 +14,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{
-    framing::Frame,
-    outlet::{Lines, Outlet},
-    stats::Refusal,
+    framing::FramedItem,
+    spool_writer::{SpoolLines, SpoolWriter},
+    stats::IntakeRefusal,
     unix::UnixDatagrams,
 };
-use crate::{alarm::Kind, config::SourceFraming};
+use crate::{alarm::AlarmKind, config::SourceFraming};
 
 /// A UDP datagram has at most 64 KiB; a Unix one as much as its sender's buffer.
 const LONGEST: usize = 256 * 1024;
@@ -33,12 +33,12 @@ const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 /// How often the counter of drops and the socket's file are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-pub enum Socket {
+pub enum DatagramSocket {
     Udp { socket: UdpSocket, drops: Drops },
     Unix(UnixDatagrams),
 }
 
-impl Socket {
+impl DatagramSocket {
     pub fn udp(address: SocketAddr) -> io::Result<Self> {
         let socket = std::net::UdpSocket::bind(address)?;
         socket.set_nonblocking(true)?;
@@ -97,13 +97,13 @@ fn drops_in(table: &str, inode: u64) -> Option<u64> {
 }
 
 pub struct Datagrams {
-    pub socket: Socket,
+    pub socket: DatagramSocket,
     pub framing: SourceFraming,
 }
 
 impl Datagrams {
     /// Takes datagrams until it is told to stop; those that have arrived by then too.
-    pub async fn run(mut self, outlet: Outlet, stop: CancellationToken) {
+    pub async fn run(mut self, spool_writer: SpoolWriter, stop: CancellationToken) {
         let mut looks = interval(LOOK);
         let mut buffer = vec![0; LONGEST];
         loop {
@@ -111,31 +111,32 @@ impl Datagrams {
                 biased;
                 () = stop.cancelled() => true,
                 _ = looks.tick() => {
-                    self.look(&outlet);
+                    self.look(&spool_writer);
                     continue;
                 }
                 _ = self.socket.readable() => false,
             };
-            let lines = self.receive(&mut buffer, &outlet);
+            let lines = self.receive(&mut buffer, &spool_writer);
             let records = lines.records;
-            if records > 0 && outlet.put(lines.bytes.into(), &stop).await.is_err() {
-                outlet.refuse(Refusal::Stopped, &format!("{records} datagrams found no room before the stop"));
+            if records > 0 && spool_writer.put(lines.bytes.into(), &stop).await.is_err() {
+                spool_writer
+                    .refuse(IntakeRefusal::Stopped, &format!("{records} datagrams found no room before the stop"));
             }
             if stopping {
-                return self.look(&outlet);
+                return self.look(&spool_writer);
             }
         }
     }
 
-    fn receive(&self, buffer: &mut [u8], outlet: &Outlet) -> Lines {
-        let mut lines = Lines::new(self.framing);
+    fn receive(&self, buffer: &mut [u8], spool_writer: &SpoolWriter) -> SpoolLines {
+        let mut lines = SpoolLines::new(self.framing);
         while lines.bytes.len() < TURN {
             match self.socket.try_recv(buffer) {
                 Ok(bytes) => add(&mut buffer[..bytes], &mut lines),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    warn!(source = &*outlet.name, %error, "a datagram cannot be received");
+                    warn!(source = &*spool_writer.name, %error, "a datagram cannot be received");
                     break;
                 }
             }
@@ -143,19 +144,19 @@ impl Datagrams {
         lines
     }
 
-    fn look(&mut self, outlet: &Outlet) {
+    fn look(&mut self, spool_writer: &SpoolWriter) {
         match &mut self.socket {
-            Socket::Unix(unix) => unix.look(outlet),
-            Socket::Udp { drops, .. } => {
+            DatagramSocket::Unix(unix) => unix.look(spool_writer),
+            DatagramSocket::Udp { drops, .. } => {
                 let new = drops.new_ones();
                 if new > 0 {
-                    outlet.stats.refuse(Refusal::Dropped, new);
-                    let all = outlet.stats.refused(Refusal::Dropped);
+                    spool_writer.stats.refuse(IntakeRefusal::Dropped, new);
+                    let all = spool_writer.stats.refused(IntakeRefusal::Dropped);
                     let text = format!("the kernel dropped {all} datagrams that came faster than they were taken");
-                    let object = format!("source {}", outlet.name);
-                    let dropped = Refusal::Dropped.name();
-                    if outlet.alarms.raise_about(&object, Kind::Gap, dropped, &*text, Timestamp::now()) {
-                        error!(source = &*outlet.name, "{text}");
+                    let object = format!("source {}", spool_writer.name);
+                    let dropped = IntakeRefusal::Dropped.name();
+                    if spool_writer.alarms.raise_about(&object, AlarmKind::Gap, dropped, &*text, Timestamp::now()) {
+                        error!(source = &*spool_writer.name, "{text}");
                     }
                 }
             }
@@ -164,12 +165,12 @@ impl Datagrams {
 }
 
 /// One event; a line feed at its end is none of it, one within becomes a space.
-fn add(datagram: &mut [u8], lines: &mut Lines) {
+fn add(datagram: &mut [u8], lines: &mut SpoolLines) {
     let end = datagram.iter().rposition(|byte| !b"\r\n\0".contains(byte)).map_or(0, |last| last + 1);
     let event = &mut datagram[..end];
     event.iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
     if !event.is_empty() {
-        lines.add(&Frame::Record(event));
+        lines.add(&FramedItem::Record(event));
     }
 }
 
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_datagram_is_one_line_whatever_is_in_it() {
-        let mut lines = Lines::new(SourceFraming::Lines);
+        let mut lines = SpoolLines::new(SourceFraming::Lines);
         for datagram in ["one\ntwo\r\n", "", "\n", "three"] {
             add(&mut datagram.as_bytes().to_vec(), &mut lines);
         }

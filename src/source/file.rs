@@ -19,12 +19,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{
-    paths::Paths,
+    paths::SourcePaths,
     stats::SourceStats,
     watch::{Hint, Watch},
 };
 use crate::{
-    alarm::{Alarms, Kind},
+    alarm::{AlarmKind, Alarms},
     config::FileSource,
     health::Pulse,
     log::{Log, tail::Tail},
@@ -45,7 +45,7 @@ const BEAT: Duration = Duration::from_secs(5);
 pub struct FileTask {
     name: String,
     object: String,
-    paths: Paths,
+    paths: SourcePaths,
     scan_interval: Duration,
     tail: Option<Tail>,
     log: Log,
@@ -80,7 +80,7 @@ impl FileTask {
             stats,
             alarms,
             pulse,
-            paths: Paths::new(source),
+            paths: SourcePaths::new(source),
             scan_interval: source.scan_interval,
             tail: Some(tail),
             log,
@@ -161,8 +161,11 @@ impl FileTask {
         self.watch_directories(&tail);
         let facts = tail.facts();
         self.stats.scanned(facts.files_matched, facts.files_open, facts.truncations);
-        self.tell(Kind::File, tail.unread());
-        self.tell(Kind::State, tail.catalog_failure().map(|why| format!("the catalog cannot be written: {why}")));
+        self.tell(AlarmKind::File, tail.unread());
+        self.tell(
+            AlarmKind::State,
+            tail.catalog_failure().map(|why| format!("the catalog cannot be written: {why}")),
+        );
         self.tail = Some(tail);
         self.pulse.beat();
         self.not_before = Instant::now() + (begun.elapsed() * (SHARE - 1)).max(SCAN_PAUSE);
@@ -189,7 +192,7 @@ impl FileTask {
     async fn glance(&mut self, paths: BTreeSet<std::path::PathBuf>) {
         let Some(mut tail) = self.tail.take() else { return };
         let glanced = tokio::task::spawn_blocking(move || {
-            let enough = tail.glance(&paths);
+            let enough = tail.note_growth(&paths);
             (tail, enough)
         });
         let (tail, enough) = glanced.await.expect("a glance does not panic");
@@ -200,7 +203,7 @@ impl FileTask {
     }
 
     /// Raises an alarm of this source, or clears it.
-    fn tell(&self, kind: Kind, trouble: Option<String>) {
+    fn tell(&self, kind: AlarmKind, trouble: Option<String>) {
         match trouble {
             Some(text) => {
                 self.alarms.raise(&self.object, kind, text, Timestamp::now());

@@ -16,7 +16,7 @@ const KEPT: usize = 4 * 1024;
 
 /// What was found.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Frame<'a> {
+pub enum FramedItem<'a> {
     Record(&'a [u8]),
     /// A record that was longer than allowed: its bytes are gone, their number and digest are not.
     TooLong {
@@ -31,11 +31,11 @@ pub struct Framer {
     most: usize,
     /// The beginning of a record of which the end has not come.
     partial: Vec<u8>,
-    state: State,
+    state: FramingState,
 }
 
 #[derive(Debug)]
-enum State {
+enum FramingState {
     /// At the beginning of a record, or within one that ends at a line end.
     Line,
     /// Within a record of which so many bytes are to come.
@@ -59,8 +59,8 @@ impl Skipped {
         self
     }
 
-    fn frame<'a>(self) -> Frame<'a> {
-        Frame::TooLong { bytes: self.bytes, sha256: self.sha256.finalize().into() }
+    fn frame<'a>(self) -> FramedItem<'a> {
+        FramedItem::TooLong { bytes: self.bytes, sha256: self.sha256.finalize().into() }
     }
 }
 
@@ -78,7 +78,7 @@ enum Beginning {
 impl Framer {
     /// `most`: the longest record allowed, in bytes without its end.
     pub fn new(most: usize) -> Self {
-        Self { most, partial: Vec::new(), state: State::Line }
+        Self { most, partial: Vec::new(), state: FramingState::Line }
     }
 
     /// Bytes that it holds of a record whose end has not come.
@@ -88,17 +88,17 @@ impl Framer {
 
     /// Whether it is within a record, of which the end has not come.
     pub fn is_within(&self) -> bool {
-        !self.partial.is_empty() || !matches!(self.state, State::Line)
+        !self.partial.is_empty() || !matches!(self.state, FramingState::Line)
     }
 
     /// Takes the next bytes and hands out what they complete.
-    pub fn feed(&mut self, mut bytes: &[u8], take: &mut impl FnMut(Frame<'_>)) {
+    pub fn feed(&mut self, mut bytes: &[u8], take: &mut impl FnMut(FramedItem<'_>)) {
         while !bytes.is_empty() {
-            bytes = match std::mem::replace(&mut self.state, State::Line) {
-                State::Line => self.line(bytes, take),
-                State::Counted(left) => self.counted(bytes, left, take),
-                State::SkippingLine(skipped) => self.skip_line(bytes, skipped, take),
-                State::SkippingCounted(skipped, left) => self.skip_counted(bytes, skipped, left, take),
+            bytes = match std::mem::replace(&mut self.state, FramingState::Line) {
+                FramingState::Line => self.line(bytes, take),
+                FramingState::Counted(left) => self.counted(bytes, left, take),
+                FramingState::SkippingLine(skipped) => self.skip_line(bytes, skipped, take),
+                FramingState::SkippingCounted(skipped, left) => self.skip_counted(bytes, skipped, left, take),
             };
         }
         // One long record must not cost its memory for as long as the client stays.
@@ -109,28 +109,28 @@ impl Framer {
 
     /// The stream ended: what stands behind the last line end is a record too. A record of which the stated length
     /// did not come is none; true where there was one.
-    pub fn finish(&mut self, take: &mut impl FnMut(Frame<'_>)) -> bool {
-        let cut = match std::mem::replace(&mut self.state, State::Line) {
+    pub fn finish(&mut self, take: &mut impl FnMut(FramedItem<'_>)) -> bool {
+        let cut = match std::mem::replace(&mut self.state, FramingState::Line) {
             // One byte more was held, in case it was a `\r`.
-            State::Line if self.partial.len() > self.most => {
+            FramingState::Line if self.partial.len() > self.most => {
                 take(Skipped::default().add(&self.partial).frame());
                 false
             }
-            State::Line => {
+            FramingState::Line => {
                 record(&mut self.partial, take);
                 false
             }
-            State::SkippingLine(skipped) => {
+            FramingState::SkippingLine(skipped) => {
                 take(skipped.frame());
                 false
             }
-            State::Counted(_) | State::SkippingCounted(..) => true,
+            FramingState::Counted(_) | FramingState::SkippingCounted(..) => true,
         };
         self.partial.clear();
         cut
     }
 
-    fn line<'b>(&mut self, bytes: &'b [u8], take: &mut impl FnMut(Frame<'_>)) -> &'b [u8] {
+    fn line<'b>(&mut self, bytes: &'b [u8], take: &mut impl FnMut(FramedItem<'_>)) -> &'b [u8] {
         if self.partial.len() <= DIGITS
             && let Some(rest) = self.length(bytes)
         {
@@ -141,7 +141,7 @@ impl Framer {
         // One more, for a `\r` that is no part of it.
         if self.partial.len() + part.len() > self.most + 1 {
             let begun = std::mem::take(&mut self.partial);
-            self.state = State::SkippingLine(Skipped::default().add(&begun));
+            self.state = FramingState::SkippingLine(Skipped::default().add(&begun));
             return bytes;
         }
         if self.partial.is_empty() && end.is_some() && part.first() != Some(&0) {
@@ -179,20 +179,20 @@ impl Framer {
             Beginning::Length { length, stated_in } => {
                 self.partial.clear();
                 self.state = if length > self.most {
-                    State::SkippingCounted(Skipped::default(), length)
+                    FramingState::SkippingCounted(Skipped::default(), length)
                 } else {
-                    State::Counted(length)
+                    FramingState::Counted(length)
                 };
                 Some(&bytes[stated_in - held..])
             }
         }
     }
 
-    fn counted<'b>(&mut self, bytes: &'b [u8], left: usize, take: &mut impl FnMut(Frame<'_>)) -> &'b [u8] {
+    fn counted<'b>(&mut self, bytes: &'b [u8], left: usize, take: &mut impl FnMut(FramedItem<'_>)) -> &'b [u8] {
         let (part, rest) = bytes.split_at(left.min(bytes.len()));
         self.partial.extend_from_slice(part);
         if part.len() < left {
-            self.state = State::Counted(left - part.len());
+            self.state = FramingState::Counted(left - part.len());
         } else {
             // Some count the line end that they send all the same.
             while self.partial.last() == Some(&b'\n') {
@@ -206,10 +206,15 @@ impl Framer {
         rest
     }
 
-    fn skip_line<'b>(&mut self, bytes: &'b [u8], skipped: Skipped, take: &mut impl FnMut(Frame<'_>)) -> &'b [u8] {
+    fn skip_line<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        skipped: Skipped,
+        take: &mut impl FnMut(FramedItem<'_>),
+    ) -> &'b [u8] {
         match memchr(b'\n', bytes) {
             None => {
-                self.state = State::SkippingLine(skipped.add(bytes));
+                self.state = FramingState::SkippingLine(skipped.add(bytes));
                 &[]
             }
             Some(end) => {
@@ -224,36 +229,36 @@ impl Framer {
         bytes: &'b [u8],
         skipped: Skipped,
         left: usize,
-        take: &mut impl FnMut(Frame<'_>),
+        take: &mut impl FnMut(FramedItem<'_>),
     ) -> &'b [u8] {
         let (part, rest) = bytes.split_at(left.min(bytes.len()));
         let skipped = skipped.add(part);
         match left - part.len() {
             0 => take(skipped.frame()),
-            left => self.state = State::SkippingCounted(skipped, left),
+            left => self.state = FramingState::SkippingCounted(skipped, left),
         }
         rest
     }
 }
 
 /// Hands out a record that was put together, and forgets it.
-fn record(partial: &mut Vec<u8>, take: &mut impl FnMut(Frame<'_>)) {
+fn record(partial: &mut Vec<u8>, take: &mut impl FnMut(FramedItem<'_>)) {
     for byte in partial.iter_mut().filter(|byte| **byte == b'\n') {
         *byte = b' ';
     }
     let blank = partial.iter().take_while(|byte| **byte == 0).count();
     if partial.len() > blank {
-        take(Frame::Record(&partial[blank..]));
+        take(FramedItem::Record(&partial[blank..]));
     }
     partial.clear();
 }
 
 /// Hands out a record that came in one piece.
-fn whole(record: &[u8], most: usize, take: &mut impl FnMut(Frame<'_>)) {
+fn whole(record: &[u8], most: usize, take: &mut impl FnMut(FramedItem<'_>)) {
     match record {
         [] => {}
         long if long.len() > most => take(Skipped::default().add(long).frame()),
-        record => take(Frame::Record(record)),
+        record => take(FramedItem::Record(record)),
     }
 }
 
@@ -279,10 +284,10 @@ mod tests {
     fn frames(pieces: &[&[u8]], most: usize) -> Vec<String> {
         let mut framer = Framer::new(most);
         let mut found = Vec::new();
-        let mut take = |frame: Frame<'_>| {
+        let mut take = |frame: FramedItem<'_>| {
             found.push(match frame {
-                Frame::Record(record) => String::from_utf8_lossy(record).into_owned(),
-                Frame::TooLong { bytes, .. } => format!("-{bytes}"),
+                FramedItem::Record(record) => String::from_utf8_lossy(record).into_owned(),
+                FramedItem::TooLong { bytes, .. } => format!("-{bytes}"),
             });
         };
         for piece in pieces {
@@ -323,7 +328,7 @@ mod tests {
         assert_eq!(frames(&[b"ok\n123456"], 5), ["ok", "-6"]);
         let mut digests = Vec::new();
         Framer::new(2).feed(b"abc\n", &mut |frame| {
-            if let Frame::TooLong { sha256, .. } = frame {
+            if let FramedItem::TooLong { sha256, .. } = frame {
                 digests.push(sha256);
             }
         });

@@ -13,8 +13,8 @@ use super::{
     connection,
     datagram::{self, Datagrams},
     http,
-    outlet::{self, Outlet},
     spool::IN_FLIGHT,
+    spool_writer::{self, SpoolWriter},
     stdin,
     stream::{self, Streams},
     tls::Acceptor,
@@ -38,7 +38,7 @@ pub enum ListenError {
 /// What a source takes its events from.
 pub enum Listener {
     Stdin,
-    Http(Box<http::Server>),
+    Http(Box<http::HttpServer>),
     Streams(Streams, String),
     Datagrams(Datagrams, String),
 }
@@ -51,15 +51,15 @@ impl Listener {
             SourceKind::Http(http) => {
                 let address = http.listen;
                 let tls = http.tls.as_ref().map(Acceptor::new).transpose().map_err(ListenError::Configured)?;
-                let server = http::Server::open(source, http, tls, dir);
+                let server = http::HttpServer::open(source, http, tls, dir);
                 let server = server.map_err(|source| ListenError::Address { address, source })?;
                 Ok(Self::Http(Box::new(server)))
             }
             SourceKind::Tcp(tcp) => Self::tcp(tcp),
             SourceKind::Udp(udp) => {
                 let address = udp.listen;
-                let socket =
-                    datagram::Socket::udp(address).map_err(|source| ListenError::Address { address, source })?;
+                let socket = datagram::DatagramSocket::udp(address)
+                    .map_err(|source| ListenError::Address { address, source })?;
                 let on = socket.address().unwrap_or(address);
                 Ok(Self::Datagrams(Datagrams { socket, framing: udp.framing }, format!("udp {on}")))
             }
@@ -83,7 +83,7 @@ impl Listener {
             .map_err(|source| ListenError::Address { address, source })?;
         // Port 0 is any that is free.
         let on = listener.local_addr().unwrap_or(address);
-        let socket = stream::Socket::Tcp { listener, tls };
+        let socket = stream::StreamSocket::Tcp { listener, tls };
         Ok(Self::Streams(Streams { socket, limits: tcp.limits, framing: tcp.framing }, format!("tcp {on}")))
     }
 
@@ -91,11 +91,11 @@ impl Listener {
         let on = unix.path.display().to_string();
         Ok(match unix.socket {
             UnixSocket::Stream(limits) => {
-                let socket = stream::Socket::Unix(UnixStreams::bind(&unix.path, unix.mode, &unix.allow_users)?);
+                let socket = stream::StreamSocket::Unix(UnixStreams::bind(&unix.path, unix.mode, &unix.allow_users)?);
                 Self::Streams(Streams { socket, limits, framing: unix.framing }, on)
             }
             UnixSocket::Datagram => {
-                let socket = datagram::Socket::Unix(UnixDatagrams::bind(&unix.path, unix.mode)?);
+                let socket = datagram::DatagramSocket::Unix(UnixDatagrams::bind(&unix.path, unix.mode)?);
                 Self::Datagrams(Datagrams { socket, framing: unix.framing }, on)
             }
         })
@@ -105,15 +105,15 @@ impl Listener {
     pub fn memory(source: &Source) -> usize {
         let own = match &source.kind {
             SourceKind::File(file) if file.spool.is_none() => return 0,
-            SourceKind::File(_) => 2 * outlet::longest(source),
-            SourceKind::Stdin(_) => 2 * outlet::longest(source),
-            SourceKind::Http(http) => http::Server::memory(&http.intake),
+            SourceKind::File(_) => 2 * spool_writer::longest(source),
+            SourceKind::Stdin(_) => 2 * spool_writer::longest(source),
+            SourceKind::Http(http) => http::HttpServer::memory(&http.intake),
             SourceKind::Tcp(TcpSource { limits, .. })
             | SourceKind::Unix(UnixSource { socket: UnixSocket::Stream(limits), .. }) => {
                 // A half record grows in a buffer that doubles.
                 limits.max_connections * connection::QUIET
                     + connection::TURNS
-                    + 2 * connection::most_halves(outlet::longest(source))
+                    + 2 * connection::most_halves(spool_writer::longest(source))
             }
             SourceKind::Unix(_) | SourceKind::Udp(_) => 0,
         };
@@ -122,12 +122,12 @@ impl Listener {
     }
 
     /// Takes events until it is told to stop, or its input ended, which `ended` tells.
-    pub async fn run(self, outlet: Outlet, ended: CancellationToken, stop: CancellationToken) {
+    pub async fn run(self, spool_writer: SpoolWriter, ended: CancellationToken, stop: CancellationToken) {
         match self {
-            Self::Stdin => stdin::run(outlet, ended, stop).await,
-            Self::Http(server) => server.run(outlet, stop).await,
-            Self::Streams(streams, _) => streams.run(outlet, stop).await,
-            Self::Datagrams(datagrams, _) => datagrams.run(outlet, stop).await,
+            Self::Stdin => stdin::run(spool_writer, ended, stop).await,
+            Self::Http(server) => server.run(spool_writer, stop).await,
+            Self::Streams(streams, _) => streams.run(spool_writer, stop).await,
+            Self::Datagrams(datagrams, _) => datagrams.run(spool_writer, stop).await,
         }
     }
 }

@@ -6,7 +6,7 @@ use glob::MatchOptions;
 
 use crate::{
     config::{Exclude, FileSource},
-    log::tail::Found,
+    log::tail::FoundPaths,
 };
 
 /// `*` and `?` do not cross a `/` and do not match a leading dot, as in a shell.
@@ -15,12 +15,12 @@ const OPTIONS: MatchOptions =
 
 /// The compiled `include` and `exclude` of a source.
 #[derive(Clone, Debug)]
-pub struct Paths {
+pub struct SourcePaths {
     include: Vec<String>,
     exclude: Vec<Exclude>,
 }
 
-impl Paths {
+impl SourcePaths {
     pub fn new(source: &FileSource) -> Self {
         let exclude = source.exclude.iter().filter_map(|glob| Exclude::new(glob)).collect();
         Self { include: source.include.clone(), exclude }
@@ -32,8 +32,8 @@ impl Paths {
     }
 
     /// Every path that matches now, each once, in order.
-    pub fn find(&self) -> Found {
-        let mut found = Found::default();
+    pub fn find(&self) -> FoundPaths {
+        let mut found = FoundPaths::default();
         for include in &self.include {
             // A path that exists as it is written is meant as it is written, whatever is in it.
             match std::fs::symlink_metadata(include) {
@@ -103,7 +103,7 @@ mod tests {
             spool: None,
             format: LineFormat::Lines,
         };
-        let found = Paths::new(&source).find();
+        let found = SourcePaths::new(&source).find();
         found.paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
     }
 
@@ -135,7 +135,7 @@ mod tests {
                 spool: None,
                 format: LineFormat::Lines,
             };
-            assert_eq!(Paths::new(&source).find().unreadable.len(), unreadable, "{include}");
+            assert_eq!(SourcePaths::new(&source).find().unreadable.len(), unreadable, "{include}");
         }
     }
 
@@ -151,7 +151,7 @@ mod tests {
             spool: None,
             format: LineFormat::Lines,
         };
-        let paths = Paths::new(&source);
+        let paths = SourcePaths::new(&source);
         assert_eq!(paths.roots().collect::<Vec<_>>(), ["/var/log/app", "/a", ".", "/"].map(Path::new));
     }
 }

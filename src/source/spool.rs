@@ -16,12 +16,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    alarm::{Alarms, Kind},
+    alarm::{AlarmKind, Alarms},
     config::{OnFull, SyncPolicy},
     health::Pulse,
     log::{
         Log,
-        spool::{AppendError, Spool},
+        spool::{Spool, SpoolAppendError},
     },
     source::stats::SourceStats,
 };
@@ -180,19 +180,19 @@ impl SpoolTask {
         let failure = self.with(move |spool| write(spool, puts, sync)).await;
         match failure {
             None => {}
-            Some(AppendError::Full { .. }) => {
+            Some(SpoolAppendError::Full { .. }) => {
                 self.refused = true;
                 self.tell_that_it_is_full();
             }
-            Some(AppendError::Io(error)) => {
+            Some(SpoolAppendError::Io(error)) => {
                 let text = format!("its spool cannot be written ({error}): no events are taken until it can be");
-                if self.alarms.raise(&self.object, Kind::State, &*text, Timestamp::now()) {
+                if self.alarms.raise(&self.object, AlarmKind::State, &*text, Timestamp::now()) {
                     error!(source = %self.log.name, "{text}");
                 }
                 return;
             }
         }
-        self.alarms.clear(&self.object, Kind::State);
+        self.alarms.clear(&self.object, AlarmKind::State);
     }
 
     async fn tick(&mut self) {
@@ -218,11 +218,11 @@ impl SpoolTask {
         }
         if let Err(error) = synced {
             let text = format!("its spool could not be synced ({error}): a power cut may lose its last second");
-            self.alarms.raise(&self.object, Kind::State, text, Timestamp::now());
+            self.alarms.raise(&self.object, AlarmKind::State, text, Timestamp::now());
         }
         if released {
             self.refused = false;
-            if self.alarms.clear(&self.object, Kind::Full) {
+            if self.alarms.clear(&self.object, AlarmKind::Full) {
                 info!(source = %self.log.name, "the spool has room again");
             }
             self.room.notify_waiters();
@@ -232,11 +232,11 @@ impl SpoolTask {
         }
         for text in damage {
             // Each segment's loss is one of its own.
-            self.alarms.raise_about(&self.object, Kind::Gap, &text, text.as_str(), Timestamp::now());
+            self.alarms.raise_about(&self.object, AlarmKind::Gap, &text, text.as_str(), Timestamp::now());
         }
         if let Some(failure) = failure {
             let text = format!("the catalog of its spool cannot be written: {failure}");
-            self.alarms.raise(&self.object, Kind::State, text, Timestamp::now());
+            self.alarms.raise(&self.object, AlarmKind::State, text, Timestamp::now());
         }
     }
 
@@ -246,7 +246,7 @@ impl SpoolTask {
         let text = format!(
             "its spool is full ({used} of {total} bytes wait for {whom}): no events are taken until there is room"
         );
-        if self.alarms.raise(&self.object, Kind::Full, &*text, Timestamp::now()) {
+        if self.alarms.raise(&self.object, AlarmKind::Full, &*text, Timestamp::now()) {
             error!(source = %self.log.name, "{text}");
         }
     }
@@ -265,7 +265,7 @@ impl SpoolTask {
 }
 
 /// Appends the records of all, as many together as make a group; the last failure, if there was one.
-fn write(spool: &mut Spool, puts: Vec<Put>, sync: bool) -> Option<AppendError> {
+fn write(spool: &mut Spool, puts: Vec<Put>, sync: bool) -> Option<SpoolAppendError> {
     let mut failure = None;
     let mut puts = puts.into_iter().peekable();
     let mut bytes = Vec::new();
@@ -279,7 +279,7 @@ fn write(spool: &mut Spool, puts: Vec<Put>, sync: bool) -> Option<AppendError> {
         match spool.append(&bytes, sync) {
             Ok(()) => group.into_iter().for_each(|put| tell(put, Ok(()))),
             // A small record may fit where all of them do not.
-            Err(AppendError::Full { .. }) if group.len() > 1 => {
+            Err(SpoolAppendError::Full { .. }) if group.len() > 1 => {
                 for put in group {
                     let appended = spool.append(&put.lines, sync);
                     tell(put, appended.as_ref().map_err(refusal).copied());
@@ -297,10 +297,10 @@ fn write(spool: &mut Spool, puts: Vec<Put>, sync: bool) -> Option<AppendError> {
     failure
 }
 
-fn refusal(error: &AppendError) -> Refused {
+fn refusal(error: &SpoolAppendError) -> Refused {
     match error {
-        AppendError::Full { .. } => Refused::Full,
-        AppendError::Io(_) => Refused::Storage,
+        SpoolAppendError::Full { .. } => Refused::Full,
+        SpoolAppendError::Io(_) => Refused::Storage,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// Why something that was sent to us was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum IntakeRefusal {
     /// A connection broke off within a record.
     Cut,
     /// Too many half records at once.
@@ -38,7 +38,7 @@ pub enum Refusal {
     Storage,
 }
 
-impl Refusal {
+impl IntakeRefusal {
     pub const ALL: [Self; 15] = [
         Self::Cut,
         Self::Memory,
@@ -96,7 +96,7 @@ pub struct SourceStats {
     spool: [AtomicU64; 2],
     /// Only a source that follows files scans.
     scans: AtomicBool,
-    refused: [AtomicU64; Refusal::ALL.len()],
+    refused: [AtomicU64; IntakeRefusal::ALL.len()],
 }
 
 impl SourceStats {
@@ -164,11 +164,11 @@ impl SourceStats {
         self.connections.store(open, Relaxed);
     }
 
-    pub fn refuse(&self, reason: Refusal, times: u64) {
+    pub fn refuse(&self, reason: IntakeRefusal, times: u64) {
         self.refused[reason as usize].fetch_add(times, Relaxed);
     }
 
-    pub fn refused(&self, reason: Refusal) -> u64 {
+    pub fn refused(&self, reason: IntakeRefusal) -> u64 {
         self.refused[reason as usize].load(Relaxed)
     }
 }

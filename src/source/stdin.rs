@@ -17,8 +17,8 @@ use tracing::{info, warn};
 
 use super::{
     framing::Framer,
-    outlet::{Lines, Outlet},
-    stats::Refusal,
+    spool_writer::{SpoolLines, SpoolWriter},
+    stats::IntakeRefusal,
 };
 use crate::config::SourceFraming;
 
@@ -36,11 +36,11 @@ fn input() -> Arc<Mutex<Input>> {
 }
 
 /// Reads until the input ends, which `ended` tells, or until it is told to stop.
-pub async fn run(outlet: Outlet, ended: CancellationToken, stop: CancellationToken) {
+pub async fn run(spool_writer: SpoolWriter, ended: CancellationToken, stop: CancellationToken) {
     let input = input();
     let mut input = input.lock().await;
     let Input { stdin, framer } = &mut *input;
-    let framer = framer.get_or_insert_with(|| Framer::new(outlet.longest()));
+    let framer = framer.get_or_insert_with(|| Framer::new(spool_writer.longest()));
     let mut buffer = vec![0; READ];
     loop {
         let stopping = stop.is_cancelled();
@@ -50,20 +50,20 @@ pub async fn run(outlet: Outlet, ended: CancellationToken, stop: CancellationTok
             read = stdin.read(&mut buffer) => read,
             () = stop.cancelled() => return,
         };
-        let mut lines = Lines::new(SourceFraming::Lines);
+        let mut lines = SpoolLines::new(SourceFraming::Lines);
         let bytes = match read {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => {
-                warn!(source = &*outlet.name, %error, "standard input cannot be read: it counts as ended");
+                warn!(source = &*spool_writer.name, %error, "standard input cannot be read: it counts as ended");
                 0
             }
         };
         let at_end = bytes == 0;
         if at_end {
             if framer.finish(&mut |frame| lines.add(&frame)) {
-                outlet.refuse(
-                    Refusal::Cut,
+                spool_writer.refuse(
+                    IntakeRefusal::Cut,
                     "standard input ended within a record of stated length: its part is dropped",
                 );
             }
@@ -71,15 +71,15 @@ pub async fn run(outlet: Outlet, ended: CancellationToken, stop: CancellationTok
             framer.feed(&buffer[..bytes], &mut |frame| lines.add(&frame));
         }
         let records = lines.records;
-        if records > 0 && outlet.put(lines.bytes.into(), &stop).await.is_err() {
-            outlet.refuse(
-                Refusal::Stopped,
+        if records > 0 && spool_writer.put(lines.bytes.into(), &stop).await.is_err() {
+            spool_writer.refuse(
+                IntakeRefusal::Stopped,
                 &format!("{records} records of standard input found no room before the stop"),
             );
             return;
         }
         if at_end {
-            info!(source = &*outlet.name, "standard input ended");
+            info!(source = &*spool_writer.name, "standard input ended");
             return ended.cancel();
         }
         if stopping {

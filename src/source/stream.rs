@@ -13,15 +13,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use super::{
-    connection::{Budget, Connection, Terms},
-    link::Link,
-    outlet::Outlet,
-    stats::Refusal,
+    client_stream::ClientStream,
+    connection::{Budget, Connection, ConnectionContext},
+    spool_writer::SpoolWriter,
+    stats::IntakeRefusal,
     tls::Acceptor,
     unix::UnixStreams,
 };
 use crate::{
-    alarm::Kind,
+    alarm::AlarmKind,
     config::{SourceFraming, StreamLimits},
 };
 
@@ -34,43 +34,43 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-pub enum Socket {
+pub enum StreamSocket {
     Tcp { listener: TcpListener, tls: Option<Acceptor> },
     Unix(UnixStreams),
 }
 
 /// One accepted connection, its handshake to come.
-enum Accepted {
-    Plain(Link),
+enum AcceptedConnection {
+    Plain(ClientStream),
     Tls(TcpStream, tokio_rustls::TlsAcceptor),
     NotAllowed,
 }
 
 pub struct Streams {
-    pub socket: Socket,
+    pub socket: StreamSocket,
     pub limits: StreamLimits,
     pub framing: SourceFraming,
 }
 
 impl Streams {
     /// Accepts clients until it is told to stop, then lets them finish.
-    pub async fn run(mut self, outlet: Outlet, stop: CancellationToken) {
-        let terms = Terms {
-            budget: Arc::new(Budget::new(outlet.longest())),
+    pub async fn run(mut self, spool_writer: SpoolWriter, stop: CancellationToken) {
+        let terms = ConnectionContext {
+            budget: Arc::new(Budget::new(spool_writer.longest())),
             limits: self.limits,
             framing: self.framing,
             stop: stop.clone(),
-            outlet,
+            spool_writer,
         };
         let mut clients: JoinSet<()> = JoinSet::new();
         let mut looks = interval(LOOK);
         let mut was_full = false;
         loop {
-            terms.outlet.stats.set_connections(clients.len() as u64);
+            terms.spool_writer.stats.set_connections(clients.len() as u64);
             let full = clients.len() >= self.limits.max_connections;
             if full && !std::mem::replace(&mut was_full, full) {
                 warn!(
-                    source = &*terms.outlet.name,
+                    source = &*terms.spool_writer.name,
                     connections = clients.len(),
                     "maxConnections is reached: more clients wait"
                 );
@@ -80,21 +80,21 @@ impl Streams {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(ended) = clients.join_next(), if !clients.is_empty() => tell_of_panic(&terms.outlet, ended),
-                _ = looks.tick() => self.look(&terms.outlet),
-                accepted = self.socket.accept(&terms.outlet), if !full => match accepted {
-                    Ok((Accepted::NotAllowed, peer)) => {
+                Some(ended) = clients.join_next(), if !clients.is_empty() => tell_of_panic(&terms.spool_writer, ended),
+                _ = looks.tick() => self.look(&terms.spool_writer),
+                accepted = self.socket.accept(&terms.spool_writer), if !full => match accepted {
+                    Ok((AcceptedConnection::NotAllowed, peer)) => {
                         let text = format!("{peer} is not among allowUsers and was turned away");
-                        terms.outlet.refuse(Refusal::User, &text);
+                        terms.spool_writer.refuse(IntakeRefusal::User, &text);
                     }
                     Ok((accepted, peer)) => {
                         clients.spawn(serve(accepted, peer, terms.clone()));
-                        terms.outlet.alarms.clear(&object(&terms.outlet), Kind::File);
+                        terms.spool_writer.alarms.clear(&object(&terms.spool_writer), AlarmKind::File);
                     }
                     Err(error) => {
                         let text = format!("cannot accept connections ({error}): clients wait");
-                        if terms.outlet.alarms.raise(&object(&terms.outlet), Kind::File, &*text, Timestamp::now()) {
-                            error!(source = &*terms.outlet.name, "{text}");
+                        if terms.spool_writer.alarms.raise(&object(&terms.spool_writer), AlarmKind::File, &*text, Timestamp::now()) {
+                            error!(source = &*terms.spool_writer.name, "{text}");
                         }
                         tokio::select! {
                             () = sleep(PAUSE) => {}
@@ -106,25 +106,25 @@ impl Streams {
         }
         drop(self.socket);
         while let Some(ended) = clients.join_next().await {
-            tell_of_panic(&terms.outlet, ended);
+            tell_of_panic(&terms.spool_writer, ended);
         }
-        terms.outlet.stats.set_connections(0);
+        terms.spool_writer.stats.set_connections(0);
     }
 
-    fn look(&mut self, outlet: &Outlet) {
-        if let Socket::Unix(socket) = &mut self.socket {
-            socket.look(outlet);
+    fn look(&mut self, spool_writer: &SpoolWriter) {
+        if let StreamSocket::Unix(socket) = &mut self.socket {
+            socket.look(spool_writer);
         }
     }
 }
 
 /// Not the source itself: its file has an alarm of its own.
-fn object(outlet: &Outlet) -> String {
-    format!("listener of {}", outlet.name)
+fn object(spool_writer: &SpoolWriter) -> String {
+    format!("listener of {}", spool_writer.name)
 }
 
-impl Socket {
-    async fn accept(&mut self, outlet: &Outlet) -> std::io::Result<(Accepted, String)> {
+impl StreamSocket {
+    async fn accept(&mut self, spool_writer: &SpoolWriter) -> std::io::Result<(AcceptedConnection, String)> {
         match self {
             Self::Tcp { listener, tls } => {
                 let (stream, peer) = listener.accept().await?;
@@ -132,49 +132,52 @@ impl Socket {
                 // One that is quiet may stay, and one whose machine is gone may not.
                 let _ = set_socket_keepalive(&stream, true);
                 let accepted = match tls {
-                    None => Accepted::Plain(Link::Tcp(stream)),
-                    Some(tls) => Accepted::Tls(stream, tls.current(&outlet.name)),
+                    None => AcceptedConnection::Plain(ClientStream::Tcp(stream)),
+                    Some(tls) => AcceptedConnection::Tls(stream, tls.current(&spool_writer.name)),
                 };
                 Ok((accepted, peer.to_string()))
             }
             Self::Unix(socket) => {
                 let (stream, uid) = socket.accept().await?;
-                let accepted =
-                    if socket.allows(uid) { Accepted::Plain(Link::Unix(stream)) } else { Accepted::NotAllowed };
+                let accepted = if socket.allows(uid) {
+                    AcceptedConnection::Plain(ClientStream::Unix(stream))
+                } else {
+                    AcceptedConnection::NotAllowed
+                };
                 Ok((accepted, format!("user {uid}")))
             }
         }
     }
 }
 
-async fn serve(accepted: Accepted, peer: String, terms: Terms) {
+async fn serve(accepted: AcceptedConnection, peer: String, terms: ConnectionContext) {
     let link = match accepted {
-        Accepted::Plain(link) => link,
-        Accepted::NotAllowed => return,
-        Accepted::Tls(stream, acceptor) => {
+        AcceptedConnection::Plain(link) => link,
+        AcceptedConnection::NotAllowed => return,
+        AcceptedConnection::Tls(stream, acceptor) => {
             let handshake = tokio::select! {
                 handshake = timeout(HANDSHAKE, acceptor.accept(stream)) => handshake,
                 () = terms.stop.cancelled() => return,
             };
             match handshake {
-                Ok(Ok(stream)) => Link::Tls(Box::new(stream)),
-                Ok(Err(error)) => return no_tls(&terms.outlet, &peer, &error.to_string()),
-                Err(_) => return no_tls(&terms.outlet, &peer, "it took too long"),
+                Ok(Ok(stream)) => ClientStream::Tls(Box::new(stream)),
+                Ok(Err(error)) => return no_tls(&terms.spool_writer, &peer, &error.to_string()),
+                Err(_) => return no_tls(&terms.spool_writer, &peer, "it took too long"),
             }
         }
     };
-    debug!(source = &*terms.outlet.name, peer, "a client connected");
+    debug!(source = &*terms.spool_writer.name, peer, "a client connected");
     Connection::new(link, peer, terms).run().await;
 }
 
-fn no_tls(outlet: &Outlet, peer: &str, why: &str) {
-    outlet.refuse(Refusal::Tls, &format!("no TLS connection with {peer}: {why}"));
+fn no_tls(spool_writer: &SpoolWriter, peer: &str, why: &str) {
+    spool_writer.refuse(IntakeRefusal::Tls, &format!("no TLS connection with {peer}: {why}"));
 }
 
-fn tell_of_panic(outlet: &Outlet, ended: Result<(), JoinError>) {
+fn tell_of_panic(spool_writer: &SpoolWriter, ended: Result<(), JoinError>) {
     if ended.is_err_and(|error| error.is_panic()) {
         let text = "a bug: the task of a connection panicked; what it had not put is lost unless it is sent again";
-        error!(source = &*outlet.name, "{text}");
-        outlet.alarms.raise(&object(outlet), Kind::Bug, text, Timestamp::now());
+        error!(source = &*spool_writer.name, "{text}");
+        spool_writer.alarms.raise(&object(spool_writer), AlarmKind::Bug, text, Timestamp::now());
     }
 }

@@ -19,8 +19,8 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use tokio::net::{UnixDatagram, UnixListener, UnixStream};
 use tracing::warn;
 
-use super::outlet::Outlet;
-use crate::alarm::Kind;
+use super::spool_writer::SpoolWriter;
+use crate::alarm::AlarmKind;
 
 /// Where the users of this machine are listed.
 const USERS: &str = "/etc/passwd";
@@ -58,7 +58,7 @@ impl SocketFile {
     }
 
     /// Binds anew where the file is gone, and says so.
-    fn mend<T>(&mut self, outlet: &Outlet, bind: impl Fn(&Path) -> io::Result<T>) -> Option<T> {
+    fn mend<T>(&mut self, spool_writer: &SpoolWriter, bind: impl Fn(&Path) -> io::Result<T>) -> Option<T> {
         if self.stands() {
             return None;
         }
@@ -72,8 +72,13 @@ impl SocketFile {
                 (format!("somebody removed the socket {path}, and it cannot be bound again: {why}"), None)
             }
         };
-        if outlet.alarms.raise(&format!("source {}", outlet.name), Kind::File, &*text, Timestamp::now()) {
-            warn!(source = &*outlet.name, "{text}");
+        if spool_writer.alarms.raise(
+            &format!("source {}", spool_writer.name),
+            AlarmKind::File,
+            &*text,
+            Timestamp::now(),
+        ) {
+            warn!(source = &*spool_writer.name, "{text}");
         }
         socket
     }
@@ -144,8 +149,8 @@ impl UnixStreams {
         self.allowed.is_empty() || self.allowed.contains(&uid)
     }
 
-    pub fn look(&mut self, outlet: &Outlet) {
-        if let Some(listener) = self.file.mend(outlet, listen) {
+    pub fn look(&mut self, spool_writer: &SpoolWriter) {
+        if let Some(listener) = self.file.mend(spool_writer, listen) {
             self.listener = listener;
         }
     }
@@ -163,8 +168,8 @@ impl UnixDatagrams {
         Ok(Self { socket, file })
     }
 
-    pub fn look(&mut self, outlet: &Outlet) {
-        if let Some(socket) = self.file.mend(outlet, |path| UnixDatagram::bind(path)) {
+    pub fn look(&mut self, spool_writer: &SpoolWriter) {
+        if let Some(socket) = self.file.mend(spool_writer, |path| UnixDatagram::bind(path)) {
             self.socket = socket;
         }
     }

@@ -30,6 +30,7 @@ mod replay;
 mod restart;
 mod security;
 mod sidecar;
+mod structure;
 mod tail;
 mod tools;
 mod verify_konnect;

@@ -10,11 +10,11 @@ use std::{
 
 use crate::{
     config::{
-        Answers, Asked, Auth, Cef, Compression, Condition, Config, CriStream, DiagnosticsFormat, Dialect, EventTypes,
-        FileSource, Filter, Format, Forwarder, Framing, Level, LineFormat, Schema, Source, SourceKind, StartAt, Tls,
-        Token, Verdict, Wrap, size_text,
+        AnswerVerdict, Answers, Asked, Auth, CefConfig, Compression, CompressionLevel, ConditionRule, Config,
+        CriStream, DiagnosticsFormat, Dialect, EventTypes, FileSource, FilterRules, Format, Forwarder, Framing,
+        LineFormat, Schema, Source, SourceKind, StartAt, Tls, Token, Wrap, size_text,
     },
-    source::paths::Paths,
+    source::paths::SourcePaths,
 };
 
 /// Matching files that are named; more are counted.
@@ -184,7 +184,7 @@ fn wrap(wrap: &Wrap, out: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn cef(cef: &Cef) -> String {
+fn cef(cef: &CefConfig) -> String {
     let dialect = match cef.dialect {
         Dialect::Strict => "strict dialect",
         Dialect::Konnect => "konnect dialect",
@@ -199,7 +199,7 @@ fn cef(cef: &Cef) -> String {
     [dialect.to_owned()].into_iter().chain(set).collect::<Vec<_>>().join(", ")
 }
 
-fn describe_rules(filter: &Filter, out: &mut String) -> fmt::Result {
+fn describe_rules(filter: &FilterRules, out: &mut String) -> fmt::Result {
     for (name, words) in [("outcomes", &filter.outcomes), ("actors", &filter.actors), ("targets", &filter.targets)] {
         if !words.is_empty() {
             line(out, name, words.join(", "))?;
@@ -211,7 +211,7 @@ fn describe_rules(filter: &Filter, out: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn condition_words(condition: &Condition) -> String {
+fn condition_words(condition: &ConditionRule) -> String {
     let mut words = match &condition.asked {
         Asked::Field(field) => field.to_string(),
         Asked::Pointer(pointer) => pointer.clone(),
@@ -254,10 +254,10 @@ fn body(forwarder: &Forwarder) -> String {
         Compression::None => "not compressed".to_owned(),
         Compression::Gzip(level) => {
             let level = match level {
-                Level::Fast => "fast".to_owned(),
-                Level::Default => "default".to_owned(),
-                Level::Best => "best".to_owned(),
-                Level::Number(number) => number.to_string(),
+                CompressionLevel::Fast => "fast".to_owned(),
+                CompressionLevel::Default => "default".to_owned(),
+                CompressionLevel::Best => "best".to_owned(),
+                CompressionLevel::Number(number) => number.to_string(),
             };
             format!("gzip ({level}) as {}", forwarder.content_encoding)
         }
@@ -279,14 +279,14 @@ fn tls(tls: &Tls) -> String {
     parts.join(", ")
 }
 
-fn verdict_word(verdict: Verdict) -> &'static str {
+fn verdict_word(verdict: AnswerVerdict) -> &'static str {
     match verdict {
-        Verdict::Delivered => "delivered",
-        Verdict::Retry => "retry",
-        Verdict::Unauthorized => "unauthorized",
-        Verdict::Hold => "hold",
-        Verdict::Halve => "halve",
-        Verdict::Narrow => "narrow",
+        AnswerVerdict::Delivered => "delivered",
+        AnswerVerdict::Retry => "retry",
+        AnswerVerdict::Unauthorized => "unauthorized",
+        AnswerVerdict::Hold => "hold",
+        AnswerVerdict::Halve => "halve",
+        AnswerVerdict::Narrow => "narrow",
     }
 }
 
@@ -301,5 +301,5 @@ fn count(number: usize, noun: &str) -> String {
 
 /// The files that a source would follow, if it began now.
 fn matching_files(source: &FileSource) -> BTreeSet<PathBuf> {
-    Paths::new(source).find().paths.into_iter().filter(|path| path.is_file()).collect()
+    SourcePaths::new(source).find().paths.into_iter().filter(|path| path.is_file()).collect()
 }

@@ -9,7 +9,7 @@ use clap::Parser;
 use super::*;
 use crate::{
     forwarder::journal::{Intent, Outcome, Settled},
-    log::{AnchoredRange, Range},
+    log::{AnchoredRange, SegmentRange},
 };
 
 #[derive(Debug, Parser)]
@@ -18,11 +18,23 @@ struct Cli {
     args: CursorsArgs,
 }
 
-fn intent(n: u64, start: u64, end: u64) -> Record {
-    let range = Range { segment: SegmentId(3), start, end };
+fn intent(n: u64, start: u64, end: u64) -> JournalRecord {
+    let range = SegmentRange { segment: SegmentId(3), start, end };
     let span = vec![AnchoredRange::from(range)];
     let (id, source, at) = (format!("id-{n}"), "connect".into(), UnixMillis(0));
-    Record::Intent(Intent { n, id, source, span, events: 4, dead: 1, filtered: 2, crc32: 1, len: 2, of: None, at })
+    JournalRecord::Intent(Intent {
+        n,
+        id,
+        source,
+        span,
+        events: 4,
+        dead: 1,
+        filtered: 2,
+        crc32: 1,
+        len: 2,
+        of: None,
+        at,
+    })
 }
 
 /// A forwarder that delivered 12 bytes of segment 3 and has 12 more on the way, and the segment's file.
@@ -31,7 +43,7 @@ fn state() -> tempfile::TempDir {
     fs::write(dir.path().join("audit.log"), "one\ntwo\nsix\none\ntwo\nsix\nhalf").unwrap();
     let (mut journal, _) = Journal::open(dir.path(), "siem").unwrap();
     let settled = Settled { n: 1, outcome: Outcome::Delivered, status: Some(200), at: UnixMillis(0) };
-    journal.append(&[intent(1, 0, 12), Record::Settled(settled), intent(2, 12, 24)]).unwrap();
+    journal.append(&[intent(1, 0, 12), JournalRecord::Settled(settled), intent(2, 12, 24)]).unwrap();
     dir
 }
 
@@ -51,17 +63,17 @@ fn command(dir: &Path, line: &str) -> (Option<Exit>, String) {
     }
 }
 
-fn standing(segment: SegmentId, file: &Path) -> Standing {
+fn standing(segment: SegmentId, file: &Path) -> KnownSegment {
     match segment.0 {
-        3 => Standing::Read(file.to_owned()),
-        2 => Standing::Released(file.to_owned()),
-        _ => Standing::Unknown,
+        3 => KnownSegment::Read(file.to_owned()),
+        2 => KnownSegment::Released(file.to_owned()),
+        _ => KnownSegment::Unknown,
     }
 }
 
 fn cursor(dir: &Path) -> (Option<u64>, usize) {
     let known = Journal::read(dir, "siem").unwrap().unwrap();
-    (known.committed("connect").get(&SegmentId(3)).copied(), known.outstanding.len())
+    (known.settled_cursors("connect").get(&SegmentId(3)).copied(), known.outstanding.len())
 }
 
 #[test]
@@ -109,7 +121,7 @@ fn set_moves_the_cursor_to_a_line_and_nowhere_else() {
     assert!(!text.contains("from byte"), "{text}");
     assert_eq!(cursor(dir.path()), before);
     let known = Journal::read(dir.path(), "siem").unwrap().unwrap();
-    assert_eq!(known.frontiers["connect"].keys().collect::<Vec<_>>(), [&SegmentId(3)]);
+    assert_eq!(known.read_cursors["connect"].keys().collect::<Vec<_>>(), [&SegmentId(3)]);
     assert!(Cli::try_parse_from(set.split(' ')).is_err(), "where to is missing");
     assert!(Cli::try_parse_from(format!("x {set} --end --beginning").split(' ')).is_err());
 }

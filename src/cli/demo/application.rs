@@ -12,25 +12,29 @@ use std::{
 
 use memchr::memmem;
 
-use super::stage::quoted;
+use super::directory::quoted;
 
 /// A system whose events are written.
-struct System {
+struct DemoSystem {
     name: &'static str,
     samples: &'static str,
     /// What stands before the value that makes an event unique.
     id: &'static str,
 }
 
-const SYSTEMS: [System; 4] = [
-    System { name: "connect", samples: include_str!("../../../tests/samples/connect.ndjson"), id: r#"{"id":""# },
-    System {
+const SYSTEMS: [DemoSystem; 4] = [
+    DemoSystem { name: "connect", samples: include_str!("../../../tests/samples/connect.ndjson"), id: r#"{"id":""# },
+    DemoSystem {
         name: "infrakitchen",
         samples: include_str!("../../../tests/samples/infrakitchen.ndjson"),
         id: r#"{"id":""#,
     },
-    System { name: "konnect", samples: include_str!("../../../tests/samples/konnect.ndjson"), id: r#""trace_id":""# },
-    System {
+    DemoSystem {
+        name: "konnect",
+        samples: include_str!("../../../tests/samples/konnect.ndjson"),
+        id: r#""trace_id":""#,
+    },
+    DemoSystem {
         name: "chainloop",
         samples: include_str!("../../../tests/samples/chainloop.ndjson"),
         id: r#""Digest":"sha256:"#,
@@ -45,10 +49,10 @@ const DIGITS: usize = 9;
 pub(super) const MALFORMED: &str = r#"{"id":"ae-cut-off-in-the-midst","type":"EVENT_TYPE_TOKEN_EXCH"#;
 
 /// The sample events, ready to be numbered.
-pub(super) struct Samples(Vec<Template>);
+pub(super) struct Samples(Vec<SampleTemplate>);
 
 /// One sample event: what stands before its number and behind it.
-struct Template {
+struct SampleTemplate {
     system: usize,
     before: String,
     after: String,
@@ -56,8 +60,8 @@ struct Template {
 
 impl Samples {
     pub(super) fn new() -> Self {
-        let templates = |(system, of): (usize, &'static System)| {
-            of.samples.lines().filter_map(move |line| Template::new(system, of.id, line))
+        let templates = |(system, of): (usize, &'static DemoSystem)| {
+            of.samples.lines().filter_map(move |line| SampleTemplate::new(system, of.id, line))
         };
         Self(SYSTEMS.iter().enumerate().flat_map(templates).collect())
     }
@@ -90,12 +94,12 @@ impl Samples {
         types.iter().any(has)
     }
 
-    fn template(&self, n: usize) -> &Template {
+    fn template(&self, n: usize) -> &SampleTemplate {
         &self.0[n % self.0.len()]
     }
 }
 
-impl Template {
+impl SampleTemplate {
     /// The number takes the place of as many characters of the id.
     fn new(system: usize, id: &str, line: &str) -> Option<Self> {
         let start = line.find(id)? + id.len();
@@ -163,7 +167,7 @@ impl Application {
 
 /// The `sources` of a configuration that follows the files of an [`Application`] in `dir`.
 pub(super) fn sources(dir: &Path) -> String {
-    let source = |system: &System| {
+    let source = |system: &DemoSystem| {
         let include = quoted(&path(dir, system.name));
         format!("- {{name: {}, include: [{include}], scanInterval: 200ms}}\n", system.name)
     };

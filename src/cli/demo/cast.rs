@@ -9,15 +9,15 @@ use tokio::time::sleep;
 
 use super::{
     application::{Application, Samples},
-    ledger::Wanted,
-    scrape::Scrape,
+    directory::{DemoDirectory, forwarder},
+    ledger::WantedEvents,
+    scrape::ScrapedMetrics,
     screen::Screen,
     sidecar::{PATIENCE, Sidecar},
-    stage::{Stage, forwarder},
-    webhook::{DeadPort, Webhook, guarded},
+    webhook::{DeadPort, DemoWebhook, guarded},
 };
 use crate::{
-    cli::receive::{Behaviour, Fault},
+    cli::receive::{Behaviour, StatusFault},
     config::Format,
 };
 
@@ -34,8 +34,8 @@ const PAUSE: Duration = Duration::from_millis(25);
 pub(super) struct Cast<'a> {
     pub sidecar: Sidecar,
     pub application: Application,
-    pub siem: Webhook,
-    pub soc: Webhook,
+    pub siem: DemoWebhook,
+    pub soc: DemoWebhook,
     _archive: DeadPort,
     pub samples: Samples,
     pub config: PathBuf,
@@ -48,7 +48,7 @@ pub(super) struct Cast<'a> {
 /// What every act needs.
 pub(super) struct Tools<'a> {
     pub screen: &'a mut Screen,
-    pub stage: &'a Stage,
+    pub stage: &'a DemoDirectory,
     pub client: &'a reqwest::Client,
     pub token: &'a str,
 }
@@ -59,12 +59,12 @@ pub(super) const ACT: &str = "audit";
 impl<'a> Cast<'a> {
     /// Calls all players on to the stage.
     pub(super) async fn call(tools: Tools<'a>) -> anyhow::Result<Self> {
-        let siem = Wanted { format: Format::Json, not: FILTERED };
-        let siem = Webhook::listen(siem, Behaviour { delay: SIEM_DELAY, ..guarded(tools.token) }).await?;
+        let siem = WantedEvents { format: Format::Json, not: FILTERED };
+        let siem = DemoWebhook::listen(siem, Behaviour { delay: SIEM_DELAY, ..guarded(tools.token) }).await?;
         let refusals =
-            Fault { status: hyper::StatusCode::SERVICE_UNAVAILABLE, requests: REFUSALS, retry_after: None };
-        let soc = Wanted { format: Format::Cef, not: &[] };
-        let soc = Webhook::listen(soc, Behaviour { faults: vec![refusals], ..guarded(tools.token) }).await?;
+            StatusFault { status: hyper::StatusCode::SERVICE_UNAVAILABLE, requests: REFUSALS, retry_after: None };
+        let soc = WantedEvents { format: Format::Cef, not: &[] };
+        let soc = DemoWebhook::listen(soc, Behaviour { faults: vec![refusals], ..guarded(tools.token) }).await?;
         let archive = DeadPort::take()?;
         let application = Application::start(&tools.stage.logs(ACT))?;
         let prompt = "batch: {maxEvents: 500, maxAge: 100ms}";
@@ -85,7 +85,7 @@ impl<'a> Cast<'a> {
 
     /// Scrapes and waits until siem and soc have the first `events` events, nothing of theirs is in flight, and archive
     /// was tried. Where that never comes the last scrape is given all the same: the checks will say what is missing.
-    pub(super) async fn wait_for(&mut self, events: usize) -> anyhow::Result<Scrape> {
+    pub(super) async fn wait_for(&mut self, events: usize) -> anyhow::Result<ScrapedMetrics> {
         let end = Instant::now() + PATIENCE;
         loop {
             let scrape = self.scrape().await?;
@@ -101,7 +101,7 @@ impl<'a> Cast<'a> {
     }
 
     /// One scrape; it counts whether the books balance.
-    pub(super) async fn scrape(&mut self) -> anyhow::Result<Scrape> {
+    pub(super) async fn scrape(&mut self) -> anyhow::Result<ScrapedMetrics> {
         let scrape = self.sidecar.scrape().await?;
         if let Some(unbalanced) = scrape.unbalanced() {
             self.scrapes += 1;

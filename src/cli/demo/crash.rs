@@ -7,9 +7,9 @@ use tokio::time::sleep;
 use super::{
     cast::Cast,
     ledger::Faults,
-    scrape::Scrape,
+    scrape::ScrapedMetrics,
     sidecar::{PATIENCE, Sidecar},
-    table::Table,
+    table::DemoTable,
 };
 use crate::{admin::human, cli::exit::Exit};
 
@@ -127,9 +127,11 @@ fn check_arrivals(cast: &mut Cast<'_>, all: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check_books(cast: &mut Cast<'_>, scrape: &Scrape) -> anyhow::Result<()> {
-    let mut table =
-        Table::new(&["since the restart"], &["read", "delivered", "filtered", "dead letters", "gap", "in flight"]);
+fn check_books(cast: &mut Cast<'_>, scrape: &ScrapedMetrics) -> anyhow::Result<()> {
+    let mut table = DemoTable::new(
+        &["since the restart"],
+        &["read", "delivered", "filtered", "dead letters", "gap", "in flight"],
+    );
     for name in ["siem", "soc", "archive"] {
         let books = scrape.of(name);
         table.row(

@@ -6,12 +6,12 @@ use super::{
     application::MALFORMED,
     cast::{ACT, Cast, FILTERED, REFUSALS},
     ledger::Faults,
-    scrape::Scrape,
-    table::Table,
+    scrape::ScrapedMetrics,
+    table::DemoTable,
 };
 use crate::{
     cli::terminal::escape,
-    forwarder::dead_letter::{Filter, Reason, select},
+    forwarder::dead_letter::{LetterFilter, Reason, select},
 };
 
 /// Of an example line, this many characters are shown.
@@ -28,7 +28,7 @@ pub(super) async fn play(cast: &mut Cast<'_>) -> anyhow::Result<()> {
     let written = Instant::now();
     let scrape = cast.wait_for(events).await?;
 
-    let mut table = Table::new(&["webhook", "takes"], &["arrived", "filtered", "failed tries", "dead letters"]);
+    let mut table = DemoTable::new(&["webhook", "takes"], &["arrived", "filtered", "failed tries", "dead letters"]);
     for (name, takes, arrived) in [
         ("siem", "JSON lines, some types filtered", cast.siem.facts().events),
         ("soc", "CEF, answers 503 three times", cast.soc.facts().events),
@@ -46,7 +46,7 @@ pub(super) async fn play(cast: &mut Cast<'_>) -> anyhow::Result<()> {
     check(cast, events, &scrape, written)
 }
 
-fn check(cast: &mut Cast<'_>, events: usize, scrape: &Scrape, written: Instant) -> anyhow::Result<()> {
+fn check(cast: &mut Cast<'_>, events: usize, scrape: &ScrapedMetrics, written: Instant) -> anyhow::Result<()> {
     let wanted = (0..events).filter(|n| !cast.samples.is_one_of(*n, FILTERED)).count();
     let (missing, siem, took) = (cast.siem.missing(events), cast.siem.facts(), cast.siem.took_since(written));
     let (soc_missing, soc) = (cast.soc.missing(events), cast.soc.facts());
@@ -93,7 +93,7 @@ fn check(cast: &mut Cast<'_>, events: usize, scrape: &Scrape, written: Instant) 
 
 /// Reason and payload of each of siem's.
 fn dead_letters(cast: &Cast<'_>) -> anyhow::Result<Vec<(String, String)>> {
-    let filter = Filter { forwarder: Some("siem".to_owned()), ..Filter::default() };
+    let filter = LetterFilter { forwarder: Some("siem".to_owned()), ..LetterFilter::default() };
     let mut found = Vec::new();
     for letter in select(&cast.tools.stage.state(ACT), filter)? {
         let letter = letter?;

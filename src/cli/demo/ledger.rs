@@ -7,37 +7,37 @@ use std::{
 
 use super::application::{Samples, number};
 use crate::{
-    cli::receive::{Answer, Delivery},
+    cli::receive::{Delivery, ScriptedAnswer},
     config::Format,
 };
 
 /// What a webhook should be sent.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
+pub(super) struct WantedEvents {
     pub format: Format,
     /// Types of events that the forwarder's rules keep back, as the events spell them.
     pub not: &'static [&'static str],
 }
 
 /// All that a webhook was sent. Every number in it was counted, none was told.
-pub(super) struct Ledger {
-    wanted: Wanted,
+pub(super) struct ReceiverLedger {
+    wanted: WantedEvents,
     samples: Samples,
     /// How often each event was accepted in a batch that had not been accepted before.
     seen: Vec<u8>,
-    batches: HashMap<String, Batch>,
+    batches: HashMap<String, ReceivedBatch>,
     /// The highest number of each system so far.
     last: [Option<usize>; 4],
     expected: Vec<u8>,
     /// Event 0 as it arrived.
     pub example: Option<String>,
-    pub facts: Facts,
+    pub facts: ArrivalCounts,
     pub last_accepted: Option<Instant>,
 }
 
 /// Counts, each of them of requests that arrived.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Facts {
+pub(super) struct ArrivalCounts {
     /// Different events that were accepted.
     pub events: usize,
     /// Requests with an id that was seen before.
@@ -70,13 +70,13 @@ pub(super) struct Faults {
     pub changed: usize,
 }
 
-struct Batch {
+struct ReceivedBatch {
     crc32: u32,
     accepted: bool,
 }
 
-impl Ledger {
-    pub(super) fn new(wanted: Wanted) -> Self {
+impl ReceiverLedger {
+    pub(super) fn new(wanted: WantedEvents) -> Self {
         Self {
             wanted,
             samples: Samples::new(),
@@ -85,7 +85,7 @@ impl Ledger {
             last: [None; 4],
             expected: Vec::new(),
             example: None,
-            facts: Facts::default(),
+            facts: ArrivalCounts::default(),
             last_accepted: None,
         }
     }
@@ -103,7 +103,7 @@ impl Ledger {
     /// Takes note of one request.
     pub(super) fn enter(&mut self, delivery: &Delivery) {
         let id = delivery.headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
-        let accepted = matches!(&delivery.answer, Answer::Status { status, .. } if status.is_success());
+        let accepted = matches!(&delivery.answer, ScriptedAnswer::Status { status, .. } if status.is_success());
         let crc32 = crc32fast::hash(&delivery.body);
         let again = match self.batches.get_mut(id) {
             Some(batch) => {
@@ -114,7 +114,7 @@ impl Ledger {
                 before
             }
             None => {
-                self.batches.insert(id.to_owned(), Batch { crc32, accepted });
+                self.batches.insert(id.to_owned(), ReceivedBatch { crc32, accepted });
                 false
             }
         };
@@ -207,12 +207,12 @@ mod tests {
             body: events.concat().into(),
             events,
             duplicate: false,
-            answer: Answer::Status { status, retry_after: None, why: None },
+            answer: ScriptedAnswer::Status { status, retry_after: None, why: None },
         }
     }
 
-    fn ledger() -> Ledger {
-        Ledger::new(Wanted { format: Format::Json, not: &["login"] })
+    fn ledger() -> ReceiverLedger {
+        ReceiverLedger::new(WantedEvents { format: Format::Json, not: &["login"] })
     }
 
     #[test]

@@ -9,12 +9,12 @@ mod application;
 mod cast;
 mod crash;
 mod delivery;
+mod directory;
 mod ledger;
 mod scrape;
 mod screen;
 mod sidecar;
 mod speed;
-mod stage;
 mod table;
 mod webhook;
 
@@ -31,8 +31,8 @@ use super::{exit::Exit, terminal};
 use crate::VERSION;
 
 use cast::{Cast, Tools};
+use directory::DemoDirectory;
 use screen::Screen;
-use stage::Stage;
 
 /// Plays the three acts, until they end or a signal ends them.
 pub async fn run() -> anyhow::Result<Exit> {
@@ -53,7 +53,7 @@ pub async fn run() -> anyhow::Result<Exit> {
 async fn play() -> anyhow::Result<Exit> {
     let begun = Instant::now();
     let mut screen = Screen::new();
-    let stage = match Stage::build() {
+    let stage = match DemoDirectory::build() {
         Ok(stage) => stage,
         Err(error) => {
             let dir = std::env::temp_dir();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// What became of the events of one forwarder and source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Books {
+pub(super) struct ScrapedBooks {
     pub read: u64,
     pub delivered: u64,
     pub filtered: u64,
@@ -15,14 +15,14 @@ pub(super) struct Books {
 
 /// One scrape.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Scrape {
+pub(super) struct ScrapedMetrics {
     /// By forwarder and source.
-    books: BTreeMap<(String, String), Books>,
+    books: BTreeMap<(String, String), ScrapedBooks>,
     /// Requests that were not answered 2xx, by forwarder.
     failed: BTreeMap<String, u64>,
 }
 
-impl Scrape {
+impl ScrapedMetrics {
     /// Reads the Prometheus text format; metrics that are no books are passed over.
     pub(super) fn parse(page: &str) -> Self {
         let mut scrape = Self::default();
@@ -60,9 +60,9 @@ impl Scrape {
     }
 
     /// Of all sources together.
-    pub(super) fn of(&self, forwarder: &str) -> Books {
+    pub(super) fn of(&self, forwarder: &str) -> ScrapedBooks {
         let of = self.books.iter().filter(|((name, _), _)| name == forwarder).map(|(_, books)| books);
-        of.fold(Books::default(), |sum, books| Books {
+        of.fold(ScrapedBooks::default(), |sum, books| ScrapedBooks {
             read: sum.read + books.read,
             delivered: sum.delivered + books.delivered,
             filtered: sum.filtered + books.filtered,
@@ -84,7 +84,7 @@ impl Scrape {
     }
 }
 
-impl Books {
+impl ScrapedBooks {
     /// All that was read is accounted for.
     fn balance(&self) -> bool {
         self.read == self.delivered + self.filtered + self.dead_lettered + self.gap + self.in_flight
@@ -109,13 +109,14 @@ mod tests {
 
     #[test]
     fn books_are_read_summed_and_weighed() {
-        let scrape = Scrape::parse(&format!("{PAGE}auditpost_events_in_flight{{forwarder=\"a\",source=\"s\"}} 1\n"));
-        let all = Books { read: 8, delivered: 3, filtered: 2, dead_lettered: 1, gap: 1, in_flight: 1 };
+        let scrape =
+            ScrapedMetrics::parse(&format!("{PAGE}auditpost_events_in_flight{{forwarder=\"a\",source=\"s\"}} 1\n"));
+        let all = ScrapedBooks { read: 8, delivered: 3, filtered: 2, dead_lettered: 1, gap: 1, in_flight: 1 };
         assert_eq!(scrape.of("a"), all);
-        assert_eq!(scrape.of("b"), Books::default());
+        assert_eq!(scrape.of("b"), ScrapedBooks::default());
         assert_eq!((scrape.failed_requests("a"), scrape.failed_requests("b")), (3, 0));
         assert_eq!(scrape.unbalanced(), Some(0));
-        assert_eq!(Scrape::parse(PAGE).unbalanced(), Some(1), "one event is nowhere");
-        assert_eq!(Scrape::parse("").unbalanced(), None, "no books are not balanced books");
+        assert_eq!(ScrapedMetrics::parse(PAGE).unbalanced(), Some(1), "one event is nowhere");
+        assert_eq!(ScrapedMetrics::parse("").unbalanced(), None, "no books are not balanced books");
     }
 }

@@ -16,7 +16,7 @@ use reqwest::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
-use super::scrape::Scrape;
+use super::scrape::ScrapedMetrics;
 
 /// How long anything may take before the demo gives up. Far above what it takes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -87,13 +87,13 @@ impl Sidecar {
     }
 
     /// Reads its `/metrics`.
-    pub(super) async fn scrape(&mut self) -> anyhow::Result<Scrape> {
+    pub(super) async fn scrape(&mut self) -> anyhow::Result<ScrapedMetrics> {
         let page = async {
             let answer = self.client.get(format!("http://{}/metrics", self.admin)).send().await?;
             answer.error_for_status()?.text().await
         };
         match page.await {
-            Ok(page) => Ok(Scrape::parse(&page)),
+            Ok(page) => Ok(ScrapedMetrics::parse(&page)),
             Err(error) => {
                 self.must_run()?;
                 bail!("its metrics cannot be read: {error}{}", self.last_words())

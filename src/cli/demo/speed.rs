@@ -7,21 +7,21 @@ use tokio::time::sleep;
 use super::{
     application::{Application, Samples},
     cast::Tools,
-    ledger::{Facts, Faults, Wanted},
+    directory::forwarder,
+    ledger::{ArrivalCounts, Faults, WantedEvents},
     sidecar::{PATIENCE, Sidecar, Usage},
-    stage::forwarder,
-    webhook::{Webhook, guarded},
+    webhook::{DemoWebhook, guarded},
 };
 use crate::{admin::human, config::Format};
 
 const ACT: &str = "backlog";
 const EVENTS: usize = if cfg!(debug_assertions) { 4_000 } else { 120_000 };
 const PAUSE: Duration = Duration::from_millis(10);
-const WANTED: Wanted = Wanted { format: Format::Json, not: &[] };
+const WANTED: WantedEvents = WantedEvents { format: Format::Json, not: &[] };
 
 pub(super) async fn play(tools: Tools<'_>) -> anyhow::Result<()> {
     tools.screen.heading("3. A backlog, as fast as it goes")?;
-    let webhook = Webhook::listen(WANTED, guarded(tools.token)).await?;
+    let webhook = DemoWebhook::listen(WANTED, guarded(tools.token)).await?;
     let mut application = Application::start(&tools.stage.logs(ACT))?;
     application.write(&Samples::new(), 0..EVENTS)?;
     let config = tools.stage.configure(ACT, &[forwarder("siem", &webhook.uri(), &[])])?;
@@ -46,7 +46,7 @@ pub(super) async fn play(tools: Tools<'_>) -> anyhow::Result<()> {
 }
 
 /// What was measured; in a debug build, that it would say nothing.
-fn figures(facts: &Facts, took: Duration, usage: Option<Usage>) -> String {
+fn figures(facts: &ArrivalCounts, took: Duration, usage: Option<Usage>) -> String {
     if cfg!(debug_assertions) {
         return "   this is a debug build: its throughput says nothing, use `cargo run --release -- demo`".to_owned();
     }

@@ -2,12 +2,12 @@
 
 use crate::admin::human;
 
-pub(super) struct Table {
+pub(super) struct DemoTable {
     texts: usize,
     rows: Vec<Vec<String>>,
 }
 
-impl Table {
+impl DemoTable {
     /// The heads of the columns of text, then those of the numbers.
     pub(super) fn new(texts: &[&str], numbers: &[&str]) -> Self {
         let head = texts.iter().chain(numbers).map(|cell| (*cell).to_owned()).collect();
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn texts_stand_left_and_numbers_right() {
-        let mut table = Table::new(&["name", "is"], &["n"]);
+        let mut table = DemoTable::new(&["name", "is"], &["n"]);
         table.row(&["a", "well"], &[7]);
         table.row(&["other", ""], &[12_345]);
         assert_eq!(table.render(), "   name   is         n\n   a      well       7\n   other        12 345");

@@ -9,27 +9,27 @@ use std::{
 use tokio::{net::TcpSocket, sync::Notify};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::ledger::{Facts, Ledger, Wanted};
+use super::ledger::{ArrivalCounts, ReceiverLedger, WantedEvents};
 use crate::{
-    cli::receive::{Behaviour, BindError, Receiver},
+    cli::receive::{Behaviour, Receiver, ReceiverBindError},
     config::Secret,
 };
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A webhook that listens until it is dropped.
-pub(super) struct Webhook {
+pub(super) struct DemoWebhook {
     addr: SocketAddr,
-    ledger: Arc<Mutex<Ledger>>,
+    ledger: Arc<Mutex<ReceiverLedger>>,
     entered: Arc<Notify>,
     _stop: DropGuard,
 }
 
-impl Webhook {
-    pub(super) async fn listen(wanted: Wanted, behaviour: Behaviour) -> Result<Self, BindError> {
+impl DemoWebhook {
+    pub(super) async fn listen(wanted: WantedEvents, behaviour: Behaviour) -> Result<Self, ReceiverBindError> {
         let (receiver, mut deliveries) = Receiver::bind(LOOPBACK, behaviour).await?;
         let (addr, stop) = (receiver.addr(), CancellationToken::new());
-        let ledger = Arc::new(Mutex::new(Ledger::new(wanted)));
+        let ledger = Arc::new(Mutex::new(ReceiverLedger::new(wanted)));
         let entered = Arc::new(Notify::new());
         tokio::spawn(receiver.run(stop.clone()));
         tokio::spawn({
@@ -48,7 +48,7 @@ impl Webhook {
         format!("http://{}/", self.addr)
     }
 
-    pub(super) fn facts(&self) -> Facts {
+    pub(super) fn facts(&self) -> ArrivalCounts {
         lock(&self.ledger).facts
     }
 
@@ -74,7 +74,7 @@ impl Webhook {
     }
 }
 
-fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+fn lock(ledger: &Mutex<ReceiverLedger>) -> MutexGuard<'_, ReceiverLedger> {
     ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -9,18 +9,18 @@ const HEAD: usize = cri::MAX_HEAD;
 
 /// A line without its end.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct InputLine {
     /// The first is 1.
     pub(super) number: u64,
     /// No more than what is needed to see that it is too long.
     pub(super) bytes: Vec<u8>,
     /// Of the whole line.
     pub(super) length: u64,
-    pub(super) kind: Kind,
+    pub(super) kind: InputLineKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum InputLineKind {
     Record,
     /// Of the stream that the source does not read.
     Other,
@@ -29,23 +29,23 @@ pub(super) enum Kind {
 }
 
 /// Gives lines as a source takes them: a `\r` before the end, a byte order mark and empty lines are no events.
-pub(super) struct Lines<R> {
+pub(super) struct InputLines<R> {
     input: R,
     most: usize,
     number: u64,
     format: LineFormat,
     /// A record of which the end was not read yet, and a line that was read behind it.
-    open: Option<Line>,
-    next: Option<Line>,
+    open: Option<InputLine>,
+    next: Option<InputLine>,
 }
 
-impl<R: BufRead> Lines<R> {
+impl<R: BufRead> InputLines<R> {
     pub(super) fn new(input: R, most: usize, format: LineFormat) -> Self {
         Self { input, most, number: 0, format, open: None, next: None }
     }
 
     /// The next record, or what is none.
-    pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<InputLine>> {
         let LineFormat::Cri(stream) = self.format else { return self.next_line() };
         loop {
             let line = match self.next.take() {
@@ -53,18 +53,18 @@ impl<R: BufRead> Lines<R> {
                 None => self.next_line()?,
             };
             let Some(mut line) = line else { return Ok(self.open.take()) };
-            let parsed = cri::Line::parse(&line.bytes);
-            let Some(cri::Line { stream: its, partial, message }) = parsed else {
+            let parsed = cri::CriLine::parse(&line.bytes);
+            let Some(cri::CriLine { stream: its, partial, message }) = parsed else {
                 if self.open.is_some() {
                     self.next = Some(line);
                     return Ok(self.open.take());
                 }
-                return Ok(Some(Line { kind: Kind::Foreign, ..line }));
+                return Ok(Some(InputLine { kind: InputLineKind::Foreign, ..line }));
             };
             let head = line.bytes.len() - message.len();
             if its != stream {
                 // One that stands between the parts of a record is shown before it.
-                return Ok(Some(Line { kind: Kind::Other, ..line }));
+                return Ok(Some(InputLine { kind: InputLineKind::Other, ..line }));
             }
             line.bytes.drain(..head);
             line.length -= head as u64;
@@ -82,7 +82,7 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    fn next_line(&mut self) -> io::Result<Option<Line>> {
+    fn next_line(&mut self) -> io::Result<Option<InputLine>> {
         loop {
             let Some(mut line) = self.read()? else { return Ok(None) };
             if self.number == 1 && line.bytes.starts_with(b"\xEF\xBB\xBF") {
@@ -99,8 +99,9 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    fn read(&mut self) -> io::Result<Option<Line>> {
-        let mut line = Line { number: self.number + 1, bytes: Vec::new(), length: 0, kind: Kind::Record };
+    fn read(&mut self) -> io::Result<Option<InputLine>> {
+        let mut line =
+            InputLine { number: self.number + 1, bytes: Vec::new(), length: 0, kind: InputLineKind::Record };
         let mut ended = false;
         while !ended {
             let buffer = self.input.fill_buf()?;
@@ -133,7 +134,7 @@ mod tests {
 
     fn lines(input: &[u8], capacity: usize) -> Vec<(u64, Vec<u8>, u64)> {
         let input = io::BufReader::with_capacity(capacity, input);
-        let mut lines = Lines::new(input, 8, LineFormat::Lines);
+        let mut lines = InputLines::new(input, 8, LineFormat::Lines);
         let mut all = Vec::new();
         while let Some(line) = lines.next().unwrap() {
             all.push((line.number, line.bytes, line.length));
@@ -166,20 +167,20 @@ mod tests {
         let input = format!(
             "{time} stdout P ab\n{time} stderr F oops\n{time} stdout F cd\r\nwhat\n{time} stdout P e\nno\n{time} stdout F \n{time} stdout P f"
         );
-        let mut lines = Lines::new(input.as_bytes(), 100, LineFormat::Cri(CriStream::Stdout));
+        let mut lines = InputLines::new(input.as_bytes(), 100, LineFormat::Cri(CriStream::Stdout));
         let mut all = Vec::new();
         while let Some(line) = lines.next().unwrap() {
             let text = String::from_utf8(line.bytes).unwrap();
-            assert!(line.kind != Kind::Record || line.length == text.len() as u64);
+            assert!(line.kind != InputLineKind::Record || line.length == text.len() as u64);
             all.push((line.number, line.kind, text));
         }
         let expected = [
-            (2, Kind::Other, format!("{time} stderr F oops")),
-            (1, Kind::Record, "abcd".to_owned()),
-            (4, Kind::Foreign, "what".to_owned()),
-            (5, Kind::Record, "e".to_owned()),
-            (6, Kind::Foreign, "no".to_owned()),
-            (8, Kind::Record, "f".to_owned()),
+            (2, InputLineKind::Other, format!("{time} stderr F oops")),
+            (1, InputLineKind::Record, "abcd".to_owned()),
+            (4, InputLineKind::Foreign, "what".to_owned()),
+            (5, InputLineKind::Record, "e".to_owned()),
+            (6, InputLineKind::Foreign, "no".to_owned()),
+            (8, InputLineKind::Record, "f".to_owned()),
         ];
         assert_eq!(all, expected);
     }

@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use self::{lines::Lines, plan::Plan};
+use self::{lines::InputLines, plan::ExplainPlan};
 use super::{
     exit::Exit,
     failure::{Failure, report},
@@ -21,15 +21,15 @@ use super::{
 };
 use crate::{
     config::{self, Config, LineFormat, Source, SourceKind},
-    log::Origin,
-    source::paths::Paths,
+    log::ContainerOrigin,
+    source::paths::SourcePaths,
 };
 
 /// What a line is shown by: its first characters.
 const SHOWN: usize = 100;
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct ExplainArgs {
     /// The configuration
     #[arg(short, long, default_value = config::DEFAULT_PATH)]
     config: PathBuf,
@@ -41,7 +41,7 @@ pub struct Args {
     file: PathBuf,
 }
 
-pub fn run(args: &Args) -> Exit {
+pub fn run(args: &ExplainArgs) -> Exit {
     let config = match config::load(&args.config, &config::environment) {
         Ok(config) => config,
         Err(problems) => {
@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> Exit {
 }
 
 /// The source that the lines are of: the one that was named, whose files these are, or the only one.
-fn source<'c>(config: &'c Config, args: &Args) -> Result<&'c Source, Failure> {
+fn source<'c>(config: &'c Config, args: &ExplainArgs) -> Result<&'c Source, Failure> {
     let names = || config.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
     if let Some(name) = &args.source {
         let named = config.sources.iter().find(|source| source.name == *name);
@@ -77,7 +77,7 @@ fn source<'c>(config: &'c Config, args: &Args) -> Result<&'c Source, Failure> {
     let file = args.file.canonicalize().ok();
     let matches = |source: &&Source| {
         let SourceKind::File(files) = &source.kind else { return false };
-        let found = Paths::new(files).find().paths;
+        let found = SourcePaths::new(files).find().paths;
         file.is_some() && found.iter().any(|path| path.canonicalize().ok() == file)
     };
     let mut matching = config.sources.iter().filter(matches);
@@ -99,16 +99,16 @@ fn explain(
         _ => LineFormat::Lines,
     };
     let path = std::path::absolute(file)?;
-    let origin = if format == LineFormat::Lines { None } else { Origin::of(&path) };
+    let origin = if format == LineFormat::Lines { None } else { ContainerOrigin::of(&path) };
     let followed_by = config.forwarders.iter().filter(|forwarder| forwarder.sources.contains(&source.name));
-    let plan = |forwarder| Plan::new(forwarder, source, origin.as_ref());
+    let plan = |forwarder| ExplainPlan::new(forwarder, source, origin.as_ref());
     let mut plans = followed_by.map(plan).collect::<Result<Vec<_>, _>>()?;
     if plans.is_empty() {
         writeln!(out, "no forwarder follows source {}: its events go nowhere", source.name)?;
         return Ok(Exit::Ok);
     }
     let width = plans.iter().map(|plan| plan.name().len()).max().unwrap_or(0);
-    let mut lines = Lines::new(BufReader::with_capacity(1 << 16, input), source.max_event_bytes, format);
+    let mut lines = InputLines::new(BufReader::with_capacity(1 << 16, input), source.max_event_bytes, format);
     let mut any = false;
     while let Some(line) = lines.next()? {
         any = true;
@@ -123,7 +123,7 @@ fn explain(
             out.write_all(&request)?;
         }
     }
-    for request in plans.iter_mut().filter_map(Plan::flush) {
+    for request in plans.iter_mut().filter_map(ExplainPlan::flush) {
         out.write_all(&request)?;
     }
     if !any {

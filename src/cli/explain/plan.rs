@@ -4,22 +4,21 @@ use std::io::Write;
 
 use bytes::Bytes;
 
-use super::lines::{Kind, Line};
+use super::lines::{InputLine, InputLineKind};
 use crate::{
     cli::{exit::Exit, failure::Failure, printable::printable},
     config::{self, Forwarder, Source},
-    event::Event,
     forwarder::{
-        batch::{Body, Fit, Frame, Pushed},
+        batch::{BatchBody, BodyFrame, BodyLimits, Pushed},
         compress::Compressor,
         dead_letter::Reason,
-        deliver::{Request, Webhook},
+        deliver::{Request, WebhookClient},
         encode::{EventWriter, Stub},
-        filter::{Filter, Rule},
+        filter::{EventFilter, FilterRule},
         follow::{FOREIGN, Judged, judge, judges},
     },
-    log::{Origin, Range, SegmentId},
-    schema::{Checker, Needs, System},
+    log::{ContainerOrigin, SegmentId, SegmentRange},
+    schema::{Checker, Event, Needs, System},
 };
 
 /// What stands for a batch's id, which is drawn at random when it is announced.
@@ -29,27 +28,27 @@ const ID: &str = "BATCH-ID";
 const EVENT_ID: &str = "EVENT-ID";
 const SHA256: &str = "SHA256-OF-THE-LINE";
 
-pub(super) struct Plan<'c> {
+pub(super) struct ExplainPlan<'c> {
     forwarder: &'c Forwarder,
     most: usize,
-    origin: Option<&'c Origin>,
+    origin: Option<&'c ContainerOrigin>,
     checker: Checker,
-    filter: Filter,
+    filter: EventFilter,
     writer: EventWriter,
-    webhook: Webhook,
-    body: Body,
-    fit: Fit,
+    webhook: WebhookClient,
+    body: BatchBody,
+    fit: BodyLimits,
     /// Requests that are complete.
     requests: u64,
 }
 
-impl<'c> Plan<'c> {
+impl<'c> ExplainPlan<'c> {
     pub(super) fn new(
         forwarder: &'c Forwarder,
         source: &Source,
-        origin: Option<&'c Origin>,
+        origin: Option<&'c ContainerOrigin>,
     ) -> Result<Self, Failure> {
-        let webhook = Webhook::new(forwarder)
+        let webhook = WebhookClient::new(forwarder)
             .map_err(|error| Failure::Told(Exit::Config, format!("forwarder {}: {error}", forwarder.name)))?;
         // The type is shown in any case.
         let (checker, filter, writer) = judges(forwarder, source, Needs::Type);
@@ -61,8 +60,8 @@ impl<'c> Plan<'c> {
             filter,
             writer,
             webhook,
-            body: Body::new(Frame::of(forwarder)),
-            fit: Fit::new(&forwarder.batch, None),
+            body: BatchBody::new(BodyFrame::of(forwarder)),
+            fit: BodyLimits::new(&forwarder.batch, None),
             requests: 0,
         })
     }
@@ -72,11 +71,11 @@ impl<'c> Plan<'c> {
     }
 
     /// What becomes of the line, and the request that it completes or that had no room for it.
-    pub(super) fn take(&mut self, line: &Line) -> (String, Option<Vec<u8>>) {
+    pub(super) fn take(&mut self, line: &InputLine) -> (String, Option<Vec<u8>>) {
         match line.kind {
-            Kind::Record => {}
-            Kind::Other => return (format!("filtered: {}", Rule::Stream), None),
-            Kind::Foreign => {
+            InputLineKind::Record => {}
+            InputLineKind::Other => return (format!("filtered: {}", FilterRule::Stream), None),
+            InputLineKind::Foreign => {
                 return (format!("dead letter: {}: {FOREIGN}", Reason::InvalidCri.as_str()), None);
             }
         }
@@ -108,9 +107,9 @@ impl<'c> Plan<'c> {
         (format!("sent{event_type}, in request {number}"), request)
     }
 
-    fn dropped(&mut self, line: &Line, rule: Rule) -> String {
+    fn dropped(&mut self, line: &InputLine, rule: FilterRule) -> String {
         let condition = match rule {
-            Rule::Where(number) => self.forwarder.filter.conditions.get(usize::from(number)),
+            FilterRule::Where(number) => self.forwarder.filter.conditions.get(usize::from(number)),
             _ => None,
         };
         let asked = condition.map(|condition| format!(" ({})", asked(condition))).unwrap_or_default();
@@ -119,7 +118,7 @@ impl<'c> Plan<'c> {
     }
 
     fn push(&mut self, stub: bool, bytes: &[u8]) -> Option<Vec<u8>> {
-        let range = Range { segment: SegmentId(0), start: 0, end: bytes.len() as u64 };
+        let range = SegmentRange { segment: SegmentId(0), start: 0, end: bytes.len() as u64 };
         let mut request = None;
         if self.body.push(&self.fit, range, stub, |out| out.extend_from_slice(bytes)) == Pushed::Full {
             request = self.flush();
@@ -176,7 +175,7 @@ fn what(event: &Event<'_>) -> String {
 }
 
 /// A condition as it is written in the configuration.
-fn asked(condition: &config::Condition) -> String {
+fn asked(condition: &config::ConditionRule) -> String {
     let mut said = match &condition.asked {
         config::Asked::Field(field) => field.name().to_owned(),
         config::Asked::Pointer(pointer) => pointer.clone(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    config::{Auth, Compression, Forwarder, Verdict},
+    config::{AnswerVerdict, Auth, Compression, Forwarder},
     forwarder::deliver::{Answer, FailureKind, Session, judge},
 };
 
@@ -14,14 +14,14 @@ const SOON: i64 = 14;
 const DAY: i64 = 24 * 60 * 60;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mark {
+pub(super) enum PingMark {
     Ok,
     /// It works, and somebody should look at it.
     Look,
     Failed,
 }
 
-impl Mark {
+impl PingMark {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -32,32 +32,32 @@ impl Mark {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Finding {
-    pub(super) mark: Mark,
+pub(super) struct PingFinding {
+    pub(super) mark: PingMark,
     pub(super) step: &'static str,
     pub(super) text: String,
 }
 
-impl Finding {
+impl PingFinding {
     pub(super) fn ok(step: &'static str, text: impl Into<String>) -> Self {
-        Self { mark: Mark::Ok, step, text: text.into() }
+        Self { mark: PingMark::Ok, step, text: text.into() }
     }
 
     fn look(step: &'static str, text: impl Into<String>) -> Self {
-        Self { mark: Mark::Look, step, text: text.into() }
+        Self { mark: PingMark::Look, step, text: text.into() }
     }
 
     pub(super) fn failed(step: &'static str, text: impl Into<String>) -> Self {
-        Self { mark: Mark::Failed, step, text: text.into() }
+        Self { mark: PingMark::Failed, step, text: text.into() }
     }
 }
 
 /// A connection without TLS; `near`: it does not leave this machine.
-pub(super) fn of_plain_http(near: bool) -> Finding {
+pub(super) fn of_plain_http(near: bool) -> PingFinding {
     if near {
-        Finding::ok("TLS", "there is none, and nothing leaves this machine")
+        PingFinding::ok("TLS", "there is none, and nothing leaves this machine")
     } else {
-        Finding::look(
+        PingFinding::look(
             "TLS",
             "there is none: over plain http events and token can be read on the way; let uri be https",
         )
@@ -65,7 +65,7 @@ pub(super) fn of_plain_http(near: bool) -> Finding {
 }
 
 /// A connection with TLS.
-pub(super) fn of_session(session: &Session, forwarder: &Forwarder, now: Timestamp) -> Finding {
+pub(super) fn of_session(session: &Session, forwarder: &Forwarder, now: Timestamp) -> PingFinding {
     const STEP: &str = "TLS";
     let mut text = session.version.to_owned();
     let certificates = session.chain.iter();
@@ -79,26 +79,26 @@ pub(super) fn of_session(session: &Session, forwarder: &Forwarder, now: Timestam
     }
     if forwarder.tls.insecure_skip_verify {
         text += "; insecureSkipVerify trusts whoever answers, whatever its certificate: remove it after the trial";
-        Finding::look(STEP, text)
+        PingFinding::look(STEP, text)
     } else if days.is_some_and(|days| days < SOON) {
         text += "; deliveries are held once it has expired: the receiver must renew it";
-        Finding::look(STEP, text)
+        PingFinding::look(STEP, text)
     } else {
-        Finding::ok(STEP, text)
+        PingFinding::ok(STEP, text)
     }
 }
 
 /// No connection, or no TLS on it.
-pub(super) fn of_no_connection(answer: &Answer) -> Finding {
+pub(super) fn of_no_connection(answer: &Answer) -> PingFinding {
     let step = match answer.failure() {
         Some(FailureKind::TlsCertificate | FailureKind::TlsHandshake | FailureKind::Local) => "TLS",
         _ => "connection",
     };
     let what = match judge(answer, &[]) {
-        Verdict::Hold => "deliveries are held until that is mended",
+        AnswerVerdict::Hold => "deliveries are held until that is mended",
         _ => "deliveries are tried again until it is; does it listen there, and do firewalls let us through?",
     };
-    Finding::failed(step, format!("{answer}; {what}"))
+    PingFinding::failed(step, format!("{answer}; {what}"))
 }
 
 /// What was answered to the event as it would be sent; and, where that was refused and compressed, to the same without
@@ -108,17 +108,17 @@ pub(super) fn of_answers(
     answer: &Answer,
     took: Duration,
     plain: Option<&Answer>,
-) -> Vec<Finding> {
+) -> Vec<PingFinding> {
     let verdict = judge(answer, &forwarder.responses);
-    let plain_taken = plain.filter(|plain| judge(plain, &forwarder.responses) == Verdict::Delivered);
+    let plain_taken = plain.filter(|plain| judge(plain, &forwarder.responses) == AnswerVerdict::Delivered);
     match (verdict, plain_taken) {
-        (Verdict::Delivered, _) => {
+        (AnswerVerdict::Delivered, _) => {
             vec![not_refused(forwarder), compression(forwarder), round_trip(forwarder, answer, took)]
         }
-        (Verdict::Unauthorized, _) => vec![unauthorized(forwarder, answer)],
+        (AnswerVerdict::Unauthorized, _) => vec![unauthorized(forwarder, answer)],
         (_, Some(plain)) => vec![
             not_refused(forwarder),
-            Finding::failed(
+            PingFinding::failed(
                 "gzip",
                 format!(
                     "{answer}; the same uncompressed: {plain}; events would end in the dead letters and then be held: set \
@@ -126,41 +126,41 @@ pub(super) fn of_answers(
                 ),
             ),
         ],
-        (verdict, None) => vec![Finding::failed("event", format!("{answer}; {}", advice(verdict, answer)))],
+        (verdict, None) => vec![PingFinding::failed("event", format!("{answer}; {}", advice(verdict, answer)))],
     }
 }
 
-fn not_refused(forwarder: &Forwarder) -> Finding {
+fn not_refused(forwarder: &Forwarder) -> PingFinding {
     let text = match &forwarder.auth {
         Auth::None => "none is configured, and none was asked for",
         Auth::Token { .. } => "our token was sent and not refused",
         Auth::Basic { .. } => "our user and password were sent and not refused",
         Auth::OAuth2(_) => "a token was fetched, sent and not refused",
     };
-    Finding::ok("authentication", text)
+    PingFinding::ok("authentication", text)
 }
 
-fn compression(forwarder: &Forwarder) -> Finding {
+fn compression(forwarder: &Forwarder) -> PingFinding {
     let text = match forwarder.compression {
         Compression::None => "bodies are not compressed",
         Compression::Gzip(_) => "the compressed body was taken",
     };
-    Finding::ok("gzip", text)
+    PingFinding::ok("gzip", text)
 }
 
-fn round_trip(forwarder: &Forwarder, answer: &Answer, took: Duration) -> Finding {
+fn round_trip(forwarder: &Forwarder, answer: &Answer, took: Duration) -> PingFinding {
     const STEP: &str = "event";
     let text = format!("{answer} after {} ms of the {:?} that timeout allows", took.as_millis(), forwarder.timeout);
     if took * 2 > forwarder.timeout {
         let why = "a batch takes longer than one event, and what is not answered in time is sent again: raise timeout, \
                    or lower batch.maxEvents";
-        Finding::look(STEP, format!("{text}; {why}"))
+        PingFinding::look(STEP, format!("{text}; {why}"))
     } else {
-        Finding::ok(STEP, text)
+        PingFinding::ok(STEP, text)
     }
 }
 
-fn unauthorized(forwarder: &Forwarder, answer: &Answer) -> Finding {
+fn unauthorized(forwarder: &Forwarder, answer: &Answer) -> PingFinding {
     let what = match (&forwarder.auth, answer.code()) {
         (_, Some(407)) => "a proxy on the way wants to know us, and we use none: go past it",
         (Auth::None, _) => "it wants to know who we are: set token, tokenFile or auth",
@@ -169,24 +169,24 @@ fn unauthorized(forwarder: &Forwarder, answer: &Answer) -> Finding {
         (Auth::Basic { .. }, _) => "put the right user and password into auth.basic",
         (Auth::OAuth2(_), _) => "its issuer gave us a token that it does not take: look at scope and audience",
     };
-    Finding::failed("authentication", format!("{answer}; deliveries would be held: {what}"))
+    PingFinding::failed("authentication", format!("{answer}; deliveries would be held: {what}"))
 }
 
-fn advice(verdict: Verdict, answer: &Answer) -> &'static str {
+fn advice(verdict: AnswerVerdict, answer: &Answer) -> &'static str {
     match (verdict, answer.code(), answer.failure()) {
-        (Verdict::Narrow, ..) => {
+        (AnswerVerdict::Narrow, ..) => {
             "one event is what it refuses; where it knows only events of its own kinds this says nothing of real ones \
              (see `auditpost explain`), else look at format, framing, contentType and profile"
         }
-        (Verdict::Halve, ..) => {
+        (AnswerVerdict::Halve, ..) => {
             "even one small event is too large for it, or for a proxy before it: look at its limit"
         }
-        (Verdict::Hold, Some(300..=399), _) => {
+        (AnswerVerdict::Hold, Some(300..=399), _) => {
             "deliveries would be held: redirects are never followed, so put the final address into uri"
         }
-        (Verdict::Hold, Some(404 | 410), _) => "deliveries would be held: is the path of uri right?",
-        (Verdict::Hold, Some(405), _) => "deliveries would be held: does it want another method?",
-        (Verdict::Hold, ..) => "deliveries would be held until that is mended",
+        (AnswerVerdict::Hold, Some(404 | 410), _) => "deliveries would be held: is the path of uri right?",
+        (AnswerVerdict::Hold, Some(405), _) => "deliveries would be held: does it want another method?",
+        (AnswerVerdict::Hold, ..) => "deliveries would be held until that is mended",
         (_, _, Some(FailureKind::Timeout)) => {
             "every batch would be sent again for ever: if it needs so long, raise timeout above that"
         }
@@ -211,7 +211,7 @@ mod tests {
         Answer::Status { code, retry_after: None, excerpt: String::new(), premature: false }
     }
 
-    fn marks(findings: &[Finding]) -> Vec<(&'static str, Mark)> {
+    fn marks(findings: &[PingFinding]) -> Vec<(&'static str, PingMark)> {
         findings.iter().map(|finding| (finding.step, finding.mark)).collect()
     }
 
@@ -232,7 +232,7 @@ mod tests {
             ("", timeout, "event", "raise timeout"),
         ] {
             let findings = of_answers(&forwarder(more), &answer, Duration::ZERO, None);
-            assert_eq!(marks(&findings), [(step, Mark::Failed)], "{answer}");
+            assert_eq!(marks(&findings), [(step, PingMark::Failed)], "{answer}");
             assert!(findings[0].text.contains(names), "{answer}: {}", findings[0].text);
             assert!(findings[0].text.starts_with(&answer.to_string()));
         }
@@ -241,14 +241,14 @@ mod tests {
     #[test]
     fn gzip_is_to_blame_only_where_the_same_is_taken_without() {
         let of = |plain| of_answers(&forwarder(""), &status(415), Duration::ZERO, Some(&status(plain)));
-        assert_eq!(marks(&of(200)), [("authentication", Mark::Ok), ("gzip", Mark::Failed)]);
+        assert_eq!(marks(&of(200)), [("authentication", PingMark::Ok), ("gzip", PingMark::Failed)]);
         assert!(of(200)[1].text.contains("compression: none"));
-        assert_eq!(marks(&of(415)), [("event", Mark::Failed)]);
+        assert_eq!(marks(&of(415)), [("event", PingMark::Failed)]);
     }
 
     #[test]
     fn an_answer_that_takes_more_than_half_of_the_timeout_is_worth_a_look() {
-        for (took, mark) in [(2_500, Mark::Ok), (2_501, Mark::Look)] {
+        for (took, mark) in [(2_500, PingMark::Ok), (2_501, PingMark::Look)] {
             let findings = of_answers(&forwarder(""), &status(200), Duration::from_millis(took), None);
             assert_eq!(findings.last().map(|finding| (finding.step, finding.mark)), Some(("event", mark)), "{took}");
         }
@@ -258,7 +258,7 @@ mod tests {
     fn the_certificate_that_ends_first_counts() {
         let now = Timestamp::constant(0, 0);
         let certificate = |days: i64| Certificate { until: Timestamp::constant(days * DAY, 0), issuer: None };
-        for (days, mark) in [(13, Mark::Look), (14, Mark::Ok)] {
+        for (days, mark) in [(13, PingMark::Look), (14, PingMark::Ok)] {
             let session = Session { version: "1.3", chain: vec![certificate(90), certificate(days)] };
             let finding = of_session(&session, &forwarder(""), now);
             assert_eq!(finding.mark, mark, "{}", finding.text);
@@ -266,7 +266,7 @@ mod tests {
         }
         let trial = forwarder("tls: {insecureSkipVerify: true}");
         let session = Session { version: "1.2", chain: vec![certificate(90)] };
-        assert_eq!(of_session(&session, &trial, now).mark, Mark::Look);
-        assert_eq!((of_plain_http(false).mark, of_plain_http(true).mark), (Mark::Look, Mark::Ok));
+        assert_eq!(of_session(&session, &trial, now).mark, PingMark::Look);
+        assert_eq!((of_plain_http(false).mark, of_plain_http(true).mark), (PingMark::Look, PingMark::Ok));
     }
 }

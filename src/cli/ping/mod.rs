@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use findings::{Finding, Mark, of_answers, of_session};
+use findings::{PingFinding, PingMark, of_answers, of_session};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -23,19 +23,19 @@ use super::{
     state_dir,
 };
 use crate::{
-    config::{self, Compression, Forwarder, Verdict},
+    config::{self, AnswerVerdict, Compression, Forwarder},
     forwarder::{
-        batch::{Body, Fit, Frame},
+        batch::{BatchBody, BodyFrame, BodyLimits},
         compress::Compressor,
-        deliver::{Answer, Request, Webhook, judge},
+        deliver::{Answer, Request, WebhookClient, judge},
         encode::EventWriter,
     },
-    log::{Range, SegmentId},
+    log::{SegmentId, SegmentRange},
     schema::Checker,
 };
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct PingArgs {
     /// The configuration
     #[arg(short, long, default_value = config::DEFAULT_PATH)]
     config: PathBuf,
@@ -45,7 +45,7 @@ pub struct Args {
 }
 
 /// Exit status 0 where every receiver took the event, 69 where one did not.
-pub fn run(args: &Args) -> Exit {
+pub fn run(args: &PingArgs) -> Exit {
     let config = match state_dir::load(&args.config) {
         Ok(config) => config,
         Err(exit) => return exit,
@@ -59,7 +59,7 @@ pub fn run(args: &Args) -> Exit {
         for (forwarder, asked) in chosen.iter().zip(asked) {
             let findings =
                 runtime.block_on(asked).map_err(|error| Failure::Told(Exit::Software, error.to_string()))?;
-            bad += usize::from(findings.iter().any(|finding| finding.mark == Mark::Failed));
+            bad += usize::from(findings.iter().any(|finding| finding.mark == PingMark::Failed));
             tell(forwarder, &findings, out)?;
             out.flush()?;
         }
@@ -79,31 +79,33 @@ fn chosen<'c>(all: &'c [Forwarder], names: &[String]) -> Result<Vec<&'c Forwarde
     Ok(all.iter().filter(|forwarder| names.is_empty() || names.contains(&forwarder.name)).collect())
 }
 
-fn tell(forwarder: &Forwarder, findings: &[Finding], out: &mut dyn Write) -> std::io::Result<()> {
+fn tell(forwarder: &Forwarder, findings: &[PingFinding], out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "forwarder {}", forwarder.name)?;
-    for Finding { mark, step, text } in findings {
+    for PingFinding { mark, step, text } in findings {
         writeln!(out, "  {:<6} {step}: {}", mark.word(), printable(text))?;
     }
     writeln!(out)
 }
 
 /// What was found on the way to one receiver; it ends at the first step that makes the next one pointless.
-async fn ping(forwarder: Forwarder) -> Vec<Finding> {
-    let webhook = match Webhook::new(&forwarder) {
+async fn ping(forwarder: Forwarder) -> Vec<PingFinding> {
+    let webhook = match WebhookClient::new(&forwarder) {
         Ok(webhook) => webhook.for_test(),
-        Err(error) => return vec![Finding::failed("configuration", error.to_string())],
+        Err(error) => return vec![PingFinding::failed("configuration", error.to_string())],
     };
     let mut findings = Vec::new();
     let addresses = match webhook.resolve().await {
         Ok(addresses) => addresses,
         Err(answer) => {
-            findings
-                .push(Finding::failed("name", format!("{answer}; is the host of uri right, and its DNS reachable?")));
+            findings.push(PingFinding::failed(
+                "name",
+                format!("{answer}; is the host of uri right, and its DNS reachable?"),
+            ));
             return findings;
         }
     };
     let shown: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
-    findings.push(Finding::ok("name", format!("{} is at {}", webhook.peer(), shown.join(", "))));
+    findings.push(PingFinding::ok("name", format!("{} is at {}", webhook.peer(), shown.join(", "))));
     match webhook.connect(&addresses).await {
         Ok(Some(session)) => findings.push(of_session(&session, &forwarder, Timestamp::now())),
         Ok(None) => {
@@ -117,7 +119,7 @@ async fn ping(forwarder: Forwarder) -> Vec<Finding> {
     }
     match Test::new(&forwarder) {
         Ok(test) => findings.extend(test.send(&webhook, &forwarder).await),
-        Err(why) => findings.push(Finding::failed("event", why)),
+        Err(why) => findings.push(PingFinding::failed("event", why)),
     }
     findings
 }
@@ -125,7 +127,7 @@ async fn ping(forwarder: Forwarder) -> Vec<Finding> {
 /// The marked event, as a body of the forwarder's.
 struct Test {
     id: String,
-    body: Body,
+    body: BatchBody,
 }
 
 impl Test {
@@ -145,23 +147,23 @@ impl Test {
         let mut checker = Checker::with(config::Schema::Generic, &[], writer.needs(), &[]);
         let event = checker.check(line.as_bytes()).map_err(|invalid| invalid.to_string())?;
         writer.takes(&event).map_err(|invalid| invalid.to_string())?;
-        let mut body = Body::new(Frame::of(forwarder));
-        let range = Range { segment: SegmentId(0), start: 0, end: line.len() as u64 };
-        let fit = Fit { max_events: 1, max_bytes: usize::MAX };
+        let mut body = BatchBody::new(BodyFrame::of(forwarder));
+        let range = SegmentRange { segment: SegmentId(0), start: 0, end: line.len() as u64 };
+        let fit = BodyLimits { max_events: 1, max_bytes: usize::MAX };
         let _ = body.push(&fit, range, false, |out| writer.write(&event, out));
         body.finish();
         Ok(Self { id, body })
     }
 
     /// Sends it as it would be sent, and once more without compression where that may be what is refused.
-    async fn send(&self, webhook: &Webhook, forwarder: &Forwarder) -> Vec<Finding> {
+    async fn send(&self, webhook: &WebhookClient, forwarder: &Forwarder) -> Vec<PingFinding> {
         let compressed = forwarder.compression != Compression::None;
         let (answer, took) = match self.send_once(webhook, forwarder.compression, 1).await {
             Ok(answered) => answered,
-            Err(why) => return vec![Finding::failed("event", why)],
+            Err(why) => return vec![PingFinding::failed("event", why)],
         };
         let plain = match judge(&answer, &forwarder.responses) {
-            Verdict::Narrow if compressed => self.send_once(webhook, Compression::None, 2).await.ok(),
+            AnswerVerdict::Narrow if compressed => self.send_once(webhook, Compression::None, 2).await.ok(),
             _ => None,
         };
         of_answers(forwarder, &answer, took, plain.as_ref().map(|(answer, _)| answer))
@@ -169,7 +171,7 @@ impl Test {
 
     async fn send_once(
         &self,
-        webhook: &Webhook,
+        webhook: &WebhookClient,
         compression: Compression,
         attempt: u32,
     ) -> Result<(Answer, Duration), String> {

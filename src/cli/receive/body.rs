@@ -12,7 +12,7 @@ pub(super) const MAX_BYTES: usize = 64 << 20;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
-pub(super) enum DecodeError {
+pub(super) enum ReceivedBodyError {
     #[error("the body has more than 64 MiB")]
     TooLarge,
     #[error("announced as gzip, and it is not")]
@@ -24,29 +24,29 @@ pub(super) enum DecodeError {
 }
 
 /// Undoes the content encoding. Bytes that begin as gzip are gzip, whatever the header says of them.
-pub(super) fn decode(encoding: Option<&str>, wire: Bytes) -> Result<Bytes, DecodeError> {
+pub(super) fn decode(encoding: Option<&str>, wire: Bytes) -> Result<Bytes, ReceivedBodyError> {
     if wire.len() > MAX_BYTES {
-        return Err(DecodeError::TooLarge);
+        return Err(ReceivedBodyError::TooLarge);
     }
     let announced = encoding.map(str::trim).map(str::to_ascii_lowercase).unwrap_or_default();
     let gzip = wire.starts_with(&GZIP_MAGIC);
     match announced.as_str() {
         "" | "identity" if !gzip => Ok(wire),
-        "gzip" | "application/gzip" | "x-gzip" if !gzip => Err(DecodeError::NotGzip),
+        "gzip" | "application/gzip" | "x-gzip" if !gzip => Err(ReceivedBodyError::NotGzip),
         "" | "identity" | "gzip" | "application/gzip" | "x-gzip" => gunzip(&wire, MAX_BYTES),
-        _ => Err(DecodeError::Unknown),
+        _ => Err(ReceivedBodyError::Unknown),
     }
 }
 
-fn gunzip(wire: &[u8], max_bytes: usize) -> Result<Bytes, DecodeError> {
+fn gunzip(wire: &[u8], max_bytes: usize) -> Result<Bytes, ReceivedBodyError> {
     let mut decoded = Vec::new();
     // One byte more than allowed tells a body at the limit from one above it.
     MultiGzDecoder::new(wire)
         .take(max_bytes as u64 + 1)
         .read_to_end(&mut decoded)
-        .map_err(|_| DecodeError::Damaged)?;
+        .map_err(|_| ReceivedBodyError::Damaged)?;
     if decoded.len() > max_bytes {
-        return Err(DecodeError::TooLarge);
+        return Err(ReceivedBodyError::TooLarge);
     }
     Ok(decoded.into())
 }
@@ -91,18 +91,18 @@ mod tests {
         }
         let plain = Bytes::from_static(b"one\n");
         assert_eq!(decode(None, plain.clone()), Ok(plain.clone()));
-        assert_eq!(decode(Some("gzip"), plain.clone()), Err(DecodeError::NotGzip));
-        assert_eq!(decode(Some("br"), plain), Err(DecodeError::Unknown));
+        assert_eq!(decode(Some("gzip"), plain.clone()), Err(ReceivedBodyError::NotGzip));
+        assert_eq!(decode(Some("br"), plain), Err(ReceivedBodyError::Unknown));
         let whole = gzip(b"one two three\n");
         let cut = whole.slice(..whole.len() - 3);
-        assert_eq!(decode(None, cut), Err(DecodeError::Damaged));
+        assert_eq!(decode(None, cut), Err(ReceivedBodyError::Damaged));
     }
 
     #[test]
     fn a_small_body_that_decodes_to_a_huge_one_is_refused() {
         let bomb = gzip(&[0; 100_001]);
         assert!(bomb.len() < 1000);
-        assert_eq!(gunzip(&bomb, 100_000), Err(DecodeError::TooLarge));
+        assert_eq!(gunzip(&bomb, 100_000), Err(ReceivedBodyError::TooLarge));
         assert_eq!(gunzip(&bomb, 100_001).map(|body| body.len()), Ok(100_001));
     }
 

@@ -14,7 +14,7 @@ pub struct Behaviour {
     /// A request with another bearer token is answered 401, before anything else.
     pub token: Option<Secret>,
     /// Used up from the first on, one request each time.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<StatusFault>,
     /// What happens to the requests after the faults.
     pub then: Then,
     /// Passes before every answer.
@@ -35,7 +35,7 @@ pub enum Then {
 
 /// A status for a number of requests: `503:3`, `429:1:retry-after=2`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct StatusFault {
     pub status: StatusCode,
     pub requests: u32,
     /// Seconds, for the header of that name.
@@ -44,7 +44,7 @@ pub struct Fault {
 
 /// What is done with one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum ScriptedAnswer {
     Status {
         status: StatusCode,
         retry_after: Option<u32>,
@@ -57,16 +57,16 @@ pub enum Answer {
 
 impl Behaviour {
     /// The answer to a request that was read and decoded; uses up a fault where one is left.
-    pub(super) fn answer(&mut self, bearer: Option<&str>, events: &[Bytes]) -> Answer {
+    pub(super) fn answer(&mut self, bearer: Option<&str>, events: &[Bytes]) -> ScriptedAnswer {
         if let Some(token) = &self.token
             && bearer != Some(token.expose())
         {
-            return Answer::refusal(StatusCode::UNAUTHORIZED, "wrong or no bearer token");
+            return ScriptedAnswer::refusal(StatusCode::UNAUTHORIZED, "wrong or no bearer token");
         }
         while let Some(fault) = self.faults.first_mut() {
             if fault.requests > 0 {
                 fault.requests -= 1;
-                return Answer::Status {
+                return ScriptedAnswer::Status {
                     status: fault.status,
                     retry_after: fault.retry_after,
                     why: Some("as asked for".to_owned()),
@@ -75,25 +75,25 @@ impl Behaviour {
             self.faults.remove(0);
         }
         match self.then {
-            Then::Hang => return Answer::Hang,
-            Then::Reset => return Answer::Reset,
+            Then::Hang => return ScriptedAnswer::Hang,
+            Then::Reset => return ScriptedAnswer::Reset,
             Then::Answer => {}
         }
         let Some(text) = &self.reject_line else {
-            return Answer::ok();
+            return ScriptedAnswer::ok();
         };
         let finder = memmem::Finder::new(text);
         match events.iter().position(|event| finder.find(event).is_some()) {
             Some(place) => {
                 let why = format!("event {} holds the text to reject", place + 1);
-                Answer::refusal(StatusCode::BAD_REQUEST, why)
+                ScriptedAnswer::refusal(StatusCode::BAD_REQUEST, why)
             }
-            None => Answer::ok(),
+            None => ScriptedAnswer::ok(),
         }
     }
 }
 
-impl Answer {
+impl ScriptedAnswer {
     pub fn ok() -> Self {
         Self::Status { status: StatusCode::OK, retry_after: None, why: None }
     }
@@ -108,7 +108,7 @@ impl Answer {
     }
 }
 
-impl FromStr for Fault {
+impl FromStr for StatusFault {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -159,11 +159,11 @@ mod tests {
 
     use super::*;
 
-    fn status(answer: &Answer) -> u16 {
+    fn status(answer: &ScriptedAnswer) -> u16 {
         match answer {
-            Answer::Status { status, .. } => status.as_u16(),
-            Answer::Hang => 1,
-            Answer::Reset => 2,
+            ScriptedAnswer::Status { status, .. } => status.as_u16(),
+            ScriptedAnswer::Hang => 1,
+            ScriptedAnswer::Reset => 2,
         }
     }
 
@@ -182,16 +182,16 @@ mod tests {
         assert_eq!(asked, [503, 401, 401, 503, 429, 400]);
         assert!(behaviour.answer(Some("t"), from_ref(&good)).accepts());
         behaviour.then = Then::Hang;
-        assert_eq!(behaviour.answer(Some("t"), from_ref(&good)), Answer::Hang);
+        assert_eq!(behaviour.answer(Some("t"), from_ref(&good)), ScriptedAnswer::Hang);
     }
 
     #[test]
     fn a_fault_is_read_as_documented() {
-        let fault: Fault = "429:1:retry-after=2".parse().unwrap();
+        let fault: StatusFault = "429:1:retry-after=2".parse().unwrap();
         assert_eq!((fault.status.as_u16(), fault.requests), (429, 1));
         assert_eq!(fault.retry_after, Some(2));
         for wrong in ["503", "abc:1", "99:1", "600:1", "503:x", "429:1:after=2", "429:1:retry-after=2:3", ""] {
-            assert!(wrong.parse::<Fault>().is_err(), "{wrong}");
+            assert!(wrong.parse::<StatusFault>().is_err(), "{wrong}");
         }
     }
 

@@ -23,15 +23,15 @@ use tokio_util::sync::CancellationToken;
 use super::{exit::Exit, terminal};
 use crate::{admin::human, config::Secret};
 
-pub use faults::{Answer, Behaviour, Fault, Then};
-pub use server::{BindError, Counts, Delivery, Receiver};
+pub use faults::{Behaviour, ScriptedAnswer, StatusFault, Then};
+pub use server::{Delivery, Receiver, ReceiverBindError, ReceiverCounts};
 
 use save::Archive;
 use show::Style;
 
 /// Receive webhooks and show what arrives; Ctrl-C ends it with a summary.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Args {
+pub struct ReceiveArgs {
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8088")]
     listen: SocketAddr,
@@ -43,7 +43,7 @@ pub struct Args {
     out: Option<PathBuf>,
     /// Answer STATUS to the next N requests, as 503:3 or 429:1:retry-after=2; may be repeated
     #[arg(long = "fail", value_name = "STATUS:N[:retry-after=S]")]
-    fail: Vec<Fault>,
+    fail: Vec<StatusFault>,
     /// Never answer (after the --fail ones)
     #[arg(long, conflicts_with = "reset")]
     hang: bool,
@@ -62,7 +62,7 @@ pub struct Args {
 }
 
 /// Receives until Ctrl-C, SIGTERM, or until nobody reads standard output any more.
-pub async fn run(args: Args) -> anyhow::Result<Exit> {
+pub async fn run(args: ReceiveArgs) -> anyhow::Result<Exit> {
     let style = Style { colours: terminal::colours(), quiet: args.quiet };
     let archive = match args.out.as_deref().map(Archive::open).transpose() {
         Ok(archive) => archive,
@@ -99,7 +99,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     }
 }
 
-impl Args {
+impl ReceiveArgs {
     fn behaviour(&self) -> Behaviour {
         Behaviour {
             token: self.token.clone(),
@@ -132,7 +132,7 @@ fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
 /// Shows and keeps deliveries until the receiver has ended and all that it reported was shown; then sums up.
 async fn watch(
     addr: SocketAddr,
-    counts: &Counts,
+    counts: &ReceiverCounts,
     mut deliveries: mpsc::Receiver<Delivery>,
     style: Style,
     mut archive: Option<Archive>,

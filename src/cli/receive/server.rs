@@ -36,8 +36,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{
-    body::{self, DecodeError, MAX_BYTES},
-    faults::{Answer, Behaviour},
+    body::{self, MAX_BYTES, ReceivedBodyError},
+    faults::{Behaviour, ScriptedAnswer},
 };
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -51,7 +51,7 @@ const WAITING: usize = 64;
 pub struct Receiver {
     listener: TcpListener,
     addr: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<ReceiverContext>,
 }
 
 /// One request and what was answered.
@@ -69,12 +69,12 @@ pub struct Delivery {
     pub events: Vec<Bytes>,
     /// A batch of this id was accepted before.
     pub duplicate: bool,
-    pub answer: Answer,
+    pub answer: ScriptedAnswer,
 }
 
 /// Totals since the receiver started.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub struct ReceiverCounts {
     pub requests: AtomicU64,
     /// In accepted requests, duplicates too.
     pub events: AtomicU64,
@@ -87,22 +87,22 @@ pub struct Counts {
 /// The address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {addr}: {source}")]
-pub struct BindError {
+pub struct ReceiverBindError {
     pub addr: SocketAddr,
     pub source: io::Error,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct ReceiverContext {
     behaviour: Mutex<Behaviour>,
-    accepted: Mutex<Accepted>,
-    counts: Arc<Counts>,
+    accepted: Mutex<AcceptedBatches>,
+    counts: Arc<ReceiverCounts>,
     watcher: mpsc::Sender<Delivery>,
 }
 
 /// The ids of the accepted batches, and their order.
 #[derive(Debug, Default)]
-struct Accepted {
+struct AcceptedBatches {
     ids: HashSet<HeaderValue>,
     order: VecDeque<HeaderValue>,
 }
@@ -112,15 +112,15 @@ impl Receiver {
     pub async fn bind(
         listen: SocketAddr,
         behaviour: Behaviour,
-    ) -> Result<(Self, mpsc::Receiver<Delivery>), BindError> {
+    ) -> Result<(Self, mpsc::Receiver<Delivery>), ReceiverBindError> {
         let bound = async {
             let listener = TcpListener::bind(listen).await?;
             let addr = listener.local_addr()?;
             Ok((listener, addr))
         };
-        let (listener, addr) = bound.await.map_err(|source| BindError { addr: listen, source })?;
+        let (listener, addr) = bound.await.map_err(|source| ReceiverBindError { addr: listen, source })?;
         let (watcher, deliveries) = mpsc::channel(WAITING);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ReceiverContext {
             behaviour: Mutex::new(behaviour),
             accepted: Mutex::default(),
             counts: Arc::default(),
@@ -135,7 +135,7 @@ impl Receiver {
         self.addr
     }
 
-    pub fn counts(&self) -> Arc<Counts> {
+    pub fn counts(&self) -> Arc<ReceiverCounts> {
         self.shared.counts.clone()
     }
 
@@ -160,7 +160,7 @@ impl Receiver {
     }
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+async fn serve(stream: TcpStream, shared: Arc<ReceiverContext>) {
     // A second descriptor of the connection, to have it reset when both are closed.
     let Ok(socket) = stream.as_fd().try_clone_to_owned() else {
         return;
@@ -180,13 +180,13 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 /// An error ends the connection without an answer.
 async fn answer(
     request: Request<Incoming>,
-    shared: Arc<Shared>,
+    shared: Arc<ReceiverContext>,
     socket: Arc<OwnedFd>,
 ) -> io::Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
     let wire = match Limited::new(body, MAX_BYTES).collect().await {
         Ok(wire) => Ok(wire.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(DecodeError::TooLarge),
+        Err(error) if error.is::<LengthLimitError>() => Err(ReceivedBodyError::TooLarge),
         Err(error) => return Err(io::Error::other(error)),
     };
     let delivery = shared.receive(head.method, head.uri, head.headers, wire);
@@ -197,9 +197,9 @@ async fn answer(
     let delay = shared.behaviour().delay;
     time::sleep(delay).await;
     match answer {
-        Answer::Status { status, retry_after, why } => Ok(response(status, retry_after, why)),
-        Answer::Hang => std::future::pending().await,
-        Answer::Reset => {
+        ScriptedAnswer::Status { status, retry_after, why } => Ok(response(status, retry_after, why)),
+        ScriptedAnswer::Hang => std::future::pending().await,
+        ScriptedAnswer::Reset => {
             rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
             Err(io::ErrorKind::ConnectionReset.into())
         }
@@ -218,9 +218,15 @@ fn response(status: StatusCode, retry_after: Option<u32>, why: Option<String>) -
     response
 }
 
-impl Shared {
+impl ReceiverContext {
     /// Decodes, decides and counts.
-    fn receive(&self, method: Method, uri: Uri, headers: HeaderMap, wire: Result<Bytes, DecodeError>) -> Delivery {
+    fn receive(
+        &self,
+        method: Method,
+        uri: Uri,
+        headers: HeaderMap,
+        wire: Result<Bytes, ReceivedBodyError>,
+    ) -> Delivery {
         let encoding = headers.get(header::CONTENT_ENCODING).map(text);
         let wire_bytes = wire.as_ref().map_or(0, Bytes::len);
         let decoded = wire.clone().and_then(|wire| body::decode(encoding.as_deref(), wire));
@@ -233,9 +239,9 @@ impl Shared {
         };
         let answer = match (refused, &method) {
             (_, &(Method::GET | Method::HEAD)) => {
-                Answer::refusal(StatusCode::METHOD_NOT_ALLOWED, "send events with POST, PUT or PATCH")
+                ScriptedAnswer::refusal(StatusCode::METHOD_NOT_ALLOWED, "send events with POST, PUT or PATCH")
             }
-            (Some(error), _) => Answer::refusal(error.status(), error.to_string()),
+            (Some(error), _) => ScriptedAnswer::refusal(error.status(), error.to_string()),
             (None, _) => {
                 let bearer = headers.get(header::AUTHORIZATION).map(text);
                 let bearer = bearer.as_deref().and_then(|value| value.strip_prefix("Bearer "));
@@ -268,7 +274,7 @@ impl Shared {
         false
     }
 
-    fn count(&self, answer: &Answer, events: usize, duplicate: bool) {
+    fn count(&self, answer: &ScriptedAnswer, events: usize, duplicate: bool) {
         self.counts.requests.fetch_add(1, Relaxed);
         if answer.accepts() {
             self.counts.events.fetch_add(events as u64, Relaxed);
@@ -283,7 +289,7 @@ impl Shared {
     }
 }
 
-impl DecodeError {
+impl ReceivedBodyError {
     fn status(&self) -> StatusCode {
         match self {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

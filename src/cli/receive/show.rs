@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::{Delivery, faults::Answer, server::text};
+use super::{Delivery, faults::ScriptedAnswer, server::text};
 use crate::{admin::human, cli::terminal::escape};
 
 /// How deliveries are shown.
@@ -74,16 +74,16 @@ impl Style {
         line
     }
 
-    fn answer(self, answer: &Answer) -> String {
+    fn answer(self, answer: &ScriptedAnswer) -> String {
         match answer {
-            Answer::Status { status, why, .. } => {
+            ScriptedAnswer::Status { status, why, .. } => {
                 let colour = if status.is_success() { GREEN } else { RED };
                 let status = self.paint(colour, status.as_str());
                 let why = why.as_ref().map(|why| format!(" ({why})"));
                 format!("→ {status}{}", why.unwrap_or_default())
             }
-            Answer::Hang => format!("→ {}", self.paint(RED, "no answer")),
-            Answer::Reset => format!("→ {}", self.paint(RED, "reset")),
+            ScriptedAnswer::Hang => format!("→ {}", self.paint(RED, "no answer")),
+            ScriptedAnswer::Reset => format!("→ {}", self.paint(RED, "reset")),
         }
     }
 
@@ -161,7 +161,7 @@ mod tests {
             events: vec![body.clone()],
             body,
             duplicate: true,
-            answer: Answer::ok(),
+            answer: ScriptedAnswer::ok(),
         }
     }
 

@@ -17,12 +17,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Behaviour, Counts, Delivery, Receiver, Then, save::Archive};
+use super::{Behaviour, Delivery, Receiver, ReceiverCounts, Then, save::Archive};
 
 struct Running {
     addr: SocketAddr,
     deliveries: mpsc::Receiver<Delivery>,
-    counts: Arc<Counts>,
+    counts: Arc<ReceiverCounts>,
     stop: CancellationToken,
 }
 

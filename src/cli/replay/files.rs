@@ -14,20 +14,20 @@ use crate::{
     app::SPOOL_CATALOG,
     config::{self, SourceKind},
     log::{
-        AnchoredRange, Log, Mark, Segment, SegmentId, State,
-        catalog::{Catalog, CatalogError, Entry},
-        identity::{self, Sight},
+        AnchoredRange, Cursor, Log, Segment, SegmentId, SegmentState,
+        catalog::{Catalog, CatalogEntry, CatalogError},
+        identity::{self, FileStat},
     },
 };
 
-pub(super) struct Files {
+pub(super) struct ReplayFiles {
     pub(super) log: Log,
     publish: tokio::sync::watch::Sender<crate::log::Segments>,
-    lives: HashMap<SegmentId, Entry>,
+    lives: HashMap<SegmentId, CatalogEntry>,
     found: BTreeMap<SegmentId, Arc<Segment>>,
 }
 
-impl Files {
+impl ReplayFiles {
     /// What the catalogs of a source know.
     pub(super) fn of(state_dir: &Path, source: &config::Source) -> Result<Self, CatalogError> {
         let (mut id, mut lives) = (None, HashMap::new());
@@ -59,16 +59,16 @@ impl Files {
             let Some(life) = self.lives.get(&id) else {
                 return Err(format!("nothing is known any more of the file that segment {id} was"));
             };
-            let (path, file, sight) = find(life, range)
+            let (path, file, stat) = find(life, range)
                 .ok_or_else(|| format!("{} is gone, or has other bytes there now", life.path.display()))?;
             let segment = Segment::new(
                 id,
                 life.lineage.as_path().into(),
                 life.start,
-                sight.size,
-                State::Sealed,
+                stat.size,
+                SegmentState::Sealed,
                 path,
-                sight.key,
+                stat.key,
             );
             segment.pin(Arc::new(file));
             self.found.insert(id, Arc::new(segment));
@@ -78,23 +78,22 @@ impl Files {
     }
 }
 
-fn find(life: &Entry, range: &AnchoredRange) -> Option<(PathBuf, File, Sight)> {
+fn find(life: &CatalogEntry, range: &AnchoredRange) -> Option<(PathBuf, File, FileStat)> {
     let candidates = [life.path.clone()].into_iter().chain(siblings(&life.lineage));
-    let mut opened =
-        candidates.filter_map(|path| identity::open(&path).ok().map(|(file, sight)| (path, file, sight)));
-    opened.find(|(_, file, sight)| {
-        // A mark without a hash says nothing of the bytes; then it must be the very file.
-        let is_known = range.mark().anchor.is_some() || sight.key.same_but_device(&life.key);
-        sight.regular && is_known && has(file, &life.head) && holds(file, sight.size, range)
+    let mut opened = candidates.filter_map(|path| identity::open(&path).ok().map(|(file, stat)| (path, file, stat)));
+    opened.find(|(_, file, stat)| {
+        // A cursor without a hash says nothing of the bytes; then it must be the very file.
+        let is_known = range.end_cursor().anchor.is_some() || stat.key.same_but_device(&life.key);
+        stat.regular && is_known && has(file, &life.head) && holds(file, stat.size, range)
     })
 }
 
 fn holds(file: &File, size: u64, range: &AnchoredRange) -> bool {
-    range.range.end <= size && has(file, &range.mark())
+    range.range.end <= size && has(file, &range.end_cursor())
 }
 
-fn has(file: &File, mark: &Mark) -> bool {
-    identity::still_has(file, mark).unwrap_or(false)
+fn has(file: &File, cursor: &Cursor) -> bool {
+    identity::still_has(file, cursor).unwrap_or(false)
 }
 
 /// Files beside the path whose names begin as its own, as rotation makes them.

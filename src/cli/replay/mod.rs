@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 
-use files::Files;
+use files::ReplayFiles;
 use jiff::Timestamp;
 
 use super::{
@@ -19,17 +19,17 @@ use super::{
     exit::Exit,
     failure::{Failure, report},
     printable::printable,
-    replay_letters::{Again, Stop, deliver},
+    replay_letters::{RepeatedBody, ReplayStop, deliver},
     state_dir,
 };
 use crate::{
     config::{self, Config, Forwarder},
     forwarder::{
-        bodies::Bodies,
+        bodies::BodyPool,
         compress::Digest,
-        deliver::Webhook,
-        draft::Draft,
-        follow::Follow,
+        deliver::WebhookClient,
+        draft::BatchDraft,
+        follow::FollowedSource,
         journal::{Journal, LedgerEntry, Outcome, Outstanding, UnixMillis},
         stats::Tally,
     },
@@ -39,7 +39,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct ReplayArgs {
     #[command(flatten)]
-    state: state_dir::Args,
+    state: state_dir::StateDirArgs,
     /// Whose batches
     #[arg(long, value_name = "NAME")]
     forwarder: String,
@@ -97,9 +97,9 @@ struct Replay<'c> {
     config: &'c Config,
     forwarder: &'c Forwarder,
     state_dir: &'c Path,
-    webhook: Webhook,
+    webhook: WebhookClient,
     runtime: tokio::runtime::Runtime,
-    sources: HashMap<String, Option<(Files, Follow)>>,
+    sources: HashMap<String, Option<(ReplayFiles, FollowedSource)>>,
 }
 
 impl<'c> Replay<'c> {
@@ -109,7 +109,7 @@ impl<'c> Replay<'c> {
         forwarder: &'c Forwarder,
         state_dir: &'c Path,
     ) -> Result<Self, Failure> {
-        let webhook = Webhook::new(forwarder)
+        let webhook = WebhookClient::new(forwarder)
             .map_err(|error| Failure::Told(Exit::Config, format!("forwarder {}: {error}", forwarder.name)))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self { args, config, forwarder, state_dir, webhook, runtime, sources: HashMap::new() })
@@ -130,11 +130,11 @@ impl<'c> Replay<'c> {
                     sent.add(entry);
                     writeln!(out, "{name}: {how}")?;
                 }
-                Err(Stop::Refused(why)) => {
+                Err(ReplayStop::Refused(why)) => {
                     kept.add(entry);
                     writeln!(out, "{name}: not sent: {}", printable(&why))?;
                 }
-                Err(Stop::Receiver(why)) => {
+                Err(ReplayStop::Receiver(why)) => {
                     out.flush()?;
                     let text = format!(
                         "{name}: {}; {} batches were sent, this and those behind it were not: run it again with --since {}",
@@ -184,8 +184,8 @@ impl<'c> Replay<'c> {
     }
 
     /// Sends a batch again, or says why it cannot be.
-    fn one(&mut self, entry: &LedgerEntry) -> Result<String, Stop> {
-        let Draft { body, origin, .. } = self.draft(entry).map_err(Stop::Refused)?;
+    fn one(&mut self, entry: &LedgerEntry) -> Result<String, ReplayStop> {
+        let BatchDraft { body, origin, .. } = self.draft(entry).map_err(ReplayStop::Refused)?;
         let digest = Digest::of(body.bytes());
         let same = entry.crc32 == Some(digest.crc32) && entry.len == Some(digest.len);
         let known = entry.id.as_ref().filter(|_| same && !self.args.new_ids);
@@ -193,7 +193,7 @@ impl<'c> Replay<'c> {
         // A number belongs to an id.
         let number = if known.is_some() { entry.n } else { 0 };
         if !self.args.dry_run {
-            let again = Again { id: &id, number, body: &body, origin: origin.as_deref() };
+            let again = RepeatedBody { id: &id, number, body: &body, origin: origin.as_deref() };
             self.runtime.block_on(deliver(&self.webhook, self.forwarder, &again))?;
         }
         let verb = if self.args.dry_run { "would be sent" } else { "sent" };
@@ -210,7 +210,7 @@ impl<'c> Replay<'c> {
     }
 
     /// The batch, made again of the bytes that it was made of.
-    fn draft(&mut self, entry: &LedgerEntry) -> Result<Draft, String> {
+    fn draft(&mut self, entry: &LedgerEntry) -> Result<BatchDraft, String> {
         if !self.sources.contains_key(&entry.source) {
             let opened = self.open(&entry.source)?;
             self.sources.insert(entry.source.clone(), opened);
@@ -228,13 +228,13 @@ impl<'c> Replay<'c> {
     }
 
     /// `None`: the configuration does not know the source.
-    fn open(&self, source: &str) -> Result<Option<(Files, Follow)>, String> {
+    fn open(&self, source: &str) -> Result<Option<(ReplayFiles, FollowedSource)>, String> {
         let Some(source) = self.config.sources.iter().find(|known: &&config::Source| known.name == source) else {
             return Ok(None);
         };
-        let files = Files::of(self.state_dir, source).map_err(|error| error.to_string())?;
+        let files = ReplayFiles::of(self.state_dir, source).map_err(|error| error.to_string())?;
         let reader = Reader::new(files.log.clone(), source.max_event_bytes, Default::default());
-        let follow = Follow::new(self.forwarder, source, reader, Bodies::new(self.forwarder, 1));
+        let follow = FollowedSource::new(self.forwarder, source, reader, BodyPool::new(self.forwarder, 1));
         Ok(Some((files, follow)))
     }
 }

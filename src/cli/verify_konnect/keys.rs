@@ -8,7 +8,7 @@ const KEY: usize = 32;
 
 /// A key that signs audit records.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(super) struct KonnectKey {
     /// As the JWKS names it; its place there where it has no name.
     pub(super) id: String,
     public: UnparsedPublicKey<[u8; KEY]>,
@@ -16,8 +16,8 @@ pub(super) struct Key {
 
 /// What a JWKS holds.
 #[derive(Debug)]
-pub(super) struct Keys {
-    pub(super) keys: Vec<Key>,
+pub(super) struct KonnectKeys {
+    pub(super) keys: Vec<KonnectKey>,
     /// Those that cannot be used, and why.
     pub(super) skipped: Vec<String>,
 }
@@ -35,7 +35,7 @@ struct Jwk {
     x: Option<String>,
 }
 
-impl Keys {
+impl KonnectKeys {
     /// RFC 7517, section 5, and RFC 8037, section 2: `{"keys":[{"kty":"OKP","crv":"Ed25519","x":…}]}`.
     pub(super) fn read(text: &[u8]) -> Result<Self, String> {
         let jwks: Jwks = serde_json::from_slice(text).map_err(|error| format!("it is no JWKS: {error}"))?;
@@ -43,7 +43,7 @@ impl Keys {
         for (index, jwk) in jwks.keys.into_iter().enumerate() {
             let id = jwk.kid.clone().unwrap_or_else(|| format!("number {}", index + 1));
             match jwk.public() {
-                Ok(public) => read.keys.push(Key { id, public: UnparsedPublicKey::new(&ED25519, public) }),
+                Ok(public) => read.keys.push(KonnectKey { id, public: UnparsedPublicKey::new(&ED25519, public) }),
                 Err(why) => read.skipped.push(format!("key {id} is not used: {why}")),
             }
         }
@@ -51,9 +51,9 @@ impl Keys {
     }
 
     /// The key that signed one of the payloads. Records do not say which it was, so all are tried.
-    pub(super) fn signer<'k, P: AsRef<[u8]>>(&'k self, payloads: &[P], signature: &[u8]) -> Option<&'k Key> {
+    pub(super) fn signer<'k, P: AsRef<[u8]>>(&'k self, payloads: &[P], signature: &[u8]) -> Option<&'k KonnectKey> {
         let signed =
-            |key: &Key| payloads.iter().any(|payload| key.public.verify(payload.as_ref(), signature).is_ok());
+            |key: &KonnectKey| payloads.iter().any(|payload| key.public.verify(payload.as_ref(), signature).is_ok());
         self.keys.iter().find(|key| signed(key))
     }
 }
@@ -83,7 +83,7 @@ mod tests {
             r#"{{"keys":[{{"kty":"RSA","kid":"r","n":"x"}},{{"kty":"OKP","crv":"Ed25519","kid":"long","x":"{X}A"}},
             {{"kty":"OKP","crv":"Ed25519"}},{{"kty":"OKP","crv":"X25519","x":"{X}"}},{{"kty":"OKP","crv":"Ed25519","x":"{X}"}}]}}"#
         );
-        let read = Keys::read(text.as_bytes()).unwrap();
+        let read = KonnectKeys::read(text.as_bytes()).unwrap();
         assert_eq!(read.keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["number 5"]);
         assert_eq!(read.skipped.len(), 4);
         assert!(read.skipped[0].contains("key r is not used: it is not for Ed25519"), "{:?}", read.skipped);
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn what_is_no_jwks_is_refused() {
         for text in ["", "[]", "{}", r#"{"keys":{}}"#] {
-            assert!(Keys::read(text.as_bytes()).unwrap_err().starts_with("it is no JWKS"), "{text}");
+            assert!(KonnectKeys::read(text.as_bytes()).unwrap_err().starts_with("it is no JWKS"), "{text}");
         }
     }
 }

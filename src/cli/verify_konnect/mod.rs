@@ -12,8 +12,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use keys::Keys;
-use record::Record;
+use keys::KonnectKeys;
+use record::KonnectRecord;
 
 use super::{
     exit::Exit,
@@ -25,7 +25,7 @@ use super::{
 const LONGEST: u64 = 16 << 20;
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct VerifyKonnectArgs {
     /// The public keys, as Konnect's jwks.json has them; all of them are tried
     #[arg(long)]
     jwks: PathBuf,
@@ -42,20 +42,21 @@ pub struct Args {
 
 /// How many records there were of each kind.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Counts {
+struct VerificationCounts {
     valid: u64,
     invalid: u64,
     unsigned: u64,
 }
 
 /// Says of each record whether it is valid, and ends with [`Exit::Invalid`] where one is not.
-pub fn run(args: &Args) -> Exit {
+pub fn run(args: &VerifyKonnectArgs) -> Exit {
     report(|out| execute(args, out))
 }
 
-fn execute(args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+fn execute(args: &VerifyKonnectArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let keys = keys(&args.jwks)?;
-    let mut verifier = Verifier { keys, quiet: args.quiet, out, closed: false, counts: Counts::default() };
+    let mut verifier =
+        Verifier { keys, quiet: args.quiet, out, closed: false, counts: VerificationCounts::default() };
     for path in &args.files {
         let file: Box<dyn Read> = if path.as_os_str() == "-" {
             Box::new(io::stdin())
@@ -71,10 +72,10 @@ fn execute(args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
 }
 
 /// The keys that can be used; of others it is said on standard error why not.
-fn keys(path: &Path) -> Result<Keys, Failure> {
+fn keys(path: &Path) -> Result<KonnectKeys, Failure> {
     let invalid = |why: String| Failure::Told(Exit::Invalid, format!("{}: {why}", path.display()));
     let text = fs::read(path).map_err(|error| unreadable(path, &error))?;
-    let keys = Keys::read(&text).map_err(invalid)?;
+    let keys = KonnectKeys::read(&text).map_err(invalid)?;
     for skipped in &keys.skipped {
         // Nobody is left to be told where this fails.
         let _ = writeln!(io::stderr(), "auditpost: {}: {}", path.display(), printable(skipped));
@@ -90,12 +91,12 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
 }
 
 struct Verifier<'o> {
-    keys: Keys,
+    keys: KonnectKeys,
     quiet: bool,
     out: &'o mut dyn Write,
     /// Nobody reads what is printed any more; the exit status still tells.
     closed: bool,
-    counts: Counts,
+    counts: VerificationCounts,
 }
 
 impl Verifier<'_> {
@@ -120,7 +121,7 @@ impl Verifier<'_> {
 
     fn verify(&mut self, name: &str, number: u64, line: &[u8]) -> io::Result<()> {
         let (count, said) = match record::read(line) {
-            Record::Signed { signature, payloads } => match self.keys.signer(&payloads, &signature) {
+            KonnectRecord::Signed { signature, payloads } => match self.keys.signer(&payloads, &signature) {
                 Some(key) => {
                     self.counts.valid += 1;
                     if self.quiet {
@@ -130,16 +131,16 @@ impl Verifier<'_> {
                 }
                 None => (&mut self.counts.invalid, "INVALID: no key signed these bytes".to_owned()),
             },
-            Record::Broken(why) => (&mut self.counts.invalid, format!("INVALID: {why}")),
-            Record::Unsigned("") => (&mut self.counts.unsigned, "unsigned".to_owned()),
-            Record::Unsigned(why) => (&mut self.counts.unsigned, format!("unsigned: {why}")),
+            KonnectRecord::Broken(why) => (&mut self.counts.invalid, format!("INVALID: {why}")),
+            KonnectRecord::Unsigned("") => (&mut self.counts.unsigned, "unsigned".to_owned()),
+            KonnectRecord::Unsigned(why) => (&mut self.counts.unsigned, format!("unsigned: {why}")),
         };
         *count += 1;
         self.print(&format!("{name}:{number}: {said}"))
     }
 
-    fn finish(mut self) -> io::Result<Counts> {
-        let Counts { valid, invalid, unsigned } = self.counts;
+    fn finish(mut self) -> io::Result<VerificationCounts> {
+        let VerificationCounts { valid, invalid, unsigned } = self.counts;
         let all = valid + invalid + unsigned;
         let records = if all == 1 { "record" } else { "records" };
         self.print(&format!("{all} {records}: {valid} valid, {invalid} invalid, {unsigned} unsigned"))?;
@@ -186,17 +187,18 @@ mod tests {
     const CEF: &str = include_str!("../../../tests/samples/konnect.cef");
     const CPS: &str = include_str!("../../../tests/samples/konnect.cps.ndjson");
 
-    fn verified(text: &[u8]) -> (String, Counts) {
+    fn verified(text: &[u8]) -> (String, VerificationCounts) {
         let mut out = Vec::new();
-        let keys = Keys::read(JWKS).unwrap();
-        let mut verifier = Verifier { keys, quiet: false, out: &mut out, closed: false, counts: Counts::default() };
+        let keys = KonnectKeys::read(JWKS).unwrap();
+        let mut verifier =
+            Verifier { keys, quiet: false, out: &mut out, closed: false, counts: VerificationCounts::default() };
         verifier.read("f", text).unwrap();
         let counts = verifier.finish().unwrap();
         (String::from_utf8(out).unwrap(), counts)
     }
 
     fn counts(text: &str) -> (u64, u64, u64) {
-        let Counts { valid, invalid, unsigned } = verified(text.as_bytes()).1;
+        let VerificationCounts { valid, invalid, unsigned } = verified(text.as_bytes()).1;
         (valid, invalid, unsigned)
     }
 
@@ -219,7 +221,7 @@ mod tests {
         assert_eq!(counts(include_str!("../../../tests/samples/konnect.legacy.ndjson")), (3, 0, 0));
         assert_eq!(counts(include_str!("../../../tests/samples/konnect.legacy.cef")), (2, 0, 2));
         let (said, counts) = verified(b"\nno record\n\n\xff\n");
-        assert_eq!(counts, Counts { valid: 0, invalid: 2, unsigned: 0 });
+        assert_eq!(counts, VerificationCounts { valid: 0, invalid: 2, unsigned: 0 });
         assert!(said.starts_with("f:2: INVALID: it is neither CEF nor a JSON object\nf:4: INVALID"), "{said}");
         assert!(said.ends_with("2 records: 0 valid, 2 invalid, 0 unsigned\n"), "{said}");
     }
@@ -260,9 +262,10 @@ mod tests {
             r#"{"kty":"OKP","crv":"Ed25519","kid":"other","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},"#;
         let first = text.replacen('[', &format!("[{other}"), 1);
         let line = NDJSON.lines().next().unwrap().as_bytes();
-        let Record::Signed { signature, payloads } = record::read(line) else { panic!("it is signed") };
-        let signer =
-            |jwks: &str| Keys::read(jwks.as_bytes()).unwrap().signer(&payloads, &signature).map(|key| key.id.clone());
+        let KonnectRecord::Signed { signature, payloads } = record::read(line) else { panic!("it is signed") };
+        let signer = |jwks: &str| {
+            KonnectKeys::read(jwks.as_bytes()).unwrap().signer(&payloads, &signature).map(|key| key.id.clone())
+        };
         assert_eq!(signer(&first).as_deref(), Some("d5f492668ea8e3a30119d7f1f2536313ece14f8a"));
         assert_eq!(signer(&format!("{{\"keys\":[{}]}}", other.trim_end_matches(','))), None);
     }
@@ -272,7 +275,7 @@ mod tests {
         let signed = NDJSON.lines().next().unwrap().as_bytes();
         let long = vec![b'x'; LONGEST as usize + 10];
         let (said, counts) = verified(&[&long, &b"\n"[..], signed].concat());
-        assert_eq!(counts, Counts { valid: 1, invalid: 1, unsigned: 0 });
+        assert_eq!(counts, VerificationCounts { valid: 1, invalid: 1, unsigned: 0 });
         assert!(said.contains("f:2: valid, key d5f49"), "{said}");
     }
 }

@@ -27,7 +27,7 @@ const CPS: &[u8] = br#"{"event":"#;
 
 /// What a line is, before any key is tried.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Record<'a> {
+pub(super) enum KonnectRecord<'a> {
     Signed {
         signature: [u8; SIGNATURE],
         /// The bytes that it may be over; one of them must do.
@@ -41,50 +41,50 @@ pub(super) enum Record<'a> {
 
 /// Only to tell whether a record that is not signed as Konnect does it has a signature at all.
 #[derive(Deserialize)]
-struct Members {
+struct SignatureMembers {
     sig: Option<IgnoredAny>,
     signature: Option<IgnoredAny>,
-    event: Option<Inner>,
+    event: Option<InnerEvent>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Inner {
+enum InnerEvent {
     Object { sig: Option<IgnoredAny> },
     Other(IgnoredAny),
 }
 
 /// Takes a line, without its `\n`, apart. What blanks and carriage returns stand behind it were put there on the way.
-pub(super) fn read(line: &[u8]) -> Record<'_> {
+pub(super) fn read(line: &[u8]) -> KonnectRecord<'_> {
     let line = line.trim_ascii_end();
     if line.starts_with(b"{") {
         return json(line);
     }
     match memmem::find(line, b"CEF:") {
         Some(_) => cef(line),
-        None => Record::Broken("it is neither CEF nor a JSON object"),
+        None => KonnectRecord::Broken("it is neither CEF nor a JSON object"),
     }
 }
 
-fn cef(line: &[u8]) -> Record<'_> {
-    let Some(at) = memmem::rfind(line, CEF) else { return Record::Unsigned("") };
+fn cef(line: &[u8]) -> KonnectRecord<'_> {
+    let Some(at) = memmem::rfind(line, CEF) else { return KonnectRecord::Unsigned("") };
     let value = &line[at + CEF.len()..];
     match signature(value) {
-        Some(signature) => Record::Signed { signature, payloads: vec![Cow::Borrowed(&line[..at])] },
+        Some(signature) => KonnectRecord::Signed { signature, payloads: vec![Cow::Borrowed(&line[..at])] },
         // A user agent may say anything; a signature has no blank in it.
-        None if value.contains(&b' ') => Record::Unsigned(""),
-        None => Record::Broken("what stands behind its sig= is no signature: it was cut off or changed"),
+        None if value.contains(&b' ') => KonnectRecord::Unsigned(""),
+        None => KonnectRecord::Broken("what stands behind its sig= is no signature: it was cut off or changed"),
     }
 }
 
-fn json(line: &[u8]) -> Record<'_> {
+fn json(line: &[u8]) -> KonnectRecord<'_> {
     let Some((at, end, signature)) = last_member(line) else { return without_last_member(line) };
     let without = |from: usize, to: usize| Cow::Owned([&line[from..at], &line[end..to]].concat());
     let mut payloads = vec![without(0, line.len())];
     if line.starts_with(CPS) && line[end..] == *b"}}" {
         payloads.push(without(CPS.len(), line.len() - 1));
     }
-    Record::Signed { signature, payloads }
+    KonnectRecord::Signed { signature, payloads }
 }
 
 /// Where `,"sig":"…"` begins and ends, if nothing but the end of one or two objects stands behind it. A text cannot hold it: its
@@ -97,21 +97,21 @@ fn last_member(line: &[u8]) -> Option<(usize, usize, [u8; SIGNATURE])> {
     Some((at, value + DIGITS + 1, signature(digits)?)).filter(|_| ends)
 }
 
-fn without_last_member(line: &[u8]) -> Record<'_> {
-    let Ok(members) = serde_json::from_slice::<Members>(line) else {
-        return Record::Broken("it is no JSON object");
+fn without_last_member(line: &[u8]) -> KonnectRecord<'_> {
+    let Ok(members) = serde_json::from_slice::<SignatureMembers>(line) else {
+        return KonnectRecord::Broken("it is no JSON object");
     };
-    let inner = matches!(members.event, Some(Inner::Object { sig: Some(_) }));
+    let inner = matches!(members.event, Some(InnerEvent::Object { sig: Some(_) }));
     if members.sig.is_some() || inner {
-        return Record::Broken(
+        return KonnectRecord::Broken(
             "its sig is not the last member as Konnect writes it: it was cut off, changed or written anew",
         );
     }
     match members.signature {
-        Some(_) => {
-            Record::Unsigned("its signature is that of the pull API, of which it is not documented what it is over")
-        }
-        None => Record::Unsigned(""),
+        Some(_) => KonnectRecord::Unsigned(
+            "its signature is that of the pull API, of which it is not documented what it is over",
+        ),
+        None => KonnectRecord::Unsigned(""),
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
 
     fn payloads(line: &str) -> Vec<String> {
         match read(line.as_bytes()) {
-            Record::Signed { payloads, .. } => {
+            KonnectRecord::Signed { payloads, .. } => {
                 payloads.iter().map(|payload| String::from_utf8(payload.to_vec()).unwrap()).collect()
             }
             other => panic!("{line}: {other:?}"),
@@ -152,11 +152,11 @@ mod tests {
                 assert_eq!(payloads(&format!("{line}{behind}")), [format!("{start}{agent}")], "{behind:?}");
             }
         }
-        assert_eq!(read(format!("{start}curl").as_bytes()), Record::Unsigned(""));
-        assert_eq!(read(format!("{start}curl sig={sig} more").as_bytes()), Record::Unsigned(""));
+        assert_eq!(read(format!("{start}curl").as_bytes()), KonnectRecord::Unsigned(""));
+        assert_eq!(read(format!("{start}curl sig={sig} more").as_bytes()), KonnectRecord::Unsigned(""));
         for bad in [&sig[1..], &format!("{sig}A"), &digits('B'), &digits('='), &sig.replacen('A', "+", 1), ""] {
             let record = read(format!("{start}curl sig={bad}").leak().as_bytes());
-            assert!(matches!(record, Record::Broken(_)), "{bad}: {record:?}");
+            assert!(matches!(record, KonnectRecord::Broken(_)), "{bad}: {record:?}");
         }
     }
 
@@ -186,12 +186,14 @@ mod tests {
             r#"{"a":"#.to_owned(),
             "text".to_owned(),
         ] {
-            assert!(matches!(read(line.as_bytes()), Record::Broken(_)), "{line}: {:?}", read(line.as_bytes()));
+            assert!(matches!(read(line.as_bytes()), KonnectRecord::Broken(_)), "{line}: {:?}", read(line.as_bytes()));
         }
         for line in [r#"{"a":1}"#, r#"{"event":{"a":1}}"#, r#"{"event":"sig"}"#, r#"{"text":"\"sig\":"}"#] {
-            assert_eq!(read(line.as_bytes()), Record::Unsigned(""), "{line}");
+            assert_eq!(read(line.as_bytes()), KonnectRecord::Unsigned(""), "{line}");
         }
-        let Record::Unsigned(why) = read(br#"{"type":"authentication","signature":"x"}"#) else { panic!("unsigned") };
+        let KonnectRecord::Unsigned(why) = read(br#"{"type":"authentication","signature":"x"}"#) else {
+            panic!("unsigned")
+        };
         assert!(why.contains("pull API"));
     }
 

@@ -6,20 +6,26 @@ use serde_json::{Map, Value};
 
 use super::{
     super::{
-        expect::{Expect, Keys},
+        expect::{Expect, KnownKeys},
         nearest::nearest,
         path::Path,
-        tree::{Entry, Key, Node, Place},
+        tree::{MappingEntry, MappingKey, YamlNode, YamlPosition},
     },
     Shape,
 };
 
 impl<'a> Shape<'a> {
-    pub(super) fn mapping(&mut self, node: &Node, entries: &[Entry], keys: &Keys<'a>, path: &Path) -> Value {
+    pub(super) fn mapping(
+        &mut self,
+        node: &YamlNode,
+        entries: &[MappingEntry],
+        keys: &KnownKeys<'a>,
+        path: &Path,
+    ) -> Value {
         let mut values = Map::new();
-        let mut seen: HashMap<&str, Place> = HashMap::new();
+        let mut seen: HashMap<&str, YamlPosition> = HashMap::new();
         let mut meant: Vec<&str> = Vec::new();
-        for Entry { key, value } in entries {
+        for MappingEntry { key, value } in entries {
             let known = keys.known.and_then(|known| known.get(&key.text));
             let below = if known.is_none() && is_doubtful(node, value) {
                 path.hidden()
@@ -54,7 +60,7 @@ impl<'a> Shape<'a> {
     }
 
     /// Reports a key, and returns the one that was meant where it can be told.
-    fn unknown_key(&mut self, key: &Key, keys: &Keys<'a>, path: &Path) -> Option<&'a str> {
+    fn unknown_key(&mut self, key: &MappingKey, keys: &KnownKeys<'a>, path: &Path) -> Option<&'a str> {
         if key.text == "<<" && key.plain {
             self.report.at(key.place, path, "merge keys are not taken here: write the values out", None);
             return None;
@@ -81,6 +87,6 @@ impl<'a> Shape<'a> {
 
 /// Whether a key that is not known may be a value that a slip made a key, as in `{X-Api-Key:s3cret}` or
 /// `{&token: s3cret}`. It may then be a secret.
-fn is_doubtful(holder: &Node, value: &Node) -> bool {
+fn is_doubtful(holder: &YamlNode, value: &YamlNode) -> bool {
     value.is_nothing() || !holder.flaws.is_empty()
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::{
-    expect::{Expect, Form},
+    expect::{Expect, ExpectedForm},
     nearest::nearest,
     units,
 };
@@ -26,31 +26,31 @@ pub(super) fn convert(text: &str, bare: bool, expect: &Expect<'_>) -> Result<Val
     let quoted = || Err(format!("is a text, expected {}: leave the quotes out", expect.describe()));
     let as_text = || Ok(Value::String(text.to_owned()));
     match &expect.form {
-        Form::Text => as_text(),
-        Form::Words(words) if words.contains(&text) => as_text(),
-        Form::Boolean => match text {
+        ExpectedForm::Text => as_text(),
+        ExpectedForm::Words(words) if words.contains(&text) => as_text(),
+        ExpectedForm::Boolean => match text {
             "true" | "True" | "TRUE" if bare => Ok(Value::Bool(true)),
             "false" | "False" | "FALSE" if bare => Ok(Value::Bool(false)),
             "true" | "false" => quoted(),
             _ => wrong(),
         },
-        Form::Whole { .. } if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) => wrong(),
-        Form::Whole { .. } if !bare => quoted(),
-        Form::Whole { min, max } => match text.parse::<u64>() {
+        ExpectedForm::Whole { .. } if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) => wrong(),
+        ExpectedForm::Whole { .. } if !bare => quoted(),
+        ExpectedForm::Whole { min, max } => match text.parse::<u64>() {
             Ok(number) if (*min..=*max).contains(&number) => Ok(Value::from(number)),
             _ => Err(format!("is out of range: {min} to {max}")),
         },
-        Form::Duration => units::duration(text).map_err(|error| error.to_string()).and_then(|_| as_text()),
-        Form::Size => units::size(text).map_err(|error| error.to_string()).and_then(|_| as_text()),
-        Form::Either(choices) => {
+        ExpectedForm::Duration => units::duration(text).map_err(|error| error.to_string()).and_then(|_| as_text()),
+        ExpectedForm::Size => units::size(text).map_err(|error| error.to_string()).and_then(|_| as_text()),
+        ExpectedForm::Either(choices) => {
             let number = text.bytes().all(|byte| byte.is_ascii_digit());
-            let choice = choices.iter().find(|choice| number == matches!(choice.form, Form::Whole { .. }));
+            let choice = choices.iter().find(|choice| number == matches!(choice.form, ExpectedForm::Whole { .. }));
             match choice {
                 Some(choice) if number || choice.words().contains(&text) => convert(text, bare, choice),
-                _ if choices.iter().any(|choice| matches!(choice.form, Form::Text)) => as_text(),
+                _ if choices.iter().any(|choice| matches!(choice.form, ExpectedForm::Text)) => as_text(),
                 _ => wrong(),
             }
         }
-        Form::Words(_) | Form::Mapping(_) | Form::List(_) => wrong(),
+        ExpectedForm::Words(_) | ExpectedForm::Mapping(_) | ExpectedForm::List(_) => wrong(),
     }
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    config::{Cef, Dialect, Ipv6, Mapped, MappedFrom, MappedKey, PrefixPart},
-    forwarder::encode::cef::Key,
+    config::{CefConfig, Dialect, Ipv6, Mapped, MappedFrom, MappedKey, PrefixPart},
+    format::CefKey,
 };
 
 fn cef(more: &str) -> String {
@@ -12,7 +12,7 @@ fn cef(more: &str) -> String {
 
 #[test]
 fn all_of_it_may_be_left_out_or_set() {
-    assert_eq!(only(&forwarder("format: cef")).cef, Cef::default());
+    assert_eq!(only(&forwarder("format: cef")).cef, CefConfig::default());
     let pointer = |names: &[&str]| MappedFrom::Pointer(names.iter().map(|name| (*name).to_owned()).collect());
     let written = only(&cef(concat!(
         "{dialect: konnect, vendor: V, product: P, version: 1.2, host: h, prefix: '{time} {host} x', ipv6: c6a2, ",
@@ -20,7 +20,7 @@ fn all_of_it_may_be_left_out_or_set() {
         "map: {cs1: {from: /a~1b/c, label: L}, spriv: /r, acmeTenant: {from: /t}}}"
     )));
     let text = |text: &str| Some(text.to_owned());
-    let expected = Cef {
+    let expected = CefConfig {
         dialect: Dialect::Konnect,
         vendor: text("V"),
         product: text("P"),
@@ -34,8 +34,8 @@ fn all_of_it_may_be_left_out_or_set() {
         ],
         map: vec![
             Mapped { key: MappedKey::Own("acmeTenant".to_owned()), from: pointer(&["t"]) },
-            Mapped { key: MappedKey::Dictionary(Key::Cs1, text("L")), from: pointer(&["a/b", "c"]) },
-            Mapped { key: MappedKey::Dictionary(Key::Spriv, None), from: pointer(&["r"]) },
+            Mapped { key: MappedKey::Dictionary(CefKey::Cs1, text("L")), from: pointer(&["a/b", "c"]) },
+            Mapped { key: MappedKey::Dictionary(CefKey::Spriv, None), from: pointer(&["r"]) },
         ],
         severity: [("denied".to_owned(), 10), ("login".to_owned(), 0)].into(),
         ipv6: Ipv6::C6a2,

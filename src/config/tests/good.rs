@@ -6,8 +6,8 @@ use reqwest::Method;
 
 use super::*;
 use crate::config::{
-    Answers, Auth, BatchLimits, Cef, Compression, EventTypes, Filter, Format, Framing, Level, LineFormat, Retry,
-    Schema, Secret, Source, SourceKind, StartAt, Tls, Token, Verdict,
+    AnswerVerdict, Answers, Auth, BatchLimits, CefConfig, Compression, CompressionLevel, EventTypes, FilterRules,
+    Format, Framing, LineFormat, Retry, Schema, Secret, Source, SourceKind, StartAt, Tls, Token,
 };
 
 fn bearer(token: Token) -> Auth {
@@ -39,12 +39,12 @@ fn defaults_are_those_of_the_readme() {
         auth: Auth::None,
         headers: Vec::new(),
         sources: vec!["a".to_owned()],
-        filter: Filter::default(),
-        cef: Cef::default(),
+        filter: FilterRules::default(),
+        cef: CefConfig::default(),
         format: Format::Json,
         framing: Framing::Lines,
         wrap: None,
-        compression: Compression::Gzip(Level::Default),
+        compression: Compression::Gzip(CompressionLevel::Default),
         content_type: "application/x-ndjson".to_owned(),
         content_encoding: "gzip".to_owned(),
         user_agent: format!("auditpost/{version}"),
@@ -63,7 +63,7 @@ fn defaults_are_those_of_the_readme() {
 #[test]
 fn profiles_set_what_the_readme_tabulates() {
     let ours = format!("auditpost/{}", crate::VERSION);
-    let gzip = Compression::Gzip(Level::Default);
+    let gzip = Compression::Gzip(CompressionLevel::Default);
     let chainloop = "Chainloop-Audit-Logger/1.0";
     for (more, content_type, compression, encoding, agent, framing) in [
         ("framing: array", "application/json", gzip, "gzip", ours.as_str(), Framing::Array),
@@ -115,14 +115,15 @@ fn every_key_of_a_forwarder_arrives() {
     let headers: Vec<_> = forwarder.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
     assert_eq!(headers, [("x-a", "a"), ("x-b", "s3cret")]);
     let these = |types: &[&str]| EventTypes::These(types.iter().map(|event| (*event).to_owned()).collect());
-    let expected = Filter { enabled: these(&["login", "logout"]), disabled: these(&["ping"]), ..Filter::default() };
+    let expected =
+        FilterRules { enabled: these(&["login", "logout"]), disabled: these(&["ping"]), ..FilterRules::default() };
     assert_eq!(forwarder.filter, expected);
-    assert_eq!(forwarder.compression, Compression::Gzip(Level::Number(9)));
+    assert_eq!(forwarder.compression, Compression::Gzip(CompressionLevel::Number(9)));
     assert_eq!(forwarder.timeout, Duration::from_millis(1_500));
     assert_eq!(forwarder.batch, BatchLimits { max_events: 1, max_bytes: 65_536, max_age: Duration::ZERO });
     assert_eq!(forwarder.retry, Retry { initial: Duration::from_millis(5), max: Duration::from_secs(120) });
     assert_eq!(forwarder.in_flight, 7);
-    assert_eq!(forwarder.responses, [(404, Verdict::Retry), (500, Verdict::Hold)]);
+    assert_eq!(forwarder.responses, [(404, AnswerVerdict::Retry), (500, AnswerVerdict::Hold)]);
     assert!(forwarder.tls.insecure_skip_verify && forwarder.tls.ca_file.is_some() && forwarder.tls.client.is_some());
 }
 
@@ -130,11 +131,11 @@ fn every_key_of_a_forwarder_arrives() {
 fn compression_has_a_short_and_a_long_form() {
     for (more, compression) in [
         ("compression: none", Compression::None),
-        ("compression: gzip", Compression::Gzip(Level::Default)),
+        ("compression: gzip", Compression::Gzip(CompressionLevel::Default)),
         ("compression: {algorithm: none}", Compression::None),
-        ("compression: {level: fast}", Compression::Gzip(Level::Fast)),
-        ("compression: {algorithm: gzip, level: best}", Compression::Gzip(Level::Best)),
-        ("compression: {level: 0}", Compression::Gzip(Level::Number(0))),
+        ("compression: {level: fast}", Compression::Gzip(CompressionLevel::Fast)),
+        ("compression: {algorithm: gzip, level: best}", Compression::Gzip(CompressionLevel::Best)),
+        ("compression: {level: 0}", Compression::Gzip(CompressionLevel::Number(0))),
     ] {
         assert_eq!(only(&forwarder(more)).compression, compression, "{more}");
     }

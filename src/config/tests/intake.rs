@@ -1,7 +1,7 @@
 //! Profiles of log intakes, what stands round events, and who we are to a receiver.
 
 use super::*;
-use crate::config::{Answers, Auth, Compression, Framing, Level, Secret, Token};
+use crate::config::{Answers, Auth, Compression, CompressionLevel, Framing, Secret, Token};
 
 #[test]
 fn profiles_of_intakes_set_what_the_readme_tabulates() {
@@ -30,7 +30,7 @@ fn profiles_of_intakes_set_what_the_readme_tabulates() {
     ] {
         let forwarder = only(&forwarder(&format!("profile: {profile}\ntoken: abc")));
         assert_eq!((forwarder.content_type.as_str(), forwarder.framing), (content_type, framing), "{profile}");
-        let compression = if compressed { Compression::Gzip(Level::Default) } else { Compression::None };
+        let compression = if compressed { Compression::Gzip(CompressionLevel::Default) } else { Compression::None };
         assert_eq!((forwarder.compression, forwarder.content_encoding.as_str()), (compression, "gzip"), "{profile}");
         assert_eq!((forwarder.batch.max_bytes, forwarder.batch.max_events), (bytes, 1000), "{profile}");
         let auth = Auth::Token {

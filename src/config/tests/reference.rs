@@ -12,9 +12,9 @@ use serde_json::Value;
 
 use super::*;
 use crate::config::{
-    expect::{Expect, Form, Keys, json_schema},
+    expect::{Expect, ExpectedForm, KnownKeys, json_schema},
     parse::parse,
-    tree::{Kind, Node},
+    tree::{NodeKind, YamlNode},
 };
 
 const EXAMPLE: &str = include_str!("../../../config.example.yaml");
@@ -98,7 +98,7 @@ struct Section<'s> {
     /// As `sources[].tls`; empty: the whole file.
     path: String,
     about: &'s str,
-    keys: Keys<'s>,
+    keys: KnownKeys<'s>,
 }
 
 /// What is said of a key, and its default apart from that.
@@ -131,8 +131,8 @@ fn sections<'s>(schema: &'s Value, root: &'s Value, path: &str, found: &mut Vec<
         about.unwrap_or_default()
     };
     match expect.form {
-        Form::List(items) => sections(items, root, &format!("{path}[]"), found),
-        Form::Mapping(keys) => {
+        ExpectedForm::List(items) => sections(items, root, &format!("{path}[]"), found),
+        ExpectedForm::Mapping(keys) => {
             let (known, others) = (keys.known, keys.others);
             if known.is_some() {
                 found.push(Section { path: path.to_owned(), about: about(), keys });
@@ -144,7 +144,7 @@ fn sections<'s>(schema: &'s Value, root: &'s Value, path: &str, found: &mut Vec<
                 sections(others, root, &below(path, "*"), found);
             }
         }
-        Form::Either(_) => {
+        ExpectedForm::Either(_) => {
             for choice in schema_choices(schema, root) {
                 sections(choice, root, path, found);
             }
@@ -163,45 +163,45 @@ fn schema_choices<'s>(schema: &'s Value, root: &'s Value) -> Vec<&'s Value> {
 }
 
 /// The first value of each path in the example, with its line.
-fn examples(node: &Node, path: &str, open: &BTreeSet<String>, found: &mut BTreeMap<String, (usize, String)>) {
+fn examples(node: &YamlNode, path: &str, open: &BTreeSet<String>, found: &mut BTreeMap<String, (usize, String)>) {
     if let Some(text) = inline(node) {
         found.entry(path.to_owned()).or_insert((node.place.line, text));
     } else {
         found.entry(path.to_owned()).or_insert((node.place.line, String::new()));
     }
     match &node.kind {
-        Kind::Sequence(items) => {
+        NodeKind::Sequence(items) => {
             items.iter().for_each(|item| examples(item, &format!("{path}[]"), open, found));
         }
-        Kind::Mapping(entries) => {
+        NodeKind::Mapping(entries) => {
             for entry in entries {
                 let key = if open.contains(path) { "*" } else { &entry.key.text };
                 examples(&entry.value, &below(path, key), open, found);
             }
         }
-        Kind::Scalar(_) | Kind::Alias => {}
+        NodeKind::Scalar(_) | NodeKind::Alias => {}
     }
 }
 
 /// A value as one would write it in a line; `None` where it is too much for that.
-fn inline(node: &Node) -> Option<String> {
-    let plain = |node: &Node| match &node.kind {
-        Kind::Scalar(scalar) => Some(EXAMPLE[scalar.span.clone()].to_owned()),
+fn inline(node: &YamlNode) -> Option<String> {
+    let plain = |node: &YamlNode| match &node.kind {
+        NodeKind::Scalar(scalar) => Some(EXAMPLE[scalar.span.clone()].to_owned()),
         _ => None,
     };
     match &node.kind {
-        Kind::Sequence(items) => {
+        NodeKind::Sequence(items) => {
             let items: Option<Vec<_>> = items.iter().map(plain).collect();
             items.map(|items| format!("[{}]", items.join(", ")))
         }
-        Kind::Mapping(entries) => {
+        NodeKind::Mapping(entries) => {
             let entries: Option<Vec<_>> = entries
                 .iter()
                 .map(|entry| plain(&entry.value).map(|value| format!("{}: {value}", entry.key.text)))
                 .collect();
             entries.map(|entries| format!("{{{}}}", entries.join(", ")))
         }
-        Kind::Scalar(_) | Kind::Alias => plain(node),
+        NodeKind::Scalar(_) | NodeKind::Alias => plain(node),
     }
 }
 
@@ -209,29 +209,29 @@ fn kind_of(expect: &Expect<'_>, schema: &Value, root: &Value, path: &str) -> Str
     let path = path.replace("auditLogForwarders", "forwarders");
     let path = path.as_str();
     let link = |path: &str, text: &str| format!("[{text}](#{})", slug(path));
-    if expect.secret && !matches!(expect.form, Form::Mapping(_)) {
+    if expect.secret && !matches!(expect.form, ExpectedForm::Mapping(_)) {
         return "secret".to_owned();
     }
     match &expect.form {
-        Form::Mapping(keys) => match keys.others {
+        ExpectedForm::Mapping(keys) => match keys.others {
             None => link(path, "mapping"),
             Some(others) => {
                 let each = Expect::read(others, root).expect("the whole schema can be read");
                 format!("mapping to {}", kind_of(&each, others, root, &below(path, "*")))
             }
         },
-        Form::List(items) => {
+        ExpectedForm::List(items) => {
             let each = Expect::read(items, root).expect("the whole schema can be read");
             format!("list of {}", kind_of(&each, items, root, &format!("{path}[]")))
         }
-        Form::Text if expect.uri => "URI".to_owned(),
-        Form::Text => "text".to_owned(),
-        Form::Words(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
-        Form::Whole { min, max } => format!("whole number, {min} to {max}"),
-        Form::Boolean => "`true`, `false`".to_owned(),
-        Form::Duration => "duration".to_owned(),
-        Form::Size => "size".to_owned(),
-        Form::Either(choices) => {
+        ExpectedForm::Text if expect.uri => "URI".to_owned(),
+        ExpectedForm::Text => "text".to_owned(),
+        ExpectedForm::Words(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        ExpectedForm::Whole { min, max } => format!("whole number, {min} to {max}"),
+        ExpectedForm::Boolean => "`true`, `false`".to_owned(),
+        ExpectedForm::Duration => "duration".to_owned(),
+        ExpectedForm::Size => "size".to_owned(),
+        ExpectedForm::Either(choices) => {
             let schemas = schema_choices(schema, root);
             let each = choices.iter().zip(schemas).map(|(choice, schema)| kind_of(choice, schema, root, path));
             each.collect::<Vec<_>>().join(", or ")
@@ -256,7 +256,7 @@ fn literal<'d>(default: &'d str, expect: &Expect<'_>) -> Option<&'d str> {
     }
     let is_number = default.starts_with(|c: char| c.is_ascii_digit());
     match expect.form {
-        Form::Duration | Form::Size | Form::Whole { .. } => is_number.then_some(default),
+        ExpectedForm::Duration | ExpectedForm::Size | ExpectedForm::Whole { .. } => is_number.then_some(default),
         _ => expect.words().contains(&default).then_some(default),
     }
 }
@@ -269,7 +269,7 @@ fn page() -> String {
     for section in &found {
         for (key, schema) in section.keys.known.into_iter().flatten() {
             let expect = Expect::read(schema, &root).expect("the whole schema can be read");
-            if matches!(&expect.form, Form::Mapping(keys) if keys.others.is_some()) {
+            if matches!(&expect.form, ExpectedForm::Mapping(keys) if keys.others.is_some()) {
                 open.insert(below(&section.path, key));
             }
         }
@@ -306,7 +306,7 @@ fn page() -> String {
             };
             let example = match shown.get(&path) {
                 // What has a section of its own has its examples there.
-                _ if matches!(&expect.form, Form::Mapping(keys) if keys.known.is_some()) => String::new(),
+                _ if matches!(&expect.form, ExpectedForm::Mapping(keys) if keys.known.is_some()) => String::new(),
                 Some((_, text)) if !text.is_empty() => format!("`{text}`"),
                 _ if expect.secret => "`${NAME}`".to_owned(),
                 _ => String::new(),

@@ -9,15 +9,20 @@ use super::{
         Auth, OAuth2, Secret, Token,
         path::Path,
         report::Report,
-        schema::{self, SecretText},
+        written::{self, SecretText},
     },
     profile::Defaults,
     request,
 };
 
-pub(super) fn auth(written: &schema::Forwarder, defaults: &Defaults, path: &Path, report: &mut Report) -> Auth {
+pub(super) fn auth(
+    written: &written::WrittenForwarder,
+    defaults: &Defaults,
+    path: &Path,
+    report: &mut Report,
+) -> Auth {
     let token = token(written, path, report);
-    let none = schema::Auth::default();
+    let none = written::WrittenAuth::default();
     let auth = written.auth.as_ref().unwrap_or(&none);
     let path = path.key("auth");
     let has_token = written.token.is_some() || written.token_file.is_some();
@@ -46,7 +51,7 @@ pub(super) fn auth(written: &schema::Forwarder, defaults: &Defaults, path: &Path
     }
 }
 
-fn one_way_only(auth: &schema::Auth, has_token: bool, path: &Path, report: &mut Report) {
+fn one_way_only(auth: &written::WrittenAuth, has_token: bool, path: &Path, report: &mut Report) {
     let ways = [("basic", auth.basic.is_some()), ("oauth2", auth.oauth2.is_some())];
     let mut before = has_token.then_some("token or tokenFile");
     for (key, _) in ways.into_iter().filter(|(_, written)| *written) {
@@ -64,7 +69,7 @@ fn one_way_only(auth: &schema::Auth, has_token: bool, path: &Path, report: &mut 
     }
 }
 
-fn token(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Option<Token> {
+fn token(written: &written::WrittenForwarder, path: &Path, report: &mut Report) -> Option<Token> {
     let token = secret(("token", &written.token), ("tokenFile", &written.token_file), path, report)?;
     if let Token::Inline(secret) = &token {
         let path = path.key("token");
@@ -125,7 +130,7 @@ pub(super) fn password(
     password
 }
 
-fn header(auth: &schema::Auth, path: &Path, report: &mut Report) -> Option<HeaderName> {
+fn header(auth: &written::WrittenAuth, path: &Path, report: &mut Report) -> Option<HeaderName> {
     let path = path.key("header");
     match HeaderName::from_bytes(auth.header.as_ref()?.as_bytes()) {
         Ok(name) => {
@@ -141,7 +146,7 @@ fn header(auth: &schema::Auth, path: &Path, report: &mut Report) -> Option<Heade
     }
 }
 
-fn scheme(auth: &schema::Auth, path: &Path, report: &mut Report) -> Option<String> {
+fn scheme(auth: &written::WrittenAuth, path: &Path, report: &mut Report) -> Option<String> {
     let scheme = auth.scheme.clone()?;
     // RFC 9110, section 5.6.2: a token.
     let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -151,7 +156,7 @@ fn scheme(auth: &schema::Auth, path: &Path, report: &mut Report) -> Option<Strin
     Some(scheme)
 }
 
-fn basic(basic: &schema::Basic, path: &Path, report: &mut Report) -> Option<Auth> {
+fn basic(basic: &written::Basic, path: &Path, report: &mut Report) -> Option<Auth> {
     let username = basic.username.clone();
     if username.iter().any(|name| name.contains(':') || name.chars().any(char::is_control)) {
         // RFC 7617, section 2: the first colon ends the name.
@@ -162,7 +167,7 @@ fn basic(basic: &schema::Basic, path: &Path, report: &mut Report) -> Option<Auth
 }
 
 fn oauth2(
-    oauth2: &schema::OAuth2,
+    oauth2: &written::WrittenOAuth2,
     allow_http: Option<bool>,
     scope: Option<&str>,
     path: &Path,

@@ -2,13 +2,13 @@
 
 use super::{
     super::{
-        Cef, Dialect, Format, Ipv6, Mapped, MappedFrom, MappedKey, PrefixPart, nearest::nearest, path::Path,
-        report::Report, schema,
+        CefConfig, Dialect, Format, Ipv6, Mapped, MappedFrom, MappedKey, PrefixPart, nearest::nearest, path::Path,
+        report::Report, written,
     },
     refuse_empty_text,
 };
 use crate::{
-    forwarder::encode::cef::{CONSUMERS, Key, Kind, RESERVED},
+    format::{CONSUMERS, CefKey, CefValueKind, RESERVED},
     schema::Field,
 };
 
@@ -17,10 +17,15 @@ const PRODUCT_MAX: usize = 63;
 const VERSION_MAX: usize = 31;
 const PREFIX_MAX: usize = 255;
 
-pub(super) fn cef(written: Option<&schema::Cef>, format: Format, path: &Path, report: &mut Report) -> Cef {
+pub(super) fn cef(
+    written: Option<&written::WrittenCef>,
+    format: Format,
+    path: &Path,
+    report: &mut Report,
+) -> CefConfig {
     let path = path.key("cef");
     let Some(written) = written else {
-        return Cef::default();
+        return CefConfig::default();
     };
     if format != Format::Cef {
         report.problem(&path, "has no effect: it belongs to format: cef");
@@ -33,10 +38,10 @@ pub(super) fn cef(written: Option<&schema::Cef>, format: Format, path: &Path, re
         header_field(text.as_deref(), max, &path.key(key), report);
     }
     host(written.host.as_deref(), &path.key("host"), report);
-    Cef {
-        dialect: match written.dialect.unwrap_or(schema::Dialect::Strict) {
-            schema::Dialect::Strict => Dialect::Strict,
-            schema::Dialect::Konnect => Dialect::Konnect,
+    CefConfig {
+        dialect: match written.dialect.unwrap_or(written::WrittenDialect::Strict) {
+            written::WrittenDialect::Strict => Dialect::Strict,
+            written::WrittenDialect::Konnect => Dialect::Konnect,
         },
         vendor: written.vendor.clone(),
         product: written.product.clone(),
@@ -45,9 +50,9 @@ pub(super) fn cef(written: Option<&schema::Cef>, format: Format, path: &Path, re
         prefix: prefix(written, &path.key("prefix"), report),
         map: map(written, &path.key("map"), report),
         severity: severity(written, &path.key("severity"), report),
-        ipv6: match written.ipv6.unwrap_or(schema::Ipv6::Src) {
-            schema::Ipv6::Src => Ipv6::Src,
-            schema::Ipv6::C6a2 => Ipv6::C6a2,
+        ipv6: match written.ipv6.unwrap_or(written::WrittenIpv6::Src) {
+            written::WrittenIpv6::Src => Ipv6::Src,
+            written::WrittenIpv6::C6a2 => Ipv6::C6a2,
         },
         leading_space: written.leading_space.unwrap_or(false),
         raw_event: written.raw_event.unwrap_or(false),
@@ -67,7 +72,7 @@ fn header_field(text: Option<&str>, max: usize, path: &Path, report: &mut Report
 }
 
 fn host(text: Option<&str>, path: &Path, report: &mut Report) {
-    let Kind::Text(max) = Key::Dvchost.kind() else { return };
+    let CefValueKind::Text(max) = CefKey::Dvchost.kind() else { return };
     let Some(text) = text else { return };
     refuse_empty_text(text, path, report);
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
@@ -78,7 +83,7 @@ fn host(text: Option<&str>, path: &Path, report: &mut Report) {
     }
 }
 
-fn prefix(written: &schema::Cef, path: &Path, report: &mut Report) -> Vec<PrefixPart> {
+fn prefix(written: &written::WrittenCef, path: &Path, report: &mut Report) -> Vec<PrefixPart> {
     let Some(text) = written.prefix.as_deref() else {
         return Vec::new();
     };
@@ -112,7 +117,11 @@ fn prefix(written: &schema::Cef, path: &Path, report: &mut Report) -> Vec<Prefix
     parts
 }
 
-fn severity(written: &schema::Cef, path: &Path, report: &mut Report) -> std::collections::BTreeMap<String, u8> {
+fn severity(
+    written: &written::WrittenCef,
+    path: &Path,
+    report: &mut Report,
+) -> std::collections::BTreeMap<String, u8> {
     let table = written.severity.iter().flatten();
     for (word, _) in table.clone().filter(|(word, _)| word.trim().is_empty()) {
         report.problem_with_key(&path.key(word), "is empty: it must be an event type or an outcome");
@@ -120,16 +129,16 @@ fn severity(written: &schema::Cef, path: &Path, report: &mut Report) -> std::col
     table.map(|(word, severity)| (word.clone(), severity.0)).collect()
 }
 
-fn map(written: &schema::Cef, path: &Path, report: &mut Report) -> Vec<Mapped> {
+fn map(written: &written::WrittenCef, path: &Path, report: &mut Report) -> Vec<Mapped> {
     let entries = written.map.iter().flatten().filter_map(|(name, mapped)| {
         let path = path.key(name);
         let (from, label) = match mapped {
-            schema::Mapped::Short(from) => (Some(from.as_str()), None),
-            schema::Mapped::Long(form) => (form.from.as_deref(), form.label.as_deref()),
+            written::WrittenMapping::Short(from) => (Some(from.as_str()), None),
+            written::WrittenMapping::Long(form) => (form.from.as_deref(), form.label.as_deref()),
         };
         let key = key(name, label, &path, report);
         let from = from.and_then(|from| {
-            let at = if matches!(mapped, schema::Mapped::Long(_)) { path.key("from") } else { path.clone() };
+            let at = if matches!(mapped, written::WrittenMapping::Long(_)) { path.key("from") } else { path.clone() };
             place(from, &at, report)
         });
         Some(Mapped { key: key?, from: from? })
@@ -142,7 +151,7 @@ fn key(name: &str, label: Option<&str>, path: &Path, report: &mut Report) -> Opt
         report.problem_with_key(path, what);
         return None;
     }
-    let Some(key) = Key::find(name) else {
+    let Some(key) = CefKey::find(name) else {
         if label.is_some() {
             report.problem(&path.key("label"), NO_LABEL);
         }
@@ -187,7 +196,7 @@ fn refusal(name: &str) -> Option<String> {
     if name.starts_with("ad_") || name.starts_with("adWhole_") || name == "adCut" {
         return Some("is auditpost's own".to_owned());
     }
-    match name.strip_suffix("Label").and_then(Key::find) {
+    match name.strip_suffix("Label").and_then(CefKey::find) {
         Some(key) if key.has_label() => {
             Some(format!("is written with {0}: give {0} a label instead, {{from: …, label: …}}", key.name()))
         }

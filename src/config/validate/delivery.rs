@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{
     super::{
-        BatchLimits, ClientCertificate, Compression, Framing, Level, Retry, Tls, Verdict,
+        AnswerVerdict, BatchLimits, ClientCertificate, Compression, CompressionLevel, Framing, Retry, Tls,
         path::Path,
         report::Report,
-        schema::{self, Algorithm, CompressionForm, LevelName},
+        written::{self, Algorithm, CompressionForm, LevelName},
     },
     bounded, positive,
     profile::Defaults,
@@ -21,14 +21,14 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 const PROBE: Duration = Duration::from_secs(300);
 
 pub(super) fn batch(
-    written: &schema::Forwarder,
+    written: &written::WrittenForwarder,
     defaults: &Defaults,
     framing: Framing,
     path: &Path,
     report: &mut Report,
 ) -> BatchLimits {
     let path = path.key("batch");
-    let none = schema::Batch::default();
+    let none = written::WrittenBatch::default();
     let batch = written.batch.as_ref().unwrap_or(&none);
     let single = framing == Framing::Single;
     if single && batch.max_events.is_some_and(|events| events > 1) {
@@ -41,11 +41,11 @@ pub(super) fn batch(
     }
 }
 
-pub(super) fn probe(written: Option<&schema::Retry>, path: &Path, report: &mut Report) -> Duration {
+pub(super) fn probe(written: Option<&written::WrittenRetry>, path: &Path, report: &mut Report) -> Duration {
     positive(written.and_then(|retry| retry.probe), PROBE, &path.key("retry").key("probe"), report)
 }
 
-pub(super) fn retry(written: Option<&schema::Retry>, path: &Path, report: &mut Report) -> Retry {
+pub(super) fn retry(written: Option<&written::WrittenRetry>, path: &Path, report: &mut Report) -> Retry {
     let path = path.key("retry");
     let (initial, max) = (path.key("initial"), path.key("max"));
     let retry = Retry {
@@ -63,10 +63,10 @@ pub(super) fn retry(written: Option<&schema::Retry>, path: &Path, report: &mut R
     retry
 }
 
-pub(super) fn compression(written: schema::Compression, path: &Path, report: &mut Report) -> Compression {
+pub(super) fn compression(written: written::WrittenCompression, path: &Path, report: &mut Report) -> Compression {
     let form = match written {
-        schema::Compression::Short(algorithm) => CompressionForm { algorithm: Some(algorithm), level: None },
-        schema::Compression::Long(form) => form,
+        written::WrittenCompression::Short(algorithm) => CompressionForm { algorithm: Some(algorithm), level: None },
+        written::WrittenCompression::Long(form) => form,
     };
     let at = path.key("compression").key("level");
     match (form.algorithm.unwrap_or(Algorithm::Gzip), form.level) {
@@ -76,21 +76,21 @@ pub(super) fn compression(written: schema::Compression, path: &Path, report: &mu
             Compression::None
         }
         (Algorithm::Gzip, level) => Compression::Gzip(match level {
-            None | Some(schema::Level::Named(LevelName::Default)) => Level::Default,
-            Some(schema::Level::Named(LevelName::Fast)) => Level::Fast,
-            Some(schema::Level::Named(LevelName::Best)) => Level::Best,
-            Some(schema::Level::Number(number)) => {
+            None | Some(written::WrittenLevel::Named(LevelName::Default)) => CompressionLevel::Default,
+            Some(written::WrittenLevel::Named(LevelName::Fast)) => CompressionLevel::Fast,
+            Some(written::WrittenLevel::Named(LevelName::Best)) => CompressionLevel::Best,
+            Some(written::WrittenLevel::Number(number)) => {
                 let most = if cfg!(feature = "libdeflate") { 12 } else { 9 };
                 if number > most {
                     report.problem(&at, format!("is out of range: 0 to {most}"));
                 }
-                Level::Number(number)
+                CompressionLevel::Number(number)
             }
         }),
     }
 }
 
-pub(super) fn tls(written: Option<&schema::Tls>, path: &Path, report: &mut Report) -> Tls {
+pub(super) fn tls(written: Option<&written::WrittenTls>, path: &Path, report: &mut Report) -> Tls {
     let path = path.key("tls");
     let Some(written) = written else {
         return Tls::default();
@@ -127,7 +127,11 @@ fn missing_half(tls: &Path, there: &str, missing: &str, report: &mut Report) {
     }
 }
 
-pub(super) fn responses(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Vec<(u16, Verdict)> {
+pub(super) fn responses(
+    written: &written::WrittenForwarder,
+    path: &Path,
+    report: &mut Report,
+) -> Vec<(u16, AnswerVerdict)> {
     let path = path.key("responses");
     let mut verdicts = Vec::new();
     for (status, verdict) in written.responses.iter().flatten() {
@@ -139,13 +143,13 @@ pub(super) fn responses(written: &schema::Forwarder, path: &Path, report: &mut R
     verdicts
 }
 
-fn verdict(written: schema::Verdict) -> Verdict {
+fn verdict(written: written::WrittenVerdict) -> AnswerVerdict {
     match written {
-        schema::Verdict::Delivered => Verdict::Delivered,
-        schema::Verdict::Retry => Verdict::Retry,
-        schema::Verdict::Unauthorized => Verdict::Unauthorized,
-        schema::Verdict::Hold => Verdict::Hold,
-        schema::Verdict::Halve => Verdict::Halve,
-        schema::Verdict::Narrow => Verdict::Narrow,
+        written::WrittenVerdict::Delivered => AnswerVerdict::Delivered,
+        written::WrittenVerdict::Retry => AnswerVerdict::Retry,
+        written::WrittenVerdict::Unauthorized => AnswerVerdict::Unauthorized,
+        written::WrittenVerdict::Hold => AnswerVerdict::Hold,
+        written::WrittenVerdict::Halve => AnswerVerdict::Halve,
+        written::WrittenVerdict::Narrow => AnswerVerdict::Narrow,
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Component, Path as FilePath, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
-use super::super::{Exclude, path::Path, report::Report, schema::ConfigFile};
+use super::super::{Exclude, path::Path, report::Report, written::ConfigFile};
 
 /// Reports paths and globs that lead into the state directory, by their spelling: links are not looked up.
 pub(super) fn check(dir: &FilePath, file: &ConfigFile, root: &Path, report: &mut Report) {

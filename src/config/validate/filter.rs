@@ -6,7 +6,9 @@
 use regex_lite::Regex;
 
 use super::{
-    super::{Asked, Condition, EventTypes, Filter, Pattern, nearest::nearest, path::Path, report::Report, schema},
+    super::{
+        Asked, ConditionRule, EventTypes, FilterRules, Pattern, nearest::nearest, path::Path, report::Report, written,
+    },
     refuse_empty,
 };
 use crate::schema::{Field, System};
@@ -15,11 +17,11 @@ const ALL: &str = "all";
 
 /// `followed` are the systems of the sources that it follows; None for one whose records can be of any system.
 pub(super) fn filter(
-    written: &schema::Forwarder,
+    written: &written::WrittenForwarder,
     followed: &[Option<System>],
     path: &Path,
     report: &mut Report,
-) -> Filter {
+) -> FilterRules {
     let disabled = written.disabled_events.as_deref().unwrap_or_default();
     let enabled = event_types(written, path, report);
     for (key, list) in [("enabledEvents", &written.enabled_events), ("disabledEvents", &written.disabled_events)] {
@@ -30,7 +32,7 @@ pub(super) fn filter(
     let actors = words(written.actors.as_deref(), &path.key("actors"), report);
     let targets = words(written.targets.as_deref(), &path.key("targets"), report);
     let conditions = conditions(written.conditions.as_deref(), &path.key("where"), report);
-    Filter { enabled, disabled: these(disabled), outcomes, actors, targets, conditions }
+    FilterRules { enabled, disabled: these(disabled), outcomes, actors, targets, conditions }
 }
 
 /// The field of that name; `literal` where the name stands in the file so.
@@ -59,7 +61,7 @@ pub(super) fn is_pointer(text: &str, path: &Path, report: &mut Report) -> bool {
     good
 }
 
-fn event_types(written: &schema::Forwarder, path: &Path, report: &mut Report) -> EventTypes {
+fn event_types(written: &written::WrittenForwarder, path: &Path, report: &mut Report) -> EventTypes {
     let (at_enabled, at_disabled) = (path.key("enabledEvents"), path.key("disabledEvents"));
     let enabled = written.enabled_events.as_deref();
     let disabled = written.disabled_events.as_deref().unwrap_or_default();
@@ -144,14 +146,14 @@ fn words(written: Option<&[String]>, path: &Path, report: &mut Report) -> Vec<St
     written.to_vec()
 }
 
-fn conditions(written: Option<&[schema::Condition]>, path: &Path, report: &mut Report) -> Vec<Condition> {
+fn conditions(written: Option<&[written::WrittenCondition]>, path: &Path, report: &mut Report) -> Vec<ConditionRule> {
     refuse_empty(written, path, "is empty: leave it out", report);
     let each = written.unwrap_or_default().iter().enumerate();
     each.filter_map(|(index, written)| condition(written, &path.index(index), report)).collect()
 }
 
-fn condition(written: &schema::Condition, path: &Path, report: &mut Report) -> Option<Condition> {
-    let schema::Condition { field: about, is_in, not_in, matches, exists } = written;
+fn condition(written: &written::WrittenCondition, path: &Path, report: &mut Report) -> Option<ConditionRule> {
+    let written::WrittenCondition { field: about, is_in, not_in, matches, exists } = written;
     if is_in.is_none() && not_in.is_none() && matches.is_none() && exists.is_none() {
         report.problem(path, "says nothing of the field: add in, notIn, matches or exists");
     }
@@ -179,5 +181,5 @@ fn condition(written: &schema::Condition, path: &Path, report: &mut Report) -> O
         field(about, report.is_literal(&path, about), &path, report).map(Asked::Field)
     };
     let (is_in, not_in) = (is_in.clone(), not_in.clone().unwrap_or_default());
-    Some(Condition { asked: asked?, is_in, not_in, matches, exists: *exists })
+    Some(ConditionRule { asked: asked?, is_in, not_in, matches, exists: *exists })
 }

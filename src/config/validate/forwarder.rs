@@ -10,7 +10,7 @@ use super::{
         nearest::nearest,
         path::Path,
         report::Report,
-        schema::{self, ConfigFile},
+        written::{self, ConfigFile},
     },
     auth, cef, delivery, filter, name, positive, profile, refuse_empty, request, source, wrap,
 };
@@ -36,7 +36,11 @@ pub(super) fn forwarders(file: &ConfigFile, root: &Path, report: &mut Report) ->
 }
 
 /// The list and its path, under either of its names.
-fn written<'f>(file: &'f ConfigFile, root: &Path, report: &mut Report) -> Option<(&'f [schema::Forwarder], Path)> {
+fn written<'f>(
+    file: &'f ConfigFile,
+    root: &Path,
+    report: &mut Report,
+) -> Option<(&'f [written::WrittenForwarder], Path)> {
     let (path, other) = (root.key("forwarders"), root.key("auditLogForwarders"));
     match (&file.forwarders, &file.audit_log_forwarders) {
         (Some(_), Some(_)) => {
@@ -55,7 +59,12 @@ fn written<'f>(file: &'f ConfigFile, root: &Path, report: &mut Report) -> Option
 }
 
 /// Each forwarder's name: as written, or made of its host.
-fn names(written: &[schema::Forwarder], uris: &[Option<Uri>], path: &Path, report: &mut Report) -> Vec<String> {
+fn names(
+    written: &[written::WrittenForwarder],
+    uris: &[Option<Uri>],
+    path: &Path,
+    report: &mut Report,
+) -> Vec<String> {
     let at = |index: usize| path.index(index).key("name");
     let given = written.iter().enumerate();
     let given: Vec<_> = given.filter_map(|(i, forwarder)| Some((forwarder.name.as_deref()?, at(i)))).collect();
@@ -81,14 +90,14 @@ fn names(written: &[schema::Forwarder], uris: &[Option<Uri>], path: &Path, repor
 }
 
 fn forwarder(
-    written: &schema::Forwarder,
+    written: &written::WrittenForwarder,
     name: String,
     uri: Option<Uri>,
     known: &[(&str, Option<System>)],
     path: &Path,
     report: &mut Report,
 ) -> Option<Forwarder> {
-    let schema::ForwarderKind::Webhook = written.kind.unwrap_or(schema::ForwarderKind::Webhook);
+    let written::ForwarderKind::Webhook = written.kind.unwrap_or(written::ForwarderKind::Webhook);
     let defaults = profile::defaults(written.profile.unwrap_or_default());
     let (format, framing) = body(written, defaults.framing);
     let wrap = wrap::wrap(written.json.as_ref(), defaults.wrap, framing, path, report);
@@ -121,10 +130,10 @@ fn forwarder(
     let probe = delivery::probe(written.retry.as_ref(), path, report);
     let tls = delivery::tls(written.tls.as_ref(), path, report);
     let responses = delivery::responses(written, path, report);
-    let method = match written.method.unwrap_or(schema::Method::Post) {
-        schema::Method::Post => Method::POST,
-        schema::Method::Put => Method::PUT,
-        schema::Method::Patch => Method::PATCH,
+    let method = match written.method.unwrap_or(written::Method::Post) {
+        written::Method::Post => Method::POST,
+        written::Method::Put => Method::PUT,
+        written::Method::Patch => Method::PATCH,
     };
     Some(Forwarder {
         name,
@@ -151,28 +160,28 @@ fn forwarder(
         responses,
         answers: match written.answers {
             None => defaults.answers,
-            Some(schema::Answers::Status) => Answers::Status,
-            Some(schema::Answers::Bulk) => Answers::Bulk,
+            Some(written::WrittenAnswers::Status) => Answers::Status,
+            Some(written::WrittenAnswers::Bulk) => Answers::Bulk,
         },
     })
 }
 
-fn body(written: &schema::Forwarder, default: Framing) -> (Format, Framing) {
-    let format = match written.format.unwrap_or(schema::Format::Json) {
-        schema::Format::Json => Format::Json,
-        schema::Format::Cef => Format::Cef,
+fn body(written: &written::WrittenForwarder, default: Framing) -> (Format, Framing) {
+    let format = match written.format.unwrap_or(written::WrittenFormat::Json) {
+        written::WrittenFormat::Json => Format::Json,
+        written::WrittenFormat::Cef => Format::Cef,
     };
     let framing = match written.framing {
         None => default,
-        Some(schema::Framing::Lines) => Framing::Lines,
-        Some(schema::Framing::Array) => Framing::Array,
-        Some(schema::Framing::Single) => Framing::Single,
+        Some(written::WrittenFraming::Lines) => Framing::Lines,
+        Some(written::WrittenFraming::Array) => Framing::Array,
+        Some(written::WrittenFraming::Single) => Framing::Single,
     };
     (format, framing)
 }
 
 /// The sources it follows, in the configuration's order.
-fn followed(written: &schema::Forwarder, known: &[&str], path: &Path, report: &mut Report) -> Vec<String> {
+fn followed(written: &written::WrittenForwarder, known: &[&str], path: &Path, report: &mut Report) -> Vec<String> {
     let path = path.key("sources");
     let Some(named) = &written.sources else {
         return known.iter().map(|name| (*name).to_owned()).collect();

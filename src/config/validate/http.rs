@@ -5,7 +5,7 @@ use reqwest::header::HeaderName;
 use super::{
     super::{
         Hmac, HmacAlgorithm, HmacEncoding, HttpIntake, HttpSource, Senders, SourceKind, Token, path::Path,
-        report::Report, schema, webhook_key,
+        report::Report, webhook_key, written,
     },
     auth, bounded, pushed,
 };
@@ -13,7 +13,7 @@ use super::{
 const MAX_BODY_BYTES: usize = 16 << 20;
 const MAX_CONNECTIONS: u32 = 1000;
 
-pub(super) fn http(written: &schema::Source, path: &Path, report: &mut Report) -> Option<SourceKind> {
+pub(super) fn http(written: &written::WrittenSource, path: &Path, report: &mut Report) -> Option<SourceKind> {
     let spool = pushed::spool(written, path, report);
     let intake = HttpIntake {
         path: url_path(written, &path.key("path"), report),
@@ -25,7 +25,7 @@ pub(super) fn http(written: &schema::Source, path: &Path, report: &mut Report) -
     Some(SourceKind::Http(HttpSource { spool, listen: listen?, tls: tls?, intake }))
 }
 
-fn url_path(written: &schema::Source, path: &Path, report: &mut Report) -> Option<String> {
+fn url_path(written: &written::WrittenSource, path: &Path, report: &mut Report) -> Option<String> {
     let text = written.path.as_ref()?.to_string_lossy().into_owned();
     if !text.starts_with('/') || !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte)) {
         let what = "is no path of a URL: it must begin with / and hold no space, ? or #";
@@ -34,7 +34,7 @@ fn url_path(written: &schema::Source, path: &Path, report: &mut Report) -> Optio
     Some(text)
 }
 
-fn senders(written: &schema::Source, path: &Path, report: &mut Report) -> Senders {
+fn senders(written: &written::WrittenSource, path: &Path, report: &mut Report) -> Senders {
     let token = auth::secret(("token", &written.token), ("tokenFile", &written.token_file), path, report);
     if let Some(Token::Inline(secret)) = &token {
         let text = secret.expose();
@@ -50,7 +50,7 @@ fn senders(written: &schema::Source, path: &Path, report: &mut Report) -> Sender
     Senders { token, hmac, signature }
 }
 
-fn hmac(written: &schema::Hmac, path: &Path, report: &mut Report) -> Option<Hmac> {
+fn hmac(written: &written::WrittenHmac, path: &Path, report: &mut Report) -> Option<Hmac> {
     let secret = auth::password(("secret", &written.secret), ("secretFile", &written.secret_file), path, report);
     let at = path.key("header");
     let header = match written.header.as_deref().map(str::parse::<HeaderName>) {
@@ -67,19 +67,19 @@ fn hmac(written: &schema::Hmac, path: &Path, report: &mut Report) -> Option<Hmac
     Some(Hmac {
         secret: secret?,
         header: header?,
-        algorithm: match written.algorithm.unwrap_or(schema::HmacAlgorithm::Sha256) {
-            schema::HmacAlgorithm::Sha256 => HmacAlgorithm::Sha256,
-            schema::HmacAlgorithm::Sha1 => HmacAlgorithm::Sha1,
+        algorithm: match written.algorithm.unwrap_or(written::WrittenHmacAlgorithm::Sha256) {
+            written::WrittenHmacAlgorithm::Sha256 => HmacAlgorithm::Sha256,
+            written::WrittenHmacAlgorithm::Sha1 => HmacAlgorithm::Sha1,
         },
-        encoding: match written.encoding.unwrap_or(schema::HmacEncoding::Hex) {
-            schema::HmacEncoding::Hex => HmacEncoding::Hex,
-            schema::HmacEncoding::Base64 => HmacEncoding::Base64,
+        encoding: match written.encoding.unwrap_or(written::WrittenHmacEncoding::Hex) {
+            written::WrittenHmacEncoding::Hex => HmacEncoding::Hex,
+            written::WrittenHmacEncoding::Base64 => HmacEncoding::Base64,
         },
         prefix: written.prefix.clone().unwrap_or_default(),
     })
 }
 
-fn signature(written: &schema::Signature, path: &Path, report: &mut Report) -> Option<Token> {
+fn signature(written: &written::Signature, path: &Path, report: &mut Report) -> Option<Token> {
     let secret = auth::password(("secret", &written.secret), ("secretFile", &written.secret_file), path, report)?;
     if let Token::Inline(secret) = &secret
         && !secret.expose().is_empty()

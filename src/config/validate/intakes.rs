@@ -4,7 +4,7 @@
 //! Where a rule was read in the vendor's documentation and never tried against the product, docs/siem.md says so.
 
 use super::{
-    super::{Answers, Compression, Framing, schema::Profile},
+    super::{Answers, Compression, Framing, written::Profile},
     profile::{Defaults, WrapText},
 };
 

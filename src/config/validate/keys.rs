@@ -3,7 +3,7 @@
 use super::super::{
     path::Path,
     report::Report,
-    schema::{self, SocketType, SourceKind as Kind},
+    written::{self, SocketType, WrittenSourceKind as Kind},
 };
 
 const PUSHED: &[Kind] = &[Kind::Stdin, Kind::Unix, Kind::Tcp, Kind::Udp, Kind::Http];
@@ -14,7 +14,7 @@ const HTTP: &[Kind] = &[Kind::Http];
 const STREAMS: &[Kind] = &[Kind::Unix, Kind::Tcp];
 
 /// Reports each key that says nothing to a source of this kind.
-pub(super) fn check(written: &schema::Source, kind: Kind, path: &Path, report: &mut Report) {
+pub(super) fn check(written: &written::WrittenSource, kind: Kind, path: &Path, report: &mut Report) {
     let spooled = if written.spool == Some(true) { ALL } else { PUSHED };
     let keys: [(&str, bool, &[Kind], &str); 28] = [
         ("include", written.include.is_some(), &[Kind::File], "file"),

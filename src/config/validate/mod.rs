@@ -25,7 +25,7 @@ use super::{
     Admin, Config, Diagnostics, DiagnosticsFormat,
     path::Path,
     report::Report,
-    schema::{self, ConfigFile, LogFormat, LogLevel},
+    written::{self, ConfigFile, LogFormat, LogLevel},
 };
 
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
@@ -58,7 +58,7 @@ fn state_dir(file: &ConfigFile, root: &Path, report: &mut Report) -> PathBuf {
     file.state_dir.clone().unwrap_or_else(|| PathBuf::from("./auditpost-state"))
 }
 
-fn admin(admin: &schema::Admin, path: &Path, report: &mut Report) -> Option<Admin> {
+fn admin(admin: &written::WrittenAdmin, path: &Path, report: &mut Report) -> Option<Admin> {
     let listen = address(admin.listen.as_ref()?, "9600", &path.key("listen"), report);
     listen.map(|listen| Admin { listen })
 }
@@ -74,7 +74,7 @@ fn address(listen: &str, port: &str, path: &Path, report: &mut Report) -> Option
     parsed.ok()
 }
 
-fn diagnostics(log: Option<&schema::Log>) -> Diagnostics {
+fn diagnostics(log: Option<&written::WrittenLog>) -> Diagnostics {
     let level = match log.and_then(|log| log.level).unwrap_or(LogLevel::Info) {
         LogLevel::Error => tracing::Level::ERROR,
         LogLevel::Warn => tracing::Level::WARN,
@@ -104,7 +104,7 @@ fn refuse_empty_text(text: &str, path: &Path, report: &mut Report) {
 }
 
 /// A duration that must not be zero.
-fn positive(written: Option<schema::Duration>, default: Duration, path: &Path, report: &mut Report) -> Duration {
+fn positive(written: Option<written::Duration>, default: Duration, path: &Path, report: &mut Report) -> Duration {
     let value = written.map_or(default, |written| written.0);
     if value.is_zero() {
         report.problem(path, "must be more than zero");
@@ -113,7 +113,7 @@ fn positive(written: Option<schema::Duration>, default: Duration, path: &Path, r
 }
 
 /// A size within bounds, which are named as they are to be written.
-fn bounded(written: Option<schema::Size>, default: usize, path: &Path, report: &mut Report) -> usize {
+fn bounded(written: Option<written::Size>, default: usize, path: &Path, report: &mut Report) -> usize {
     const LEAST: usize = 1 << 10;
     const MOST: usize = 64 << 20;
     let Some(written) = written else {

@@ -1,7 +1,7 @@
 //! What a profile sets, and what there is without one: the tables of docs/siem.md.
 
 use super::{
-    super::{Answers, Compression, Format, Framing, Level, schema::Profile},
+    super::{Answers, Compression, CompressionLevel, Format, Framing, written::Profile},
     delivery::{MAX_BYTES, MAX_EVENTS},
     intakes,
 };
@@ -38,7 +38,7 @@ impl Defaults {
         Self {
             content_type: None,
             content_encoding: "gzip",
-            compression: Compression::Gzip(Level::Default),
+            compression: Compression::Gzip(CompressionLevel::Default),
             user_agent: format!("auditpost/{VERSION}"),
             framing: Framing::Lines,
             wrap: None,

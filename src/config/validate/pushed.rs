@@ -8,8 +8,8 @@ use super::{
         SyncPolicy, TcpSource, UdpSource, UnixSocket, UnixSource,
         path::Path,
         report::Report,
-        schema::{self, Detach, OnFullForm, OnFullWord, SocketType},
         size_text,
+        written::{self, Detach, OnFullForm, OnFullWord, SocketType},
     },
     address, positive,
 };
@@ -24,11 +24,11 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// The kernel takes no longer name of a socket, and we need some for a name beside it.
 const LONGEST_PATH: usize = 90;
 
-pub(super) fn stdin(written: &schema::Source, path: &Path, report: &mut Report) -> SourceKind {
+pub(super) fn stdin(written: &written::WrittenSource, path: &Path, report: &mut Report) -> SourceKind {
     SourceKind::Stdin(StdinSource { spool: spool(written, path, report) })
 }
 
-pub(super) fn tcp(written: &schema::Source, path: &Path, report: &mut Report) -> Option<SourceKind> {
+pub(super) fn tcp(written: &written::WrittenSource, path: &Path, report: &mut Report) -> Option<SourceKind> {
     let spool = spool(written, path, report);
     let limits = limits(written, path, report);
     let tls = tls(written)?;
@@ -36,13 +36,13 @@ pub(super) fn tcp(written: &schema::Source, path: &Path, report: &mut Report) ->
     Some(SourceKind::Tcp(TcpSource { spool, listen, framing: framing(written), limits, tls }))
 }
 
-pub(super) fn udp(written: &schema::Source, path: &Path, report: &mut Report) -> Option<SourceKind> {
+pub(super) fn udp(written: &written::WrittenSource, path: &Path, report: &mut Report) -> Option<SourceKind> {
     let spool = spool(written, path, report);
     let listen = listen(written, path, report)?;
     Some(SourceKind::Udp(UdpSource { spool, listen, framing: framing(written) }))
 }
 
-pub(super) fn unix(written: &schema::Source, path: &Path, report: &mut Report) -> Option<SourceKind> {
+pub(super) fn unix(written: &written::WrittenSource, path: &Path, report: &mut Report) -> Option<SourceKind> {
     let spool = spool(written, path, report);
     let limits = limits(written, path, report);
     let mode = mode(written.mode.as_deref(), &path.key("mode"), report);
@@ -62,35 +62,35 @@ pub(super) fn unix(written: &schema::Source, path: &Path, report: &mut Report) -
 }
 
 /// `None` where a file is missing, which is told elsewhere.
-pub(super) fn tls(written: &schema::Source) -> Option<Option<SourceTls>> {
+pub(super) fn tls(written: &written::WrittenSource) -> Option<Option<SourceTls>> {
     let Some(tls) = &written.tls else { return Some(None) };
     let server = ClientCertificate { cert_file: tls.cert_file.clone()?, key_file: tls.key_file.clone()? };
     Some(Some(SourceTls { server, client_ca_file: tls.client_ca_file.clone() }))
 }
 
 /// How the spool of such a source is kept.
-pub(super) fn spool(written: &schema::Source, path: &Path, report: &mut Report) -> SpoolKeys {
+pub(super) fn spool(written: &written::WrittenSource, path: &Path, report: &mut Report) -> SpoolKeys {
     let key = path.key("maxBytes");
     let max_bytes = written.max_bytes.map_or(MAX_BYTES, |size| size.0);
     if max_bytes < LEAST_MAX_BYTES {
         report.problem(&key, format!("{} is too little: 1MiB is the least", report.written(&key)));
     }
-    let sync = match written.sync.unwrap_or(schema::Sync::Always) {
-        schema::Sync::Always => SyncPolicy::Always,
-        schema::Sync::Interval => SyncPolicy::Interval,
-        schema::Sync::Never => SyncPolicy::Never,
+    let sync = match written.sync.unwrap_or(written::Sync::Always) {
+        written::Sync::Always => SyncPolicy::Always,
+        written::Sync::Interval => SyncPolicy::Interval,
+        written::Sync::Never => SyncPolicy::Never,
     };
     let on_full = on_full(written.on_full, max_bytes, &path.key("onFull"), report);
     SpoolKeys { sync, max_bytes, on_full }
 }
 
-fn on_full(written: Option<schema::OnFull>, max_bytes: u64, path: &Path, report: &mut Report) -> OnFull {
+fn on_full(written: Option<written::WrittenOnFull>, max_bytes: u64, path: &Path, report: &mut Report) -> OnFull {
     let after = match written {
-        None | Some(schema::OnFull::Word(OnFullWord::Block)) => return OnFull::Block,
-        Some(schema::OnFull::Word(OnFullWord::Detach)) => None,
-        Some(schema::OnFull::Long(OnFullForm { detach })) => detach.and_then(|Detach { after }| after),
+        None | Some(written::WrittenOnFull::Word(OnFullWord::Block)) => return OnFull::Block,
+        Some(written::WrittenOnFull::Word(OnFullWord::Detach)) => None,
+        Some(written::WrittenOnFull::Long(OnFullForm { detach })) => detach.and_then(|Detach { after }| after),
     };
-    let Some(schema::Size(after)) = after else { return OnFull::Detach { after: max_bytes / 4 } };
+    let Some(written::Size(after)) = after else { return OnFull::Detach { after: max_bytes / 4 } };
     let key = path.key("detach").key("after");
     if after < LEAST_AFTER {
         report.problem(&key, format!("{} is too little: 64KiB is the least", report.written(&key)));
@@ -103,7 +103,7 @@ fn on_full(written: Option<schema::OnFull>, max_bytes: u64, path: &Path, report:
 }
 
 /// The address that such a source listens on.
-pub(super) fn listen(written: &schema::Source, path: &Path, report: &mut Report) -> Option<SocketAddr> {
+pub(super) fn listen(written: &written::WrittenSource, path: &Path, report: &mut Report) -> Option<SocketAddr> {
     let path = path.key("listen");
     match &written.listen {
         Some(listen) => address(listen, "5140", &path, report),
@@ -139,7 +139,7 @@ fn mode(written: Option<&str>, path: &Path, report: &mut Report) -> u32 {
     }
 }
 
-fn limits(written: &schema::Source, path: &Path, report: &mut Report) -> StreamLimits {
+fn limits(written: &written::WrittenSource, path: &Path, report: &mut Report) -> StreamLimits {
     StreamLimits {
         acks: written.acks.unwrap_or(false),
         max_connections: written.max_connections.unwrap_or(MAX_CONNECTIONS) as usize,
@@ -147,9 +147,9 @@ fn limits(written: &schema::Source, path: &Path, report: &mut Report) -> StreamL
     }
 }
 
-fn framing(written: &schema::Source) -> SourceFraming {
-    match written.framing.unwrap_or(schema::SourceFraming::Lines) {
-        schema::SourceFraming::Lines => SourceFraming::Lines,
-        schema::SourceFraming::Syslog => SourceFraming::Syslog,
+fn framing(written: &written::WrittenSource) -> SourceFraming {
+    match written.framing.unwrap_or(written::WrittenSourceFraming::Lines) {
+        written::WrittenSourceFraming::Lines => SourceFraming::Lines,
+        written::WrittenSourceFraming::Syslog => SourceFraming::Syslog,
     }
 }

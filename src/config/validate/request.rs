@@ -11,11 +11,11 @@ use super::super::{
     Auth, Secret, Uri,
     path::Path,
     report::Report,
-    schema::{self, SecretText},
+    written::{self, SecretText},
 };
 
 /// The webhook's address. No message shows it: its userinfo or its query may be secret.
-pub(super) fn uri(written: &schema::Forwarder, path: &Path, report: &mut Report) -> Option<Uri> {
+pub(super) fn uri(written: &written::WrittenForwarder, path: &Path, report: &mut Report) -> Option<Uri> {
     address(written.uri.as_deref()?, written.allow_http, &path.key("uri"), report)
 }
 
@@ -66,7 +66,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 pub(super) fn headers(
-    written: &schema::Forwarder,
+    written: &written::WrittenForwarder,
     auth: &Auth,
     path: &Path,
     report: &mut Report,

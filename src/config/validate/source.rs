@@ -9,7 +9,7 @@ use super::{
         CriStream, FileSource, LineFormat, Schema, Source, SourceKind, StartAt,
         path::Path,
         report::Report,
-        schema::{self, EventSchema, FieldMap, FileFormat, ReadyMap, Stream},
+        written::{self, EventSchema, FieldMap, FileFormat, ReadyMap, Stream},
     },
     bounded, http, keys, name, positive, pushed, refuse_empty,
 };
@@ -23,7 +23,11 @@ const SEAL_AFTER: Duration = Duration::from_secs(30);
 /// A receiver that is merely slow has read most of it by then; a crash sooner loses what is left.
 const HOLD_DELETED: Duration = Duration::from_secs(60);
 
-pub(super) fn sources(written: Option<&[schema::Source]>, path: &Path, report: &mut Report) -> Option<Vec<Source>> {
+pub(super) fn sources(
+    written: Option<&[written::WrittenSource]>,
+    path: &Path,
+    report: &mut Report,
+) -> Option<Vec<Source>> {
     let Some(written) = written else {
         report.problem(path, "is missing: nothing would be read");
         return None;
@@ -39,14 +43,14 @@ pub(super) fn sources(written: Option<&[schema::Source]>, path: &Path, report: &
 }
 
 /// Two that read the same input would each get half of it.
-fn one_reads_stdin(written: &[schema::Source], path: &Path, report: &mut Report) {
-    let reads = |source: &schema::Source| source.kind == Some(schema::SourceKind::Stdin);
+fn one_reads_stdin(written: &[written::WrittenSource], path: &Path, report: &mut Report) {
+    let reads = |source: &written::WrittenSource| source.kind == Some(written::WrittenSourceKind::Stdin);
     for (index, _) in written.iter().enumerate().filter(|(_, source)| reads(source)).skip(1) {
         report.problem(&path.index(index).key("kind"), "is a second source that reads standard input: there is one");
     }
 }
 
-fn source(written: &schema::Source, path: &Path, report: &mut Report) -> Option<Source> {
+fn source(written: &written::WrittenSource, path: &Path, report: &mut Report) -> Option<Source> {
     let kind = kind(written, path, report);
     let (schema, fields) = event_schema(written, path, report);
     let max_event_bytes = bounded(written.max_event_bytes, MAX_EVENT_BYTES, &path.key("maxEventBytes"), report);
@@ -57,8 +61,8 @@ fn source(written: &schema::Source, path: &Path, report: &mut Report) -> Option<
     Some(Source { name: written.name.clone()?, kind: kind?, schema, fields, max_event_bytes, only_json })
 }
 
-fn kind(written: &schema::Source, path: &Path, report: &mut Report) -> Option<SourceKind> {
-    use schema::SourceKind as Kind;
+fn kind(written: &written::WrittenSource, path: &Path, report: &mut Report) -> Option<SourceKind> {
+    use written::WrittenSourceKind as Kind;
     let kind = written.kind.unwrap_or(Kind::File);
     keys::check(written, kind, path, report);
     match kind {
@@ -72,7 +76,11 @@ fn kind(written: &schema::Source, path: &Path, report: &mut Report) -> Option<So
 }
 
 /// What its lines are, and where it has fields of its own.
-fn event_schema(written: &schema::Source, path: &Path, report: &mut Report) -> (Schema, Vec<(Field, String)>) {
+fn event_schema(
+    written: &written::WrittenSource,
+    path: &Path,
+    report: &mut Report,
+) -> (Schema, Vec<(Field, String)>) {
     let schema = named(written.schema.unwrap_or(EventSchema::Auto));
     let path = path.key("fields");
     match &written.fields {
@@ -102,7 +110,7 @@ fn own_fields(written: &BTreeMap<String, String>, path: &Path, report: &mut Repo
 }
 
 /// The system that every record of the source is of, where its schema says so.
-pub(super) fn system(written: &schema::Source) -> Option<System> {
+pub(super) fn system(written: &written::WrittenSource) -> Option<System> {
     match named(written.schema.unwrap_or(EventSchema::Auto)) {
         Schema::Auto | Schema::Generic | Schema::Raw => None,
         Schema::Connect => Some(System::Connect),
@@ -128,7 +136,7 @@ fn named(written: EventSchema) -> Schema {
     }
 }
 
-fn file(written: &schema::Source, path: &Path, report: &mut Report) -> FileSource {
+fn file(written: &written::WrittenSource, path: &Path, report: &mut Report) -> FileSource {
     let include = path.key("include");
     if written.include.is_none() {
         report.problem(&include, "is missing: the paths or globs of the files to follow");
@@ -144,9 +152,9 @@ fn file(written: &schema::Source, path: &Path, report: &mut Report) -> FileSourc
     FileSource {
         include: written.include.clone().unwrap_or_default(),
         exclude: written.exclude.clone().unwrap_or_default(),
-        start_at: match written.start_at.unwrap_or(schema::StartAt::Beginning) {
-            schema::StartAt::Beginning => StartAt::Beginning,
-            schema::StartAt::End => StartAt::End,
+        start_at: match written.start_at.unwrap_or(written::WrittenStartAt::Beginning) {
+            written::WrittenStartAt::Beginning => StartAt::Beginning,
+            written::WrittenStartAt::End => StartAt::End,
         },
         scan_interval,
         seal_after: positive(written.seal_after, SEAL_AFTER, &path.key("sealAfter"), report),
@@ -156,7 +164,7 @@ fn file(written: &schema::Source, path: &Path, report: &mut Report) -> FileSourc
     }
 }
 
-fn line_format(written: &schema::Source, path: &Path, report: &mut Report) -> LineFormat {
+fn line_format(written: &written::WrittenSource, path: &Path, report: &mut Report) -> LineFormat {
     if written.format.unwrap_or(FileFormat::Lines) == FileFormat::Lines {
         if written.stream.is_some() {
             report.problem(&path.key("stream"), "has no effect: it is for files of format: cri");

@@ -3,7 +3,7 @@
 use serde::de::IgnoredAny;
 
 use super::{
-    super::{Filling, Framing, Template, Wrap, path::Path, report::Report, schema},
+    super::{Framing, TemplateInput, Wrap, WrapTemplate, path::Path, report::Report, written},
     profile::WrapText,
 };
 
@@ -13,7 +13,7 @@ const SAMPLE_TIME: i128 = 1_787_130_841_216_987_654;
 
 /// The wrap, the written keys over the profile's; `None` where neither has one.
 pub(super) fn wrap(
-    written: Option<&schema::Json>,
+    written: Option<&written::WrittenJson>,
     default: Option<WrapText>,
     framing: Framing,
     path: &Path,
@@ -24,11 +24,11 @@ pub(super) fn wrap(
         return None;
     }
     let path = path.key("json").key("wrap");
-    let none = schema::Wrap::default();
+    let none = written::WrittenWrap::default();
     let (written, default) = (written.unwrap_or(&none), default.unwrap_or_default());
     let text = |written: &Option<String>, default: &str| written.clone().unwrap_or_else(|| default.to_owned());
     let event = match text(&written.event, default.event) {
-        text if text.is_empty() && written.event.is_none() => Template::bare(),
+        text if text.is_empty() && written.event.is_none() => WrapTemplate::bare(),
         text => template(&text, &path.key("event"), report)?,
     };
     let keys = ["event", "prefix", "suffix"].map(|key| path.key(key));
@@ -46,8 +46,8 @@ pub(super) fn wrap(
     Some(wrap)
 }
 
-fn template(text: &str, path: &Path, report: &mut Report) -> Option<Template> {
-    match Template::parse(text) {
+fn template(text: &str, path: &Path, report: &mut Report) -> Option<WrapTemplate> {
+    match WrapTemplate::parse(text) {
         Ok(template) if template.holds_the_event() => Some(template),
         Ok(_) => {
             report.problem(path, "has no place for the event: it needs %json% or %text%");
@@ -67,7 +67,7 @@ fn makes_json(wrap: &Wrap, framing: Framing) -> Result<(), String> {
         let mut events: Vec<String> = Vec::new();
         for time in times {
             let mut event = Vec::new();
-            let filling = Filling { event: SAMPLE, is_json: true, time, source: "a-source" };
+            let filling = TemplateInput { event: SAMPLE, is_json: true, time, source: "a-source" };
             wrap.event.fill(&filling, &mut event);
             events.push(String::from_utf8_lossy(&event).into_owned());
         }
@@ -111,13 +111,13 @@ fn shortened(body: &str) -> String {
 #[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::{
-        super::{super::schema::Profile, profile},
+        super::{super::written::Profile, profile},
         *,
     };
 
     fn of(text: WrapText) -> Wrap {
         Wrap {
-            event: Template::parse(text.event).unwrap(),
+            event: WrapTemplate::parse(text.event).unwrap(),
             prefix: text.prefix.to_owned(),
             suffix: text.suffix.to_owned(),
             has_variable: false,

@@ -7,16 +7,16 @@ pub(super) const FAST: u8 = 1;
 pub(super) const DEFAULT: u8 = 6;
 pub(super) const BEST: u8 = 9;
 
-pub(super) struct Gzip {
+pub(super) struct LibdeflateGzip {
     compressor: Compressor,
     /// Grows to the greatest bound that a body asked for.
     buffer: Vec<u8>,
 }
 
-impl Gzip {
-    pub(super) fn new(level: u8) -> Gzip {
+impl LibdeflateGzip {
+    pub(super) fn new(level: u8) -> LibdeflateGzip {
         let level = CompressionLvl::new(i32::from(level)).unwrap_or_default();
-        Gzip { compressor: Compressor::new(level), buffer: Vec::new() }
+        LibdeflateGzip { compressor: Compressor::new(level), buffer: Vec::new() }
     }
 
     pub(super) fn compress(&mut self, body: &[u8]) -> Result<&[u8], String> {

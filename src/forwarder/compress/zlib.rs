@@ -12,15 +12,15 @@ pub(super) const BEST: u8 = 8;
 /// Deflate, no flags, no time, nothing said of the level, an unknown system (RFC 1952).
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
-pub(super) struct Gzip {
+pub(super) struct ZlibGzip {
     compress: Compress,
     buffer: Vec<u8>,
 }
 
-impl Gzip {
-    pub(super) fn new(level: u8) -> Gzip {
+impl ZlibGzip {
+    pub(super) fn new(level: u8) -> ZlibGzip {
         let compress = Compress::new(Compression::new(u32::from(level)), false);
-        Gzip { compress, buffer: Vec::new() }
+        ZlibGzip { compress, buffer: Vec::new() }
     }
 
     pub(super) fn compress(&mut self, body: &[u8]) -> Result<&[u8], String> {

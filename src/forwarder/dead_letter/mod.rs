@@ -20,7 +20,7 @@ mod write;
 
 use jiff::Timestamp;
 
-pub use read::{Filter, Letter, Letters, select};
+pub use read::{Letter, LetterFilter, Letters, select};
 pub use write::{DeadLetters, Streamed};
 
 /// Why an event is a dead letter.
@@ -56,7 +56,7 @@ impl Reason {
 
 /// What is said of an event beside its bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct Envelope<'a> {
+pub struct LetterEnvelope<'a> {
     pub event_id: &'a str,
     pub source: &'a str,
     pub reason: Reason,
@@ -75,6 +75,6 @@ pub const MAX_TEXT: usize = 2048;
 /// An event and why it cannot be delivered.
 #[derive(Clone, Copy, Debug)]
 pub struct DeadLetter<'a> {
-    pub envelope: Envelope<'a>,
+    pub envelope: LetterEnvelope<'a>,
     pub payload: &'a [u8],
 }

@@ -20,7 +20,7 @@ pub(super) const MAX_HEAD: usize = 64 << 10;
 
 /// Which letters are wanted.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
+pub struct LetterFilter {
     pub forwarder: Option<String>,
     /// As written in the files.
     pub reason: Option<String>,
@@ -78,7 +78,7 @@ impl Letter {
 ///
 /// # Errors
 /// Where the directories cannot be listed. A state directory without dead letters has none.
-pub fn select(state_dir: &Path, filter: Filter) -> io::Result<Letters> {
+pub fn select(state_dir: &Path, filter: LetterFilter) -> io::Result<Letters> {
     let mut forwarders = match &filter.forwarder {
         Some(forwarder) => vec![directory(state_dir, forwarder)?],
         None => subdirectories(&state_dir.join("dead-letters"))?,
@@ -94,7 +94,7 @@ pub fn select(state_dir: &Path, filter: Filter) -> io::Result<Letters> {
 /// See [`select`].
 #[derive(Debug)]
 pub struct Letters {
-    filter: Filter,
+    filter: LetterFilter,
     files: vec::IntoIter<PathBuf>,
     current: Option<Scan>,
     /// Shortened digests of forwarder and event id.
@@ -130,13 +130,13 @@ impl Iterator for Letters {
                 continue;
             };
             match scan.next_line() {
-                Ok(Found::Letter(letter)) => {
+                Ok(LetterLine::Letter(letter)) => {
                     if self.filter.passes(&letter) && self.is_new(&letter) {
                         return Some(Ok(*letter));
                     }
                 }
-                Ok(Found::Unreadable) => self.unreadable += 1,
-                Ok(Found::End) => self.current = None,
+                Ok(LetterLine::Unreadable) => self.unreadable += 1,
+                Ok(LetterLine::End) => self.current = None,
                 Err(e) => {
                     self.current = None;
                     return Some(Err(e));
@@ -146,7 +146,7 @@ impl Iterator for Letters {
     }
 }
 
-impl Filter {
+impl LetterFilter {
     fn passes(&self, letter: &Letter) -> bool {
         self.reason.as_ref().is_none_or(|reason| *reason == letter.reason)
             && self.since.is_none_or(|since| letter.time >= since)
@@ -162,14 +162,14 @@ struct Scan {
     head: Vec<u8>,
 }
 
-enum Found {
+enum LetterLine {
     Letter(Box<Letter>),
     Unreadable,
     End,
 }
 
 #[derive(Deserialize)]
-struct Head {
+struct StoredLetterHead {
     v: u32,
     event_id: String,
     forwarder: String,
@@ -194,12 +194,14 @@ impl Scan {
         Ok(Self { path, reader, offset: 0, head: Vec::new() })
     }
 
-    fn next_line(&mut self) -> io::Result<Found> {
+    fn next_line(&mut self) -> io::Result<LetterLine> {
         let start = self.offset;
         let Some((quote, padding)) = self.pass_line()? else {
-            return Ok(Found::End);
+            return Ok(LetterLine::End);
         };
-        Ok(self.letter(start, quote, padding).map_or(Found::Unreadable, |letter| Found::Letter(Box::new(letter))))
+        Ok(self
+            .letter(start, quote, padding)
+            .map_or(LetterLine::Unreadable, |letter| LetterLine::Letter(Box::new(letter))))
     }
 
     /// Passes over a line, keeping its head. Returns where its payload ends, if that was found: the first unescaped
@@ -239,7 +241,7 @@ impl Scan {
         let (at, marker) = marker(&self.head)?;
         let mut json = self.head[..at].to_vec();
         json.push(b'}');
-        let head: Head = serde_json::from_slice(&json).ok()?;
+        let head: StoredLetterHead = serde_json::from_slice(&json).ok()?;
         if head.v != 1 {
             return None;
         }

@@ -11,8 +11,8 @@ use std::{
 use super::*;
 use crate::durable;
 
-fn envelope(event_id: &str) -> Envelope<'_> {
-    Envelope {
+fn envelope(event_id: &str) -> LetterEnvelope<'_> {
+    LetterEnvelope {
         event_id,
         source: "connect",
         reason: Reason::Refused,
@@ -34,7 +34,7 @@ fn read_all(dir: &Path) -> Vec<(Letter, Vec<u8>)> {
         letter.copy_payload(&mut payload).unwrap();
         (letter, payload)
     };
-    select(dir, Filter::default()).unwrap().map(with_payload).collect()
+    select(dir, LetterFilter::default()).unwrap().map(with_payload).collect()
 }
 
 fn ids(dir: &Path) -> Vec<String> {
@@ -161,17 +161,19 @@ fn files_are_bounded_and_an_event_that_was_written_twice_is_shown_once() {
 fn a_filter_picks_by_forwarder_reason_and_time() {
     let dir = tempfile::tempdir().unwrap();
     let mut letters = DeadLetters::open(dir.path(), "siem").unwrap();
-    let late = Envelope { time: "2026-01-02T03:04:05Z".parse().unwrap(), ..envelope("late") };
-    let large = Envelope { reason: Reason::TooLarge, ..envelope("large") };
+    let late = LetterEnvelope { time: "2026-01-02T03:04:05Z".parse().unwrap(), ..envelope("late") };
+    let large = LetterEnvelope { reason: Reason::TooLarge, ..envelope("large") };
     for envelope in [late, large] {
         letters.write(&[DeadLetter { envelope, payload: b"x" }]).unwrap();
     }
     let count = |filter| select(dir.path(), filter).unwrap().map(|l| l.unwrap().event_id).collect::<Vec<_>>();
-    assert_eq!(count(Filter { reason: Some("too_large".into()), ..Filter::default() }), ["large"]);
+    assert_eq!(count(LetterFilter { reason: Some("too_large".into()), ..LetterFilter::default() }), ["large"]);
     let since = Some("2026-01-02T03:04:05Z".parse().unwrap());
-    assert_eq!(count(Filter { since, ..Filter::default() }), ["late"]);
-    assert!(count(Filter { forwarder: Some("other".into()), ..Filter::default() }).is_empty());
-    assert!(select(dir.path(), Filter { forwarder: Some("../siem".into()), ..Filter::default() }).is_err());
+    assert_eq!(count(LetterFilter { since, ..LetterFilter::default() }), ["late"]);
+    assert!(count(LetterFilter { forwarder: Some("other".into()), ..LetterFilter::default() }).is_empty());
+    assert!(
+        select(dir.path(), LetterFilter { forwarder: Some("../siem".into()), ..LetterFilter::default() }).is_err()
+    );
 }
 
 #[test]
@@ -184,7 +186,7 @@ fn what_is_no_letter_is_counted_and_passed_over() {
     file.write_all(&[b'x'; 300_000]).unwrap();
     file.write_all(b"\n").unwrap();
     letters.write(&[letter("two", b"2")]).unwrap();
-    let mut letters = select(dir.path(), Filter::default()).unwrap();
+    let mut letters = select(dir.path(), LetterFilter::default()).unwrap();
     let found: Vec<_> = letters.by_ref().map(|letter| letter.unwrap().event_id).collect();
     assert_eq!((found, letters.unreadable()), (vec!["one".into(), "two".into()], 4));
 }

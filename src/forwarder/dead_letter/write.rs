@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::durable;
 
-use super::{DeadLetter, Envelope, MAX_TEXT, read};
+use super::{DeadLetter, LetterEnvelope, MAX_TEXT, read};
 
 /// A new file is begun when the last one is larger, in bytes.
 const FILE_LIMIT: u64 = 16 << 20;
@@ -71,7 +71,7 @@ impl DeadLetters {
     ///
     /// # Errors
     /// Those of the reader and of the storage. The letter does not count then.
-    pub fn write_stream(&mut self, envelope: &Envelope<'_>, payload: &mut dyn Read) -> io::Result<Streamed> {
+    pub fn write_stream(&mut self, envelope: &LetterEnvelope<'_>, payload: &mut dyn Read) -> io::Result<Streamed> {
         self.write_with(|forwarder, out| {
             write_open_line(out, &head(forwarder, envelope, None))?;
             out.write_all(b",\"payload_base64\":\"")?;
@@ -160,7 +160,7 @@ fn end_of_last_line(path: &Path, length: u64) -> io::Result<u64> {
 }
 
 #[derive(Serialize)]
-struct Head<'a> {
+struct LetterHead<'a> {
     v: u32,
     event_id: &'a str,
     forwarder: &'a str,
@@ -174,8 +174,8 @@ struct Head<'a> {
     bytes: Option<usize>,
 }
 
-fn head<'a>(forwarder: &'a str, envelope: &Envelope<'a>, bytes: Option<usize>) -> Head<'a> {
-    Head {
+fn head<'a>(forwarder: &'a str, envelope: &LetterEnvelope<'a>, bytes: Option<usize>) -> LetterHead<'a> {
+    LetterHead {
         v: 1,
         event_id: envelope.event_id,
         forwarder,
@@ -214,7 +214,7 @@ fn write_letter(out: &mut impl Write, forwarder: &str, letter: &DeadLetter<'_>) 
 }
 
 /// Writes a JSON object without its closing brace.
-fn write_open_line(out: &mut impl Write, head: &Head<'_>) -> io::Result<()> {
+fn write_open_line(out: &mut impl Write, head: &LetterHead<'_>) -> io::Result<()> {
     let mut json = serde_json::to_vec(head)?;
     json.pop();
     if json.len() > read::MAX_HEAD {

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use reqwest::StatusCode;
 
 use super::bulk::Fate;
-use crate::config::Verdict;
+use crate::config::AnswerVerdict;
 
 /// What came back for one request: the receiver's status, or why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,10 +144,12 @@ impl fmt::Display for Answer {
 ///
 /// A 2xx that came before the body was handed over is tried again whatever the table says: the receiver cannot have
 /// what it had not been sent.
-pub fn judge(answer: &Answer, overrides: &[(u16, Verdict)]) -> Verdict {
+pub fn judge(answer: &Answer, overrides: &[(u16, AnswerVerdict)]) -> AnswerVerdict {
     match answer {
         Answer::Failed { kind, .. } => match kind {
-            FailureKind::TlsCertificate | FailureKind::Local | FailureKind::Token { refused: true } => Verdict::Hold,
+            FailureKind::TlsCertificate | FailureKind::Local | FailureKind::Token { refused: true } => {
+                AnswerVerdict::Hold
+            }
             FailureKind::Dns
             | FailureKind::Connect
             | FailureKind::Reset { .. }
@@ -155,32 +157,32 @@ pub fn judge(answer: &Answer, overrides: &[(u16, Verdict)]) -> Verdict {
             | FailureKind::Timeout
             | FailureKind::TlsHandshake
             | FailureKind::Protocol
-            | FailureKind::Token { refused: false } => Verdict::Retry,
+            | FailureKind::Token { refused: false } => AnswerVerdict::Retry,
         },
         // Some of it was judged, which is no success and no failure of the receiver: the batch goes on in parts.
-        Answer::Items { fates, .. } if fates.contains(&Fate::Delivered) => Verdict::Delivered,
-        Answer::Items { .. } => Verdict::Narrow,
+        Answer::Items { fates, .. } if fates.contains(&Fate::Delivered) => AnswerVerdict::Delivered,
+        Answer::Items { .. } => AnswerVerdict::Narrow,
         Answer::Status { code, premature, .. } => {
             let changed = overrides.iter().rev().find(|(status, _)| status == code);
             let verdict = changed.map_or_else(|| by_status(*code), |(_, verdict)| *verdict);
             let success = (200..300).contains(code);
-            if success && *premature && verdict == Verdict::Delivered { Verdict::Retry } else { verdict }
+            if success && *premature && verdict == AnswerVerdict::Delivered { AnswerVerdict::Retry } else { verdict }
         }
     }
 }
 
-fn by_status(code: u16) -> Verdict {
+fn by_status(code: u16) -> AnswerVerdict {
     match code {
-        200..=299 => Verdict::Delivered,
-        401 | 403 | 407 => Verdict::Unauthorized,
-        408 | 409 | 423 | 425 | 429 => Verdict::Retry,
-        413 => Verdict::Halve,
-        400 | 406 | 415 | 422 => Verdict::Narrow,
-        501 | 505 => Verdict::Hold,
+        200..=299 => AnswerVerdict::Delivered,
+        401 | 403 | 407 => AnswerVerdict::Unauthorized,
+        408 | 409 | 423 | 425 | 429 => AnswerVerdict::Retry,
+        413 => AnswerVerdict::Halve,
+        400 | 406 | 415 | 422 => AnswerVerdict::Narrow,
+        501 | 505 => AnswerVerdict::Hold,
         // RFC 9110, section 15: a status beyond 599 is treated as a 5xx.
-        500.. => Verdict::Retry,
+        500.. => AnswerVerdict::Retry,
         // Redirects, every other 4xx, and 101 for a protocol that we did not ask for.
-        _ => Verdict::Hold,
+        _ => AnswerVerdict::Hold,
     }
 }
 
@@ -203,49 +205,53 @@ mod tests {
         let narrow = [400, 406, 415, 422];
         for code in 100..=599 {
             let expected = if code / 100 == 2 {
-                Verdict::Delivered
+                AnswerVerdict::Delivered
             } else if unauthorized.contains(&code) {
-                Verdict::Unauthorized
+                AnswerVerdict::Unauthorized
             } else if retry.contains(&code) || (code / 100 == 5 && code != 501 && code != 505) {
-                Verdict::Retry
+                AnswerVerdict::Retry
             } else if code == 413 {
-                Verdict::Halve
+                AnswerVerdict::Halve
             } else if narrow.contains(&code) {
-                Verdict::Narrow
+                AnswerVerdict::Narrow
             } else {
-                Verdict::Hold
+                AnswerVerdict::Hold
             };
             assert_eq!(judge(&status(code), &[]), expected, "{code}");
         }
-        assert_eq!(judge(&status(999), &[]), Verdict::Retry);
+        assert_eq!(judge(&status(999), &[]), AnswerVerdict::Retry);
     }
 
     #[test]
     fn a_failure_without_a_status_is_tried_again_unless_waiting_cannot_mend_it() {
         use FailureKind::*;
         for kind in [Dns, Connect, Reset { sending: true }, Closed, Timeout, TlsHandshake, Protocol] {
-            assert_eq!(judge(&failed(kind), &[]), Verdict::Retry, "{kind:?}");
+            assert_eq!(judge(&failed(kind), &[]), AnswerVerdict::Retry, "{kind:?}");
         }
-        assert_eq!(judge(&failed(TlsCertificate), &[]), Verdict::Hold);
-        assert_eq!(judge(&failed(Local), &[]), Verdict::Hold);
-        assert_eq!(judge(&failed(Token { refused: true }), &[]), Verdict::Hold);
-        assert_eq!(judge(&failed(Token { refused: false }), &[]), Verdict::Retry);
+        assert_eq!(judge(&failed(TlsCertificate), &[]), AnswerVerdict::Hold);
+        assert_eq!(judge(&failed(Local), &[]), AnswerVerdict::Hold);
+        assert_eq!(judge(&failed(Token { refused: true }), &[]), AnswerVerdict::Hold);
+        assert_eq!(judge(&failed(Token { refused: false }), &[]), AnswerVerdict::Retry);
     }
 
     #[test]
     fn an_override_changes_its_status_alone_and_the_last_one_counts() {
-        let overrides = [(409, Verdict::Hold), (409, Verdict::Delivered)];
-        assert_eq!(judge(&status(409), &overrides), Verdict::Delivered);
-        assert_eq!(judge(&status(408), &overrides), Verdict::Retry);
+        let overrides = [(409, AnswerVerdict::Hold), (409, AnswerVerdict::Delivered)];
+        assert_eq!(judge(&status(409), &overrides), AnswerVerdict::Delivered);
+        assert_eq!(judge(&status(408), &overrides), AnswerVerdict::Retry);
     }
 
     #[test]
     fn a_premature_success_is_no_success() {
         let early = |code| Answer::Status { code, retry_after: None, excerpt: String::new(), premature: true };
-        assert_eq!(judge(&early(200), &[]), Verdict::Retry);
-        assert_eq!(judge(&early(202), &[(202, Verdict::Delivered)]), Verdict::Retry);
-        assert_eq!(judge(&early(413), &[]), Verdict::Halve);
-        assert_eq!(judge(&early(409), &[(409, Verdict::Delivered)]), Verdict::Delivered, "it has it already");
+        assert_eq!(judge(&early(200), &[]), AnswerVerdict::Retry);
+        assert_eq!(judge(&early(202), &[(202, AnswerVerdict::Delivered)]), AnswerVerdict::Retry);
+        assert_eq!(judge(&early(413), &[]), AnswerVerdict::Halve);
+        assert_eq!(
+            judge(&early(409), &[(409, AnswerVerdict::Delivered)]),
+            AnswerVerdict::Delivered,
+            "it has it already"
+        );
     }
 
     #[test]

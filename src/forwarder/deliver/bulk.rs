@@ -16,7 +16,7 @@ use serde::{
     de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use crate::config::Verdict;
+use crate::config::AnswerVerdict;
 
 /// The cause of a refused item is kept in so many characters.
 const CAUSE: usize = 400;
@@ -36,7 +36,7 @@ pub enum Fate {
 
 /// One item, as it was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Item {
+pub(super) struct BulkItem {
     pub(super) status: u16,
     pub(super) cause: String,
 }
@@ -46,7 +46,7 @@ pub(super) struct Item {
 pub(super) enum Bulk {
     AllDelivered,
     /// Of the first so many events, in their order: of all of them, unless the answer was cut off.
-    Items(Vec<Item>),
+    Items(Vec<BulkItem>),
     /// It cannot be understood, for this reason.
     Unknown(String),
 }
@@ -75,14 +75,14 @@ pub(super) fn read(body: &[u8], events: usize) -> Bulk {
     }
 }
 
-impl Item {
+impl BulkItem {
     /// What becomes of its event. `verdict` is what a response of this status would mean.
-    pub(super) fn fate(self, verdict: Verdict) -> Fate {
+    pub(super) fn fate(self, verdict: AnswerVerdict) -> Fate {
         match verdict {
             _ if is_taken(self.status) => Fate::Delivered,
-            Verdict::Delivered => Fate::Delivered,
-            Verdict::Narrow | Verdict::Halve => Fate::Refused { status: self.status, cause: self.cause },
-            Verdict::Retry | Verdict::Unauthorized | Verdict::Hold => Fate::Again,
+            AnswerVerdict::Delivered => Fate::Delivered,
+            AnswerVerdict::Narrow | AnswerVerdict::Halve => Fate::Refused { status: self.status, cause: self.cause },
+            AnswerVerdict::Retry | AnswerVerdict::Unauthorized | AnswerVerdict::Hold => Fate::Again,
         }
     }
 }
@@ -95,7 +95,7 @@ fn is_taken(status: u16) -> bool {
 #[derive(Default)]
 struct Read {
     errors: Option<bool>,
-    items: Option<Vec<Item>>,
+    items: Option<Vec<BulkItem>>,
 }
 
 /// Fills what it is given as it reads, so that what stood before a cut is not lost.
@@ -128,7 +128,7 @@ impl<'de> Visitor<'de> for AnswerSeed<'_> {
     }
 }
 
-struct ItemsSeed<'a>(&'a mut Vec<Item>);
+struct ItemsSeed<'a>(&'a mut Vec<BulkItem>);
 
 impl<'de> DeserializeSeed<'de> for ItemsSeed<'_> {
     type Value = ();
@@ -154,7 +154,7 @@ impl<'de> Visitor<'de> for ItemsSeed<'_> {
 }
 
 /// `{"create":{…}}`: the one action of an item, whatever it is.
-struct Action(Item);
+struct Action(BulkItem);
 
 #[derive(Deserialize)]
 struct Done {
@@ -173,8 +173,8 @@ enum Cause {
 
 impl<'de> Deserialize<'de> for Action {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct One;
-        impl<'de> Visitor<'de> for One {
+        struct OneAction;
+        impl<'de> Visitor<'de> for OneAction {
             type Value = Action;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -187,10 +187,10 @@ impl<'de> Deserialize<'de> for Action {
                 };
                 while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
                 let cause = done.error.map(Cause::text).unwrap_or_default();
-                Ok(Action(Item { status: done.status, cause }))
+                Ok(Action(BulkItem { status: done.status, cause }))
             }
         }
-        deserializer.deserialize_map(One)
+        deserializer.deserialize_map(OneAction)
     }
 }
 
@@ -216,8 +216,8 @@ mod tests {
 
     const MIXED: &str = r#"{"took":7,"errors":true,"items":[{"create":{"_index":"a","status":201}},{"create":{"status":400,"error":{"type":"document_parsing_exception","reason":"failed to parse","caused_by":{"type":"x"}}}},{"index":{"status":429,"error":"busy"}},{"create":{"status":409}}]}"#;
 
-    fn item(status: u16, cause: &str) -> Item {
-        Item { status, cause: cause.to_owned() }
+    fn item(status: u16, cause: &str) -> BulkItem {
+        BulkItem { status, cause: cause.to_owned() }
     }
 
     #[test]
@@ -280,13 +280,13 @@ mod tests {
     #[test]
     fn the_fate_follows_the_verdict_but_409_and_2xx_are_taken() {
         let fate = |status, verdict| item(status, "c").fate(verdict);
-        assert_eq!(fate(201, Verdict::Delivered), Fate::Delivered);
-        assert_eq!(fate(409, Verdict::Retry), Fate::Delivered);
-        assert_eq!(fate(429, Verdict::Retry), Fate::Again);
-        assert_eq!(fate(403, Verdict::Unauthorized), Fate::Again);
-        assert_eq!(fate(404, Verdict::Hold), Fate::Again);
-        assert_eq!(fate(400, Verdict::Narrow), Fate::Refused { status: 400, cause: "c".to_owned() });
-        assert_eq!(fate(413, Verdict::Halve), Fate::Refused { status: 413, cause: "c".to_owned() });
+        assert_eq!(fate(201, AnswerVerdict::Delivered), Fate::Delivered);
+        assert_eq!(fate(409, AnswerVerdict::Retry), Fate::Delivered);
+        assert_eq!(fate(429, AnswerVerdict::Retry), Fate::Again);
+        assert_eq!(fate(403, AnswerVerdict::Unauthorized), Fate::Again);
+        assert_eq!(fate(404, AnswerVerdict::Hold), Fate::Again);
+        assert_eq!(fate(400, AnswerVerdict::Narrow), Fate::Refused { status: 400, cause: "c".to_owned() });
+        assert_eq!(fate(413, AnswerVerdict::Halve), Fate::Refused { status: 413, cause: "c".to_owned() });
     }
 
     proptest! {

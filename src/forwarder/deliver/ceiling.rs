@@ -15,7 +15,7 @@ const MOST_PATIENCE: u32 = 100 * 64;
 /// A receiver may measure before or after decompression; either way a body half as large passes sooner or later, and
 /// that is all that is assumed. It is not kept over a restart: what was learned is learned again in a few requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ceiling {
+pub struct SizeCeiling {
     configured: usize,
     learned: Option<Learned>,
 }
@@ -30,7 +30,7 @@ struct Learned {
     patience: u32,
 }
 
-impl Ceiling {
+impl SizeCeiling {
     pub fn new(configured: usize) -> Self {
         Self { configured, learned: None }
     }
@@ -95,7 +95,7 @@ mod tests {
     const MB: usize = 1_000_000;
 
     /// Sends bodies as large as allowed to a receiver that measures with `fits`; how many of them it refused.
-    fn play(ceiling: &mut Ceiling, bodies: usize, fits: impl Fn(usize) -> bool) -> usize {
+    fn play(ceiling: &mut SizeCeiling, bodies: usize, fits: impl Fn(usize) -> bool) -> usize {
         let mut refused = 0;
         for _ in 0..bodies {
             let bytes = ceiling.max_bytes();
@@ -114,7 +114,7 @@ mod tests {
         for (name, fits) in
             [("raw", (|bytes| bytes <= 100_000) as fn(usize) -> bool), ("compressed", |bytes| bytes / 6 <= 100_000)]
         {
-            let mut ceiling = Ceiling::new(MB);
+            let mut ceiling = SizeCeiling::new(MB);
             let refused = play(&mut ceiling, 20, fits);
             assert!(refused <= 4 && fits(ceiling.max_bytes()), "{name}: {refused} refused, {ceiling:?}");
             assert!(!fits(ceiling.max_bytes() * 2), "{name}: not smaller than need be, {ceiling:?}");
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn it_is_tried_higher_rarely_and_ever_more_rarely() {
-        let mut ceiling = Ceiling::new(MB);
+        let mut ceiling = SizeCeiling::new(MB);
         let refused = play(&mut ceiling, 100_000, |bytes| bytes <= 100_000);
         assert!(refused <= 30, "{refused} of 100000 were refused");
         assert!(ceiling.max_bytes() > 80_000, "{ceiling:?}");
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn it_rises_to_what_is_configured_when_the_receiver_has_become_more_generous() {
-        let mut ceiling = Ceiling::new(MB);
+        let mut ceiling = SizeCeiling::new(MB);
         ceiling.refused(MB);
         assert_eq!(ceiling.max_bytes(), MB / 2);
         assert_eq!(play(&mut ceiling, 99, |_| true), 0);
@@ -139,25 +139,25 @@ mod tests {
         play(&mut ceiling, 1, |_| true);
         assert_eq!(ceiling.max_bytes(), MB / 2 + MB / 20);
         play(&mut ceiling, 1000, |_| true);
-        assert_eq!(ceiling, Ceiling::new(MB));
+        assert_eq!(ceiling, SizeCeiling::new(MB));
     }
 
     #[test]
     fn one_small_event_that_was_refused_does_not_make_every_body_small_for_long() {
-        let mut ceiling = Ceiling::new(MB);
+        let mut ceiling = SizeCeiling::new(MB);
         ceiling.refused(200);
         assert_eq!(ceiling.max_bytes(), 100);
         assert_eq!(play(&mut ceiling, 80, |_| true), 0);
         assert!(ceiling.max_bytes() >= MB / FAR_BELOW, "{ceiling:?}");
         // Where the receiver means it, it is asked more and more rarely.
-        let mut ceiling = Ceiling::new(MB);
+        let mut ceiling = SizeCeiling::new(MB);
         let refused = play(&mut ceiling, 10_000, |bytes| bytes <= 250);
         assert!(refused <= 40 && ceiling.max_bytes() <= 250, "{refused} refused, {ceiling:?}");
     }
 
     #[test]
     fn small_bodies_prove_nothing_and_a_late_refusal_of_a_larger_one_does_not_raise_it() {
-        let mut ceiling = Ceiling::new(MB);
+        let mut ceiling = SizeCeiling::new(MB);
         ceiling.refused(200_000);
         (0..1000).for_each(|_| ceiling.delivered(1000));
         assert_eq!(ceiling.max_bytes(), 100_000);

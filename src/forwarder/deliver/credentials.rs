@@ -46,14 +46,14 @@ struct FromFiles {
 /// Hands out what is [`Ready`]; files are read on the blocking pool, so that a file system that hangs holds up this
 /// forwarder alone.
 pub(super) struct Credentials {
-    files: Arc<Mutex<Files>>,
+    files: Arc<Mutex<CredentialFiles>>,
     /// Of OAuth 2.
     endpoint: Option<TokenEndpoint>,
     /// The receiver refused the token: read it again whatever its stamp says.
     refused: AtomicBool,
 }
 
-struct Files {
+struct CredentialFiles {
     identity: Identity,
     /// None for plain http.
     tls: Option<TlsFiles>,
@@ -71,7 +71,7 @@ impl Credentials {
         };
         let needs_tls =
             config.uri.expose().scheme() == "https" || endpoint.as_ref().is_some_and(TokenEndpoint::needs_tls);
-        let files = Files {
+        let files = CredentialFiles {
             identity: Identity::new(&config.auth),
             tls: needs_tls.then(|| TlsFiles::new(&config.tls)),
             timeout: config.timeout,
@@ -142,14 +142,14 @@ impl Credentials {
 }
 
 async fn on_the_blocking_pool<T: Send + 'static>(
-    mut files: OwnedMutexGuard<Files>,
-    work: impl FnOnce(&mut Files) -> Result<T, LocalError> + Send + 'static,
+    mut files: OwnedMutexGuard<CredentialFiles>,
+    work: impl FnOnce(&mut CredentialFiles) -> Result<T, LocalError> + Send + 'static,
 ) -> Result<T, LocalError> {
     let done = tokio::task::spawn_blocking(move || work(&mut files)).await;
     done.unwrap_or_else(|error| Err(LocalError::Client(error.to_string())))
 }
 
-impl Files {
+impl CredentialFiles {
     fn ready(&self) -> Option<FromFiles> {
         Some(FromFiles { client: self.client.clone()?, known: self.known.clone()? })
     }

@@ -23,7 +23,7 @@ use super::{
     backoff::Backoff,
     notice::{HoldReason, Notice},
 };
-use crate::config::{Retry, Verdict};
+use crate::config::{AnswerVerdict, Retry};
 use resets::Resets;
 use topic::Told;
 
@@ -50,7 +50,7 @@ impl Default for ProbeIntervals {
 
 /// A state's name, as in the metrics and on the status page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum ReceiverState {
     Ready,
     BackingOff,
     Open,
@@ -81,11 +81,11 @@ pub struct Attempt {
 pub enum Act {
     /// The receiver has it.
     Settle,
-    /// Keep it, and send it again when [`Health::may_send`] allows.
+    /// Keep it, and send it again when [`ReceiverHealth::may_send`] allows.
     Keep,
     /// Send it again at once: over a new connection, or with the token read again.
     AgainAtOnce,
-    /// Halve it, if it has more than one event; the halves wait for [`Health::may_send`]. Where the receiver did not
+    /// Halve it, if it has more than one event; the halves wait for [`ReceiverHealth::may_send`]. Where the receiver did not
     /// `say` that it is too large, one event alone is kept and sent again.
     Halve { said: bool },
     /// Narrow it down to the events that the receiver refuses.
@@ -94,7 +94,7 @@ pub enum Act {
 
 /// The state machine. Times come from the caller, chance from the generator given.
 #[derive(Debug)]
-pub struct Health {
+pub struct ReceiverHealth {
     backoff: Backoff,
     probes: ProbeIntervals,
     rng: Rng,
@@ -125,7 +125,7 @@ enum Phase {
     Held { why: HoldReason, until: Instant },
 }
 
-impl Health {
+impl ReceiverHealth {
     pub fn new(retry: Retry, probes: ProbeIntervals, rng: Rng, now: Instant) -> Self {
         Self {
             backoff: Backoff::new(retry),
@@ -161,39 +161,39 @@ impl Health {
     pub fn on_answer(
         &mut self,
         attempt: Attempt,
-        verdict: Verdict,
+        verdict: AnswerVerdict,
         answer: &Answer,
         now: Instant,
     ) -> (Act, Option<Notice>) {
         let reused = std::mem::replace(&mut self.reuses, answer.code().is_some());
         let suspect = self.resets.make_suspect(attempt.batch, answer);
-        if verdict != Verdict::Unauthorized {
+        if verdict != AnswerVerdict::Unauthorized {
             self.token_is_fresh = None;
         }
         let act = match verdict {
-            Verdict::Delivered => self.judged(Act::Settle, now),
+            AnswerVerdict::Delivered => self.judged(Act::Settle, now),
             // While nearly everything is refused, one more refusal is no sign of health.
-            Verdict::Narrow | Verdict::Halve if self.is_held_for(HoldReason::Systemic) => {
+            AnswerVerdict::Narrow | AnswerVerdict::Halve if self.is_held_for(HoldReason::Systemic) => {
                 self.hold_for(HoldReason::Systemic, None, now)
             }
-            Verdict::Narrow => self.judged(Act::Narrow, now),
-            Verdict::Halve => self.judged(Act::Halve { said: true }, now),
-            Verdict::Unauthorized => self.unauthorized(attempt, answer, now),
-            Verdict::Hold => {
+            AnswerVerdict::Narrow => self.judged(Act::Narrow, now),
+            AnswerVerdict::Halve => self.judged(Act::Halve { said: true }, now),
+            AnswerVerdict::Unauthorized => self.unauthorized(attempt, answer, now),
+            AnswerVerdict::Hold => {
                 self.cause = answer.to_string();
                 self.hold_for(reason(answer), answer.retry_after(), now)
             }
-            Verdict::Retry if suspect => {
+            AnswerVerdict::Retry if suspect => {
                 self.transient(attempt, answer, now);
                 Act::Halve { said: false }
             }
-            Verdict::Retry if reused && is_broken_connection(answer) => Act::AgainAtOnce,
-            Verdict::Retry => self.transient(attempt, answer, now),
+            AnswerVerdict::Retry if reused && is_broken_connection(answer) => Act::AgainAtOnce,
+            AnswerVerdict::Retry => self.transient(attempt, answer, now),
         };
         (act, self.tell(now))
     }
 
-    /// Holds for a reason that lies beyond a single answer, as when the [`Guard`](super::Guard) says so.
+    /// Holds for a reason that lies beyond a single answer, as when the [`RefusalBreaker`](super::RefusalBreaker) says so.
     pub fn hold(&mut self, why: HoldReason, cause: String, now: Instant) -> Option<Notice> {
         self.cause = cause;
         self.hold_for(why, None, now);
@@ -210,18 +210,18 @@ impl Health {
         }
     }
 
-    /// A batch is being narrowed down, or no longer; shows in [`Health::state`] alone.
+    /// A batch is being narrowed down, or no longer; shows in [`ReceiverHealth::state`] alone.
     pub fn set_narrowing(&mut self, narrowing: bool) {
         self.narrowing = narrowing;
     }
 
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> ReceiverState {
         match self.phase {
-            Phase::Ready if self.narrowing => State::Narrowing,
-            Phase::Ready => State::Ready,
-            Phase::BackingOff { .. } => State::BackingOff,
-            Phase::Open { .. } => State::Open,
-            Phase::Held { .. } => State::Held,
+            Phase::Ready if self.narrowing => ReceiverState::Narrowing,
+            Phase::Ready => ReceiverState::Ready,
+            Phase::BackingOff { .. } => ReceiverState::BackingOff,
+            Phase::Open { .. } => ReceiverState::Open,
+            Phase::Held { .. } => ReceiverState::Held,
         }
     }
 
@@ -336,7 +336,7 @@ fn is_garbled(answer: &Answer) -> bool {
     matches!(answer.failure(), Some(FailureKind::Protocol | FailureKind::TlsHandshake))
 }
 
-impl State {
+impl ReceiverState {
     pub const ALL: [Self; 5] = [Self::Ready, Self::BackingOff, Self::Open, Self::Held, Self::Narrowing];
 
     pub fn label(self) -> &'static str {

@@ -1,25 +1,25 @@
 //! Delivering: one request, one answer, one verdict; and what a run of verdicts says of the receiver.
 //!
-//! * [`Webhook`] sends one [`Request`] and always comes back with an [`Answer`], within the configured timeout.
+//! * [`WebhookClient`] sends one [`Request`] and always comes back with an [`Answer`], within the configured timeout.
 //!   It never follows a redirect, never asks a proxy of the environment and never repeats a request by itself.
-//! * [`judge`] turns an answer into a [`Verdict`](crate::config::Verdict), by one table.
-//! * [`Health`] is the forwarder's state machine: when may it send, what becomes of the batch, what is worth a line.
-//! * [`Narrowing`], [`Ceiling`] and [`Guard`] are the plans for a batch, a size or a whole stream that the receiver
+//! * [`judge`] turns an answer into a [`AnswerVerdict`](crate::config::AnswerVerdict), by one table.
+//! * [`ReceiverHealth`] is the forwarder's state machine: when may it send, what becomes of the batch, what is worth a line.
+//! * [`Narrowing`], [`SizeCeiling`] and [`RefusalBreaker`] are the plans for a batch, a size or a whole stream that the receiver
 //!   refuses.
 //!
-//! All but [`Webhook`] are plain functions of values and `now`. Nothing here is kept over a restart: a forwarder that
+//! All but [`WebhookClient`] are plain functions of values and `now`. Nothing here is kept over a restart: a forwarder that
 //! crashes begins as if its receiver were well, and learns again.
 
 mod answer;
 mod backoff;
 mod body;
+mod breaker;
 mod bulk;
 mod ceiling;
 mod certificate;
 mod credentials;
 mod excerpt;
 mod failure;
-mod guard;
 mod health;
 mod identity;
 mod narrow;
@@ -38,12 +38,12 @@ use crate::{local_file, token};
 pub use crate::local_file::LocalError;
 pub use answer::{Answer, FailureKind, judge};
 pub use backoff::Backoff;
+pub use breaker::{RefusalBreaker, Ruling};
 pub use bulk::Fate;
-pub use ceiling::Ceiling;
+pub use ceiling::SizeCeiling;
 pub use certificate::Certificate;
-pub use guard::{Guard, Ruling};
-pub use health::{Act, Attempt, Health, ProbeIntervals, SendAllowance, State};
+pub use health::{Act, Attempt, ProbeIntervals, ReceiverHealth, ReceiverState, SendAllowance};
 pub use narrow::Narrowing;
 pub use notice::{HoldReason, Notice};
 pub use response::BULK_ANSWER;
-pub use webhook::{Request, Session, Webhook, WebhookError};
+pub use webhook::{Request, Session, WebhookClient, WebhookError};

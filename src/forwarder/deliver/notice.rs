@@ -19,7 +19,7 @@ pub enum HoldReason {
     Protocol,
     /// A token or certificate file of ours cannot be used.
     Local,
-    /// Too many single events were refused: see [`Guard`](super::Guard).
+    /// Too many single events were refused: see [`RefusalBreaker`](super::RefusalBreaker).
     Systemic,
 }
 

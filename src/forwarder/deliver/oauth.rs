@@ -49,10 +49,10 @@ pub(super) struct TokenEndpoint {
     scope: Option<String>,
     audience: Option<String>,
     timeout: Duration,
-    kept: Mutex<Option<Kept>>,
+    kept: Mutex<Option<CachedToken>>,
 }
 
-struct Kept {
+struct CachedToken {
     shown: Shown,
     /// From here on another one is asked for.
     stale: Instant,
@@ -112,7 +112,12 @@ impl TokenEndpoint {
         }
     }
 
-    async fn fetch(&self, client: &reqwest::Client, secret: &Secret, deadline: Deadline) -> Result<Kept, Answer> {
+    async fn fetch(
+        &self,
+        client: &reqwest::Client,
+        secret: &Secret,
+        deadline: Deadline,
+    ) -> Result<CachedToken, Answer> {
         let asked = Instant::now();
         let (body, progress) = Frames::new(self.form(secret));
         let sent = match timeout_at(deadline, client.execute(self.request(body))).await {
@@ -139,7 +144,7 @@ impl TokenEndpoint {
             return Err(self.failed("its access_token is no token that a header can carry"));
         }
         let shown = Shown::token(AUTHORIZATION, Some("Bearer"), token).map_err(|problem| self.failed(problem))?;
-        Ok(Kept { shown, stale: asked + life - AHEAD.min(life / 10), expires: asked + life })
+        Ok(CachedToken { shown, stale: asked + life - AHEAD.min(life / 10), expires: asked + life })
     }
 
     fn form(&self, secret: &Secret) -> Bytes {
@@ -252,7 +257,7 @@ mod tests {
             if seconds < 0 { Instant::now() - offset } else { Instant::now() + offset }
         };
         let shown = Shown::token(AUTHORIZATION, Some("Bearer"), Arc::new(Secret::new("kept"))).unwrap();
-        let kept = Kept { shown, stale: at(stale_in), expires: at(expires_in) };
+        let kept = CachedToken { shown, stale: at(stale_in), expires: at(expires_in) };
         TokenEndpoint { kept: Mutex::new(Some(kept)), ..TokenEndpoint::new(&config, Duration::from_secs(5)) }
     }
 

@@ -10,12 +10,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     answer::{Answer, FailureKind, judge as verdict},
-    bulk::{self, Bulk, Fate, Item},
+    bulk::{self, Bulk, BulkItem, Fate},
     excerpt::excerpt,
     failure::failed,
     retry_after,
 };
-use crate::config::{Answers, Verdict};
+use crate::config::{AnswerVerdict, Answers};
 
 /// No more of a body is read; reading a short one to its end lets the connection be used again.
 const READ: usize = 64 * 1024;
@@ -28,14 +28,14 @@ const AFTER_SUCCESS: Duration = Duration::from_millis(200);
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 
 /// What to make of a response.
-pub(super) struct Reading<'a> {
+pub(super) struct ResponseReading<'a> {
     pub(super) premature: bool,
     pub(super) deadline: Instant,
     pub(super) answers: Answers,
     /// How many events the request held.
     pub(super) events: usize,
     /// The operator's verdicts, by status.
-    pub(super) overrides: &'a [(u16, Verdict)],
+    pub(super) overrides: &'a [(u16, AnswerVerdict)],
     /// Scheme, host and port, for diagnostics.
     pub(super) peer: &'a str,
 }
@@ -44,10 +44,10 @@ pub(super) struct Reading<'a> {
 /// body changes nothing.
 pub(super) async fn read<'s>(
     mut response: Response,
-    reading: &Reading<'_>,
+    reading: &ResponseReading<'_>,
     secrets: impl Iterator<Item = &'s str> + Clone,
 ) -> Answer {
-    let Reading { premature, deadline, .. } = *reading;
+    let ResponseReading { premature, deadline, .. } = *reading;
     let status = response.status();
     let retry_after = wait(response.headers(), SystemTime::now());
     let patience = if status.is_success() { AFTER_SUCCESS } else { AFTER_REFUSAL };
@@ -76,7 +76,7 @@ fn of_items<'s>(
     code: u16,
     retry_after: Option<Duration>,
     whole: bool,
-    reading: &Reading<'_>,
+    reading: &ResponseReading<'_>,
     secrets: impl Iterator<Item = &'s str> + Clone,
 ) -> Answer {
     let said = |code, text: &str| {
@@ -95,9 +95,9 @@ fn of_items<'s>(
     };
     let first_bad = items.iter().find(|item| !matches!(item.status, 200..=299 | 409)).cloned();
     let mut fates: Vec<Fate> = Vec::with_capacity(reading.events);
-    for Item { status, cause } in items {
+    for BulkItem { status, cause } in items {
         let cause = if cause.is_empty() { cause } else { excerpt(cause.as_bytes(), secrets.clone()) };
-        fates.push(Item { status, cause }.fate(verdict(&said(status, ""), reading.overrides)));
+        fates.push(BulkItem { status, cause }.fate(verdict(&said(status, ""), reading.overrides)));
     }
     // What the answer no longer said was not taken.
     fates.resize(reading.events, Fate::Again);

@@ -13,9 +13,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::Method;
 
-use super::{Answer, FailureKind, Request, Webhook};
+use super::{Answer, FailureKind, Request, WebhookClient};
 use crate::config::{
-    Answers, Auth, BatchLimits, Cef, Compression, Filter, Format, Forwarder, Framing, Retry, Tls, Token, Verdict,
+    AnswerVerdict, Answers, Auth, BatchLimits, CefConfig, Compression, FilterRules, Format, Forwarder, Framing,
+    Retry, Tls, Token,
 };
 
 /// A forwarder to `uri` as the configuration would give it, without a token.
@@ -27,8 +28,8 @@ fn forwarder(uri: &str) -> Forwarder {
         auth: Auth::None,
         headers: Vec::new(),
         sources: vec!["app".to_owned()],
-        filter: Filter::default(),
-        cef: Cef::default(),
+        filter: FilterRules::default(),
+        cef: CefConfig::default(),
         format: Format::Json,
         framing: Framing::Lines,
         wrap: None,
@@ -52,20 +53,20 @@ fn bearer(token: Token) -> Auth {
     Auth::Token { token, header: reqwest::header::AUTHORIZATION, scheme: Some("Bearer".to_owned()) }
 }
 
-fn webhook(uri: &str) -> Webhook {
-    Webhook::new(&forwarder(uri)).unwrap()
+fn webhook(uri: &str) -> WebhookClient {
+    WebhookClient::new(&forwarder(uri)).unwrap()
 }
 
 /// A client that gives up early, for servers that never answer.
-fn hasty(uri: &str) -> Webhook {
-    Webhook::new(&Forwarder { timeout: Duration::from_millis(400), ..forwarder(uri) }).unwrap()
+fn hasty(uri: &str) -> WebhookClient {
+    WebhookClient::new(&Forwarder { timeout: Duration::from_millis(400), ..forwarder(uri) }).unwrap()
 }
 
 fn batch(body: impl Into<Bytes>) -> Request<'static> {
     Request { batch_id: "b-1", number: 7, events: 2, attempt: 3, body: body.into(), compressed: false, origin: None }
 }
 
-async fn send(webhook: &Webhook) -> Answer {
+async fn send(webhook: &WebhookClient) -> Answer {
     webhook.send(batch("{\"n\":1}\n{\"n\":2}\n")).await
 }
 
@@ -77,6 +78,6 @@ fn text(answer: &Answer) -> String {
     answer.to_string()
 }
 
-fn verdict(answer: &Answer) -> Verdict {
+fn verdict(answer: &Answer) -> AnswerVerdict {
     super::judge(answer, &[])
 }

@@ -21,11 +21,11 @@ use super::{
     credentials::{Credentials, Ready},
     failure::{classify, failed, timed_out},
     local_file::LocalError,
-    response::{self, Reading},
+    response::{self, ResponseReading},
 };
 use crate::{
-    config::{self, Answers, Auth, Secret, Verdict},
-    log::Origin,
+    config::{self, AnswerVerdict, Answers, Auth, Secret},
+    log::ContainerOrigin,
 };
 
 pub use reach::Session;
@@ -57,7 +57,7 @@ pub struct Request<'a> {
     /// `body` is compressed, so that `Content-Encoding` must say so.
     pub compressed: bool,
     /// The container that the events are of.
-    pub origin: Option<&'a Origin>,
+    pub origin: Option<&'a ContainerOrigin>,
 }
 
 /// Why there can be no client for a forwarder's configuration.
@@ -70,7 +70,7 @@ pub enum WebhookError {
 }
 
 /// A webhook as it is configured.
-pub struct Webhook {
+pub struct WebhookClient {
     uri: Url,
     /// Scheme, host and port: what may be named in diagnostics.
     peer: String,
@@ -82,7 +82,7 @@ pub struct Webhook {
     secrets: Vec<Secret>,
     timeout: std::time::Duration,
     answers: Answers,
-    overrides: Vec<(u16, Verdict)>,
+    overrides: Vec<(u16, AnswerVerdict)>,
     credentials: Credentials,
     /// The uri without what may be secret in it.
     shown_uri: String,
@@ -90,8 +90,8 @@ pub struct Webhook {
     hidden_identity: Option<(HeaderName, String)>,
 }
 
-impl Webhook {
-    /// Opens and reads nothing yet; see [`Webhook::check`].
+impl WebhookClient {
+    /// Opens and reads nothing yet; see [`WebhookClient::check`].
     pub fn new(config: &config::Forwarder) -> Result<Self, WebhookError> {
         let uri = config.uri.expose().clone();
         let has_user = !uri.username().is_empty() || uri.password().is_some();
@@ -172,7 +172,7 @@ impl Webhook {
         }
         let shown = ready.shown.iter().flat_map(|shown| &shown.secrets).map(|secret| secret.expose());
         let secrets = shown.chain(self.secrets.iter().map(Secret::expose));
-        let reading = Reading {
+        let reading = ResponseReading {
             premature,
             deadline,
             answers: self.answers,
@@ -228,7 +228,7 @@ impl Webhook {
         headers.insert(BATCH, request.number.into());
         headers.insert(EVENTS, request.events.into());
         headers.insert(ATTEMPT, request.attempt.into());
-        if let Some(Origin { namespace, pod, pod_uid, container }) = request.origin {
+        if let Some(ContainerOrigin { namespace, pod, pod_uid, container }) = request.origin {
             let uid = pod_uid.as_ref().map(|uid| (POD_UID, uid));
             for (name, text) in [(NAMESPACE, namespace), (POD, pod), (CONTAINER, container)].into_iter().chain(uid) {
                 let value = value(&name, text)?;

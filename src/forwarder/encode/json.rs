@@ -1,6 +1,6 @@
 //! JSON: the record as it is, byte for byte, so that signatures over it stay true.
 
-use crate::event::Event;
+use crate::schema::Event;
 
 pub(super) fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(event.line);

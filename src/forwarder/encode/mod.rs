@@ -15,43 +15,43 @@ pub use wrap::EventWriter;
 
 use crate::{
     config::{self, Format},
-    event::{Event, Form, Invalid},
-    schema::Needs,
+    scan::Invalid,
+    schema::{Event, EventForm, Needs},
 };
 
 /// Encodes the events of one source.
 #[derive(Debug)]
-pub enum Encoder {
+pub enum EventEncoder {
     Json,
-    Cef(Box<cef::Encoder>),
+    Cef(Box<cef::CefEncoder>),
 }
 
-impl Encoder {
+impl EventEncoder {
     /// `source` is the source's name, which CEF names as the product.
-    pub fn new(format: Format, source: &str) -> Encoder {
+    pub fn new(format: Format, source: &str) -> EventEncoder {
         match format {
-            Format::Json => Encoder::Json,
-            Format::Cef => Encoder::cef(&config::Cef::default(), source),
+            Format::Json => EventEncoder::Json,
+            Format::Cef => EventEncoder::cef(&config::CefConfig::default(), source),
         }
     }
 
     /// As the forwarder is configured to send it.
-    pub fn of(forwarder: &config::Forwarder, source: &str) -> Encoder {
+    pub fn of(forwarder: &config::Forwarder, source: &str) -> EventEncoder {
         match forwarder.format {
-            Format::Json => Encoder::Json,
-            Format::Cef => Encoder::cef(&forwarder.cef, source),
+            Format::Json => EventEncoder::Json,
+            Format::Cef => EventEncoder::cef(&forwarder.cef, source),
         }
     }
 
-    pub fn cef(settings: &config::Cef, source: &str) -> Encoder {
-        Encoder::Cef(Box::new(cef::Encoder::new(settings, source)))
+    pub fn cef(settings: &config::CefConfig, source: &str) -> EventEncoder {
+        EventEncoder::Cef(Box::new(cef::CefEncoder::new(settings, source)))
     }
 
     /// What events must have been checked for to be encoded field by field.
     pub fn needs(&self) -> Needs {
         match self {
-            Encoder::Json => Needs::Validity,
-            Encoder::Cef(_) => Needs::Members,
+            EventEncoder::Json => Needs::Validity,
+            EventEncoder::Cef(_) => Needs::Members,
         }
     }
 
@@ -59,7 +59,7 @@ impl Encoder {
     /// parser, and JSON around it would be another record than the one that was signed.
     pub fn takes(&self, event: &Event<'_>) -> Result<(), Invalid> {
         match (self, event.form) {
-            (Encoder::Json, Form::Cef(_)) => Err(Invalid::Cef),
+            (EventEncoder::Json, EventForm::Cef(_)) => Err(Invalid::Cef),
             _ => Ok(()),
         }
     }
@@ -67,24 +67,24 @@ impl Encoder {
     /// Appends the event to `out`. CEF sets an event of which the members are not known in one key as a whole.
     pub fn encode(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         match self {
-            Encoder::Json => json::encode(event, out),
-            Encoder::Cef(encoder) => encoder.encode(event, out),
+            EventEncoder::Json => json::encode(event, out),
+            EventEncoder::Cef(encoder) => encoder.encode(event, out),
         }
     }
 
     /// How many values were cut to the length of their key since this was last asked.
     pub fn take_cuts(&mut self) -> u64 {
         match self {
-            Encoder::Json => 0,
-            Encoder::Cef(encoder) => encoder.take_cuts(),
+            EventEncoder::Json => 0,
+            EventEncoder::Cef(encoder) => encoder.take_cuts(),
         }
     }
 
     /// Appends what takes the place of a line that was too long to be an event.
     pub fn stub(&self, stub: &Stub<'_>, out: &mut Vec<u8>) {
         match self {
-            Encoder::Json => stub.json(out),
-            Encoder::Cef(encoder) => stub.cef(encoder, out),
+            EventEncoder::Json => stub.json(out),
+            EventEncoder::Cef(encoder) => stub.cef(encoder, out),
         }
     }
 }

@@ -23,12 +23,12 @@ pub struct Stub<'a> {
 }
 
 #[derive(Serialize)]
-struct Envelope<'a> {
-    auditpost: Body<'a>,
+struct StubEnvelope<'a> {
+    auditpost: StubBody<'a>,
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct StubBody<'a> {
     stub: &'static str,
     event_id: &'a str,
     bytes: u64,
@@ -39,12 +39,12 @@ impl Stub<'_> {
     /// `{"auditpost":{"stub":"line_too_long","event_id":…,"bytes":…,"sha256":…}}`
     pub(super) fn json(&self, out: &mut Vec<u8>) {
         let Stub { event_id, bytes, sha256 } = *self;
-        let envelope = Envelope { auditpost: Body { stub: "line_too_long", event_id, bytes, sha256 } };
+        let envelope = StubEnvelope { auditpost: StubBody { stub: "line_too_long", event_id, bytes, sha256 } };
         serde_json::to_writer(out, &envelope).expect("a Vec takes every write and the stub is strings and a number");
     }
 
     /// The class id is `line_too_long`; the id is the `externalId` where it has room there.
-    pub(super) fn cef(&self, encoder: &cef::Encoder, out: &mut Vec<u8>) {
+    pub(super) fn cef(&self, encoder: &cef::CefEncoder, out: &mut Vec<u8>) {
         let fits = self.event_id.chars().count() <= EXTERNAL_ID;
         let id = if fits { "externalId" } else { "ad_event_id" };
         let pairs = [(id, self.event_id), ("ad_bytes", &self.bytes.to_string()), ("ad_sha256", self.sha256)];

@@ -1,9 +1,6 @@
 //! When an event happened, as it says itself.
 
-use crate::{
-    event::Event,
-    schema::{Field, FieldSet, Needs},
-};
+use crate::schema::{Event, Field, FieldSet, Needs};
 
 /// What an event must have been checked for.
 pub(super) const NEEDED: Needs = Needs::Fields(FieldSet::EMPTY.with(Field::Time));

@@ -4,23 +4,23 @@
 
 use std::borrow::Cow;
 
-use super::{Encoder, Stub, time};
+use super::{EventEncoder, Stub, time};
 use crate::{
-    config::{self, Filling, Format, Template},
-    event::{Event, Form, Invalid},
-    schema::Needs,
+    config::{self, Format, TemplateInput, WrapTemplate},
+    scan::Invalid,
+    schema::{Event, EventForm, Needs},
 };
 
 /// Encodes and wraps the events of one source for one forwarder.
 #[derive(Debug)]
 pub struct EventWriter {
-    encoder: Encoder,
+    encoder: EventEncoder,
     wrapper: Option<Wrapper>,
 }
 
 #[derive(Debug)]
 struct Wrapper {
-    template: Template,
+    template: WrapTemplate,
     source: String,
     /// What the format writes is JSON, where the event is.
     format: Format,
@@ -30,7 +30,7 @@ struct Wrapper {
 
 impl EventWriter {
     pub fn new(forwarder: &config::Forwarder, source: &str) -> Self {
-        let encoder = Encoder::of(forwarder, source);
+        let encoder = EventEncoder::of(forwarder, source);
         let wrapper = forwarder.wrap.as_ref().map(|wrap| Wrapper {
             template: wrap.event.clone(),
             source: source.to_owned(),
@@ -66,15 +66,15 @@ impl EventWriter {
         let Wrapper { template, source, format, uses_time, scratch } = wrapper;
         let time = if *uses_time { time::of(event) } else { None };
         let (text, is_json) = match (*format, &event.form) {
-            (Format::Json, Form::Json(json)) => (Cow::Borrowed(json.text), true),
-            (Format::Json, Form::Raw | Form::Cef(_)) => (String::from_utf8_lossy(event.line), false),
+            (Format::Json, EventForm::Json(json)) => (Cow::Borrowed(json.text), true),
+            (Format::Json, EventForm::Raw | EventForm::Cef(_)) => (String::from_utf8_lossy(event.line), false),
             (Format::Cef, _) => {
                 scratch.clear();
                 encoder.encode(event, scratch);
                 (String::from_utf8_lossy(scratch), false)
             }
         };
-        template.fill(&Filling { event: &text, is_json, time, source }, out);
+        template.fill(&TemplateInput { event: &text, is_json, time, source }, out);
     }
 
     /// Appends what takes the place of a line that was too long to be an event. It has no time.
@@ -83,6 +83,6 @@ impl EventWriter {
         let mut text = Vec::new();
         self.encoder.stub(stub, &mut text);
         let (event, is_json) = (&*String::from_utf8_lossy(&text), wrapper.format == Format::Json);
-        wrapper.template.fill(&Filling { event, is_json, time: None, source: &wrapper.source }, out);
+        wrapper.template.fill(&TemplateInput { event, is_json, time: None, source: &wrapper.source }, out);
     }
 }

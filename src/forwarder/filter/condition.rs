@@ -4,12 +4,12 @@ use regex_lite::Regex;
 
 use crate::{
     config::{self, Asked},
-    event::Kind,
+    scan::JsonKind,
     schema::{Facts, Field},
 };
 
 #[derive(Clone, Debug)]
-pub(super) struct Condition {
+pub(super) struct FilterCondition {
     at: At,
     is_in: Option<Vec<String>>,
     not_in: Vec<String>,
@@ -24,9 +24,9 @@ enum At {
     Pointer(usize),
 }
 
-impl Condition {
+impl FilterCondition {
     /// `pointers` takes the pointer that the condition is about.
-    pub(super) fn new(written: &config::Condition, pointers: &mut Vec<String>) -> Condition {
+    pub(super) fn new(written: &config::ConditionRule, pointers: &mut Vec<String>) -> FilterCondition {
         let at = match &written.asked {
             Asked::Field(field) => At::Field(*field),
             Asked::Pointer(pointer) => {
@@ -34,7 +34,7 @@ impl Condition {
                 At::Pointer(pointers.len() - 1)
             }
         };
-        Condition {
+        FilterCondition {
             at,
             is_in: written.is_in.clone(),
             not_in: written.not_in.clone(),
@@ -55,7 +55,7 @@ impl Condition {
         let text = facts.and_then(|facts| match self.at {
             At::Field(field) => facts.get(field, scratch),
             At::Pointer(number) => {
-                let value = facts.asked(number).filter(|value| value.kind != Kind::Null)?;
+                let value = facts.asked(number).filter(|value| value.kind != JsonKind::Null)?;
                 Some(value.text(scratch))
             }
         });

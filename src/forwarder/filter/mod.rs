@@ -1,7 +1,7 @@
 //! Which events a forwarder lets pass: those that pass all of its rules.
 //!
 //! A rule looks at the event's type, at one of our fields or at a place in the record. The filter says beforehand what it
-//! [`Filter::needs`] and which [`Filter::pointers`] it asks for, so that an event is never looked through for more. A list of
+//! [`EventFilter::needs`] and which [`EventFilter::pointers`] it asks for, so that an event is never looked through for more. A list of
 //! enabled types lets no event without a type pass; `all` does. An event that does not tell what a rule asks for
 //! does not pass it, but for `notIn` and `exists: false`.
 
@@ -11,43 +11,42 @@ mod rule;
 mod tests;
 mod types;
 
-pub use rule::{Dropped, Rule};
+pub use rule::{FilterRule, FilteredCounts};
 
-use self::{condition::Condition, types::Types};
+use self::{condition::FilterCondition, types::Types};
 use crate::{
     config,
-    event::Event,
-    schema::{Facts, Field, Needs},
+    schema::{Event, Facts, Field, Needs},
 };
 
 /// A forwarder's rules, ready to be asked without allocating.
 #[derive(Clone, Debug)]
-pub struct Filter {
+pub struct EventFilter {
     enabled: Types,
     disabled: Types,
     outcomes: Vec<String>,
     actors: Vec<String>,
     targets: Vec<String>,
-    conditions: Vec<Condition>,
+    conditions: Vec<FilterCondition>,
     pointers: Vec<String>,
     scratch: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum FilterVerdict {
     Pass,
-    /// By the first rule, in the order of [`Rule`], that the event does not pass.
-    Dropped(Rule),
+    /// By the first rule, in the order of [`FilterRule`], that the event does not pass.
+    Dropped(FilterRule),
 }
 
 const ACTOR: [Field; 3] = [Field::ActorId, Field::ActorName, Field::ActorEmail];
 const TARGET: [Field; 3] = [Field::TargetType, Field::TargetId, Field::TargetName];
 
-impl Filter {
-    pub fn new(filter: &config::Filter) -> Filter {
+impl EventFilter {
+    pub fn new(filter: &config::FilterRules) -> EventFilter {
         let mut pointers = Vec::new();
-        let conditions = filter.conditions.iter().map(|condition| Condition::new(condition, &mut pointers));
-        Filter {
+        let conditions = filter.conditions.iter().map(|condition| FilterCondition::new(condition, &mut pointers));
+        EventFilter {
             enabled: Types::new(&filter.enabled),
             disabled: Types::new(&filter.disabled),
             outcomes: filter.outcomes.clone(),
@@ -60,11 +59,11 @@ impl Filter {
     }
 
     /// The event must have been checked for what the filter [`needs`](Self::needs).
-    pub fn verdict(&mut self, event: &Event<'_>) -> Verdict {
+    pub fn verdict(&mut self, event: &Event<'_>) -> FilterVerdict {
         let mut scratch = std::mem::take(&mut self.scratch);
         let rule = self.broken(event, &mut scratch);
         self.scratch = scratch;
-        rule.map_or(Verdict::Pass, Verdict::Dropped)
+        rule.map_or(FilterVerdict::Pass, FilterVerdict::Dropped)
     }
 
     /// What must be known of an event for a verdict.
@@ -75,7 +74,7 @@ impl Filter {
             .chain(named(&self.actors, &ACTOR))
             .chain(named(&self.targets, &TARGET))
             .copied()
-            .chain(self.conditions.iter().filter_map(Condition::field));
+            .chain(self.conditions.iter().filter_map(FilterCondition::field));
         let fields: Vec<Field> = fields.collect();
         if !fields.is_empty() {
             Needs::Fields(fields.into_iter().collect())
@@ -91,17 +90,17 @@ impl Filter {
         &self.pointers
     }
 
-    fn broken(&self, event: &Event<'_>, scratch: &mut String) -> Option<Rule> {
+    fn broken(&self, event: &Event<'_>, scratch: &mut String) -> Option<FilterRule> {
         if is_of(&self.disabled, event, scratch) {
-            return Some(Rule::Disabled);
+            return Some(FilterRule::Disabled);
         }
         if !is_of(&self.enabled, event, scratch) {
-            return Some(if event.event_type.is_some() { Rule::NotEnabled } else { Rule::NoType });
+            return Some(if event.event_type.is_some() { FilterRule::NotEnabled } else { FilterRule::NoType });
         }
-        let lists: [(&[String], &[Field], Rule); 3] = [
-            (&self.outcomes, &[Field::Outcome], Rule::Outcome),
-            (&self.actors, &ACTOR, Rule::Actor),
-            (&self.targets, &TARGET, Rule::Target),
+        let lists: [(&[String], &[Field], FilterRule); 3] = [
+            (&self.outcomes, &[Field::Outcome], FilterRule::Outcome),
+            (&self.actors, &ACTOR, FilterRule::Actor),
+            (&self.targets, &TARGET, FilterRule::Target),
         ];
         let facts = event.facts;
         for (list, fields, rule) in lists {
@@ -110,7 +109,7 @@ impl Filter {
             }
         }
         let broken = self.conditions.iter().position(|condition| !condition.holds(facts, scratch))?;
-        Some(Rule::Where(u16::try_from(broken).unwrap_or(u16::MAX)))
+        Some(FilterRule::Where(u16::try_from(broken).unwrap_or(u16::MAX)))
     }
 }
 

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 /// The rule that an event did not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rule {
+pub enum FilterRule {
     /// A container wrote it to another stream than the one that the source reads.
     Stream,
     /// `onlyJson` of the source: it is no JSON object, nor CEF where that is an event.
@@ -25,52 +25,52 @@ pub enum Rule {
     Where(u16),
 }
 
-impl Rule {
+impl FilterRule {
     /// As `/status` and the metrics write it. The rules of a configuration are few, so this makes a bounded label.
     pub fn name(self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
-            Rule::Stream => "stream",
-            Rule::OnlyJson => "onlyJson",
-            Rule::Disabled => "disabledEvents",
-            Rule::NotEnabled => "enabledEvents",
-            Rule::NoType => "noEventType",
-            Rule::Outcome => "outcomes",
-            Rule::Actor => "actors",
-            Rule::Target => "targets",
-            Rule::Where(number) => return Cow::Owned(format!("where[{number}]")),
+            FilterRule::Stream => "stream",
+            FilterRule::OnlyJson => "onlyJson",
+            FilterRule::Disabled => "disabledEvents",
+            FilterRule::NotEnabled => "enabledEvents",
+            FilterRule::NoType => "noEventType",
+            FilterRule::Outcome => "outcomes",
+            FilterRule::Actor => "actors",
+            FilterRule::Target => "targets",
+            FilterRule::Where(number) => return Cow::Owned(format!("where[{number}]")),
         })
     }
 }
 
-impl fmt::Display for Rule {
+impl fmt::Display for FilterRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Rule::Stream => "the source reads the container's other stream",
-            Rule::OnlyJson => "onlyJson: it is no JSON object",
-            Rule::Disabled => "disabledEvents names its type",
-            Rule::NotEnabled => "enabledEvents does not name its type",
-            Rule::NoType => "it has no event type and enabledEvents is a list",
-            Rule::Outcome => "outcomes does not name its outcome",
-            Rule::Actor => "actors does not name its actor",
-            Rule::Target => "targets does not name its target",
-            Rule::Where(number) => return write!(f, "where[{number}] does not hold"),
+            FilterRule::Stream => "the source reads the container's other stream",
+            FilterRule::OnlyJson => "onlyJson: it is no JSON object",
+            FilterRule::Disabled => "disabledEvents names its type",
+            FilterRule::NotEnabled => "enabledEvents does not name its type",
+            FilterRule::NoType => "it has no event type and enabledEvents is a list",
+            FilterRule::Outcome => "outcomes does not name its outcome",
+            FilterRule::Actor => "actors does not name its actor",
+            FilterRule::Target => "targets does not name its target",
+            FilterRule::Where(number) => return write!(f, "where[{number}] does not hold"),
         })
     }
 }
 
 /// How many events each rule dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dropped(Vec<(Rule, u64)>);
+pub struct FilteredCounts(Vec<(FilterRule, u64)>);
 
-impl Dropped {
-    pub fn add(&mut self, rule: Rule, events: u64) {
+impl FilteredCounts {
+    pub fn add(&mut self, rule: FilterRule, events: u64) {
         match self.0.iter_mut().find(|(known, _)| *known == rule) {
             Some((_, count)) => *count += events,
             None => self.0.push((rule, events)),
         }
     }
 
-    pub fn enter(&mut self, other: &Dropped) {
+    pub fn enter(&mut self, other: &FilteredCounts) {
         other.0.iter().for_each(|(rule, events)| self.add(*rule, *events));
     }
 
@@ -79,7 +79,7 @@ impl Dropped {
     }
 
     /// Each rule that dropped something, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = (Rule, u64)> {
+    pub fn iter(&self) -> impl Iterator<Item = (FilterRule, u64)> {
         self.0.iter().copied()
     }
 }

@@ -2,9 +2,8 @@
 
 use super::*;
 use crate::{
-    config::{Asked, Condition as Written, EventTypes, Pattern, Schema},
-    event::Form,
-    schema::{Checker, FieldSet},
+    config::{Asked, ConditionRule as Written, EventTypes, Pattern, Schema},
+    schema::{Checker, EventForm, FieldSet},
 };
 
 const EVENT: &str = r#"{"type":"login","outcome":"ok","actor":{"id":"u-1","email":"ada@acme.example"},"target":{"type":"app","id":"a-1"},"method":"POST","n":7,"none":null,"empty":"","deep":{"er":[1,2]}}"#;
@@ -17,19 +16,19 @@ fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-fn filter(enabled: EventTypes, disabled: &[&str]) -> Filter {
-    Filter::new(&config::Filter { enabled, disabled: types(disabled), ..Default::default() })
+fn filter(enabled: EventTypes, disabled: &[&str]) -> EventFilter {
+    EventFilter::new(&config::FilterRules { enabled, disabled: types(disabled), ..Default::default() })
 }
 
 /// The verdict on a line, checked for no more than the filter needs.
-fn verdict_of(filter: &mut Filter, schema: Schema, line: &str) -> Verdict {
+fn verdict_of(filter: &mut EventFilter, schema: Schema, line: &str) -> FilterVerdict {
     let mut checker = Checker::with(schema, &[], filter.needs(), filter.pointers());
     filter.verdict(&checker.check(line.as_bytes()).unwrap())
 }
 
 /// The verdict on an event of this type, whatever made it.
-fn verdict(filter: &mut Filter, event_type: Option<&str>) -> Verdict {
-    filter.verdict(&Event { line: b"", event_type, form: Form::Raw, facts: None })
+fn verdict(filter: &mut EventFilter, event_type: Option<&str>) -> FilterVerdict {
+    filter.verdict(&Event { line: b"", event_type, form: EventForm::Raw, facts: None })
 }
 
 fn about(asked: &str) -> Written {
@@ -39,11 +38,11 @@ fn about(asked: &str) -> Written {
 
 /// Whether the event passes a filter of these conditions, or the number of the first that does not hold.
 fn holds(conditions: &[Written]) -> Result<(), u16> {
-    let mut filter = Filter::new(&config::Filter { conditions: conditions.to_vec(), ..Default::default() });
+    let mut filter = EventFilter::new(&config::FilterRules { conditions: conditions.to_vec(), ..Default::default() });
     match verdict_of(&mut filter, Schema::Generic, EVENT) {
-        Verdict::Pass => Ok(()),
-        Verdict::Dropped(Rule::Where(number)) => Err(number),
-        Verdict::Dropped(rule) => panic!("{rule}"),
+        FilterVerdict::Pass => Ok(()),
+        FilterVerdict::Dropped(FilterRule::Where(number)) => Err(number),
+        FilterVerdict::Dropped(rule) => panic!("{rule}"),
     }
 }
 
@@ -52,7 +51,7 @@ fn all_passes_events_of_any_type_and_of_none() {
     let mut filter = filter(EventTypes::All, &[]);
     assert_eq!(filter.needs(), Needs::Validity);
     for event_type in [Some("x"), Some(""), None] {
-        assert_eq!(verdict(&mut filter, event_type), Verdict::Pass);
+        assert_eq!(verdict(&mut filter, event_type), FilterVerdict::Pass);
     }
 }
 
@@ -60,12 +59,12 @@ fn all_passes_events_of_any_type_and_of_none() {
 fn a_list_passes_its_types_alone_and_nothing_without_a_type() {
     let mut filter = filter(types(&["login", "logout"]), &[]);
     assert_eq!(filter.needs(), Needs::Type);
-    assert_eq!(verdict(&mut filter, Some("login")), Verdict::Pass);
-    assert_eq!(verdict(&mut filter, Some("logout")), Verdict::Pass);
+    assert_eq!(verdict(&mut filter, Some("login")), FilterVerdict::Pass);
+    assert_eq!(verdict(&mut filter, Some("logout")), FilterVerdict::Pass);
     for other in ["Login", "logi", "logins", "", "LOGIN"] {
-        assert_eq!(verdict(&mut filter, Some(other)), Verdict::Dropped(Rule::NotEnabled), "{other}");
+        assert_eq!(verdict(&mut filter, Some(other)), FilterVerdict::Dropped(FilterRule::NotEnabled), "{other}");
     }
-    assert_eq!(verdict(&mut filter, None), Verdict::Dropped(Rule::NoType));
+    assert_eq!(verdict(&mut filter, None), FilterVerdict::Dropped(FilterRule::NoType));
 }
 
 #[test]
@@ -73,10 +72,10 @@ fn disabled_types_are_dropped_from_all_and_from_a_list() {
     for enabled in [EventTypes::All, types(&["login", "node_attestation"])] {
         let mut filter = filter(enabled, &["node_attestation"]);
         assert_eq!(filter.needs(), Needs::Type);
-        assert_eq!(verdict(&mut filter, Some("node_attestation")), Verdict::Dropped(Rule::Disabled));
-        assert_eq!(verdict(&mut filter, Some("login")), Verdict::Pass);
+        assert_eq!(verdict(&mut filter, Some("node_attestation")), FilterVerdict::Dropped(FilterRule::Disabled));
+        assert_eq!(verdict(&mut filter, Some("login")), FilterVerdict::Pass);
     }
-    assert_eq!(verdict(&mut filter(EventTypes::All, &["x"]), None), Verdict::Pass);
+    assert_eq!(verdict(&mut filter(EventTypes::All, &["x"]), None), FilterVerdict::Pass);
 }
 
 #[test]
@@ -84,14 +83,18 @@ fn both_spellings_of_a_type_are_one_in_rules_and_in_events() {
     for rule in ["EVENT_TYPE_NODE_ATTESTATION", "node_attestation"] {
         let mut filter = filter(types(&[rule, "other"]), &[]);
         for event_type in ["EVENT_TYPE_NODE_ATTESTATION", "node_attestation"] {
-            assert_eq!(verdict(&mut filter, Some(event_type)), Verdict::Pass, "{rule} {event_type}");
+            assert_eq!(verdict(&mut filter, Some(event_type)), FilterVerdict::Pass, "{rule} {event_type}");
             let line = format!(r#"{{"id":"ae-1","occurredAt":"x","type":"{event_type}"}}"#);
             for schema in [Schema::Auto, Schema::Connect, Schema::Generic] {
-                assert_eq!(verdict_of(&mut filter, schema, &line), Verdict::Pass, "{rule} {line} {schema:?}");
+                assert_eq!(verdict_of(&mut filter, schema, &line), FilterVerdict::Pass, "{rule} {line} {schema:?}");
             }
         }
         for other in ["NODE_ATTESTATION", "EVENT_TYPE_NODE", "event_type_node_attestation"] {
-            assert_eq!(verdict(&mut filter, Some(other)), Verdict::Dropped(Rule::NotEnabled), "{rule} {other}");
+            assert_eq!(
+                verdict(&mut filter, Some(other)),
+                FilterVerdict::Dropped(FilterRule::NotEnabled),
+                "{rule} {other}"
+            );
         }
     }
 }
@@ -99,10 +102,10 @@ fn both_spellings_of_a_type_are_one_in_rules_and_in_events() {
 #[test]
 fn all_disabled_and_none_enabled_are_fixed_verdicts() {
     let mut none = filter(types(&[]), &[]);
-    assert_eq!(verdict(&mut none, Some("x")), Verdict::Dropped(Rule::NotEnabled));
+    assert_eq!(verdict(&mut none, Some("x")), FilterVerdict::Dropped(FilterRule::NotEnabled));
     assert_eq!(none.needs(), Needs::Validity);
-    let mut nothing = Filter::new(&config::Filter { disabled: EventTypes::All, ..Default::default() });
-    assert_eq!(verdict(&mut nothing, None), Verdict::Dropped(Rule::Disabled));
+    let mut nothing = EventFilter::new(&config::FilterRules { disabled: EventTypes::All, ..Default::default() });
+    assert_eq!(verdict(&mut nothing, None), FilterVerdict::Dropped(FilterRule::Disabled));
     assert_eq!(nothing.needs(), Needs::Validity);
 }
 
@@ -124,13 +127,17 @@ fn every_word_for_a_type_is_known_to_both_lists() {
     ] {
         for word in words {
             let mut only = filter(types(&[word]), &[]);
-            assert_eq!(verdict_of(&mut only, Schema::Auto, line), Verdict::Pass, "{word} of {line}");
+            assert_eq!(verdict_of(&mut only, Schema::Auto, line), FilterVerdict::Pass, "{word} of {line}");
             let mut without = filter(EventTypes::All, &[word]);
-            let dropped = Verdict::Dropped(Rule::Disabled);
+            let dropped = FilterVerdict::Dropped(FilterRule::Disabled);
             assert_eq!(verdict_of(&mut without, Schema::Auto, line), dropped, "{word} of {line}");
         }
         let mut other = filter(types(&["feature_flag", "Authz", "access", "secrets", "read"]), &[]);
-        assert_eq!(verdict_of(&mut other, Schema::Auto, line), Verdict::Dropped(Rule::NotEnabled), "{line}");
+        assert_eq!(
+            verdict_of(&mut other, Schema::Auto, line),
+            FilterVerdict::Dropped(FilterRule::NotEnabled),
+            "{line}"
+        );
     }
 }
 
@@ -138,23 +145,23 @@ fn every_word_for_a_type_is_known_to_both_lists() {
 fn outcomes_actors_and_targets_match_exactly_and_any_of_their_words() {
     let only = |outcomes: &[&str], actors: &[&str], targets: &[&str]| {
         let [outcomes, actors, targets] = [outcomes, actors, targets].map(owned);
-        let mut filter = Filter::new(&config::Filter { outcomes, actors, targets, ..Default::default() });
+        let mut filter = EventFilter::new(&config::FilterRules { outcomes, actors, targets, ..Default::default() });
         verdict_of(&mut filter, Schema::Generic, EVENT)
     };
     for (outcome, actor, target) in [("ok", "u-1", "app"), ("ok", "ada@acme.example", "a-1")] {
-        assert_eq!(only(&["x", outcome], &[actor], &[target]), Verdict::Pass);
-        assert_eq!(only(&["x"], &[actor], &[target]), Verdict::Dropped(Rule::Outcome));
-        assert_eq!(only(&[outcome], &["u-", "U-1"], &[target]), Verdict::Dropped(Rule::Actor));
-        assert_eq!(only(&[outcome], &[actor], &["a-11"]), Verdict::Dropped(Rule::Target));
+        assert_eq!(only(&["x", outcome], &[actor], &[target]), FilterVerdict::Pass);
+        assert_eq!(only(&["x"], &[actor], &[target]), FilterVerdict::Dropped(FilterRule::Outcome));
+        assert_eq!(only(&[outcome], &["u-", "U-1"], &[target]), FilterVerdict::Dropped(FilterRule::Actor));
+        assert_eq!(only(&[outcome], &[actor], &["a-11"]), FilterVerdict::Dropped(FilterRule::Target));
     }
-    let mut raw = Filter::new(&config::Filter { outcomes: owned(&["ok"]), ..Default::default() });
-    assert_eq!(verdict_of(&mut raw, Schema::Raw, EVENT), Verdict::Dropped(Rule::Outcome));
+    let mut raw = EventFilter::new(&config::FilterRules { outcomes: owned(&["ok"]), ..Default::default() });
+    assert_eq!(verdict_of(&mut raw, Schema::Raw, EVENT), FilterVerdict::Dropped(FilterRule::Outcome));
 }
 
 #[test]
 fn a_denied_event_is_denied_whatever_its_system_calls_it() {
-    let config = config::Filter { outcomes: owned(&["denied"]), ..Default::default() };
-    let mut filter = Filter::new(&config);
+    let config = config::FilterRules { outcomes: owned(&["denied"]), ..Default::default() };
+    let mut filter = EventFilter::new(&config);
     assert_eq!(filter.needs(), Needs::Fields(FieldSet::EMPTY.with(Field::Outcome)));
     for line in [
         r#"{"id":"ae-1","occurredAt":"t","type":"EVENT_TYPE_X","outcome":"OUTCOME_DENIED"}"#,
@@ -162,9 +169,13 @@ fn a_denied_event_is_denied_whatever_its_system_calls_it() {
         "CEF:0|KongInc|Konnect|1.0|c|Authz.x|6|rt=1 granted=false user_agent=granted=true",
         r#"{"auditID":"a","stage":"s","verb":"get","responseStatus":{"code":401}}"#,
     ] {
-        assert_eq!(verdict_of(&mut filter, Schema::Auto, line), Verdict::Pass, "{line}");
+        assert_eq!(verdict_of(&mut filter, Schema::Auto, line), FilterVerdict::Pass, "{line}");
         let allowed = line.replace("DENIED", "SUCCESS").replace("false", "true").replace("401", "200");
-        assert_eq!(verdict_of(&mut filter, Schema::Auto, &allowed), Verdict::Dropped(Rule::Outcome), "{allowed}");
+        assert_eq!(
+            verdict_of(&mut filter, Schema::Auto, &allowed),
+            FilterVerdict::Dropped(FilterRule::Outcome),
+            "{allowed}"
+        );
     }
 }
 
@@ -215,19 +226,19 @@ fn conditions_say_what_a_place_must_be() {
 #[test]
 fn a_filter_asks_for_no_more_than_its_rules_look_at() {
     let conditions = vec![about("request.method"), about("/a/b"), about("/c")];
-    let config = config::Filter { conditions, actors: owned(&["x"]), ..Default::default() };
-    let filter = Filter::new(&config);
+    let config = config::FilterRules { conditions, actors: owned(&["x"]), ..Default::default() };
+    let filter = EventFilter::new(&config);
     let fields = [Field::ActorId, Field::ActorName, Field::ActorEmail, Field::RequestMethod];
     assert_eq!(filter.needs(), Needs::Fields(fields.into_iter().collect()));
     assert_eq!(filter.pointers(), ["/a/b", "/c"]);
-    let only_pointers = config::Filter { conditions: vec![about("/c")], ..Default::default() };
-    assert_eq!(Filter::new(&only_pointers).needs(), Needs::Type);
+    let only_pointers = config::FilterRules { conditions: vec![about("/c")], ..Default::default() };
+    assert_eq!(EventFilter::new(&only_pointers).needs(), Needs::Type);
 }
 
 #[test]
 fn what_is_dropped_is_counted_by_rule() {
-    let mut dropped = Dropped::default();
-    for (rule, events) in [(Rule::Where(1), 2), (Rule::Disabled, 1), (Rule::Where(1), 3)] {
+    let mut dropped = FilteredCounts::default();
+    for (rule, events) in [(FilterRule::Where(1), 2), (FilterRule::Disabled, 1), (FilterRule::Where(1), 3)] {
         dropped.add(rule, events);
     }
     let mut sum = dropped.clone();

@@ -4,22 +4,22 @@
 
 use std::collections::HashMap;
 
-use crate::log::{AnchoredRange, Range};
+use crate::log::{AnchoredRange, SegmentRange};
 
 use super::{
-    record::{Forget, Intent, Outstanding, Record, Settled},
+    record::{Forget, Intent, JournalRecord, Outstanding, Settled},
     span,
-    state::State,
+    state::JournalState,
 };
 
-impl State {
+impl JournalState {
     /// Whether a record may be appended: it must continue what is known.
-    pub(super) fn check(&self, record: &Record) -> Result<(), String> {
+    pub(super) fn check(&self, record: &JournalRecord) -> Result<(), String> {
         match record {
-            Record::Intent(intent) => self.check_intent(intent),
-            Record::Settled(Settled { n, .. }) => self.check_settled(*n),
-            Record::Advance(advance) => self.check_continues(&advance.source, &advance.span),
-            Record::Gap(gap) if gap.start > gap.end || gap.start > self.offset(&gap.source, gap.segment) => {
+            JournalRecord::Intent(intent) => self.check_intent(intent),
+            JournalRecord::Settled(Settled { n, .. }) => self.check_settled(*n),
+            JournalRecord::Advance(advance) => self.check_continues(&advance.source, &advance.span),
+            JournalRecord::Gap(gap) if gap.start > gap.end || gap.start > self.offset(&gap.source, gap.segment) => {
                 Err(format!(
                     "the gap {}..{} in segment {} of {} begins behind byte {}, where reading stands",
                     gap.start,
@@ -29,7 +29,7 @@ impl State {
                     self.offset(&gap.source, gap.segment)
                 ))
             }
-            Record::Forget(forget) => self.check_forget(forget),
+            JournalRecord::Forget(forget) => self.check_forget(forget),
             _ => Ok(()),
         }
     }
@@ -66,7 +66,7 @@ impl State {
 
     fn check_continues(&self, source: &str, span: &[AnchoredRange]) -> Result<(), String> {
         let mut stands = HashMap::with_capacity(span.len());
-        for AnchoredRange { range: Range { segment, start, end }, .. } in span {
+        for AnchoredRange { range: SegmentRange { segment, start, end }, .. } in span {
             let stood = stands.insert(*segment, *end).unwrap_or_else(|| self.offset(source, *segment));
             if stood != *start || end < start {
                 return Err(format!(

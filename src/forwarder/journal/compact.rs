@@ -7,45 +7,45 @@ use std::{
 
 use crate::{
     durable::lines,
-    log::{AnchoredRange, Mark, Range, SegmentId},
+    log::{AnchoredRange, Cursor, SegmentId, SegmentRange},
 };
 
 use super::{
-    record::{Advance, Kept, MARKS_A_LINE, Outstanding, Record, UnixMillis},
+    record::{Advance, CURSORS_A_LINE, CompactedLine, JournalRecord, Outstanding, UnixMillis},
     span,
-    state::State,
+    state::JournalState,
 };
 
-impl State {
+impl JournalState {
     /// Appends the lines that lead to this state, without a header.
     ///
     /// # Errors
     /// A record that no line holds.
     pub(super) fn write(&self, out: &mut Vec<u8>, now: UnixMillis) -> io::Result<()> {
-        lines::encode(out, &Kept::Snapshot { next: self.next_batch })?;
+        lines::encode(out, &CompactedLine::Snapshot { next: self.next_batch })?;
         for (source, totals) in &self.totals {
-            lines::encode(out, &Kept::Totals { s: source.clone(), totals: *totals })?;
+            lines::encode(out, &CompactedLine::Totals { s: source.clone(), totals: *totals })?;
         }
         for entry in self.ledger.iter() {
-            lines::encode(out, &Kept::Ledger(entry.clone()))?;
+            lines::encode(out, &CompactedLine::Ledger(entry.clone()))?;
         }
-        for source in self.marks.keys() {
+        for source in self.read_cursors.keys() {
             self.write_source(out, source, now)?;
         }
         Ok(())
     }
 
     fn write_source(&self, out: &mut Vec<u8>, source: &str, now: UnixMillis) -> io::Result<()> {
-        let committed = self.committed(source);
-        let marks: Vec<_> = committed
+        let committed = self.settled_cursors(source);
+        let cursors: Vec<_> = committed
             .iter()
             .map(|(segment, offset)| {
-                let mark = self.marks[source].get(segment).filter(|mark| mark.offset == *offset);
-                (*segment, *offset, mark.and_then(|mark| mark.anchor))
+                let cursor = self.read_cursors[source].get(segment).filter(|cursor| cursor.offset == *offset);
+                (*segment, *offset, cursor.and_then(|cursor| cursor.anchor))
             })
             .collect();
-        for m in marks.chunks(MARKS_A_LINE) {
-            lines::encode(out, &Kept::Marks { s: source.to_owned(), m: m.to_vec() })?;
+        for m in cursors.chunks(CURSORS_A_LINE) {
+            lines::encode(out, &CompactedLine::Cursors { s: source.to_owned(), m: m.to_vec() })?;
         }
         self.write_outstanding(out, source, committed, now)
     }
@@ -59,24 +59,24 @@ impl State {
         now: UnixMillis,
     ) -> io::Result<()> {
         let batches = || self.outstanding.iter().filter(|o| o.source == source);
-        let taken: Vec<Range> = batches().flat_map(|o| &o.span).map(|r| r.range).collect();
+        let taken: Vec<SegmentRange> = batches().flat_map(|o| &o.span).map(|r| r.range).collect();
         let mut stands: HashMap<_, _> = committed.into_iter().collect();
         for batch in batches() {
-            for AnchoredRange { range: Range { segment, start, end }, .. } in &batch.span {
+            for AnchoredRange { range: SegmentRange { segment, start, end }, .. } in &batch.span {
                 let stood = stands.entry(*segment).or_default();
                 let inner = batch.span.iter().any(|r| r.range.segment == *segment && r.range.end == *stood);
                 if *stood < *start && !inner {
-                    let settled = Mark { offset: *start, anchor: None };
+                    let settled = Cursor { offset: *start, anchor: None };
                     write_settled(out, source, span::up_to(*segment, *stood, settled), &taken, now)?;
                 }
                 *stood = *end;
             }
             write_batch(out, batch)?;
         }
-        for (segment, mark) in &self.marks[source] {
+        for (segment, cursor) in &self.read_cursors[source] {
             let stood = stands.get(segment).copied().unwrap_or(0);
-            if stood < mark.offset {
-                write_settled(out, source, span::up_to(*segment, stood, *mark), &taken, now)?;
+            if stood < cursor.offset {
+                write_settled(out, source, span::up_to(*segment, stood, *cursor), &taken, now)?;
             }
         }
         Ok(())
@@ -88,7 +88,7 @@ fn write_settled(
     out: &mut Vec<u8>,
     source: &str,
     piece: AnchoredRange,
-    taken: &[Range],
+    taken: &[SegmentRange],
     now: UnixMillis,
 ) -> io::Result<()> {
     let mut pieces = vec![piece];
@@ -97,15 +97,15 @@ fn write_settled(
     }
     for piece in pieces {
         let advance = Advance { source: source.to_owned(), span: vec![piece], filtered: 0, dead: 0, at: now };
-        lines::encode(out, &Record::Advance(advance))?;
+        lines::encode(out, &JournalRecord::Advance(advance))?;
     }
     Ok(())
 }
 
 fn write_batch(out: &mut Vec<u8>, batch: &Outstanding) -> io::Result<()> {
     if batch.id.is_some() {
-        return lines::encode(out, &Record::Intent(batch.into()));
+        return lines::encode(out, &JournalRecord::Intent(batch.into()));
     }
     let Outstanding { n, events: e, dead: d, filtered: f, at: t, .. } = *batch;
-    lines::encode(out, &Kept::Rest { n, s: batch.source.clone(), sp: batch.span.clone(), e, d, f, t })
+    lines::encode(out, &CompactedLine::Rest { n, s: batch.source.clone(), sp: batch.span.clone(), e, d, f, t })
 }

@@ -39,15 +39,15 @@ use thiserror::Error;
 use crate::durable::{self, lines};
 
 pub use record::{
-    Advance, CursorSet, Forget, ForgetSource, Gap, Intent, LedgerEntry, Outcome, Outstanding, Record, SetBy, Settled,
-    Totals, UnixMillis,
+    Advance, CursorSet, Forget, ForgetSource, Gap, Intent, JournalRecord, LedgerEntry, Outcome, Outstanding, SetBy,
+    Settled, Totals, UnixMillis,
 };
 pub use replay::{Damage, JournalError};
-pub use state::{Committed, Marks};
+pub use state::{ReadCursors, SettledCursors};
 pub use storage::{SyncDone, SyncStarted};
 
-use replay::{Header, Loaded, VERSION};
-use state::State;
+use replay::{JournalHeader, Loaded, VERSION};
+use state::JournalState;
 use storage::Storage;
 
 /// The file is compacted when it is larger than this, in bytes.
@@ -57,11 +57,11 @@ pub const DEFAULT_LIMIT: u64 = 4 << 20;
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    header: Header,
-    state: State,
+    header: JournalHeader,
+    state: JournalState,
     storage: Storage,
     /// What [`Journal::committed`] was when the file was last known to be on disk.
-    synced: BTreeMap<String, Committed>,
+    synced: BTreeMap<String, SettledCursors>,
 }
 
 /// What a journal told when it was opened.
@@ -71,7 +71,7 @@ pub struct Recovered {
     pub fresh: bool,
     pub next_batch: u64,
     /// Where reading goes on, per source and segment. A segment that is not there was never read.
-    pub frontiers: BTreeMap<String, Marks>,
+    pub read_cursors: BTreeMap<String, ReadCursors>,
     /// To be sent before anything is read on; per source in the log's order.
     pub outstanding: Vec<Outstanding>,
     pub totals: BTreeMap<String, Totals>,
@@ -79,16 +79,16 @@ pub struct Recovered {
 }
 
 impl Recovered {
-    /// As [`Journal::committed`].
-    pub fn committed(&self, source: &str) -> Committed {
-        let marks = self.frontiers.get(source);
-        marks.map(|marks| state::committed(marks, source, &self.outstanding)).unwrap_or_default()
+    /// As [`Journal::settled_cursors`].
+    pub fn settled_cursors(&self, source: &str) -> SettledCursors {
+        let cursors = self.read_cursors.get(source);
+        cursors.map(|cursors| state::settled_cursors(cursors, source, &self.outstanding)).unwrap_or_default()
     }
 }
 
 /// Why [`Journal::append`] failed.
 #[derive(Debug, Error)]
-pub enum AppendError {
+pub enum JournalAppendError {
     /// A bug of the caller. Neither this record nor any after it was taken; those before it were.
     #[error("a record was not taken into the journal because it contradicts it: {0}")]
     Refused(String),
@@ -168,8 +168,8 @@ impl Journal {
     /// Appends records in one write; they survive the process, and a power cut after the next sync.
     ///
     /// # Errors
-    /// [`AppendError`] says whether the records count.
-    pub fn append(&mut self, records: &[Record]) -> Result<(), AppendError> {
+    /// [`JournalAppendError`] says whether the records count.
+    pub fn append(&mut self, records: &[JournalRecord]) -> Result<(), JournalAppendError> {
         let mut refused = None;
         self.storage.buffer.clear();
         for record in records {
@@ -185,24 +185,24 @@ impl Journal {
         }
         let stored = self.store();
         match refused {
-            Some(why) => Err(AppendError::Refused(why)),
+            Some(why) => Err(JournalAppendError::Refused(why)),
             None => Ok(stored?),
         }
     }
 
     /// Where everything before is settled, by what was appended: `min(frontier, lowest outstanding byte)`.
-    pub fn committed(&self, source: &str) -> Committed {
-        self.state.committed(source)
+    pub fn settled_cursors(&self, source: &str) -> SettledCursors {
+        self.state.settled_cursors(source)
     }
 
     /// The same by what is known to be on disk: what a log may release by.
-    pub fn committed_synced(&self, source: &str) -> Committed {
+    pub fn durable_cursors(&self, source: &str) -> SettledCursors {
         self.synced.get(source).cloned().unwrap_or_default()
     }
 
     /// Where reading stands, per segment.
-    pub fn frontier(&self, source: &str) -> Option<&Marks> {
-        self.state.marks.get(source)
+    pub fn read_cursors(&self, source: &str) -> Option<&ReadCursors> {
+        self.state.read_cursors.get(source)
     }
 
     pub fn next_batch(&self) -> u64 {
@@ -265,21 +265,21 @@ fn ledger_limit(limit: u64) -> usize {
 }
 
 fn first(forwarder: &str, limit: u64) -> Loaded {
-    let header = Header {
+    let header = JournalHeader {
         v: VERSION,
         forwarder: forwarder.to_owned(),
         journal: format!("{:032x}", fastrand::u128(..)),
         created: UnixMillis::now(),
     };
-    Loaded { header, state: State::new(ledger_limit(limit)), damage: Damage::default() }
+    Loaded { header, state: JournalState::new(ledger_limit(limit)), damage: Damage::default() }
 }
 
-fn recovered(state: &State, mut damage: Damage, fresh: bool) -> Recovered {
+fn recovered(state: &JournalState, mut damage: Damage, fresh: bool) -> Recovered {
     damage.bytes = Vec::new();
     Recovered {
         fresh,
         next_batch: state.next_batch,
-        frontiers: state.marks.clone(),
+        read_cursors: state.read_cursors.clone(),
         outstanding: state.outstanding.clone(),
         totals: state.totals.clone(),
         damage,

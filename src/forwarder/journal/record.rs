@@ -12,7 +12,7 @@
 //!
 //! `n` the batch's number, `s` source, `sp` span as `[[segment, start, end, anchor], …]`, `e` events to deliver, `d`
 //! records dead-lettered here, `f` records filtered, `c` CRC-32 and `l` length of the body before compression, `t`
-//! milliseconds since 1970. A compacted journal begins with lines of [`Kept`] instead.
+//! milliseconds since 1970. A compacted journal begins with lines of [`CompactedLine`] instead.
 
 use std::fmt;
 
@@ -49,7 +49,7 @@ impl fmt::Display for UnixMillis {
 /// One thing that happened, as the forwarder appends it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "k", rename_all = "snake_case")]
-pub enum Record {
+pub enum JournalRecord {
     Intent(Intent),
     Settled(Settled),
     Advance(Advance),
@@ -207,11 +207,11 @@ pub enum SetBy {
 
 /// What a compaction keeps beside the records (`k` tells): the state that the dropped lines had led to.
 ///
-/// Marks stand at the *committed* offsets; the outstanding batches follow as `intent` or `rest`, and what was settled
+/// Cursors stand at the *committed* offsets; the outstanding batches follow as `intent` or `rest`, and what was settled
 /// between them as `advance`. So a line that is lost here shows as a hole, exactly as among the records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "k", rename_all = "snake_case")]
-pub(super) enum Kept {
+pub(super) enum CompactedLine {
     Snapshot {
         next: u64,
     },
@@ -220,8 +220,8 @@ pub(super) enum Kept {
         #[serde(flatten)]
         totals: Totals,
     },
-    /// `[[segment, offset, anchor], …]`, at most [`MARKS_A_LINE`].
-    Marks {
+    /// `[[segment, offset, anchor], …]`, at most [`CURSORS_A_LINE`].
+    Cursors {
         s: String,
         m: Vec<(SegmentId, u64, Option<Anchor>)>,
     },
@@ -239,7 +239,7 @@ pub(super) enum Kept {
 }
 
 /// Keeps a line far below the longest one.
-pub(super) const MARKS_A_LINE: usize = 1000;
+pub(super) const CURSORS_A_LINE: usize = 1000;
 
 /// What became of a source's records since the journal began, in events (`gap_bytes`: bytes).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -301,12 +301,12 @@ pub struct Outstanding {
 
 /// One line of a journal after the header.
 #[derive(Debug)]
-pub(super) enum Entry {
-    Record(Record),
-    Kept(Kept),
+pub(super) enum JournalLine {
+    Record(JournalRecord),
+    Kept(CompactedLine),
 }
 
-impl Entry {
+impl JournalLine {
     pub(super) fn parse(json: &[u8]) -> serde_json::Result<Self> {
         // Most lines are records, and their error says more.
         serde_json::from_slice(json)

@@ -17,12 +17,12 @@ use thiserror::Error;
 
 use crate::durable::{
     self, PrivateDirError,
-    lines::{Line, Lines},
+    lines::{ChecksummedLine, ChecksummedLines},
 };
 
 use super::{
-    record::{Entry, UnixMillis},
-    state::State,
+    record::{JournalLine, UnixMillis},
+    state::JournalState,
 };
 
 /// The version that is written, and the newest that is understood.
@@ -66,7 +66,7 @@ pub enum JournalError {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Header {
+pub(super) struct JournalHeader {
     pub(super) v: u32,
     pub(super) forwarder: String,
     /// Random; stays the same over compactions.
@@ -82,8 +82,8 @@ struct AnyHeader {
 
 #[derive(Debug)]
 pub(super) struct Loaded {
-    pub(super) header: Header,
-    pub(super) state: State,
+    pub(super) header: JournalHeader,
+    pub(super) state: JournalState,
     pub(super) damage: Damage,
 }
 
@@ -133,9 +133,9 @@ pub(super) fn load(path: &Path, forwarder: &str, ledger_limit: usize) -> Result<
     if metadata.len() == 0 {
         return Err(damaged("is empty"));
     }
-    let mut lines = Lines::new(BufReader::with_capacity(1 << 16, file));
+    let mut lines = ChecksummedLines::new(BufReader::with_capacity(1 << 16, file));
     let header = match lines.next_line().map_err(io)? {
-        Some(Line::Whole { json, .. }) => read_header(path, forwarder, json)?,
+        Some(ChecksummedLine::Whole { json, .. }) => read_header(path, forwarder, json)?,
         _ => None,
     };
     let header = header.ok_or_else(|| damaged("has no readable header"))?;
@@ -144,31 +144,34 @@ pub(super) fn load(path: &Path, forwarder: &str, ledger_limit: usize) -> Result<
 }
 
 /// Applies the lines after the header.
-pub(super) fn read_records(lines: &mut Lines<impl BufRead>, ledger_limit: usize) -> io::Result<(State, Damage)> {
-    let mut state = State::new(ledger_limit);
+pub(super) fn read_records(
+    lines: &mut ChecksummedLines<impl BufRead>,
+    ledger_limit: usize,
+) -> io::Result<(JournalState, Damage)> {
+    let mut state = JournalState::new(ledger_limit);
     let mut damage = Damage::default();
     while let Some(line) = lines.next_line()? {
         match line {
-            Line::Whole { json, at } => match Entry::parse(json) {
+            ChecksummedLine::Whole { json, at } => match JournalLine::parse(json) {
                 Ok(entry) => state.apply_entry(entry),
                 Err(e) => damage.note(json, at, || format!("no record of this version: {e}")),
             },
-            Line::Bad { bytes, at } => damage.note(bytes, at, || "wrong checksum".into()),
-            Line::Torn { .. } => damage.torn = true,
+            ChecksummedLine::Bad { bytes, at } => damage.note(bytes, at, || "wrong checksum".into()),
+            ChecksummedLine::Torn { .. } => damage.torn = true,
         }
     }
     state.number_holes();
     Ok((state, damage))
 }
 
-fn read_header(path: &Path, forwarder: &str, json: &[u8]) -> Result<Option<Header>, JournalError> {
+fn read_header(path: &Path, forwarder: &str, json: &[u8]) -> Result<Option<JournalHeader>, JournalError> {
     let Ok(AnyHeader { v }) = serde_json::from_slice(json) else {
         return Ok(None);
     };
     if v > VERSION {
         return Err(JournalError::Newer { path: path.to_owned(), version: v });
     }
-    let Ok(header) = serde_json::from_slice::<Header>(json) else {
+    let Ok(header) = serde_json::from_slice::<JournalHeader>(json) else {
         return Ok(None);
     };
     if header.forwarder != forwarder {

@@ -1,6 +1,6 @@
 //! Arithmetic of spans: what remains when a part is cut out.
 
-use crate::log::{AnchoredRange, Mark, Range};
+use crate::log::{AnchoredRange, Cursor, SegmentRange};
 
 /// A span with a part cut out of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) fn cut(span: &[AnchoredRange], part: &[AnchoredRange]) -> Option<Cut>
         while let Some(p) = wanted.next_if(|p| within(*p, left.range)) {
             if p.start > left.range.start {
                 cut.in_one_piece &= !begun;
-                let piece = Range { end: p.start, ..left.range }.into();
+                let piece = SegmentRange { end: p.start, ..left.range }.into();
                 if begun { cut.after.push(piece) } else { cut.before.push(piece) }
             }
             begun = true;
@@ -44,7 +44,7 @@ pub(super) fn cut(span: &[AnchoredRange], part: &[AnchoredRange]) -> Option<Cut>
 }
 
 /// The span without the bytes of `gone`. A range that loses its end loses its anchor.
-pub(super) fn without(span: &[AnchoredRange], gone: Range) -> Vec<AnchoredRange> {
+pub(super) fn without(span: &[AnchoredRange], gone: SegmentRange) -> Vec<AnchoredRange> {
     let mut left = Vec::with_capacity(span.len());
     for piece in span {
         if overlap(piece.range, gone) == 0 {
@@ -52,29 +52,29 @@ pub(super) fn without(span: &[AnchoredRange], gone: Range) -> Vec<AnchoredRange>
             continue;
         }
         if piece.range.start < gone.start {
-            left.push(Range { end: gone.start, ..piece.range }.into());
+            left.push(SegmentRange { end: gone.start, ..piece.range }.into());
         }
         if piece.range.end > gone.end {
-            left.push(AnchoredRange { range: Range { start: gone.end, ..piece.range }, anchor: piece.anchor });
+            left.push(AnchoredRange { range: SegmentRange { start: gone.end, ..piece.range }, anchor: piece.anchor });
         }
     }
     left
 }
 
 /// How many bytes two ranges share.
-pub(super) fn overlap(a: Range, b: Range) -> u64 {
+pub(super) fn overlap(a: SegmentRange, b: SegmentRange) -> u64 {
     if a.segment != b.segment {
         return 0;
     }
     a.end.min(b.end).saturating_sub(a.start.max(b.start))
 }
 
-/// What was read up to `mark` from `start` on.
-pub(super) fn up_to(segment: crate::log::SegmentId, start: u64, mark: Mark) -> AnchoredRange {
-    AnchoredRange { range: Range { segment, start, end: mark.offset }, anchor: mark.anchor }
+/// What was read up to `cursor` from `start` on.
+pub(super) fn up_to(segment: crate::log::SegmentId, start: u64, cursor: Cursor) -> AnchoredRange {
+    AnchoredRange { range: SegmentRange { segment, start, end: cursor.offset }, anchor: cursor.anchor }
 }
 
-fn within(inner: Range, outer: Range) -> bool {
+fn within(inner: SegmentRange, outer: SegmentRange) -> bool {
     inner.segment == outer.segment && inner.start >= outer.start && inner.end <= outer.end
 }
 
@@ -85,7 +85,7 @@ mod tests {
     use crate::log::SegmentId;
 
     fn span(ranges: &[(u64, u64, u64)]) -> Vec<AnchoredRange> {
-        let range = |&(segment, start, end)| Range { segment: SegmentId(segment), start, end }.into();
+        let range = |&(segment, start, end)| SegmentRange { segment: SegmentId(segment), start, end }.into();
         ranges.iter().map(range).collect()
     }
 
@@ -120,10 +120,13 @@ mod tests {
     #[test]
     fn what_is_gone_splits_a_range_and_only_an_untouched_end_keeps_its_anchor() {
         let anchor = Some(crate::log::Anchor { len: 256, hash: 7 });
-        let whole = [AnchoredRange { range: Range { segment: SegmentId(1), start: 10, end: 50 }, anchor }];
-        let left = without(&whole, Range { segment: SegmentId(1), start: 20, end: 30 });
-        assert_eq!(left[0], Range { segment: SegmentId(1), start: 10, end: 20 }.into());
-        assert_eq!(left[1], AnchoredRange { range: Range { segment: SegmentId(1), start: 30, end: 50 }, anchor });
-        assert_eq!(without(&whole, Range { segment: SegmentId(2), start: 0, end: 90 }), whole);
+        let whole = [AnchoredRange { range: SegmentRange { segment: SegmentId(1), start: 10, end: 50 }, anchor }];
+        let left = without(&whole, SegmentRange { segment: SegmentId(1), start: 20, end: 30 });
+        assert_eq!(left[0], SegmentRange { segment: SegmentId(1), start: 10, end: 20 }.into());
+        assert_eq!(
+            left[1],
+            AnchoredRange { range: SegmentRange { segment: SegmentId(1), start: 30, end: 50 }, anchor }
+        );
+        assert_eq!(without(&whole, SegmentRange { segment: SegmentId(2), start: 0, end: 90 }), whole);
     }
 }

@@ -1,7 +1,7 @@
 //! What the records of a journal lead to: where reading stands, what is outstanding, what became of the rest.
 //!
-//! What always holds: in a segment, the ranges of outstanding batches do not overlap and end at or before the mark,
-//! and stand in the list in their order. Every byte before the mark that is in no outstanding batch was settled.
+//! What always holds: in a segment, the ranges of outstanding batches do not overlap and end at or before the cursor,
+//! and stand in the list in their order. Every byte before the cursor that is in no outstanding batch was settled.
 //!
 //! Records are applied leniently, because lines of a file may have been lost. A lost line shows when the next one does
 //! not continue where reading stood; the bytes between are then outstanding, to be read and sent again. So damage
@@ -9,59 +9,62 @@
 
 use std::collections::BTreeMap;
 
-use crate::log::{AnchoredRange, Mark, Range, SegmentId};
+use crate::log::{AnchoredRange, Cursor, SegmentId, SegmentRange};
 
 use super::{
     ledger::Ledger,
     record::{
-        Advance, CursorSet, Entry, Forget, Gap, Intent, Kept, LedgerEntry, Outcome, Outstanding, Record, Settled,
-        Totals,
+        Advance, CompactedLine, CursorSet, Forget, Gap, Intent, JournalLine, JournalRecord, LedgerEntry, Outcome,
+        Outstanding, Settled, Totals,
     },
     span,
 };
 
 /// Where reading stands in each segment of a source: the next unread byte.
-pub type Marks = BTreeMap<SegmentId, Mark>;
+pub type ReadCursors = BTreeMap<SegmentId, Cursor>;
 
 /// How far each segment of a source is settled, in bytes.
-pub type Committed = BTreeMap<SegmentId, u64>;
+pub type SettledCursors = BTreeMap<SegmentId, u64>;
 
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct JournalState {
     pub(super) next_batch: u64,
-    pub(super) marks: BTreeMap<String, Marks>,
+    pub(super) read_cursors: BTreeMap<String, ReadCursors>,
     pub(super) totals: BTreeMap<String, Totals>,
     /// In the log's order.
     pub(super) outstanding: Vec<Outstanding>,
     pub(super) ledger: Ledger,
 }
 
-impl State {
+impl JournalState {
     /// `ledger_limit` in bytes, as the ledger's entries are written.
     pub(super) fn new(ledger_limit: usize) -> Self {
         Self {
             next_batch: 1,
-            marks: BTreeMap::new(),
+            read_cursors: BTreeMap::new(),
             totals: BTreeMap::new(),
             outstanding: Vec::new(),
             ledger: Ledger::new(ledger_limit),
         }
     }
 
-    pub(super) fn committed(&self, source: &str) -> Committed {
-        self.marks.get(source).map(|marks| committed(marks, source, &self.outstanding)).unwrap_or_default()
+    pub(super) fn settled_cursors(&self, source: &str) -> SettledCursors {
+        self.read_cursors
+            .get(source)
+            .map(|cursors| settled_cursors(cursors, source, &self.outstanding))
+            .unwrap_or_default()
     }
 
-    pub(super) fn apply_entry(&mut self, entry: Entry) {
+    pub(super) fn apply_entry(&mut self, entry: JournalLine) {
         match entry {
-            Entry::Record(record) => self.apply(&record),
-            Entry::Kept(Kept::Snapshot { next }) => self.next_batch = self.next_batch.max(next),
-            Entry::Kept(Kept::Totals { s, totals }) => *self.totals.entry(s).or_default() = totals,
-            Entry::Kept(Kept::Marks { s, m }) => {
-                let marks = m.into_iter().map(|(segment, offset, anchor)| (segment, Mark { offset, anchor }));
-                self.marks.entry(s).or_default().extend(marks);
+            JournalLine::Record(record) => self.apply(&record),
+            JournalLine::Kept(CompactedLine::Snapshot { next }) => self.next_batch = self.next_batch.max(next),
+            JournalLine::Kept(CompactedLine::Totals { s, totals }) => *self.totals.entry(s).or_default() = totals,
+            JournalLine::Kept(CompactedLine::Cursors { s, m }) => {
+                let cursors = m.into_iter().map(|(segment, offset, anchor)| (segment, Cursor { offset, anchor }));
+                self.read_cursors.entry(s).or_default().extend(cursors);
             }
-            Entry::Kept(Kept::Rest { n, s, sp, e, d, f, t }) => {
+            JournalLine::Kept(CompactedLine::Rest { n, s, sp, e, d, f, t }) => {
                 self.extend(&s, &sp);
                 self.next_batch = self.next_batch.max(n.saturating_add(1));
                 self.outstanding.push(Outstanding {
@@ -73,41 +76,41 @@ impl State {
                     ..Outstanding::unsent(&s, sp)
                 });
             }
-            Entry::Kept(Kept::Ledger(entry)) => {
+            JournalLine::Kept(CompactedLine::Ledger(entry)) => {
                 self.next_batch = self.next_batch.max(entry.n.saturating_add(1));
                 self.ledger.push(entry);
             }
         }
     }
 
-    pub(super) fn apply(&mut self, record: &Record) {
+    pub(super) fn apply(&mut self, record: &JournalRecord) {
         match record {
-            Record::Intent(intent) => self.apply_intent(intent),
-            Record::Settled(settled) => self.settle(settled),
-            Record::Advance(Advance { source, span, filtered, dead, .. }) => {
+            JournalRecord::Intent(intent) => self.apply_intent(intent),
+            JournalRecord::Settled(settled) => self.settle(settled),
+            JournalRecord::Advance(Advance { source, span, filtered, dead, .. }) => {
                 self.extend(source, span);
                 let totals = self.totals_of(source);
                 add(&mut totals.filtered, *filtered);
                 add(&mut totals.dead_lettered, *dead);
             }
-            Record::Gap(gap) => self.apply_gap(gap),
-            Record::Forget(Forget { source, segments, .. }) => {
+            JournalRecord::Gap(gap) => self.apply_gap(gap),
+            JournalRecord::Forget(Forget { source, segments, .. }) => {
                 for segment in segments {
                     // The log released it, so all of it had been settled, whatever lines were lost.
                     self.withdraw(source, whole(*segment));
-                    if let Some(marks) = self.marks.get_mut(source) {
-                        marks.remove(segment);
+                    if let Some(cursors) = self.read_cursors.get_mut(source) {
+                        cursors.remove(segment);
                     }
                 }
             }
-            Record::ForgetSource(forget) => {
-                self.marks.remove(&forget.source);
+            JournalRecord::ForgetSource(forget) => {
+                self.read_cursors.remove(&forget.source);
                 self.totals.remove(&forget.source);
                 self.outstanding.retain(|o| o.source != forget.source);
             }
-            Record::CursorSet(CursorSet { source, segment, offset, .. }) => {
+            JournalRecord::CursorSet(CursorSet { source, segment, offset, .. }) => {
                 self.withdraw(source, whole(*segment));
-                self.set_mark(source, *segment, Mark { offset: *offset, anchor: None });
+                self.set_cursor(source, *segment, Cursor { offset: *offset, anchor: None });
             }
         }
     }
@@ -167,18 +170,18 @@ impl State {
     /// Moves reading over a span. Bytes that a span leaves out between its own ranges were withdrawn from it.
     fn extend(&mut self, source: &str, span: &[AnchoredRange]) {
         for (i, r) in span.iter().enumerate() {
-            let Range { segment, start, .. } = r.range;
+            let SegmentRange { segment, start, .. } = r.range;
             let stood = self.offset(source, segment);
             if stood < start && !span[..i].iter().any(|earlier| earlier.range.segment == segment) {
                 // The line that moved reading to `start` was lost: nobody knows whether these bytes were settled.
-                let hole = Range { segment, start: stood, end: start };
+                let hole = SegmentRange { segment, start: stood, end: start };
                 self.outstanding.push(Outstanding::unsent(source, vec![hole.into()]));
             }
             if stood > start {
                 // The line that set the cursor back was lost: reading went on from `start`, all behind it again.
-                self.withdraw(source, Range { start, ..whole(segment) });
+                self.withdraw(source, SegmentRange { start, ..whole(segment) });
             }
-            self.set_mark(source, segment, r.mark());
+            self.set_cursor(source, segment, r.end_cursor());
         }
     }
 
@@ -222,9 +225,9 @@ impl State {
 
     fn apply_gap(&mut self, gap: &Gap) {
         let Gap { source, segment, start, end, .. } = gap;
-        let range = Range { segment: *segment, start: *start, end: *end };
+        let range = SegmentRange { segment: *segment, start: *start, end: *end };
         let (mut bytes, gone) = self.withdraw(source, range);
-        let unread = Range { start: self.offset(source, *segment).max(*start), ..range };
+        let unread = SegmentRange { start: self.offset(source, *segment).max(*start), ..range };
         if unread.end > unread.start {
             add(&mut bytes, unread.len());
             self.extend(source, &[unread.into()]);
@@ -240,7 +243,7 @@ impl State {
 
     /// Takes a range away from the outstanding batches of a source. A batch that loses a part loses its id.
     /// Returns how many bytes were taken and the batches of which nothing is left.
-    fn withdraw(&mut self, source: &str, range: Range) -> (u64, Vec<Outstanding>) {
+    fn withdraw(&mut self, source: &str, range: SegmentRange) -> (u64, Vec<Outstanding>) {
         let mut bytes = 0;
         let mut gone = Vec::new();
         let touched =
@@ -260,13 +263,13 @@ impl State {
     }
 
     pub(super) fn offset(&self, source: &str, segment: SegmentId) -> u64 {
-        self.marks.get(source).and_then(|marks| marks.get(&segment)).map_or(0, |mark| mark.offset)
+        self.read_cursors.get(source).and_then(|cursors| cursors.get(&segment)).map_or(0, |cursor| cursor.offset)
     }
 
-    fn set_mark(&mut self, source: &str, segment: SegmentId, mark: Mark) {
-        match self.marks.get_mut(source) {
-            Some(marks) => _ = marks.insert(segment, mark),
-            None => _ = self.marks.insert(source.to_owned(), Marks::from([(segment, mark)])),
+    fn set_cursor(&mut self, source: &str, segment: SegmentId, cursor: Cursor) {
+        match self.read_cursors.get_mut(source) {
+            Some(cursors) => _ = cursors.insert(segment, cursor),
+            None => _ = self.read_cursors.insert(source.to_owned(), ReadCursors::from([(segment, cursor)])),
         }
     }
 
@@ -279,8 +282,8 @@ impl State {
 }
 
 /// How far each segment's cursor is: up to there everything is settled.
-pub(super) fn committed(marks: &Marks, source: &str, outstanding: &[Outstanding]) -> Committed {
-    let mut committed: Committed = marks.iter().map(|(segment, mark)| (*segment, mark.offset)).collect();
+pub(super) fn settled_cursors(cursors: &ReadCursors, source: &str, outstanding: &[Outstanding]) -> SettledCursors {
+    let mut committed: SettledCursors = cursors.iter().map(|(segment, cursor)| (*segment, cursor.offset)).collect();
     for AnchoredRange { range, .. } in outstanding.iter().filter(|o| o.source == source).flat_map(|o| &o.span) {
         if let Some(offset) = committed.get_mut(&range.segment) {
             *offset = range.start.min(*offset);
@@ -294,6 +297,6 @@ fn add(total: &mut u64, more: u64) {
     *total = total.saturating_add(more);
 }
 
-fn whole(segment: SegmentId) -> Range {
-    Range { segment, start: 0, end: u64::MAX }
+fn whole(segment: SegmentId) -> SegmentRange {
+    SegmentRange { segment, start: 0, end: u64::MAX }
 }

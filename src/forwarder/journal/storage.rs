@@ -21,7 +21,7 @@ use std::{
 
 use crate::durable::{self, lines};
 
-use super::{Committed, Damage, Journal, UnixMillis};
+use super::{Damage, Journal, SettledCursors, UnixMillis};
 
 /// How long appends leave a failing storage alone. A sync always tries.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ const MAX_ASIDE: u64 = 4 << 20;
 #[derive(Debug)]
 pub(super) struct Storage {
     pub(super) buffer: Vec<u8>,
-    file: Health,
+    file: FileHealth,
     size: u64,
     limit: u64,
     /// The file is compacted when it is larger; at least twice what the last compaction left.
@@ -46,7 +46,7 @@ pub(super) struct Storage {
 }
 
 #[derive(Debug)]
-enum Health {
+enum FileHealth {
     Good(File),
     Degraded { kind: io::ErrorKind, error: String, retry: Instant },
 }
@@ -59,7 +59,7 @@ pub struct SyncStarted {
     file: Option<File>,
     generation: u64,
     appends: u64,
-    committed: BTreeMap<String, Committed>,
+    settled_cursors: BTreeMap<String, SettledCursors>,
 }
 
 /// A sync that ran; [`Journal::finish_sync`] takes its result.
@@ -80,7 +80,7 @@ impl SyncStarted {
 
 impl Storage {
     pub(super) fn new(limit: u64) -> Self {
-        let unwritten = Health::Degraded {
+        let unwritten = FileHealth::Degraded {
             kind: io::ErrorKind::NotFound,
             error: "the journal was not written yet".into(),
             retry: Instant::now(),
@@ -101,7 +101,7 @@ impl Storage {
     pub(super) fn degrade(&mut self, error: &io::Error) {
         let text = error.to_string();
         self.incident = Some(text.clone());
-        self.file = Health::Degraded { kind: error.kind(), error: text, retry: Instant::now() + PAUSE };
+        self.file = FileHealth::Degraded { kind: error.kind(), error: text, retry: Instant::now() + PAUSE };
     }
 }
 
@@ -121,12 +121,12 @@ impl Journal {
             file: None,
             generation: self.storage.generation,
             appends: self.storage.appends,
-            committed: BTreeMap::new(),
+            settled_cursors: BTreeMap::new(),
         };
         if let Some(missing) = self.missing() {
             self.storage.degrade(&missing);
         }
-        let Health::Good(file) = &self.storage.file else {
+        let FileHealth::Good(file) = &self.storage.file else {
             return started;
         };
         if self.storage.covered == self.storage.appends {
@@ -135,7 +135,7 @@ impl Journal {
         match file.try_clone() {
             Ok(file) => {
                 started.file = Some(file);
-                started.committed = self.all_committed();
+                started.settled_cursors = self.all_settled_cursors();
             }
             Err(e) => self.storage.degrade(&e),
         }
@@ -152,7 +152,7 @@ impl Journal {
         match result {
             Err(e) if current => self.storage.degrade(&explain("cannot sync", &self.path, &e)),
             Ok(()) if current && self.degraded().is_none() => {
-                self.synced = started.committed;
+                self.synced = started.settled_cursors;
                 self.storage.covered = started.appends;
             }
             _ => {}
@@ -180,8 +180,8 @@ impl Journal {
     /// Why what is appended is not on disk at the moment, if so.
     pub fn degraded(&self) -> Option<&str> {
         match &self.storage.file {
-            Health::Good(_) => None,
-            Health::Degraded { error, .. } => Some(error),
+            FileHealth::Good(_) => None,
+            FileHealth::Degraded { error, .. } => Some(error),
         }
     }
 
@@ -199,12 +199,12 @@ impl Journal {
     pub(super) fn store(&mut self) -> io::Result<()> {
         let storage = &mut self.storage;
         match &mut storage.file {
-            Health::Degraded { retry, .. } if Instant::now() >= *retry => return self.mend(),
-            Health::Degraded { kind, error, .. } => {
+            FileHealth::Degraded { retry, .. } if Instant::now() >= *retry => return self.mend(),
+            FileHealth::Degraded { kind, error, .. } => {
                 return Err(io::Error::new(*kind, error.clone()));
             }
-            Health::Good(_) if storage.buffer.is_empty() => return Ok(()),
-            Health::Good(file) => {
+            FileHealth::Good(_) if storage.buffer.is_empty() => return Ok(()),
+            FileHealth::Good(file) => {
                 storage.appends += 1;
                 // After a partial write the file ends in a torn line; it is never appended to again.
                 if let Err(e) = file.write_all(&storage.buffer) {
@@ -235,17 +235,17 @@ impl Journal {
             result => result?,
         }
         let storage = &mut self.storage;
-        storage.file = Health::Good(durable::append_file(&self.path)?);
+        storage.file = FileHealth::Good(durable::append_file(&self.path)?);
         storage.size = bytes.len() as u64;
         storage.compact_at = storage.limit.max(storage.size * 2);
         storage.covered = storage.appends;
         storage.generation += 1;
-        self.synced = self.all_committed();
+        self.synced = self.all_settled_cursors();
         Ok(())
     }
 
-    fn all_committed(&self) -> BTreeMap<String, Committed> {
-        self.state.marks.keys().map(|source| (source.clone(), self.state.committed(source))).collect()
+    fn all_settled_cursors(&self) -> BTreeMap<String, SettledCursors> {
+        self.state.read_cursors.keys().map(|source| (source.clone(), self.state.settled_cursors(source))).collect()
     }
 
     fn mend(&mut self) -> io::Result<()> {
@@ -254,7 +254,7 @@ impl Journal {
 
     /// An error where the file that is appended to is not the one that a start would find.
     fn missing(&self) -> Option<io::Error> {
-        let Health::Good(file) = &self.storage.file else {
+        let FileHealth::Good(file) = &self.storage.file else {
             return None;
         };
         let there = match (file.metadata(), self.path.symlink_metadata()) {

@@ -11,13 +11,13 @@ use std::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::log::{Anchor, AnchoredRange, Range, SegmentId};
+use crate::log::{Anchor, AnchoredRange, SegmentId, SegmentRange};
 
 const AT: UnixMillis = UnixMillis(1_700_000_000_000);
 
 pub(super) fn range(segment: u64, start: u64, end: u64) -> AnchoredRange {
     let anchor = Some(Anchor { len: 256, hash: end * 31 + segment });
-    AnchoredRange { range: Range { segment: SegmentId(segment), start, end }, anchor }
+    AnchoredRange { range: SegmentRange { segment: SegmentId(segment), start, end }, anchor }
 }
 
 pub(super) fn intent(n: u64, source: &str, segment: u64, start: u64, end: u64) -> Intent {
@@ -30,8 +30,8 @@ fn batch(n: u64, source: &str, span: Vec<AnchoredRange>, of: Option<u64>) -> Int
     Intent { n, id, source, span, events, dead: 0, filtered: 0, crc32, len: 9, of, at: AT }
 }
 
-pub(super) fn settled(n: u64) -> Record {
-    Record::Settled(Settled { n, outcome: Outcome::Delivered, status: Some(200), at: AT })
+pub(super) fn settled(n: u64) -> JournalRecord {
+    JournalRecord::Settled(Settled { n, outcome: Outcome::Delivered, status: Some(200), at: AT })
 }
 
 /// What became of a byte that reading is past.
@@ -54,28 +54,30 @@ struct Model {
 }
 
 impl Model {
-    fn apply(&mut self, record: &Record) {
+    fn apply(&mut self, record: &JournalRecord) {
         match record {
-            Record::Intent(intent) => {
+            JournalRecord::Intent(intent) => {
                 let before = self.of(intent.n);
                 assert_eq!(before, 0);
                 self.put(&intent.source, &intent.span, Byte::Out(intent.n));
                 self.size.insert(intent.n, self.of(intent.n));
             }
-            Record::Settled(settled) => {
+            JournalRecord::Settled(settled) => {
                 for byte in self.bytes.values_mut().flatten().filter(|byte| **byte == Byte::Out(settled.n)) {
                     *byte = Byte::Settled;
                 }
             }
-            Record::Advance(advance) => self.put(&advance.source, &advance.span, Byte::Settled),
-            Record::Gap(gap) => self.put(&gap.source, &[range(gap.segment.0, gap.start, gap.end)], Byte::Settled),
-            Record::Forget(forget) => {
+            JournalRecord::Advance(advance) => self.put(&advance.source, &advance.span, Byte::Settled),
+            JournalRecord::Gap(gap) => {
+                self.put(&gap.source, &[range(gap.segment.0, gap.start, gap.end)], Byte::Settled)
+            }
+            JournalRecord::Forget(forget) => {
                 for segment in &forget.segments {
                     self.bytes.remove(&(forget.source.clone(), *segment));
                 }
             }
-            Record::ForgetSource(forget) => self.bytes.retain(|(source, _), _| *source != forget.source),
-            Record::CursorSet(set) => {
+            JournalRecord::ForgetSource(forget) => self.bytes.retain(|(source, _), _| *source != forget.source),
+            JournalRecord::CursorSet(set) => {
                 let bytes = vec![Byte::Settled; set.offset as usize];
                 self.bytes.insert((set.source.clone(), set.segment), bytes);
             }
@@ -110,12 +112,12 @@ impl Model {
             assert_eq!(o.id, whole.then(|| format!("id-{}", o.n)), "{o:?}");
             assert_eq!((o.crc32, o.len), if whole { (o.n as u32, 9) } else { (0, 0) });
         }
-        for (source, marks) in &recovered.frontiers {
+        for (source, cursors) in &recovered.read_cursors {
             let starts = recovered.outstanding.iter().filter(|o| o.source == *source).flat_map(|o| &o.span);
             let mut last = BTreeMap::new();
             for r in starts {
                 let before = last.insert(r.range.segment, r.range.end).unwrap_or(0);
-                assert!(before <= r.range.start && r.range.end <= marks[&r.range.segment].offset, "order");
+                assert!(before <= r.range.start && r.range.end <= cursors[&r.range.segment].offset, "order");
             }
         }
     }
@@ -133,9 +135,9 @@ impl Model {
 
 fn bytes_of(recovered: &Recovered) -> BTreeMap<Place, Vec<Byte>> {
     let mut bytes = BTreeMap::new();
-    for (source, marks) in &recovered.frontiers {
-        for (segment, mark) in marks {
-            bytes.insert((source.clone(), *segment), vec![Byte::Settled; mark.offset as usize]);
+    for (source, cursors) in &recovered.read_cursors {
+        for (segment, cursor) in cursors {
+            bytes.insert((source.clone(), *segment), vec![Byte::Settled; cursor.offset as usize]);
         }
     }
     for o in &recovered.outstanding {
@@ -183,7 +185,7 @@ fn name(source: bool) -> String {
 }
 
 /// The record that a step stands for, where it makes sense.
-fn record(step: &Step, model: &Model, journal: &Journal) -> Option<Record> {
+fn record(step: &Step, model: &Model, journal: &Journal) -> Option<JournalRecord> {
     let chosen = |which: u8| {
         let outstanding = journal.outstanding();
         (!outstanding.is_empty()).then(|| outstanding[which as usize % outstanding.len()].clone())
@@ -198,8 +200,8 @@ fn record(step: &Step, model: &Model, journal: &Journal) -> Option<Record> {
                 model.put(&name(source), &span[span.len() - 1..], Byte::Settled);
             }
             match deliver {
-                true => Record::Intent(batch(journal.next_batch(), &name(source), span, None)),
-                false => Record::Advance(Advance { source: name(source), span, filtered: 1, dead: 0, at: AT }),
+                true => JournalRecord::Intent(batch(journal.next_batch(), &name(source), span, None)),
+                false => JournalRecord::Advance(Advance { source: name(source), span, filtered: 1, dead: 0, at: AT }),
             }
         }
         Step::Part { which, bytes } => {
@@ -213,15 +215,15 @@ fn record(step: &Step, model: &Model, journal: &Journal) -> Option<Record> {
                     span.push(range(r.range.segment.0, r.range.start, end));
                 }
             }
-            Record::Intent(batch(journal.next_batch(), &parent.source, span, Some(parent.n)))
+            JournalRecord::Intent(batch(journal.next_batch(), &parent.source, span, Some(parent.n)))
         }
         Step::Settle { which } => settled(chosen(which).filter(|o| o.id.is_some())?.n),
         Step::Gap { source, segment, start, end } => {
             let start = u64::from(start) % (model.frontier(&name(source), segment.into()) + 1);
             let (source, segment, end) = (name(source), SegmentId(segment.into()), start + u64::from(end));
-            Record::Gap(Gap { source, segment, start, end, events: 0, reason: "deleted".into(), at: AT })
+            JournalRecord::Gap(Gap { source, segment, start, end, events: 0, reason: "deleted".into(), at: AT })
         }
-        Step::Set { source, segment, offset } => Record::CursorSet(CursorSet {
+        Step::Set { source, segment, offset } => JournalRecord::CursorSet(CursorSet {
             source: name(source),
             segment: SegmentId(segment.into()),
             offset: offset.into(),
@@ -234,9 +236,9 @@ fn record(step: &Step, model: &Model, journal: &Journal) -> Option<Record> {
             if bytes.iter().any(|byte| *byte != Byte::Settled) {
                 return None;
             }
-            Record::Forget(Forget { source: name(source), segments: vec![segment], at: AT })
+            JournalRecord::Forget(Forget { source: name(source), segments: vec![segment], at: AT })
         }
-        Step::ForgetSource { source } => Record::ForgetSource(ForgetSource { source: name(source), at: AT }),
+        Step::ForgetSource { source } => JournalRecord::ForgetSource(ForgetSource { source: name(source), at: AT }),
         Step::Compact | Step::Reopen => return None,
     })
 }
@@ -261,13 +263,16 @@ fn run(dir: &Path, steps: &[Step]) -> Vec<(u64, Model)> {
                 let Some(record) = record(step, &model, &journal) else {
                     continue;
                 };
-                let before = (journal.committed("a"), journal.committed("b"));
+                let before = (journal.settled_cursors("a"), journal.settled_cursors("b"));
                 journal.append(std::slice::from_ref(&record)).unwrap();
                 model.apply(&record);
-                if !matches!(record, Record::CursorSet(_) | Record::Forget(_) | Record::ForgetSource(_)) {
+                if !matches!(
+                    record,
+                    JournalRecord::CursorSet(_) | JournalRecord::Forget(_) | JournalRecord::ForgetSource(_)
+                ) {
                     let (a, b) = before;
                     for (source, before) in [("a", a), ("b", b)] {
-                        let after = journal.committed(source);
+                        let after = journal.settled_cursors(source);
                         assert!(
                             before.iter().all(|(segment, offset)| after[segment] >= *offset),
                             "a cursor moved back"
@@ -289,8 +294,8 @@ fn file(dir: &Path) -> std::path::PathBuf {
 
 /// What a start would recover from these bytes.
 fn recover(bytes: &[u8]) -> Recovered {
-    let mut lines = lines::Lines::new(bytes);
-    assert!(matches!(lines.next_line().unwrap(), Some(lines::Line::Whole { .. })), "the header is whole");
+    let mut lines = lines::ChecksummedLines::new(bytes);
+    assert!(matches!(lines.next_line().unwrap(), Some(lines::ChecksummedLine::Whole { .. })), "the header is whole");
     let (state, damage) = replay::read_records(&mut lines, 0).unwrap();
     recovered(&state, damage, false)
 }

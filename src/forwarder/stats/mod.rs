@@ -16,7 +16,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::filter::Dropped;
+use super::filter::FilteredCounts;
 
 pub use books::{Books, Tally};
 pub use histogram::Histogram;
@@ -30,7 +30,7 @@ pub struct ForwarderStats {
 
 /// What a forwarder is doing; the label `state` of `auditpost_forwarder_state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum ForwarderState {
     Ready,
     BackingOff,
     /// Many failures in a row: one probe at a time.
@@ -45,7 +45,7 @@ pub enum State {
 /// Everything of one forwarder at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    pub state: State,
+    pub state: ForwarderState,
     /// Why it is in that state, for a human.
     pub reason: Option<String>,
     /// Since when it is in that state.
@@ -76,14 +76,14 @@ pub struct SourceSnapshot {
     pub source: String,
     pub books: Books,
     /// What the books have as filtered, by the rule that kept it back.
-    pub filtered: Dropped,
+    pub filtered: FilteredCounts,
     pub backlog_bytes: u64,
     /// When the oldest event that is not settled was first seen; `None` where all is settled.
     pub oldest_unsettled: Option<Timestamp>,
 }
 
 impl ForwarderStats {
-    /// Empty books for each of its sources; the state is [`State::Ready`] since `now`.
+    /// Empty books for each of its sources; the state is [`ForwarderState::Ready`] since `now`.
     pub fn new<S: Into<String>>(
         name: impl Into<String>,
         sources: impl IntoIterator<Item = S>,
@@ -92,7 +92,7 @@ impl ForwarderStats {
         Self {
             name: name.into(),
             inner: Mutex::new(Snapshot {
-                state: State::Ready,
+                state: ForwarderState::Ready,
                 reason: None,
                 since: now,
                 last_success: None,
@@ -117,7 +117,7 @@ impl ForwarderStats {
 
     /// The same with events that rules kept back, which `tally` does not have yet: so the sum of the rules' events is at
     /// any moment what the books have as filtered.
-    pub fn enter_filtered(&self, source: &str, mut tally: Tally, filtered: &Dropped) {
+    pub fn enter_filtered(&self, source: &str, mut tally: Tally, filtered: &FilteredCounts) {
         tally.filtered(filtered.total());
         let mut inner = self.lock();
         let entry = inner.source(source);
@@ -134,7 +134,7 @@ impl ForwarderStats {
     }
 
     /// Changes the state; `since` moves only where the state is another one, the reason always.
-    pub fn set_state(&self, state: State, reason: Option<String>, now: Timestamp) {
+    pub fn set_state(&self, state: ForwarderState, reason: Option<String>, now: Timestamp) {
         let mut inner = self.lock();
         if inner.state != state {
             inner.state = state;
@@ -185,7 +185,7 @@ impl ForwarderStats {
     }
 }
 
-impl State {
+impl ForwarderState {
     pub const ALL: [Self; 6] =
         [Self::Ready, Self::BackingOff, Self::Open, Self::Held, Self::Narrowing, Self::Stopped];
 
@@ -221,7 +221,7 @@ impl SourceSnapshot {
         Self {
             source,
             books: Books::default(),
-            filtered: Dropped::default(),
+            filtered: FilteredCounts::default(),
             backlog_bytes: 0,
             oldest_unsettled: None,
         }
@@ -239,12 +239,12 @@ mod tests {
     #[test]
     fn since_is_when_the_state_began_and_not_when_its_reason_changed() {
         let stats = ForwarderStats::new("siem", ["app"], at(1));
-        stats.set_state(State::Held, Some("401".to_owned()), at(2));
-        stats.set_state(State::Held, Some("403".to_owned()), at(3));
+        stats.set_state(ForwarderState::Held, Some("401".to_owned()), at(2));
+        stats.set_state(ForwarderState::Held, Some("403".to_owned()), at(3));
         let shown = stats.snapshot();
-        assert_eq!((shown.state, shown.since), (State::Held, at(2)));
+        assert_eq!((shown.state, shown.since), (ForwarderState::Held, at(2)));
         assert_eq!(shown.reason.as_deref(), Some("403"));
-        stats.set_state(State::Ready, None, at(4));
+        stats.set_state(ForwarderState::Ready, None, at(4));
         assert_eq!(stats.snapshot().since, at(4));
     }
 

@@ -5,22 +5,24 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tracing::Level;
 
-use super::{Landing, Task, fill::new_id};
+use super::{ForwarderTask, LandedRequest, fill::new_id};
 use crate::{
-    alarm::Kind,
+    alarm::AlarmKind,
     forwarder::{
         compress::Digest,
         dead_letter::Reason,
-        deliver::{Act, Answer, Attempt, Fate, HoldReason, Notice, Request, Ruling, State as HealthState, judge},
-        desk::Refusal,
-        filter::Dropped,
+        deliver::{
+            Act, Answer, Attempt, Fate, HoldReason, Notice, ReceiverState as HealthState, Request, Ruling, judge,
+        },
+        filter::FilteredCounts,
         journal::Outcome,
-        parcel::{Batch, Parcel},
-        stats::{State, Tally},
+        parcel::{InFlightBatch, SealedBatch},
+        recorder::EventRefusal,
+        stats::{ForwarderState, Tally},
     },
 };
 
-impl Task {
+impl ForwarderTask {
     pub(super) fn launch(&mut self, index: usize) {
         let batch = &mut self.window[index];
         batch.flying = true;
@@ -35,12 +37,12 @@ impl Task {
             let request =
                 Request { batch_id: &id, number: n, events, attempt, body, compressed, origin: origin.as_deref() };
             let answer = webhook.send(request).await;
-            Landing { n, begun, answer }
+            LandedRequest { n, begun, answer }
         });
     }
 
-    pub(super) fn landed(&mut self, landing: Landing) {
-        let Landing { n, begun, answer } = landing;
+    pub(super) fn landed(&mut self, landing: LandedRequest) {
+        let LandedRequest { n, begun, answer } = landing;
         let now = Instant::now();
         self.stats.request(&answer.label(), now - begun);
         let Some(index) = self.window.iter().position(|batch| batch.n == n) else { return };
@@ -91,7 +93,7 @@ impl Task {
 
     /// Settles the parts whose fate the receiver told when they were in a larger batch, without sending them.
     pub(super) fn settle_what_is_known(&mut self) {
-        let known = |batch: &Batch| batch.fate().cloned();
+        let known = |batch: &InFlightBatch| batch.fate().cloned();
         while let Some((index, fate)) =
             self.window.iter().enumerate().find_map(|(index, batch)| Some((index, known(batch)?)))
         {
@@ -119,7 +121,7 @@ impl Task {
         };
         self.guard.delivered(usize::try_from(events).unwrap_or(usize::MAX));
         self.ceiling.delivered(usize::try_from(bytes).unwrap_or(usize::MAX));
-        tokio::task::block_in_place(|| self.desk.settle(n, Outcome::Delivered, status));
+        tokio::task::block_in_place(|| self.recorder.settle(n, Outcome::Delivered, status));
         let mut tally = Tally::default();
         tally.delivered(events);
         self.stats.enter(&source, &tally);
@@ -135,8 +137,8 @@ impl Task {
                     Answer::Status { excerpt, .. } | Answer::Items { excerpt, .. } => excerpt.clone(),
                     Answer::Failed { text, .. } => text.clone(),
                 };
-                self.window[index].refusal = Some(Refusal { reason, status: answer.code(), excerpt });
-                self.bury_refused();
+                self.window[index].refusal = Some(EventRefusal { reason, status: answer.code(), excerpt });
+                self.dead_letter_refused_events();
             }
             Ruling::Hold => {
                 let cause = format!("{answer}: nearly every event is refused, even alone");
@@ -148,26 +150,26 @@ impl Task {
 
     /// Makes dead letters of the events that were refused. False where they cannot be written: the events stay in
     /// the window until they can be.
-    pub(super) fn bury_refused(&mut self) -> bool {
+    pub(super) fn dead_letter_refused_events(&mut self) -> bool {
         while let Some(index) = self.window.iter().position(|batch| batch.refusal.is_some()) {
             let batch = &self.window[index];
             let (Some(event), Some(refusal)) = (batch.only_event(), batch.refusal.clone()) else { return true };
             let (n, body, source) = (batch.n, batch.parcel.body.clone(), batch.parcel.source.clone());
-            let (desk, log) = (self.desk.clone(), self.log(&source));
-            let buried = tokio::task::block_in_place(|| {
+            let (recorder, log) = (self.recorder.clone(), self.log(&source));
+            let dead_letters_written = tokio::task::block_in_place(|| {
                 // A stub's line is in the dead letters already.
                 if !event.stub {
-                    desk.give_up(&log, &event, body.event_bytes(0), &refusal)?;
+                    recorder.dead_letter_refused(&log, &event, body.event_bytes(0), &refusal)?;
                 }
-                desk.settle(n, Outcome::DeadLettered, refusal.status);
+                recorder.settle(n, Outcome::DeadLettered, refusal.status);
                 Ok::<(), std::io::Error>(())
             });
-            if let Err(error) = buried {
-                self.cannot_bury(&error);
+            if let Err(error) = dead_letters_written {
+                self.dead_letters_failed(&error);
                 return false;
             }
             self.window[index].refusal = None;
-            self.buried(&source, &Dropped::default(), u64::from(!event.stub));
+            self.dead_letters_written(&source, &FilteredCounts::default(), u64::from(!event.stub));
             self.settled(index);
         }
         true
@@ -195,8 +197,8 @@ impl Task {
             self.window.remove(index);
             return;
         };
-        let (desk, compressors) = (self.desk.clone(), self.compressors.clone());
-        let Parcel { source, origin, .. } = &self.window[index].parcel;
+        let (recorder, compressors) = (self.recorder.clone(), self.compressors.clone());
+        let SealedBatch { source, origin, .. } = &self.window[index].parcel;
         let (source, origin) = (source.clone(), origin.clone());
         // What the whole covers beside its events is counted with its first part.
         let parent = &mut self.window[index].parcel;
@@ -207,8 +209,8 @@ impl Task {
             let wire = compressors.compress(part.body.bytes()).unwrap_or_else(|error| panic!("{error}"));
             let digest = Digest::of(part.body.bytes());
             let body = std::sync::Arc::new(part.body);
-            let parcel = Parcel { source, origin, span: part.span, body, wire, digest, dead, filtered };
-            desk.announce(parcel.intent(n, &id, Some(part.of)));
+            let parcel = SealedBatch { source, origin, span: part.span, body, wire, digest, dead, filtered };
+            recorder.record_intent(parcel.intent(n, &id, Some(part.of)));
             (id, parcel)
         });
         let batch = &mut self.window[index];
@@ -221,9 +223,9 @@ impl Task {
         let cause = self.health.cause();
         let object = format!("forwarder {}", self.config.name);
         if self.health.hold_reason().is_some() {
-            self.alarms.raise(&object, Kind::Held, cause, now);
+            self.alarms.raise(&object, AlarmKind::Held, cause, now);
         } else {
-            self.alarms.clear(&object, Kind::Held);
+            self.alarms.clear(&object, AlarmKind::Held);
         }
         if let Some(notice) = notice {
             let forwarder = &self.config.name;
@@ -234,11 +236,11 @@ impl Task {
             }
         }
         let state = match self.health.state() {
-            HealthState::Ready => State::Ready,
-            HealthState::BackingOff => State::BackingOff,
-            HealthState::Open => State::Open,
-            HealthState::Held => State::Held,
-            HealthState::Narrowing => State::Narrowing,
+            HealthState::Ready => ForwarderState::Ready,
+            HealthState::BackingOff => ForwarderState::BackingOff,
+            HealthState::Open => ForwarderState::Open,
+            HealthState::Held => ForwarderState::Held,
+            HealthState::Narrowing => ForwarderState::Narrowing,
         };
         self.stats.set_state(state, (!cause.is_empty()).then(|| cause.to_owned()), now);
     }

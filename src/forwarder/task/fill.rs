@@ -18,19 +18,19 @@ use tokio::{
 };
 use tracing::error;
 
-use super::{Order, Task, detach::GivenUp};
+use super::{ForwarderOrder, ForwarderTask, detach::Detachment};
 use crate::{
-    alarm::Kind,
+    alarm::AlarmKind,
     config,
     forwarder::{
-        batch::Fit,
+        batch::BodyLimits,
         compress::{CompressError, Compressor, Digest},
-        filter::Dropped,
-        follow::{Filled, Finished, Follow},
-        parcel::{Batch, Parcel},
+        filter::FilteredCounts,
+        follow::{Filled, Finished, FollowedSource},
+        parcel::{InFlightBatch, SealedBatch},
         stats::Tally,
     },
-    log::{Log, Range},
+    log::{Log, SegmentRange},
 };
 
 /// How long admission waits after dead letters could not be written.
@@ -38,24 +38,24 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// What waits to be admitted, in the log's order.
 pub(super) enum Queued {
-    Compressing(JoinHandle<Option<Parcel>>),
-    Ready(Parcel),
+    Compressing(JoinHandle<Option<SealedBatch>>),
+    Ready(SealedBatch),
     /// Covers records but has no event to deliver.
     Bare(Finished),
-    Gap(Arc<str>, Range),
-    GivenUp(GivenUp),
+    Gap(Arc<str>, SegmentRange),
+    Detach(Detachment),
 }
 
 /// A fill under way. The source comes back as soon as it is read; what was read is compressed by the same thread.
-pub(super) struct Filling {
+pub(super) struct PendingFill {
     back: oneshot::Receiver<WasRead>,
-    job: JoinHandle<Option<Parcel>>,
+    job: JoinHandle<Option<SealedBatch>>,
 }
 
 /// A source that comes back from a fill.
 pub(super) struct WasRead {
     index: usize,
-    follow: Follow,
+    follow: FollowedSource,
     came_to: CameTo,
     tally: Tally,
 }
@@ -66,7 +66,7 @@ enum CameTo {
     /// A batch, which the fill's thread compresses now.
     Parcel,
     Bare(Finished),
-    Gap(Range),
+    Gap(SegmentRange),
     Nothing,
 }
 
@@ -117,17 +117,17 @@ impl Compressors {
     }
 
     /// A body that cannot be compressed is a bug and no reason to lose it: it ends the task, which starts anew.
-    pub(super) fn parcel(&self, finished: Finished) -> Parcel {
+    pub(super) fn parcel(&self, finished: Finished) -> SealedBatch {
         let wire = self.compress(finished.draft.body.bytes()).unwrap_or_else(|error| panic!("{error}"));
         let digest = Digest::of(finished.draft.body.bytes());
-        Parcel::new(finished, wire, digest)
+        SealedBatch::new(finished, wire, digest)
     }
 }
 
-impl Task {
+impl ForwarderTask {
     /// Begins to read where there is room for what comes of it.
     pub(super) fn fill(&mut self) {
-        if self.order == Order::Stop || self.filling.is_some() {
+        if self.order == ForwarderOrder::Stop || self.filling.is_some() {
             return;
         }
         if !self.outstanding.is_empty() {
@@ -143,9 +143,9 @@ impl Task {
     /// Queues a draft that is old enough; true if there was one.
     fn flush_what_is_due(&mut self) -> bool {
         let now = Instant::now();
-        let draining = matches!(self.order, Order::Drain(_));
+        let draining = matches!(self.order, ForwarderOrder::Drain(_));
         let max_age = self.config.batch.max_age;
-        let due = |follow: &Follow| {
+        let due = |follow: &FollowedSource| {
             let old = follow.begun().is_some_and(|begun| now >= begun + max_age);
             // While there is more to read, a fill ends a draft that is large enough before it ends one that is old.
             old || (draining && follow.begun().is_some() && !follow.has_more())
@@ -160,11 +160,11 @@ impl Task {
     /// Starts to read the next source that has something; true if there is one.
     fn read_next(&mut self) -> bool {
         let count = self.follows.len();
-        let ready = |index: &usize| self.follows[*index].as_ref().is_some_and(Follow::has_more);
+        let ready = |index: &usize| self.follows[*index].as_ref().is_some_and(FollowedSource::has_more);
         let Some(index) = (0..count).map(|step| (self.next_follow + step) % count).find(ready) else { return false };
         self.next_follow = (index + 1) % count;
         let Some(mut follow) = self.follows[index].take() else { return false };
-        let fit = Fit::new(&self.config.batch, Some(self.ceiling.max_bytes()));
+        let fit = BodyLimits::new(&self.config.batch, Some(self.ceiling.max_bytes()));
         let busy = self.compressors.occupy();
         let (give_back, back) = oneshot::channel();
         let job = tokio::task::spawn_blocking(move || {
@@ -180,12 +180,12 @@ impl Task {
             give_back.send(WasRead { index, follow, came_to, tally }).ok()?;
             finished.map(|finished| busy.0.parcel(finished))
         });
-        self.filling = Some(Filling { back, job });
+        self.filling = Some(PendingFill { back, job });
         true
     }
 
     /// A source was read; `job` gives the parcel, where there is to be one.
-    pub(super) fn filled(&mut self, (read, job): (WasRead, JoinHandle<Option<Parcel>>)) {
+    pub(super) fn filled(&mut self, (read, job): (WasRead, JoinHandle<Option<SealedBatch>>)) {
         let WasRead { index, follow, came_to, tally } = read;
         let source = follow.source().clone();
         self.follows[index] = Some(follow);
@@ -210,19 +210,19 @@ impl Task {
 
     /// Moves what is ready from the queue into the window, in order, writing down what must be written before.
     pub(super) fn admit(&mut self) {
-        if self.order == Order::Stop || self.admit_after.is_some_and(|then| Instant::now() < then) {
+        if self.order == ForwarderOrder::Stop || self.admit_after.is_some_and(|then| Instant::now() < then) {
             return;
         }
         self.admit_after = None;
-        if !self.bury_refused() {
+        if !self.dead_letter_refused_events() {
             return;
         }
         self.settle_what_is_known();
         while let Some(queued) = self.queue.pop_front() {
             let wanted = match &queued {
                 Queued::Compressing(_) => false,
-                Queued::Ready(_) => self.window.len() < self.config.in_flight || self.is_giving_up(),
-                Queued::Bare(_) | Queued::Gap(..) | Queued::GivenUp(_) => true,
+                Queued::Ready(_) => self.window.len() < self.config.in_flight || self.is_detaching(),
+                Queued::Bare(_) | Queued::Gap(..) | Queued::Detach(_) => true,
             };
             let refused = if wanted { self.admit_one(queued) } else { Some(queued) };
             if let Some(queued) = refused {
@@ -234,31 +234,31 @@ impl Task {
 
     /// Gives back what cannot be admitted now.
     fn admit_one(&mut self, queued: Queued) -> Option<Queued> {
-        let desk = self.desk.clone();
+        let recorder = self.recorder.clone();
         match queued {
             Queued::Ready(parcel) => {
                 let log = self.log(&parcel.source);
                 let (n, id) = (self.next_number, new_id());
-                let buried = tokio::task::block_in_place(|| {
-                    desk.bury(&log, &parcel.dead)?;
-                    desk.announce(parcel.intent(n, &id, None));
+                let dead_letters_written = tokio::task::block_in_place(|| {
+                    recorder.write_dead_letters(&log, &parcel.dead)?;
+                    recorder.record_intent(parcel.intent(n, &id, None));
                     io::Result::Ok(())
                 });
-                if let Err(error) = buried {
-                    self.cannot_bury(&error);
+                if let Err(error) = dead_letters_written {
+                    self.dead_letters_failed(&error);
                     return Some(Queued::Ready(parcel));
                 }
-                self.buried(&parcel.source, &parcel.filtered, parcel.dead.len() as u64);
+                self.dead_letters_written(&parcel.source, &parcel.filtered, parcel.dead.len() as u64);
                 self.next_number += 1;
                 self.stats.batch(parcel.body.events().len(), parcel.body.len(), parcel.wire.len());
-                self.window.push(Batch::new(n, id, parcel));
+                self.window.push(InFlightBatch::new(n, id, parcel));
             }
             Queued::Bare(finished) => {
                 let log = self.log(&finished.draft.source);
-                let buried = tokio::task::block_in_place(|| {
-                    desk.bury(&log, &finished.draft.dead)?;
+                let dead_letters_written = tokio::task::block_in_place(|| {
+                    recorder.write_dead_letters(&log, &finished.draft.dead)?;
                     let dead = finished.draft.dead.len() as u64;
-                    desk.advance(
+                    recorder.advance(
                         &finished.draft.source,
                         finished.span.clone(),
                         finished.draft.filtered.total(),
@@ -266,12 +266,12 @@ impl Task {
                     );
                     io::Result::Ok(())
                 });
-                if let Err(error) = buried {
-                    self.cannot_bury(&error);
+                if let Err(error) = dead_letters_written {
+                    self.dead_letters_failed(&error);
                     return Some(Queued::Bare(finished));
                 }
                 let draft = finished.draft;
-                self.buried(&draft.source, &draft.filtered, draft.dead.len() as u64);
+                self.dead_letters_written(&draft.source, &draft.filtered, draft.dead.len() as u64);
                 self.bodies.give(std::sync::Arc::new(draft.body));
                 self.progressed();
             }
@@ -280,30 +280,39 @@ impl Task {
                 tally.gap(range.len());
                 self.stats.enter(&source, &tally);
                 tokio::task::block_in_place(|| {
-                    desk.gap(&source, &[range], 0, "the file was truncated, rewritten or deleted before it was read");
+                    recorder.gap(
+                        &source,
+                        &[range],
+                        0,
+                        "the file was truncated, rewritten or deleted before it was read",
+                    );
                 });
                 self.progressed();
             }
-            Queued::GivenUp(given_up) => self.record(given_up),
+            Queued::Detach(given_up) => self.record_detachment(given_up),
             Queued::Compressing(_) => return Some(queued),
         }
         None
     }
 
-    pub(super) fn buried(&mut self, source: &str, filtered: &Dropped, dead: u64) {
+    pub(super) fn dead_letters_written(&mut self, source: &str, filtered: &FilteredCounts, dead: u64) {
         let mut tally = Tally::default();
         tally.dead_lettered(dead);
         self.stats.enter_filtered(source, tally, filtered);
-        self.alarms.clear(&format!("dead letters of {}", self.config.name), Kind::State);
+        self.alarms.clear(&format!("dead letters of {}", self.config.name), AlarmKind::State);
     }
 
-    pub(super) fn cannot_bury(&mut self, error: &io::Error) {
+    pub(super) fn dead_letters_failed(&mut self, error: &io::Error) {
         self.admit_after = Some(Instant::now() + PAUSE);
         let text = format!(
             "dead letters cannot be written ({error}): this forwarder waits, so that nothing is passed over; make room or mend the state directory"
         );
-        if self.alarms.raise(&format!("dead letters of {}", self.config.name), Kind::State, &*text, Timestamp::now())
-        {
+        if self.alarms.raise(
+            &format!("dead letters of {}", self.config.name),
+            AlarmKind::State,
+            &*text,
+            Timestamp::now(),
+        ) {
             error!(forwarder = self.config.name, "{text}");
         }
     }
@@ -323,13 +332,13 @@ pub(super) fn new_id() -> String {
 }
 
 /// The source that comes back next; waits for ever where none is being read.
-pub(super) async fn filled(filling: &mut Option<Filling>) -> (WasRead, JoinHandle<Option<Parcel>>) {
-    let Some(Filling { back, job }) = filling else { return std::future::pending().await };
+pub(super) async fn filled(filling: &mut Option<PendingFill>) -> (WasRead, JoinHandle<Option<SealedBatch>>) {
+    let Some(PendingFill { back, job }) = filling else { return std::future::pending().await };
     let Ok(read) = back.await else {
         let error = job.await.expect_err("a fill gives its source back or panics");
         std::panic::resume_unwind(error.into_panic());
     };
-    let Filling { job, .. } = filling.take().expect("it was there when the source came back");
+    let PendingFill { job, .. } = filling.take().expect("it was there when the source came back");
     (read, job)
 }
 

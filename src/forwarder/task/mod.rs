@@ -30,16 +30,16 @@ use tokio::{
 };
 use tracing::info;
 
-use self::fill::{Compressors, Filling, Queued};
+use self::fill::{Compressors, PendingFill, Queued};
 use super::{
     backlog::Backlog,
-    bodies::Bodies,
-    deliver::{Answer, Ceiling, Guard, Health, ProbeIntervals, SendAllowance, Webhook},
-    desk::Desk,
-    follow::Follow,
+    bodies::BodyPool,
+    deliver::{Answer, ProbeIntervals, ReceiverHealth, RefusalBreaker, SendAllowance, SizeCeiling, WebhookClient},
+    follow::FollowedSource,
     journal::{Outstanding, Recovered},
-    parcel::Batch,
-    stats::{ForwarderStats, State},
+    parcel::InFlightBatch,
+    recorder::Recorder,
+    stats::{ForwarderState, ForwarderStats},
 };
 use crate::{
     alarm::Alarms,
@@ -56,7 +56,7 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// What the task is told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum ForwarderOrder {
     Run,
     /// Finish what is on the way and stop: the configuration changed.
     Stop,
@@ -66,7 +66,7 @@ pub enum Order {
 
 /// How the task ended, from well to badly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Ended {
+pub enum ForwarderEnd {
     /// Nothing whole is left to deliver.
     Drained,
     /// What is left is safe on disk.
@@ -76,49 +76,49 @@ pub enum Ended {
 }
 
 /// What a forwarder's task needs from the outside.
-pub struct Setup {
+pub struct ForwarderSetup {
     pub config: config::Forwarder,
     /// The sources it follows, with their logs.
     pub sources: Vec<(config::Source, Log)>,
-    pub desk: Desk,
+    pub recorder: Recorder,
     pub recovered: Recovered,
-    pub webhook: Webhook,
+    pub webhook: WebhookClient,
     pub stats: Arc<ForwarderStats>,
     pub alarms: Arc<Alarms>,
     pub pulse: Pulse,
-    pub orders: watch::Receiver<Order>,
+    pub orders: watch::Receiver<ForwarderOrder>,
 }
 
-pub struct Task {
+pub struct ForwarderTask {
     config: config::Forwarder,
     logs: Vec<Log>,
     /// `None` while its source is being read.
-    follows: Vec<Option<Follow>>,
+    follows: Vec<Option<FollowedSource>>,
     next_follow: usize,
     outstanding: VecDeque<Outstanding>,
     /// Up to which segment it gave up what a source asked for.
-    given_up: HashMap<Arc<str>, SegmentId>,
+    detached: HashMap<Arc<str>, SegmentId>,
     /// The next of them is not read before: its file could not be read.
     resume_after: Option<Instant>,
-    desk: Arc<Desk>,
-    webhook: Arc<Webhook>,
+    recorder: Arc<Recorder>,
+    webhook: Arc<WebhookClient>,
     stats: Arc<ForwarderStats>,
     alarms: Arc<Alarms>,
     pulse: Pulse,
-    orders: watch::Receiver<Order>,
-    order: Order,
+    orders: watch::Receiver<ForwarderOrder>,
+    order: ForwarderOrder,
 
-    health: Health,
-    ceiling: Ceiling,
-    guard: Guard,
+    health: ReceiverHealth,
+    ceiling: SizeCeiling,
+    guard: RefusalBreaker,
     compressors: Compressors,
-    bodies: Bodies,
-    filling: Option<Filling>,
+    bodies: BodyPool,
+    filling: Option<PendingFill>,
     queue: VecDeque<Queued>,
     /// Nothing is admitted before, nor any dead letter written: the last try failed.
     admit_after: Option<Instant>,
-    window: Vec<Batch>,
-    flights: JoinSet<Landing>,
+    window: Vec<InFlightBatch>,
+    flights: JoinSet<LandedRequest>,
     next_number: u64,
 
     wake: Arc<Notify>,
@@ -129,23 +129,23 @@ pub struct Task {
 }
 
 /// What came back for a batch.
-struct Landing {
+struct LandedRequest {
     n: u64,
     begun: Instant,
     answer: Answer,
 }
 
-impl Task {
-    pub fn new(setup: Setup) -> Self {
-        let Setup { config, sources, desk, recovered, webhook, stats, alarms, pulse, orders } = setup;
+impl ForwarderTask {
+    pub fn new(setup: ForwarderSetup) -> Self {
+        let ForwarderSetup { config, sources, recorder, recovered, webhook, stats, alarms, pulse, orders } = setup;
         let now = Instant::now();
         let order = *orders.borrow();
         let probes = ProbeIntervals { hold: config.probe, gone: config.probe.saturating_mul(12) };
         let wake: Arc<Notify> = Arc::default();
-        let bodies = Bodies::new(&config, config.in_flight + AHEAD);
+        let bodies = BodyPool::new(&config, config.in_flight + AHEAD);
         let follows = sources.iter().map(|(source, log)| {
-            let cursors = recovered.frontiers.get(&source.name).cloned().unwrap_or_default();
-            Some(Follow::new(
+            let cursors = recovered.read_cursors.get(&source.name).cloned().unwrap_or_default();
+            Some(FollowedSource::new(
                 &config,
                 source,
                 Reader::new(log.clone(), source.max_event_bytes, cursors),
@@ -157,19 +157,19 @@ impl Task {
             next_follow: 0,
             logs: sources.into_iter().map(|(_, log)| log).collect(),
             outstanding: recovered.outstanding.into(),
-            given_up: HashMap::new(),
+            detached: HashMap::new(),
             resume_after: None,
-            next_number: desk.next_number(),
-            desk: Arc::new(desk),
+            next_number: recorder.next_number(),
+            recorder: Arc::new(recorder),
             webhook: Arc::new(webhook),
             stats,
             alarms,
             pulse,
             order,
             orders,
-            health: Health::new(config.retry, probes, fastrand::Rng::new(), now),
-            ceiling: Ceiling::new(config.batch.max_bytes),
-            guard: Guard::default(),
+            health: ReceiverHealth::new(config.retry, probes, fastrand::Rng::new(), now),
+            ceiling: SizeCeiling::new(config.batch.max_bytes),
+            guard: RefusalBreaker::default(),
             compressors: Compressors::new(config.compression, wake.clone()),
             bodies,
             filling: None,
@@ -186,12 +186,12 @@ impl Task {
         }
     }
 
-    pub async fn run(mut self) -> Ended {
+    pub async fn run(mut self) -> ForwarderEnd {
         let mut listeners = self.listen();
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            self.give_up_what_is_asked();
+            self.answer_requests();
             self.fill();
             self.admit();
             self.send();
@@ -233,18 +233,18 @@ impl Task {
 
     fn ordered(&mut self) {
         self.order = *self.orders.borrow_and_update();
-        if matches!(self.order, Order::Drain(_)) && !std::mem::replace(&mut self.drain_begun, true) {
+        if matches!(self.order, ForwarderOrder::Drain(_)) && !std::mem::replace(&mut self.drain_begun, true) {
             self.health.probe_now(Instant::now());
         }
     }
 
     /// Sends what may be sent, oldest first.
     fn send(&mut self) {
-        if self.order == Order::Stop {
+        if self.order == ForwarderOrder::Stop {
             return;
         }
         // There may be more in the window than may be on the way: see `detach`.
-        while let Some(index) = self.window.iter().take(self.config.in_flight).position(Batch::waits) {
+        while let Some(index) = self.window.iter().take(self.config.in_flight).position(InFlightBatch::waits) {
             match self.health.may_send(Instant::now()) {
                 SendAllowance::Yes => {}
                 SendAllowance::OnlyOne if self.flights.is_empty() => {}
@@ -258,17 +258,17 @@ impl Task {
     fn next_moment(&self) -> Instant {
         let now = Instant::now();
         let mut moments = vec![now + TICK];
-        if self.window.iter().any(Batch::waits)
+        if self.window.iter().any(InFlightBatch::waits)
             && let SendAllowance::NotBefore(then) = self.health.may_send(now)
         {
             moments.push(then);
         }
         if self.has_room() && self.filling.is_none() {
-            let begun = self.follows.iter().flatten().filter_map(Follow::begun);
+            let begun = self.follows.iter().flatten().filter_map(FollowedSource::begun);
             moments.extend(begun.map(|begun| begun + self.config.batch.max_age));
         }
         moments.extend(self.admit_after);
-        if let Order::Drain(until) = self.order {
+        if let ForwarderOrder::Drain(until) = self.order {
             moments.push(until);
         }
         moments.into_iter().min().unwrap_or(now + TICK)
@@ -291,14 +291,16 @@ impl Task {
             && self.window.is_empty()
     }
 
-    fn ended(&self) -> Option<Ended> {
+    fn ended(&self) -> Option<ForwarderEnd> {
         match self.order {
-            Order::Run => None,
-            Order::Stop => (self.flights.is_empty() && self.filling.is_none()).then_some(Ended::Backlog),
-            Order::Drain(_) if self.is_empty() => Some(Ended::Drained),
-            Order::Drain(until) => {
+            ForwarderOrder::Run => None,
+            ForwarderOrder::Stop => {
+                (self.flights.is_empty() && self.filling.is_none()).then_some(ForwarderEnd::Backlog)
+            }
+            ForwarderOrder::Drain(_) if self.is_empty() => Some(ForwarderEnd::Drained),
+            ForwarderOrder::Drain(until) => {
                 let now = Instant::now();
-                (now >= until || self.is_held_off(now)).then_some(Ended::Backlog)
+                (now >= until || self.is_held_off(now)).then_some(ForwarderEnd::Backlog)
             }
         }
     }
@@ -310,16 +312,16 @@ impl Task {
             && matches!(self.health.may_send(now), SendAllowance::NotBefore(_))
     }
 
-    async fn end(mut self, ended: Ended) -> Ended {
+    async fn end(mut self, ended: ForwarderEnd) -> ForwarderEnd {
         self.flights.shutdown().await;
         if let Some(syncing) = self.syncing.take() {
             let _ = syncing.await;
         }
-        let (desk, logs) = (self.desk.clone(), self.logs.clone());
-        let _ = tokio::task::spawn_blocking(move || desk.sync(&logs)).await;
-        let ended = if self.desk.is_degraded() { Ended::Unwritten } else { ended };
+        let (recorder, logs) = (self.recorder.clone(), self.logs.clone());
+        let _ = tokio::task::spawn_blocking(move || recorder.sync(&logs)).await;
+        let ended = if self.recorder.is_degraded() { ForwarderEnd::Unwritten } else { ended };
         self.look_at_backlog();
-        self.stats.set_state(State::Stopped, None, Timestamp::now());
+        self.stats.set_state(ForwarderState::Stopped, None, Timestamp::now());
         info!(forwarder = self.config.name, ?ended, "forwarder stopped");
         ended
     }

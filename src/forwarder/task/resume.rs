@@ -6,27 +6,27 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use super::{
-    Task,
+    ForwarderTask,
     fill::{Queued, new_id},
 };
 use crate::{
-    alarm::Kind,
+    alarm::AlarmKind,
     forwarder::{
         compress::Digest,
         follow::Finished,
         journal::{Intent, Outcome, Outstanding},
-        parcel::{Batch, Parcel},
+        parcel::{InFlightBatch, SealedBatch},
         stats::Tally,
     },
-    log::{Range, Unread},
+    log::{SegmentRange, Unread},
 };
 
 /// What became of a batch that was outstanding.
-enum Again {
+enum ResumedBatch {
     /// The same bytes: the same number and id.
-    Same(u64, String, Parcel),
+    Same(u64, String, SealedBatch),
     /// Other bytes, or never sent as it is: another number and id.
-    Anew(Parcel),
+    Anew(SealedBatch),
     /// Nothing in it passes the rules any more.
     Empty,
     /// Its bytes are gone.
@@ -38,7 +38,7 @@ enum Again {
 /// How long a batch is left alone whose bytes cannot be read.
 const PAUSE: Duration = Duration::from_secs(1);
 
-impl Task {
+impl ForwarderTask {
     /// Puts the next outstanding batch together again, one at a time, before anything new is read. Waits for the
     /// first scan, which finds the files.
     pub(super) fn resume(&mut self) {
@@ -72,10 +72,10 @@ impl Task {
         let source = follow.source().clone();
         self.follows[index] = Some(follow);
         match again {
-            Again::Later(error) => self.resume_later(outstanding, &error),
+            ResumedBatch::Later(error) => self.resume_later(outstanding, &error),
             again => {
                 self.resume_after = None;
-                self.alarms.clear(&format!("source {source}"), Kind::Stalled);
+                self.alarms.clear(&format!("source {source}"), AlarmKind::Stalled);
                 self.stats.enter(&source, &tally);
                 self.put_back(outstanding, again);
             }
@@ -89,34 +89,34 @@ impl Task {
             self.config.name
         );
         let object = format!("source {}", outstanding.source);
-        if self.alarms.raise(&object, Kind::Stalled, &*text, Timestamp::now()) {
+        if self.alarms.raise(&object, AlarmKind::Stalled, &*text, Timestamp::now()) {
             error!(forwarder = self.config.name, source = outstanding.source, batch = outstanding.n, "{text}");
         }
         self.outstanding.push_front(outstanding);
         self.resume_after = Some(Instant::now() + PAUSE);
     }
 
-    fn weigh(&self, outstanding: &Outstanding, finished: Result<Finished, Unread>) -> Again {
+    fn weigh(&self, outstanding: &Outstanding, finished: Result<Finished, Unread>) -> ResumedBatch {
         let finished = match finished {
-            Ok(finished) if finished.draft.body.is_empty() => return Again::Empty,
+            Ok(finished) if finished.draft.body.is_empty() => return ResumedBatch::Empty,
             Ok(finished) => finished,
-            Err(Unread::Gone(why)) => return Again::Lost(why),
-            Err(Unread::NotNow(error)) => return Again::Later(error),
+            Err(Unread::Gone(why)) => return ResumedBatch::Lost(why),
+            Err(Unread::NotNow(error)) => return ResumedBatch::Later(error),
         };
         let digest = Digest::of(finished.draft.body.bytes());
         let same = digest.crc32 == outstanding.crc32 && digest.len == outstanding.len;
         let parcel = self.compressors.parcel(finished);
         match &outstanding.id {
-            Some(id) if same => Again::Same(outstanding.n, id.clone(), parcel),
-            _ => Again::Anew(parcel),
+            Some(id) if same => ResumedBatch::Same(outstanding.n, id.clone(), parcel),
+            _ => ResumedBatch::Anew(parcel),
         }
     }
 
-    fn put_back(&mut self, outstanding: Outstanding, again: Again) {
+    fn put_back(&mut self, outstanding: Outstanding, again: ResumedBatch) {
         let forwarder = self.config.name.clone();
         let (n, source) = (outstanding.n, outstanding.source.clone());
         match again {
-            Again::Same(n, id, parcel) => {
+            ResumedBatch::Same(n, id, parcel) => {
                 info!(
                     forwarder,
                     batch = n,
@@ -125,9 +125,9 @@ impl Task {
                     "sending a batch again that was not settled before the restart"
                 );
                 self.settle_rest(&parcel, &source);
-                self.window.push(Batch::new(n, id, parcel));
+                self.window.push(InFlightBatch::new(n, id, parcel));
             }
-            Again::Anew(parcel) => {
+            ResumedBatch::Anew(parcel) => {
                 let (number, id) = (self.next_number, new_id());
                 self.next_number += 1;
                 info!(
@@ -136,11 +136,11 @@ impl Task {
                     was = n,
                     "sending what remains of a batch under a new id: it has other bytes than before the restart"
                 );
-                tokio::task::block_in_place(|| self.desk.announce(parcel.intent(number, &id, Some(n))));
+                tokio::task::block_in_place(|| self.recorder.record_intent(parcel.intent(number, &id, Some(n))));
                 self.settle_rest(&parcel, &source);
-                self.window.push(Batch::new(number, id, parcel));
+                self.window.push(InFlightBatch::new(number, id, parcel));
             }
-            Again::Empty => {
+            ResumedBatch::Empty => {
                 info!(forwarder, batch = n, "no event of this batch passes the rules of the new configuration");
                 let (number, id) = (self.next_number, new_id());
                 let anew = outstanding.id.is_none();
@@ -149,29 +149,29 @@ impl Task {
                     if anew {
                         // What has no id was never announced as it is, and only what was announced can be settled.
                         let empty = Intent { n: number, id, of: Some(n), ..Intent::from(&outstanding) };
-                        self.desk.announce(empty);
+                        self.recorder.record_intent(empty);
                     }
-                    self.desk.settle(if anew { number } else { n }, Outcome::Filtered, None);
+                    self.recorder.settle(if anew { number } else { n }, Outcome::Filtered, None);
                 });
             }
-            Again::Later(error) => self.resume_later(outstanding, &error),
-            Again::Lost(error) => {
-                let ranges: Vec<Range> = outstanding.span.iter().map(|range| range.range).collect();
+            ResumedBatch::Later(error) => self.resume_later(outstanding, &error),
+            ResumedBatch::Lost(error) => {
+                let ranges: Vec<SegmentRange> = outstanding.span.iter().map(|range| range.range).collect();
                 let mut tally = Tally::default();
                 ranges.iter().for_each(|range| tally.gap(range.len()));
                 self.stats.enter(&source, &tally);
                 let reason = format!("batch {n} was not settled before the restart, and its bytes are gone: {error}");
-                tokio::task::block_in_place(|| self.desk.gap(&source, &ranges, outstanding.events, &reason));
+                tokio::task::block_in_place(|| self.recorder.gap(&source, &ranges, outstanding.events, &reason));
             }
         }
     }
 
     /// Counts what a batch covers beside its events. Its dead letters were written before it was first sent.
-    fn settle_rest(&mut self, parcel: &Parcel, source: &str) {
+    fn settle_rest(&mut self, parcel: &SealedBatch, source: &str) {
         let mut tally = Tally::default();
         tally.dead_lettered(parcel.dead.len() as u64);
         self.stats.enter_filtered(source, tally, &parcel.filtered);
-        self.alarms.clear(&format!("dead letters of {}", self.config.name), Kind::State);
+        self.alarms.clear(&format!("dead letters of {}", self.config.name), AlarmKind::State);
         debug_assert!(
             !self.queue.iter().any(|queued| matches!(queued, Queued::Ready(_))),
             "nothing new is read before"

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::error;
 
-use super::{Order, Task};
-use crate::{alarm::Kind, forwarder::deliver::State as HealthState};
+use super::{ForwarderOrder, ForwarderTask};
+use crate::{alarm::AlarmKind, forwarder::deliver::ReceiverState as HealthState};
 
 /// A backlog of which nothing is settled for so long is an alarm.
 const STALLED: Duration = Duration::from_secs(60);
 
-impl Task {
+impl ForwarderTask {
     pub(super) async fn tick(&mut self) {
         self.pulse.beat();
         self.sync();
@@ -31,14 +31,14 @@ impl Task {
         if self.syncing.as_ref().is_some_and(|syncing| !syncing.is_finished()) {
             return;
         }
-        let (desk, logs) = (self.desk.clone(), self.logs.clone());
-        self.syncing = Some(tokio::task::spawn_blocking(move || desk.sync(&logs)));
+        let (recorder, logs) = (self.recorder.clone(), self.logs.clone());
+        self.syncing = Some(tokio::task::spawn_blocking(move || recorder.sync(&logs)));
     }
 
     pub(super) fn look_at_backlog(&mut self) {
         let now = Timestamp::now();
         for log in &self.logs {
-            let committed = self.desk.committed(&log.name);
+            let committed = self.recorder.settled_cursors(&log.name);
             let backlog = self.backlogs.entry(log.name.clone()).or_default();
             let (bytes, oldest) = backlog.look(log, |segment| committed.get(&segment).copied(), now);
             self.stats.set_backlog(&log.name, bytes, oldest);
@@ -46,7 +46,7 @@ impl Task {
     }
 
     fn watch_progress(&mut self) {
-        if self.is_empty() || self.order != Order::Run {
+        if self.is_empty() || self.order != ForwarderOrder::Run {
             self.progressed();
             return;
         }
@@ -56,7 +56,7 @@ impl Task {
                 self.last_progress.elapsed().as_secs()
             );
             let object = format!("forwarder {}", self.config.name);
-            if self.alarms.raise(&object, Kind::Stalled, &*text, Timestamp::now()) {
+            if self.alarms.raise(&object, AlarmKind::Stalled, &*text, Timestamp::now()) {
                 error!(
                     forwarder = self.config.name,
                     state = self.health.state().label(),
@@ -70,6 +70,6 @@ impl Task {
     /// Something was settled.
     pub(super) fn progressed(&mut self) {
         self.last_progress = Instant::now();
-        self.alarms.clear(&format!("forwarder {}", self.config.name), Kind::Stalled);
+        self.alarms.clear(&format!("forwarder {}", self.config.name), AlarmKind::Stalled);
     }
 }

@@ -34,9 +34,9 @@ fn range(text: &str) -> &str {
 
 #[test]
 fn a_line_has_a_time_a_stream_tags_and_a_message() {
-    let line = |text: &'static str| Line::parse(text.as_bytes());
+    let line = |text: &'static str| CriLine::parse(text.as_bytes());
     let out = |partial, message: &'static str| {
-        Some(Line { stream: CriStream::Stdout, partial, message: message.as_bytes() })
+        Some(CriLine { stream: CriStream::Stdout, partial, message: message.as_bytes() })
     };
     assert_eq!(line("2026-11-22T04:00:00.1+00:00 stdout F a  b "), out(false, "a  b "));
     assert_eq!(line("2026-11-22T04:00:00Z stdout P \r"), out(true, "\r"), "it may be the message's own");

@@ -13,7 +13,7 @@ use std::{
 
 use memchr::memchr;
 
-use super::{Item, Take};
+use super::{LogItem, Take};
 use crate::{
     config::LineFormat,
     log::{
@@ -21,7 +21,7 @@ use crate::{
         cri::{self, LongEnd},
         identity,
         lines::{Piece, Pieces},
-        position::{Anchor, Mark, Range, SegmentId},
+        position::{Anchor, Cursor, SegmentId, SegmentRange},
     },
 };
 
@@ -51,7 +51,7 @@ struct Long {
 
 /// What one step came to: where the cursor is now, and why it ended.
 pub(super) struct Step {
-    pub(super) cursor: Mark,
+    pub(super) cursor: Cursor,
     pub(super) end: StepEnd,
 }
 
@@ -85,9 +85,9 @@ impl Chunks {
         &mut self,
         file: &File,
         of: &Segment,
-        cursor: Mark,
+        cursor: Cursor,
         complete: Option<u64>,
-        take: &mut dyn FnMut(Item<'_>) -> Take,
+        take: &mut dyn FnMut(LogItem<'_>) -> Take,
     ) -> io::Result<Step> {
         let segment = of.id;
         let head = of.head();
@@ -116,13 +116,16 @@ impl Chunks {
             let mut stopped = false;
             while let Some(piece) = pieces.next_piece() {
                 let item = self::item(segment, piece, self.max_line, self.max_raw);
-                let is_record = matches!(item, Item::Line { .. });
+                let is_record = matches!(item, LogItem::Line { .. });
                 let answer = take(item);
                 if answer != Take::Not {
                     taken = pieces.consumed();
                     if is_record && pieces.between() > 0 {
                         let end = cursor.offset + taken as u64;
-                        take(Item::Other { range: Range { segment, start: end, end }, lines: pieces.between() });
+                        take(LogItem::Other {
+                            range: SegmentRange { segment, start: end, end },
+                            lines: pieces.between(),
+                        });
                     }
                 }
                 if answer != Take::More {
@@ -142,7 +145,7 @@ impl Chunks {
                 } else {
                     StepEnd::Dry
                 };
-                return Ok(Step { cursor: Mark { offset, anchor }, end });
+                return Ok(Step { cursor: Cursor { offset, anchor }, end });
             }
             if data.len() > held + 1 {
                 let looked = match self.format {
@@ -164,10 +167,10 @@ impl Chunks {
         &mut self,
         file: &File,
         segment: SegmentId,
-        cursor: Mark,
+        cursor: Cursor,
         mut looked: u64,
         complete: Option<u64>,
-        take: &mut dyn FnMut(Item<'_>) -> Take,
+        take: &mut dyn FnMut(LogItem<'_>) -> Take,
     ) -> io::Result<Step> {
         if let LineFormat::Cri(stream) = self.format {
             let start = cursor.offset;
@@ -175,7 +178,7 @@ impl Chunks {
                 self.long.insert(segment, Long { start, looked });
                 return Ok(Step { cursor, end: StepEnd::Dry });
             };
-            return self.take_long(file, Range { segment, start, end }, cursor, ours, take);
+            return self.take_long(file, SegmentRange { segment, start, end }, cursor, ours, take);
         }
         self.buffer.resize(CHUNK, 0);
         let end = loop {
@@ -193,44 +196,46 @@ impl Chunks {
                 return Ok(Step { cursor, end: StepEnd::Dry });
             }
         };
-        self.take_long(file, Range { segment, start: cursor.offset, end }, cursor, true, take)
+        self.take_long(file, SegmentRange { segment, start: cursor.offset, end }, cursor, true, take)
     }
 
     fn take_long(
         &mut self,
         file: &File,
-        range: Range,
-        cursor: Mark,
+        range: SegmentRange,
+        cursor: Cursor,
         ours: bool,
-        take: &mut dyn FnMut(Item<'_>) -> Take,
+        take: &mut dyn FnMut(LogItem<'_>) -> Take,
     ) -> io::Result<Step> {
-        let answer = take(if ours { Item::TooLong { range } } else { Item::Other { range, lines: 1 } });
+        let answer = take(if ours { LogItem::TooLong { range } } else { LogItem::Other { range, lines: 1 } });
         if answer == Take::Not {
             return Ok(Step { cursor, end: StepEnd::Stopped });
         }
         self.long.remove(&range.segment);
         let end = if answer == Take::Last { StepEnd::Stopped } else { StepEnd::More };
-        Ok(Step { cursor: identity::mark_at(file, range.end)?, end })
+        Ok(Step { cursor: identity::cursor_at(file, range.end)?, end })
     }
 }
 
-fn item(segment: SegmentId, piece: Piece<'_>, max_line: usize, max_raw: Option<usize>) -> Item<'_> {
+fn item(segment: SegmentId, piece: Piece<'_>, max_line: usize, max_raw: Option<usize>) -> LogItem<'_> {
     match piece {
         // What is found in one go is what would be found if it were larger than the buffer.
         Piece::Line { start, end, bytes } | Piece::Foreign { start, end, bytes }
             if bytes.len() > max_line || max_raw.is_some_and(|most| (end - start) as usize > most + 1) =>
         {
-            Item::TooLong { range: Range { segment, start, end } }
+            LogItem::TooLong { range: SegmentRange { segment, start, end } }
         }
-        Piece::Foreign { start, end, bytes } => Item::Foreign { range: Range { segment, start, end }, bytes },
-        Piece::Other { start, end } => Item::Other { range: Range { segment, start, end }, lines: 1 },
-        Piece::Line { start, end, bytes } => Item::Line { range: Range { segment, start, end }, bytes },
-        Piece::Blank { start, end } => Item::Blank { range: Range { segment, start, end } },
+        Piece::Foreign { start, end, bytes } => {
+            LogItem::Foreign { range: SegmentRange { segment, start, end }, bytes }
+        }
+        Piece::Other { start, end } => LogItem::Other { range: SegmentRange { segment, start, end }, lines: 1 },
+        Piece::Line { start, end, bytes } => LogItem::Line { range: SegmentRange { segment, start, end }, bytes },
+        Piece::Blank { start, end } => LogItem::Blank { range: SegmentRange { segment, start, end } },
     }
 }
 
 /// Whether bytes read from a file's beginning have its head, as far as they reach where they end for good.
-fn begins_with(read: &[u8], head: &Mark, complete: Option<u64>) -> bool {
+fn begins_with(read: &[u8], head: &Cursor, complete: Option<u64>) -> bool {
     if complete.is_some_and(|end| end < head.offset) {
         return true;
     }
@@ -242,7 +247,7 @@ fn anchor_at(file: &File, offset: u64, at_hand: &[u8]) -> io::Result<Option<Anch
     if at_hand.len() >= Anchor::len_at(offset) {
         return Ok(Some(Anchor::of(at_hand)));
     }
-    Ok(identity::mark_at(file, offset)?.anchor)
+    Ok(identity::cursor_at(file, offset)?.anchor)
 }
 
 /// Reads until the buffer is full or the file ends.

@@ -19,8 +19,8 @@ use tracing::warn;
 
 use self::chunks::{Chunks, StepEnd};
 use super::{
-    Extent, Log, Segment, State,
-    position::{Mark, Range, SegmentId, Span},
+    Extent, Log, Segment, SegmentState,
+    position::{Cursor, SegmentId, SegmentRange, Span},
 };
 
 pub use self::chunks::CHUNK;
@@ -31,20 +31,20 @@ const FAULT_PAUSE: Duration = Duration::from_secs(1);
 
 /// What stands in a log.
 #[derive(Debug)]
-pub enum Item<'a> {
+pub enum LogItem<'a> {
     /// A line without its end. The range covers the line end too.
-    Line { range: Range, bytes: &'a [u8] },
+    Line { range: SegmentRange, bytes: &'a [u8] },
     /// An empty line or a run of NUL: no event.
-    Blank { range: Range },
+    Blank { range: SegmentRange },
     /// A line that is not in the format of the source.
-    Foreign { range: Range, bytes: &'a [u8] },
+    Foreign { range: SegmentRange, bytes: &'a [u8] },
     /// Lines of a stream that the source does not read. The range is empty where they stand inside a record, behind
     /// which they are given; they cannot be refused.
-    Other { range: Range, lines: u64 },
+    Other { range: SegmentRange, lines: u64 },
     /// A line longer than the source allows; its bytes stay in the file.
-    TooLong { range: Range },
+    TooLong { range: SegmentRange },
     /// Bytes that are gone before they were read.
-    Gap { range: Range },
+    Gap { range: SegmentRange },
 }
 
 /// The taker's answer to an item.
@@ -83,7 +83,7 @@ pub enum Unread {
 #[derive(Debug)]
 pub struct Reader {
     log: Log,
-    cursors: BTreeMap<SegmentId, Mark>,
+    cursors: BTreeMap<SegmentId, Cursor>,
     /// Segments without a whole line past the cursor, as far as they extend.
     waiting: HashMap<SegmentId, Extent>,
     /// Segments whose file is not what it was, and how many scans there had been: the next one knows more.
@@ -95,7 +95,7 @@ pub struct Reader {
 
 impl Reader {
     /// A reader that stands at `cursors`, and at its beginning in every other segment.
-    pub fn new(log: Log, max_line: usize, cursors: BTreeMap<SegmentId, Mark>) -> Self {
+    pub fn new(log: Log, max_line: usize, cursors: BTreeMap<SegmentId, Cursor>) -> Self {
         let chunks = Chunks::new(log.format, max_line);
         Self {
             log,
@@ -113,7 +113,7 @@ impl Reader {
     }
 
     /// Where it stands in a segment that it has read from.
-    pub fn mark(&self, segment: SegmentId) -> Option<Mark> {
+    pub fn cursor(&self, segment: SegmentId) -> Option<Cursor> {
         self.cursors.get(&segment).copied()
     }
 
@@ -129,7 +129,7 @@ impl Reader {
 
     /// Hands out items until the taker stops it, `budget` bytes are read, or nothing whole is left.
     /// Blocks on the file system.
-    pub fn read(&mut self, budget: usize, take: &mut dyn FnMut(Item<'_>) -> Take) -> ReadEnd {
+    pub fn read(&mut self, budget: usize, take: &mut dyn FnMut(LogItem<'_>) -> Take) -> ReadEnd {
         let mut left = budget;
         loop {
             let mut turns = self.turns();
@@ -165,14 +165,14 @@ impl Reader {
     }
 
     /// Hands out a span again, exactly as it was read, without moving the cursors.
-    pub fn read_again(&mut self, span: &Span, take: &mut dyn FnMut(Item<'_>)) -> Result<(), Unread> {
+    pub fn read_again(&mut self, span: &Span, take: &mut dyn FnMut(LogItem<'_>)) -> Result<(), Unread> {
         let segments = self.log.segments();
         for range in &span.0 {
             let segment = segments.iter().find(|segment| segment.id == range.segment);
             let segment = segment.ok_or_else(|| Unread::Gone(format!("segment {} is gone", range.segment)))?;
             let extent = segment.extent();
             let kept = segment.kept_from.is_none_or(|kept| kept <= range.start);
-            if extent.state == State::Gone || range.end > extent.there || !kept {
+            if extent.state == SegmentState::Gone || range.end > extent.there || !kept {
                 return Err(Unread::Gone(format!("the bytes of segment {} are gone", segment.id)));
             }
             // Where they are not in the file now, a scan finds out what became of it.
@@ -186,13 +186,13 @@ impl Reader {
     fn read_range_again(
         &mut self,
         segment: &Segment,
-        range: Range,
-        take: &mut dyn FnMut(Item<'_>),
+        range: SegmentRange,
+        take: &mut dyn FnMut(LogItem<'_>),
     ) -> io::Result<()> {
         let file = segment.open()?;
-        let mut cursor = Mark { offset: range.start, anchor: None };
+        let mut cursor = Cursor { offset: range.start, anchor: None };
         while cursor.offset < range.end {
-            let mut take_all = |item: Item<'_>| {
+            let mut take_all = |item: LogItem<'_>| {
                 take(item);
                 Take::More
             };
@@ -209,26 +209,26 @@ impl Reader {
     }
 
     /// Stands at the end of every segment up to and with this one, and gives what it passes over by that.
-    pub fn pass_over(&mut self, last: SegmentId) -> Vec<Range> {
+    pub fn pass_over(&mut self, last: SegmentId) -> Vec<SegmentRange> {
         let mut passed = Vec::new();
         for segment in self.log.segments().iter().take_while(|segment| segment.id <= last) {
-            let range = Range { segment: segment.id, start: self.offset(segment), end: segment.size() };
+            let range = SegmentRange { segment: segment.id, start: self.offset(segment), end: segment.size() };
             if range.start < range.end {
                 passed.push(range);
-                self.cursors.insert(segment.id, Mark { offset: range.end, anchor: None });
+                self.cursors.insert(segment.id, Cursor { offset: range.end, anchor: None });
             }
         }
         passed
     }
 
     /// Stands before a record again that was taken and could not be dealt with; it is left alone for a moment.
-    pub fn put_back(&mut self, range: Range) {
-        self.cursors.insert(range.segment, Mark { offset: range.start, anchor: None });
+    pub fn put_back(&mut self, range: SegmentRange) {
+        self.cursors.insert(range.segment, Cursor { offset: range.start, anchor: None });
         self.faults.insert(range.segment, Instant::now());
     }
 
     fn offset(&self, segment: &Segment) -> u64 {
-        self.cursors.get(&segment.id).map_or(segment.start.offset, |mark| mark.offset)
+        self.cursors.get(&segment.id).map_or(segment.start.offset, |cursor| cursor.offset)
     }
 
     fn is_ready(&self, segment: &Segment) -> bool {
@@ -254,21 +254,22 @@ impl Reader {
     }
 
     /// One lineage's turn; true where the taker stopped it.
-    fn turn(&mut self, segment: &Segment, take: &mut dyn FnMut(Item<'_>) -> Take) -> io::Result<bool> {
+    fn turn(&mut self, segment: &Segment, take: &mut dyn FnMut(LogItem<'_>) -> Take) -> io::Result<bool> {
         let extent = segment.extent();
         let cursor = self.cursors.get(&segment.id).copied().unwrap_or(segment.start);
-        if extent.state == State::Gone || cursor.offset >= extent.there {
-            let range = Range { segment: segment.id, start: cursor.offset, end: extent.size };
-            let answer = take(Item::Gap { range });
+        if extent.state == SegmentState::Gone || cursor.offset >= extent.there {
+            let range = SegmentRange { segment: segment.id, start: cursor.offset, end: extent.size };
+            let answer = take(LogItem::Gap { range });
             if answer != Take::Not {
-                self.cursors.insert(segment.id, Mark { offset: extent.size, anchor: None });
+                self.cursors.insert(segment.id, Cursor { offset: extent.size, anchor: None });
             }
             return Ok(answer != Take::More);
         }
         if let Some(kept) = segment.kept_from.filter(|kept| cursor.offset < *kept) {
-            let answer = take(Item::Gap { range: Range { segment: segment.id, start: cursor.offset, end: kept } });
+            let answer =
+                take(LogItem::Gap { range: SegmentRange { segment: segment.id, start: cursor.offset, end: kept } });
             if answer != Take::Not {
-                self.cursors.insert(segment.id, Mark { offset: kept, anchor: None });
+                self.cursors.insert(segment.id, Cursor { offset: kept, anchor: None });
             }
             return Ok(answer != Take::More);
         }
@@ -281,7 +282,7 @@ impl Reader {
             }
             Err(error) => return Err(error),
         };
-        let complete = (extent.state == State::Sealed).then_some(extent.there);
+        let complete = (extent.state == SegmentState::Sealed).then_some(extent.there);
         let step = self.chunks.step(&file, segment, cursor, complete, take)?;
         self.faults.remove(&segment.id);
         self.unclear.remove(&segment.id);

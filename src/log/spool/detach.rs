@@ -18,7 +18,7 @@ use crate::log::position::SegmentId;
 
 /// A segment that is not released: its bytes, and who is not past them.
 #[derive(Debug)]
-struct Held {
+struct HeldSegment {
     segment: SegmentId,
     bytes: u64,
     by: BTreeSet<String>,
@@ -28,7 +28,7 @@ impl Spool {
     /// Asks forwarders to give up what they hold above `after` bytes, where the spool needs room; else takes back what
     /// was asked and is not done. `refused`: there was no room for a record.
     pub fn ask_for_room(&self, after: u64, refused: bool) {
-        let (board, nobody) = (&self.log.board, BTreeSet::new());
+        let (board, nobody) = (&self.log.release_gate, BTreeSet::new());
         let needs_room = refused || self.used() + self.limits.segment > self.limits.total;
         let held = if needs_room { self.held() } else { Vec::new() };
         let is_new = match to_give_up(&held, after) {
@@ -53,17 +53,21 @@ impl Spool {
     }
 
     /// The last one may be the one that is appended to, and is not given up.
-    fn held(&self) -> Vec<Held> {
+    fn held(&self) -> Vec<HeldSegment> {
         let held = self.segments.iter().map(|(id, kept)| {
             let bytes = kept.segment.size();
-            Held { segment: *id, bytes, by: self.log.board.holders(*id, kept.segment.start.offset, bytes) }
+            HeldSegment {
+                segment: *id,
+                bytes,
+                by: self.log.release_gate.holders(*id, kept.segment.start.offset, bytes),
+            }
         });
         held.collect()
     }
 }
 
 /// The last segment to be given up, with those who hold the first one.
-fn to_give_up(held: &[Held], after: u64) -> Option<Held> {
+fn to_give_up(held: &[HeldSegment], after: u64) -> Option<HeldSegment> {
     let first = held.iter().position(|held| !held.by.is_empty())?;
     let (held, by) = (&held[first..], &held[first].by);
     let (_newest, older) = held.split_last()?;
@@ -76,7 +80,7 @@ fn to_give_up(held: &[Held], after: u64) -> Option<Held> {
     let count =
         older.iter().enumerate().take_while(|(at, held)| held.by.is_subset(by) && holds_too_much(*at)).count();
     let last = count.checked_sub(1)?;
-    Some(Held { segment: held[last].segment, bytes: held[last].bytes, by: by.clone() })
+    Some(HeldSegment { segment: held[last].segment, bytes: held[last].bytes, by: by.clone() })
 }
 
 #[cfg(test)]
@@ -85,10 +89,14 @@ mod tests {
 
     /// Segments 1, 2, … of ten bytes, each with those who hold it.
     fn asked(held: &[&str], after: u64) -> Option<(u64, String)> {
-        let held: Vec<Held> = held
+        let held: Vec<HeldSegment> = held
             .iter()
             .zip(1..)
-            .map(|(by, id)| Held { segment: SegmentId(id), bytes: 10, by: by.chars().map(String::from).collect() })
+            .map(|(by, id)| HeldSegment {
+                segment: SegmentId(id),
+                bytes: 10,
+                by: by.chars().map(String::from).collect(),
+            })
             .collect();
         to_give_up(&held, after).map(|last| (last.segment.0, last.by.into_iter().collect()))
     }

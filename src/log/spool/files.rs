@@ -13,8 +13,8 @@ use rustix::fs::FallocateFlags;
 use crate::{
     durable,
     log::{
-        Segment, State, identity,
-        position::{Mark, SegmentId},
+        Segment, SegmentState, identity,
+        position::{Cursor, SegmentId},
     },
 };
 
@@ -42,13 +42,13 @@ pub(super) fn id(name: &Path) -> Option<SegmentId> {
 }
 
 /// A segment that is read from `path`, which is held open.
-pub(super) fn segment(dir: &Path, id: SegmentId, path: &Path, size: u64, state: State) -> io::Result<Segment> {
+pub(super) fn segment(dir: &Path, id: SegmentId, path: &Path, size: u64, state: SegmentState) -> io::Result<Segment> {
     let file = durable::read_file(path)?;
-    let sight = identity::look_at(&file)?;
-    if !sight.regular {
+    let stat = identity::look_at(&file)?;
+    if !stat.regular {
         return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} is no regular file", path.display())));
     }
-    let segment = Segment::new(id, dir.into(), Mark::default(), size, state, path.to_owned(), sight.key);
+    let segment = Segment::new(id, dir.into(), Cursor::default(), size, state, path.to_owned(), stat.key);
     segment.pin(Arc::new(file));
     Ok(segment)
 }

@@ -32,10 +32,10 @@ use tracing::{error, info, warn};
 
 use self::files::Reserve;
 use super::{
-    Log, Segment, Segments, State,
-    catalog::{Catalog, Entry, Stage},
+    Log, Segment, SegmentState, Segments,
+    catalog::{Catalog, CatalogEntry, CatalogStage},
     identity,
-    position::{Mark, SegmentId},
+    position::{Cursor, SegmentId},
 };
 use crate::durable;
 
@@ -53,7 +53,7 @@ pub struct Limits {
 
 /// Why records were not taken. None of them is visible to anybody.
 #[derive(Debug, thiserror::Error)]
-pub enum AppendError {
+pub enum SpoolAppendError {
     #[error("the spool is full: {used} of {total} bytes wait for a forwarder")]
     Full { used: u64, total: u64 },
     #[error("the spool cannot be written: {0}")]
@@ -67,7 +67,7 @@ pub struct Spool {
     dir: PathBuf,
     catalog: PathBuf,
     limits: Limits,
-    segments: BTreeMap<SegmentId, Kept>,
+    segments: BTreeMap<SegmentId, SpoolSegment>,
     next: u64,
     current: Option<Current>,
     reserve: Reserve,
@@ -80,7 +80,7 @@ pub struct Spool {
 
 /// A segment that is not released.
 #[derive(Debug)]
-struct Kept {
+struct SpoolSegment {
     segment: Arc<Segment>,
     /// Of the bytes of a sealed segment.
     crc32: Option<u32>,
@@ -116,11 +116,11 @@ impl Spool {
     ///
     /// Where a write or a sync fails, what was accepted before stays as it is, and the lines are tried once more in a
     /// new file.
-    pub fn append(&mut self, lines: &[u8], sync: bool) -> Result<(), AppendError> {
+    pub fn append(&mut self, lines: &[u8], sync: bool) -> Result<(), SpoolAppendError> {
         debug_assert!(lines.ends_with(b"\n"), "a record is a whole line");
         let (used, total) = (self.used(), self.limits.total);
         if used.saturating_add(lines.len() as u64) > total {
-            return Err(AppendError::Full { used, total });
+            return Err(SpoolAppendError::Full { used, total });
         }
         match self.try_append(lines, sync) {
             Ok(()) => Ok(()),
@@ -177,7 +177,8 @@ impl Spool {
             let _ = self.seal_current();
         }
         let current = self.current.as_ref().map(|current| current.id);
-        let past = |segment: &Segment| self.log.board.all_past(segment.id, segment.start.offset, segment.size());
+        let past =
+            |segment: &Segment| self.log.release_gate.all_past(segment.id, segment.start.offset, segment.size());
         let done: Vec<SegmentId> = self
             .segments
             .iter()
@@ -207,11 +208,11 @@ impl Spool {
 
     /// What readers found to be changed under them is set aside: nobody can say any more what stood there.
     pub fn look_into_suspicions(&mut self) {
-        for (id, mark) in self.log.take_suspicions() {
+        for (id, cursor) in self.log.take_suspicions() {
             let Some(kept) = self.segments.get(&id) else { continue };
             let segment = kept.segment.clone();
             let path = segment.path();
-            let intact = segment.open().is_ok_and(|file| identity::still_has(&file, &mark).unwrap_or(true));
+            let intact = segment.open().is_ok_and(|file| identity::still_has(&file, &cursor).unwrap_or(true));
             if !intact {
                 let text = format!(
                     "{} was changed on disk: what forwarders have not read of it is a gap; the file is kept as {}",
@@ -223,7 +224,7 @@ impl Spool {
                 if self.current.as_ref().is_some_and(|current| current.id == id) {
                     self.current = None;
                 }
-                segment.set_state(State::Gone);
+                segment.set_state(SegmentState::Gone);
                 let _ = std::fs::rename(&path, files::damaged(&path));
             }
             self.log.count_scan();
@@ -285,8 +286,8 @@ impl Spool {
             }
             created => created,
         }?;
-        let segment = files::segment(&self.dir, id, &path, 0, State::Active)?;
-        self.segments.insert(id, Kept { segment: Arc::new(segment), crc32: None });
+        let segment = files::segment(&self.dir, id, &path, 0, SegmentState::Active)?;
+        self.segments.insert(id, SpoolSegment { segment: Arc::new(segment), crc32: None });
         self.publish_all();
         // Known before anything in it is acknowledged: should it be gone at the next start, that is noticed.
         self.save(&[]);
@@ -313,7 +314,7 @@ impl Spool {
 
     fn seal(&mut self, current: Current) {
         let kept = self.segments.get_mut(&current.id).expect("the current segment is one of them");
-        kept.segment.set_state(State::Sealed);
+        kept.segment.set_state(SegmentState::Sealed);
         kept.crc32 = Some(current.crc32.finalize());
         self.publish.send_modify(|_| {});
         self.save(&[]);
@@ -328,20 +329,20 @@ impl Spool {
         let lives = self.segments.values().map(|kept| {
             let segment = &kept.segment;
             let stage = match segment.state() {
-                _ if released.contains(&segment.id) => Stage::Released,
-                State::Active => Stage::Active,
-                State::Draining => Stage::Draining,
-                State::Sealed => Stage::Sealed,
-                State::Gone => Stage::Gone,
+                _ if released.contains(&segment.id) => CatalogStage::Released,
+                SegmentState::Active => CatalogStage::Active,
+                SegmentState::Draining => CatalogStage::Draining,
+                SegmentState::Sealed => CatalogStage::Sealed,
+                SegmentState::Gone => CatalogStage::Gone,
             };
-            Entry {
+            CatalogEntry {
                 id: segment.id,
                 lineage: segment.lineage.to_path_buf(),
                 path: segment.path(),
                 key: segment.key(),
                 stage,
                 head: segment.head(),
-                seen: Mark::default(),
+                seen: Cursor::default(),
                 modified: (0, 0),
                 start: segment.start,
                 size: segment.size(),

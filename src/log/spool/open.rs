@@ -11,13 +11,13 @@ use std::{
 
 use tracing::{info, warn};
 
-use super::{Kept, Limits, Spool, files, files::Reserve};
+use super::{Limits, Spool, SpoolSegment, files, files::Reserve};
 use crate::{
     durable,
     log::{
-        Log, Segment, State,
-        catalog::{Catalog, CatalogError, Entry, Stage},
-        position::{Mark, SegmentId},
+        Log, Segment, SegmentState,
+        catalog::{Catalog, CatalogEntry, CatalogError, CatalogStage},
+        position::{Cursor, SegmentId},
     },
 };
 
@@ -34,13 +34,13 @@ pub enum SpoolError {
 }
 
 impl Spool {
-    /// Opens the spool in `dir`. `claims`: for each segment, the marks at which forwarders stand.
+    /// Opens the spool in `dir`. `claims`: for each segment, the cursors at which forwarders stand.
     pub fn open(
         name: &str,
         dir: &Path,
         catalog: &Path,
         limits: Limits,
-        claims: &HashMap<SegmentId, Vec<Mark>>,
+        claims: &HashMap<SegmentId, Vec<Cursor>>,
     ) -> Result<Self, SpoolError> {
         let failed = |source| SpoolError::Dir { path: dir.to_owned(), source };
         files::create_dir(dir).map_err(failed)?;
@@ -49,7 +49,7 @@ impl Spool {
         let id = known.as_ref().map_or_else(|| format!("{:08x}", fastrand::u32(..)), |known| known.log.clone());
         let (log, publish) = Log::new(name, &id);
         let known_next = known.as_ref().map_or(1, |known| known.next);
-        let entries: BTreeMap<SegmentId, Entry> =
+        let entries: BTreeMap<SegmentId, CatalogEntry> =
             known.into_iter().flat_map(|known| known.lives).map(|entry| (entry.id, entry)).collect();
         let highest = found.iter().chain(entries.keys()).chain(claims.keys()).map(|id| id.0 + 1).max();
         let mut spool = Self {
@@ -68,11 +68,13 @@ impl Spool {
         };
         let mut empty = Vec::new();
         for id in found.iter().chain(entries.keys()).copied().collect::<BTreeSet<_>>() {
-            let claimed = claims.get(&id).into_iter().flatten().map(|mark| mark.offset).max();
+            let claimed = claims.get(&id).into_iter().flatten().map(|cursor| cursor.offset).max();
             let path = files::path(dir, id);
             match (found.contains(&id), entries.get(&id)) {
-                (true, Some(entry)) if entry.stage == Stage::Released => fs::remove_file(&path).map_err(failed)?,
-                (false, Some(entry)) if entry.stage == Stage::Released => {}
+                (true, Some(entry)) if entry.stage == CatalogStage::Released => {
+                    fs::remove_file(&path).map_err(failed)?
+                }
+                (false, Some(entry)) if entry.stage == CatalogStage::Released => {}
                 (true, entry) if spool.take_up(id, &path, entry).map_err(failed)? => {}
                 (true, _) => empty.push(path),
                 (false, Some(entry)) => spool.miss(entry, claimed),
@@ -91,14 +93,14 @@ impl Spool {
     }
 
     /// A segment that is there. It is sealed where its last whole line ends; false where it has none.
-    fn take_up(&mut self, id: SegmentId, path: &Path, entry: Option<&Entry>) -> io::Result<bool> {
+    fn take_up(&mut self, id: SegmentId, path: &Path, entry: Option<&CatalogEntry>) -> io::Result<bool> {
         let file = durable::read_file(path)?;
         let length = file.metadata()?.len();
-        let sealed = entry.filter(|entry| entry.stage == Stage::Sealed || entry.stage == Stage::Gone);
+        let sealed = entry.filter(|entry| entry.stage == CatalogStage::Sealed || entry.stage == CatalogStage::Gone);
         // What stands behind the end of a sealed segment was never accepted.
         let end = whole_lines(&file, sealed.map_or(length, |entry| length.min(entry.size)))?;
         let size = sealed.map_or(end, |entry| entry.size);
-        let segment = files::segment(&self.dir, id, path, size, State::Sealed)?;
+        let segment = files::segment(&self.dir, id, path, size, SegmentState::Sealed)?;
         let mut crc32 = None;
         match sealed {
             None if end < length => info!(source = %self.log.name, segment = %id, bytes = length - end,
@@ -121,7 +123,7 @@ impl Spool {
         if end == 0 && sealed.is_none() {
             return Ok(false);
         }
-        self.segments.insert(id, Kept { segment: Arc::new(segment), crc32 });
+        self.segments.insert(id, SpoolSegment { segment: Arc::new(segment), crc32 });
         Ok(true)
     }
 
@@ -144,7 +146,7 @@ impl Spool {
     }
 
     /// A segment that should be there and is not: a gap for whoever has not read it.
-    fn miss(&mut self, entry: &Entry, claimed: Option<u64>) {
+    fn miss(&mut self, entry: &CatalogEntry, claimed: Option<u64>) {
         let size = entry.size.max(claimed.unwrap_or(0));
         let text = format!(
             "segment {} of the spool is missing ({}): what forwarders have not read of it is a gap",
@@ -155,13 +157,13 @@ impl Spool {
         let segment = Segment::new(
             entry.id,
             self.dir.as_path().into(),
-            Mark::default(),
+            Cursor::default(),
             size,
-            State::Gone,
+            SegmentState::Gone,
             entry.path.clone(),
             entry.key,
         );
-        self.segments.insert(entry.id, Kept { segment: Arc::new(segment), crc32: entry.crc32 });
+        self.segments.insert(entry.id, SpoolSegment { segment: Arc::new(segment), crc32: entry.crc32 });
     }
 }
 

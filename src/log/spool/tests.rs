@@ -11,8 +11,8 @@ use std::{
 
 use proptest::prelude::*;
 
-use super::{AppendError, Limits, Spool, files, open::SpoolError};
-use crate::log::{Item, Mark, ReadEnd, Reader, SegmentId, Take, identity};
+use super::{Limits, Spool, SpoolAppendError, files, open::SpoolError};
+use crate::log::{Cursor, LogItem, ReadEnd, Reader, SegmentId, Take, identity};
 
 const LIMITS: Limits = Limits { segment: 64, total: 1000 };
 
@@ -38,9 +38,9 @@ impl Fixture {
         self.try_open(&HashMap::new()).unwrap()
     }
 
-    fn try_open(&self, claims: &HashMap<SegmentId, Vec<Mark>>) -> Result<Spool, SpoolError> {
+    fn try_open(&self, claims: &HashMap<SegmentId, Vec<Cursor>>) -> Result<Spool, SpoolError> {
         let spool = Spool::open("app", &self.spool_dir(), &self.catalog(), self.limits, claims)?;
-        spool.log().board.enlist("siem");
+        spool.log().release_gate.add_follower("siem");
         Ok(spool)
     }
 
@@ -72,9 +72,9 @@ fn read_from(reader: &mut Reader) -> Vec<String> {
     let mut read = Vec::new();
     let end = reader.read(usize::MAX, &mut |item| {
         match item {
-            Item::Line { bytes, .. } => read.push(String::from_utf8(bytes.to_vec()).unwrap()),
-            Item::Gap { range } => read.push(format!("-{}", range.len())),
-            Item::Blank { .. } | Item::TooLong { .. } | Item::Foreign { .. } | Item::Other { .. } => {
+            LogItem::Line { bytes, .. } => read.push(String::from_utf8(bytes.to_vec()).unwrap()),
+            LogItem::Gap { range } => read.push(format!("-{}", range.len())),
+            LogItem::Blank { .. } | LogItem::TooLong { .. } | LogItem::Foreign { .. } | LogItem::Other { .. } => {
                 read.push("?".to_owned())
             }
         }
@@ -88,7 +88,7 @@ fn read_from(reader: &mut Reader) -> Vec<String> {
 fn settle(spool: &Spool, number: u64) {
     let segments = spool.log().segments();
     let past = segments.iter().filter(|segment| segment.id.0 <= number).map(|segment| (segment.id, segment.size()));
-    spool.log().board.report("siem", past.collect());
+    spool.log().release_gate.report("siem", past.collect());
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn without_a_catalog_every_segment_is_read_and_numbers_that_forwarders_know_are_
     put(&mut spool, &["{\"n\":1}"]);
     drop(spool);
     fs::remove_file(fixture.catalog()).unwrap();
-    let claims = HashMap::from([(SegmentId(40), vec![Mark { offset: 8, anchor: None }])]);
+    let claims = HashMap::from([(SegmentId(40), vec![Cursor { offset: 8, anchor: None }])]);
     let mut spool = fixture.try_open(&claims).unwrap();
     put(&mut spool, &["{\"n\":2}"]);
     assert_eq!(read(&spool), ["{\"n\":1}", "{\"n\":2}"]);
@@ -179,7 +179,7 @@ fn a_spool_that_is_full_refuses_and_takes_again_when_there_is_room() {
         put(&mut spool, &[&line]);
     }
     let refused = spool.append(b"{}\n", true).unwrap_err();
-    assert!(matches!(refused, AppendError::Full { used: 1000, total: 1000 }), "{refused}");
+    assert!(matches!(refused, SpoolAppendError::Full { used: 1000, total: 1000 }), "{refused}");
     assert_eq!(read(&spool).len(), 10);
     settle(&spool, 1);
     assert!(spool.release());
@@ -320,7 +320,7 @@ fn a_full_disk_refuses_and_recovers() {
     spool.current.as_mut().unwrap().file = fs::File::open("/dev/full").unwrap();
     fs::remove_dir_all(fixture.catalog().parent().unwrap()).unwrap();
     fs::write(fixture.catalog().parent().unwrap(), "").unwrap();
-    assert!(matches!(spool.append(b"{\"n\":2}\n", true), Err(AppendError::Io(_))));
+    assert!(matches!(spool.append(b"{\"n\":2}\n", true), Err(SpoolAppendError::Io(_))));
     assert_eq!(read(&spool), ["{\"n\":1}"], "what was refused is not visible");
     assert!(spool.catalog_failure().is_some());
     fs::remove_file(fixture.catalog().parent().unwrap()).unwrap();
@@ -336,9 +336,9 @@ fn a_reader_that_stands_in_a_segment_goes_on_there_after_a_restart() {
     put(&mut spool, &["{\"n\":1}", "{\"n\":2}"]);
     drop(spool);
     let (file, _) = identity::open(&fixture.path(1)).unwrap();
-    let mark = identity::mark_at(&file, 8).unwrap();
-    let spool = fixture.try_open(&HashMap::from([(SegmentId(1), vec![mark])])).unwrap();
-    let mut reader = Reader::new(spool.log().clone(), 1000, BTreeMap::from([(SegmentId(1), mark)]));
+    let cursor = identity::cursor_at(&file, 8).unwrap();
+    let spool = fixture.try_open(&HashMap::from([(SegmentId(1), vec![cursor])])).unwrap();
+    let mut reader = Reader::new(spool.log().clone(), 1000, BTreeMap::from([(SegmentId(1), cursor)]));
     assert_eq!(read_from(&mut reader), ["{\"n\":2}"]);
 }
 
@@ -380,7 +380,7 @@ proptest! {
                     let line = format!("{{\"n\":{number},\"pad\":\"{}\"}}", "z".repeat(length.into()));
                     match spool.append(format!("{line}\n").as_bytes(), number % 2 == 0) {
                         Ok(()) => accepted.push(line),
-                        Err(AppendError::Full { .. }) => {}
+                        Err(SpoolAppendError::Full { .. }) => {}
                         Err(error) => panic!("{error}"),
                     }
                 }
@@ -401,9 +401,9 @@ proptest! {
                     let mut reader = Reader::new(spool.log().clone(), 10_000, cursors.clone());
                     seen.extend(read_from(&mut reader));
                     let ids: Vec<SegmentId> = spool.log().segments().iter().map(|segment| segment.id).collect();
-                    cursors = ids.into_iter().filter_map(|id| Some((id, reader.mark(id)?))).collect();
-                    let offsets = cursors.iter().map(|(id, mark)| (*id, mark.offset)).collect();
-                    spool.log().board.report("siem", offsets);
+                    cursors = ids.into_iter().filter_map(|id| Some((id, reader.cursor(id)?))).collect();
+                    let offsets = cursors.iter().map(|(id, cursor)| (*id, cursor.offset)).collect();
+                    spool.log().release_gate.report("siem", offsets);
                 }
                 Step::Release => {
                     spool.release();

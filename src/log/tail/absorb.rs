@@ -22,13 +22,13 @@ use std::{
 
 use tracing::info;
 
-use super::{Life, Tail, packed::PAUSE, retire::MISSING_SCANS};
+use super::{FileLife, Tail, compressed::PAUSE, retire::MISSING_SCANS};
 use crate::log::{
     catalog::Absorbed,
-    identity::{self, Sight},
+    identity::{self, FileStat},
     position::SegmentId,
-    rest::Rest,
-    segment::State,
+    rest_copy::RestCopy,
+    segment::SegmentState,
     unpack,
 };
 
@@ -59,7 +59,7 @@ struct Job {
     end: u64,
     /// The lowest cursor then.
     from: u64,
-    rest: Rest,
+    rest: RestCopy,
 }
 
 impl Absorbing {
@@ -71,7 +71,7 @@ impl Absorbing {
         self.dir.join(format!("{:020}", id.0))
     }
 
-    pub(super) fn remove_orphans(&self, lives: &BTreeMap<SegmentId, Life>) {
+    pub(super) fn remove_orphans(&self, lives: &BTreeMap<SegmentId, FileLife>) {
         let theirs: HashSet<PathBuf> =
             lives.values().filter(|life| !life.released).map(|life| life.segment.path()).collect();
         unpack::remove_others(&self.dir, |path| theirs.contains(path));
@@ -155,7 +155,7 @@ impl Tail {
     /// Whether a copy is in the making that is still wanted.
     fn has_job(&mut self) -> bool {
         let Some(job) = &self.absorbing.job else { return false };
-        let same = |life: &Life| self.is_at_rest(life) && life.segment.extent().there == job.end;
+        let same = |life: &FileLife| self.is_at_rest(life) && life.segment.extent().there == job.end;
         let wanted = self.lives.get(&job.id).is_some_and(same);
         if !wanted {
             self.absorbing.job = None;
@@ -166,7 +166,7 @@ impl Tail {
     /// The one that was deleted first, of those whose time has come.
     fn next_to_absorb(&self, now: Instant) -> Option<SegmentId> {
         let scarce = self.pins.are_scarce();
-        let due = |life: &Life| {
+        let due = |life: &FileLife| {
             let held = life.nameless.map(|since| now.saturating_duration_since(since));
             scarce || held.is_some_and(|held| held >= self.source.hold_deleted)
         };
@@ -175,25 +175,25 @@ impl Tail {
         ripe.min_by_key(|(_, life)| life.nameless).map(|(id, _)| *id)
     }
 
-    fn is_at_rest(&self, life: &Life) -> bool {
-        life.nameless.is_some() && life.segment.state() == State::Sealed && self.is_unread_and_nameless(life)
+    fn is_at_rest(&self, life: &FileLife) -> bool {
+        life.nameless.is_some() && life.segment.state() == SegmentState::Sealed && self.is_unread_and_nameless(life)
     }
 
-    fn is_unread_and_nameless(&self, life: &Life) -> bool {
+    fn is_unread_and_nameless(&self, life: &FileLife) -> bool {
         let segment = &life.segment;
         let held_alone = life.nameless.is_some() && life.missing >= MISSING_SCANS && segment.is_pinned();
-        let open = !life.released && !life.bereft && segment.state() != State::Gone;
-        held_alone && open && self.log.board.lowest(segment.id, segment.start.offset) < segment.extent().there
+        let open = !life.released && !life.content_lost && segment.state() != SegmentState::Gone;
+        held_alone && open && self.log.release_gate.lowest(segment.id, segment.start.offset) < segment.extent().there
     }
 
     fn begin_job(&mut self, id: SegmentId, now: Instant) {
         let Some(life) = self.lives.get(&id) else { return };
         let segment = &life.segment;
-        let from = self.log.board.lowest(id, segment.start.offset);
+        let from = self.log.release_gate.lowest(id, segment.start.offset);
         let place = self.absorbing.place(id);
         let begun = segment.open().and_then(|file| {
             let (size, end) = (identity::look_at(&file)?.size, segment.extent().there);
-            let rest = Rest::begin(&file, segment.head().offset, from, end, place)?;
+            let rest = RestCopy::begin(&file, segment.head().offset, from, end, place)?;
             Ok(Job { id, file, size, end, from, rest })
         });
         match begun {
@@ -234,19 +234,19 @@ impl Tail {
         let old = life.segment.clone();
         let changed = || io::Error::other("it changed while it was copied");
         // A forwarder may have come that begins before what was copied.
-        if identity::look_at(&file)?.size != size || self.log.board.lowest(id, old.start.offset) < from {
+        if identity::look_at(&file)?.size != size || self.log.release_gate.lowest(id, old.start.offset) < from {
             return Err(changed());
         }
-        let (place, copy, sight) = rest.finish(&file)?;
-        let Sight { key, modified, .. } = sight;
-        if !life.is_intact(&copy, &sight)? {
+        let (place, copy, stat) = rest.finish(&file)?;
+        let FileStat { key, modified, .. } = stat;
+        if !life.is_intact(&copy, &stat)? {
             return Err(changed());
         }
         let bytes = end - from;
         info!(source = %self.log.name, segment = %id, path = %old.path().display(), bytes, absorbed = %place.display(),
             "what is unread of the deleted file was copied, and reading continues there: its disk is free");
         life.absorbed = Some(Absorbed { from, since: life.since() });
-        life.segment = Arc::new(old.absorbed(identity::mark_at(&copy, from)?, place, key));
+        life.segment = Arc::new(old.absorbed(identity::cursor_at(&copy, from)?, place, key));
         life.modified = modified;
         life.missing = 0;
         life.nameless = None;

@@ -13,11 +13,11 @@ use std::{
 
 use tracing::info;
 
-use super::{Held, Life, Named, Tail, Unknown};
+use super::{FileLife, Named, NewFile, PossibleCopy, Tail};
 use crate::log::{
-    identity::{self, FileKey, Sight},
-    position::{Mark, SegmentId},
-    segment::{Segment, State},
+    identity::{self, FileKey, FileStat},
+    position::{Cursor, SegmentId},
+    segment::{Segment, SegmentState},
     unpack,
 };
 
@@ -27,42 +27,49 @@ const LOOK_BACK: u64 = 1024 * 1024;
 impl Tail {
     /// Generations that came and were rotated away between two scans, or while we were stopped: where a path
     /// names another file than before, its siblings that were born since are read too.
-    pub(super) fn missed_generations(&mut self, named: &Named, unknown: &mut Vec<Unknown>) {
-        let moved_on = unknown.iter().map(|unknown| (unknown.path.clone(), Some(unknown.sight.key)));
+    pub(super) fn missed_generations(&mut self, named: &Named, new_files: &mut Vec<NewFile>) {
+        let moved_on = new_files.iter().map(|new_files| (new_files.path.clone(), Some(new_files.stat.key)));
         let mut changed: HashMap<PathBuf, Option<FileKey>> =
             self.abandoned(named).into_iter().map(|path| (path, None)).collect();
-        changed.extend(self.vacant.paths().map(|path| (path.to_path_buf(), None)));
+        changed.extend(self.empty_paths.paths().map(|path| (path.to_path_buf(), None)));
         changed.extend(moved_on);
         if changed.is_empty() {
             return;
         }
-        let mut listed: HashSet<FileKey> = unknown.iter().map(|unknown| unknown.sight.key).collect();
-        let newest: HashMap<&Path, &Life> = self.lives.values().map(|life| (&*life.segment.lineage, life)).collect();
+        let mut listed: HashSet<FileKey> = new_files.iter().map(|new_files| new_files.stat.key).collect();
+        let newest: HashMap<&Path, &FileLife> =
+            self.lives.values().map(|life| (&*life.segment.lineage, life)).collect();
         for (path, its_key) in changed {
             let before = newest.get(&*path).copied();
-            let beside = self.vacant.beside(&path);
+            let beside = self.empty_paths.beside(&path);
             if before.is_none() && beside.is_none() {
                 continue;
             }
-            let is_later = |sight: &Sight| match (before, beside) {
+            let is_later = |stat: &FileStat| match (before, beside) {
                 (Some(before), _) => {
                     let key = before.segment.key();
                     // A truncated file keeps its birth: what was copied from it since we last saw it change is younger
                     // than that.
                     let since = if its_key == Some(key) { before.modified } else { before.since() };
-                    sight.key != key && sight.key.born.unwrap_or(sight.modified) > since
+                    stat.key != key && stat.key.born.unwrap_or(stat.modified) > since
                 }
-                (None, beside) => beside.is_some_and(|beside| !beside.contains(&sight.key)),
+                (None, beside) => beside.is_some_and(|beside| !beside.contains(&stat.key)),
             };
-            for (sibling, sight) in self.listings.siblings(&path) {
-                if is_later(&sight) && !self.newest.contains_key(&sight.key) {
+            for (sibling, stat) in self.listings.siblings(&path) {
+                if is_later(&stat) && !self.newest.contains_key(&stat.key) {
                     let lineage =
                         before.map_or_else(|| path.as_path().into(), |before| before.segment.lineage.clone());
                     let lineage = Some(lineage);
-                    if listed.insert(sight.key) && !named.has(&sight.key) {
-                        unknown.push(Unknown { path: sibling, sight, lineage, only_as_copy: false, reborn: false });
+                    if listed.insert(stat.key) && !named.has(&stat.key) {
+                        new_files.push(NewFile {
+                            path: sibling,
+                            stat,
+                            lineage,
+                            only_as_copy: false,
+                            truncated: false,
+                        });
                     } else if is_compressed(&sibling)
-                        && let Some(known) = unknown.iter_mut().find(|unknown| unknown.sight.key == sight.key)
+                        && let Some(known) = new_files.iter_mut().find(|new_files| new_files.stat.key == stat.key)
                     {
                         known.lineage = lineage; // Named by a glob that has the compressed generations too.
                     }
@@ -80,92 +87,92 @@ impl Tail {
         absent.map(Path::to_owned).collect()
     }
 
-    /// Step 3: gives the unknown files their numbers, oldest first.
-    pub(super) fn arrive(&mut self, mut unknown: Vec<Unknown>, named: &Named, now: Instant) {
-        self.possible_copies(&mut unknown);
-        self.packed_that_wait(&mut unknown, now);
+    /// Step 3: gives the new_files files their numbers, oldest first.
+    pub(super) fn arrive(&mut self, mut new_files: Vec<NewFile>, named: &Named, now: Instant) {
+        self.possible_copies(&mut new_files);
+        self.packed_that_wait(&mut new_files, now);
         self.find_packed_of_deleted(now);
-        if !unknown.is_empty() {
-            self.find_copies(&mut unknown);
-            unknown.retain(|stranger| !stranger.only_as_copy);
+        if !new_files.is_empty() {
+            self.find_copies(&mut new_files);
+            new_files.retain(|new_file| !new_file.only_as_copy);
             self.find_packed_of_bereft(now);
-            unknown.retain(|stranger| !self.newest.contains_key(&stranger.sight.key));
-            unknown.sort_by_cached_key(Unknown::age);
+            new_files.retain(|new_file| !self.newest.contains_key(&new_file.stat.key));
+            new_files.sort_by_cached_key(NewFile::age);
             let around = Around {
                 named,
-                originals: self.originals(&unknown),
+                originals: self.originals(&new_files),
                 bases: self.lives.values().map(|life| life.segment.lineage.to_path_buf()).collect(),
             };
-            for stranger in &unknown {
-                if let Err(error) = self.arrive_one(stranger, &around, now)
+            for new_file in &new_files {
+                if let Err(error) = self.arrive_one(new_file, &around, now)
                     && error.kind() != io::ErrorKind::NotFound
                 {
-                    self.notices.cannot_open(&stranger.path, &error);
+                    self.notices.cannot_open(&new_file.path, &error);
                 }
             }
         }
         self.find_packed_of_bereft(now);
-        let waiting = |life: &Life| self.packed.waits_for(life.segment.id);
-        for life in self.lives.values_mut().filter(|life| life.bereft && !waiting(life)) {
-            life.bereft = false;
-            life.segment.set_state(State::Gone);
+        let waiting = |life: &FileLife| self.packed.waits_for(life.segment.id);
+        for life in self.lives.values_mut().filter(|life| life.content_lost && !waiting(life)) {
+            life.content_lost = false;
+            life.segment.set_state(SegmentState::Gone);
         }
     }
 
-    fn arrive_one(&mut self, stranger: &Unknown, around: &Around<'_>, now: Instant) -> io::Result<()> {
-        let path = &stranger.path;
-        let (file, sight) = identity::open(path)?;
-        if sight.key != stranger.sight.key || !sight.regular {
+    fn arrive_one(&mut self, new_file: &NewFile, around: &Around<'_>, now: Instant) -> io::Result<()> {
+        let path = &new_file.path;
+        let (file, stat) = identity::open(path)?;
+        if stat.key != new_file.stat.key || !stat.regular {
             return Ok(()); // Renamed under our hands: the next scan sees what it is.
         }
-        if let Some(lineage) = stranger.lineage.as_ref()
+        if let Some(lineage) = new_file.lineage.as_ref()
             && unpack::is_gzip(&file)?
         {
-            return self.arrive_packed(path, lineage, &file, &sight, now);
+            return self.arrive_packed(path, lineage, &file, &stat, now);
         }
-        let head = identity::head(&file, sight.size)?;
-        if !self.is_readable(path, &file, stranger.lineage.is_some())? {
+        let head = identity::head(&file, stat.size)?;
+        if !self.is_readable(path, &file, new_file.lineage.is_some())? {
             return Ok(());
         }
-        if let Some(original) = self.copy_in_the_making(path, &file, &sight, &around.originals)? {
-            let held = self.held.entry(sight.key).or_insert(Held { size: sight.size, since: now });
-            if held.size != sight.size {
-                *held = Held { size: sight.size, since: now };
+        if let Some(original) = self.copy_in_the_making(path, &file, &stat, &around.originals)? {
+            let held = self.held.entry(stat.key).or_insert(PossibleCopy { size: stat.size, since: now });
+            if held.size != stat.size {
+                *held = PossibleCopy { size: stat.size, since: now };
             }
             if now - held.since < self.source.seal_after {
                 self.notices.held(path, &original);
                 return Ok(());
             }
         }
-        self.held.remove(&sight.key);
-        self.begin(stranger, around, file, &sight, head, now)
+        self.held.remove(&stat.key);
+        self.begin(new_file, around, file, &stat, head, now)
     }
 
     /// A new life: the next number.
     fn begin(
         &mut self,
-        stranger: &Unknown,
+        new_file: &NewFile,
         around: &Around<'_>,
         file: File,
-        sight: &Sight,
-        head: Mark,
+        stat: &FileStat,
+        head: Cursor,
         now: Instant,
     ) -> io::Result<()> {
-        let lineage = stranger.lineage.clone().unwrap_or_else(|| around.lineage_of(&stranger.path));
-        let start = if self.starts_at_end() { last_line_end(&file, sight.size)? } else { 0 };
-        let start = identity::mark_at(&file, start)?;
-        let seen = identity::mark_at(&file, sight.size)?;
+        let lineage = new_file.lineage.clone().unwrap_or_else(|| around.lineage_of(&new_file.path));
+        let start = if self.starts_at_end() { last_line_end(&file, stat.size)? } else { 0 };
+        let start = identity::cursor_at(&file, start)?;
+        let seen = identity::cursor_at(&file, stat.size)?;
         let id = SegmentId(self.next);
         self.next += 1;
-        let state = if around.named.has(&sight.key) { State::Active } else { State::Draining };
-        let segment = Segment::new(id, lineage, start, sight.size, state, stranger.path.clone(), sight.key);
+        let state = if around.named.has(&stat.key) { SegmentState::Active } else { SegmentState::Draining };
+        let segment = Segment::new(id, lineage, start, stat.size, state, new_file.path.clone(), stat.key);
         segment.set_head(head);
         if self.pins.take(state) {
             segment.pin(Arc::new(file));
         }
-        info!(source = %self.log.name, path = %stranger.path.display(), segment = %id, size = sight.size, start = start.offset, "reading a file");
-        self.newest.insert(sight.key, id);
-        self.lives.insert(id, Life::new(segment, seen, sight.modified, now));
+        info!(source = %self.log.name, path = %new_file.path.display(), segment = %id, size = stat.size, start = start.offset, "reading a file");
+        self.newest.insert(stat.key, id);
+        self.lives.insert(id, FileLife::new(segment, seen, stat.modified, now));
         self.dirty = true;
         Ok(())
     }
@@ -211,7 +218,7 @@ impl Around<'_> {
 /// Sorts the older first: what has a time in its name, before what has none.
 type Age = (bool, Option<String>, (i64, u32), (i64, u32), Reverse<u32>, PathBuf);
 
-impl Unknown {
+impl NewFile {
     /// What orders generations: birth, or the last change where births are not kept. A truncated file keeps its
     /// birth; what it holds now is younger than the copies that were made of it. Within one tick of the clock the
     /// last change decides, then the rotation's number: `.2` is older than `.1`, and that than the plain name. A name
@@ -220,12 +227,12 @@ impl Unknown {
         // A compressed file is made after the next generation began; gzip leaves it the time of the last write. The
         // kubelet leaves it that of the compression, which says nothing.
         let packed = is_compressed(&self.path);
-        let birth = self.sight.key.born.filter(|_| !self.reborn && !packed).unwrap_or(self.sight.modified);
+        let birth = self.stat.key.born.filter(|_| !self.truncated && !packed).unwrap_or(self.stat.modified);
         let path = if packed { self.path.with_extension("") } else { self.path.clone() };
         let suffix = path.extension().and_then(|suffix| suffix.to_str()?.parse().ok());
         let number = suffix.filter(|number| *number < 10_000).unwrap_or(0);
         let stamp = path.extension().and_then(|suffix| suffix.to_str()).filter(|suffix| is_stamp(suffix));
-        (stamp.is_none(), stamp.map(str::to_owned), birth, self.sight.modified, Reverse(number), self.path.clone())
+        (stamp.is_none(), stamp.map(str::to_owned), birth, self.stat.modified, Reverse(number), self.path.clone())
     }
 }
 

@@ -11,11 +11,11 @@ use std::{
 
 use tracing::warn;
 
-use super::{Tail, Unknown, life::Examined, listing::Listings, named::Named};
+use super::{NewFile, Tail, file_life::Examined, listing::Listings, named::Named};
 use crate::log::{
-    identity::{self, Sight},
-    position::{Mark, SegmentId},
-    segment::{Segment, State},
+    identity::{self, FileStat},
+    position::{Cursor, SegmentId},
+    segment::{Segment, SegmentState},
 };
 
 impl Tail {
@@ -24,36 +24,40 @@ impl Tail {
     pub(super) fn check(
         &mut self,
         named: &Named,
-        suspicions: &HashMap<SegmentId, Mark>,
+        suspicions: &HashMap<SegmentId, Cursor>,
         now: Instant,
-    ) -> Vec<Unknown> {
+    ) -> Vec<NewFile> {
         let mut reborn = Vec::new();
         let ids: Vec<SegmentId> = self.lives.keys().copied().collect();
         for id in ids {
             let Some(life) = self.lives.get_mut(&id) else { continue };
-            if life.released || life.bereft || life.segment.state() == State::Gone || self.unresolved.contains(&id) {
+            if life.released
+                || life.content_lost
+                || life.segment.state() == SegmentState::Gone
+                || self.unresolved.contains(&id)
+            {
                 continue;
             }
             let segment = life.segment.clone();
-            let met = named.sight(&segment.key()).map_or_else(|| look_through(&segment), |sight| Ok(Some(sight)));
+            let met = named.stat(&segment.key()).map_or_else(|| look_through(&segment), |stat| Ok(Some(stat)));
             match met {
-                Ok(Some(sight)) => match life.examine(&sight, suspicions.get(&id), now) {
+                Ok(Some(stat)) => match life.examine(&stat, suspicions.get(&id), now) {
                     Ok(Examined::Unchanged) => {}
                     Ok(Examined::Grown { head_grew }) => self.dirty |= head_grew,
                     Ok(Examined::Lost(how)) => {
                         self.bereave(id, how);
                         let key = segment.key();
                         if let Some(path) = named.path(&key) {
-                            reborn.push(Unknown {
+                            reborn.push(NewFile {
                                 path: path.clone(),
-                                sight,
+                                stat,
                                 lineage: None,
                                 only_as_copy: false,
-                                reborn: true,
+                                truncated: true,
                             });
                         } else if let Some(path) = self.listings.find_by_key(&segment.lineage, &key) {
                             let lineage = Some(segment.lineage.clone());
-                            reborn.push(Unknown { path, sight, lineage, only_as_copy: false, reborn: true });
+                            reborn.push(NewFile { path, stat, lineage, only_as_copy: false, truncated: true });
                         }
                     }
                     Err(error) => self.notices.cannot_open(&segment.path(), &error),
@@ -69,7 +73,7 @@ impl Tail {
     /// the directory. The content decides; a device number that changed does not matter.
     ///
     /// A file that stands under a rotated name with other bytes than those that were seen is returned as unknown.
-    pub(super) fn resolve(&mut self, named: &Named, now: Instant) -> Vec<Unknown> {
+    pub(super) fn resolve(&mut self, named: &Named, now: Instant) -> Vec<NewFile> {
         let mut reborn = Vec::new();
         let unsure = self.lives.iter().filter(|(id, life)| life.released || self.unresolved.contains(id));
         for id in unsure.map(|(id, _)| *id).collect::<Vec<_>>() {
@@ -82,41 +86,41 @@ impl Tail {
                 // Released lives are only known again, so that a rotated file in the glob is not taken for a new one.
                 if life.released
                     && !named.has(&key)
-                    && let Some((path, sight)) = named.same_but_device(&key)
-                    && !self.newest.contains_key(&sight.key)
-                    && identity::open(path).is_ok_and(|(file, sight)| life.is_intact(&file, &sight).unwrap_or(false))
+                    && let Some((path, stat)) = named.same_but_device(&key)
+                    && !self.newest.contains_key(&stat.key)
+                    && identity::open(path).is_ok_and(|(file, stat)| life.is_intact(&file, &stat).unwrap_or(false))
                 {
-                    life.segment.continue_in(path.to_owned(), sight.key, None);
+                    life.segment.continue_in(path.to_owned(), stat.key, None);
                     self.newest.remove(&key);
-                    self.newest.insert(sight.key, id);
+                    self.newest.insert(stat.key, id);
                     self.dirty = true;
                 }
                 continue;
             }
-            let Some((path, file, sight)) = find_again(&life.segment, named, &mut self.listings) else {
+            let Some((path, file, stat)) = find_again(&life.segment, named, &mut self.listings) else {
                 continue;
             };
-            match life.is_intact(&file, &sight) {
+            match life.is_intact(&file, &stat) {
                 Ok(true) => {
                     self.unresolved.remove(&id);
                     life.quiet_since = now;
                     let ours = life.segment.kept_from.is_some();
                     let pin = (!ours && self.pins.take(life.segment.state())).then(|| Arc::new(file));
-                    self.dirty |= life.segment.path() != path || sight.key != key;
-                    life.segment.continue_in(path, sight.key, pin);
+                    self.dirty |= life.segment.path() != path || stat.key != key;
+                    life.segment.continue_in(path, stat.key, pin);
                     self.newest.remove(&key);
-                    self.newest.insert(sight.key, id);
+                    self.newest.insert(stat.key, id);
                 }
                 Ok(false) => {
                     self.unresolved.remove(&id);
-                    let how = if sight.size < life.seen.offset {
+                    let how = if stat.size < life.seen.offset {
                         "truncated while we were stopped"
                     } else {
                         "rewritten while we were stopped"
                     };
-                    if !named.has(&sight.key) {
+                    if !named.has(&stat.key) {
                         let lineage = Some(life.segment.lineage.clone());
-                        reborn.push(Unknown { path, sight, lineage, only_as_copy: false, reborn: true });
+                        reborn.push(NewFile { path, stat, lineage, only_as_copy: false, truncated: true });
                     }
                     self.bereave(id, how);
                 }
@@ -129,7 +133,7 @@ impl Tail {
     /// The bytes of this life are gone from its file.
     pub(super) fn bereave(&mut self, id: SegmentId, how: &str) {
         let Some(life) = self.lives.get_mut(&id) else { return };
-        life.bereft = true;
+        life.content_lost = true;
         life.segment.unpin();
         let key = life.segment.key();
         if self.newest.get(&key) == Some(&id) {
@@ -143,25 +147,25 @@ impl Tail {
 }
 
 /// Looks at a segment's file: the pinned descriptor, else what its path names if that is still the same file.
-fn look_through(segment: &Segment) -> io::Result<Option<Sight>> {
+fn look_through(segment: &Segment) -> io::Result<Option<FileStat>> {
     if segment.is_pinned() {
         return identity::look_at(&*segment.open()?).map(Some);
     }
     match identity::look(&segment.path()) {
-        Ok(sight) => Ok((sight.key == segment.key()).then_some(sight)),
+        Ok(stat) => Ok((stat.key == segment.key()).then_some(stat)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 /// The file of a life that the catalog remembers: among those named, at its last path, by its inode in the directory.
-fn find_again(segment: &Segment, named: &Named, listings: &mut Listings) -> Option<(PathBuf, File, Sight)> {
+fn find_again(segment: &Segment, named: &Named, listings: &mut Listings) -> Option<(PathBuf, File, FileStat)> {
     let key = segment.key();
     // A copy of ours is known by its name: the state directory may have been moved to another disk.
     let ours = segment.kept_from.is_some();
     let open = |path: &Path| {
-        let (file, sight) = identity::open(path).ok()?;
-        (ours || sight.key.same_but_device(&key)).then(|| (path.to_owned(), file, sight))
+        let (file, stat) = identity::open(path).ok()?;
+        (ours || stat.key.same_but_device(&key)).then(|| (path.to_owned(), file, stat))
     };
     let path = segment.path();
     if ours {

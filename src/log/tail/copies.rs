@@ -2,7 +2,7 @@
 //!
 //! copytruncate copies a file and then cuts it to nothing. A life that lost its bytes, or whose file was not found
 //! after a restart, goes on in the file that has them: the same first bytes, and the same bytes before the furthest
-//! mark. Where a busy writer wrote between the copy and the cut, the copy has only the beginning: the life goes on in
+//! cursor. Where a busy writer wrote between the copy and the cut, the copy has only the beginning: the life goes on in
 //! it all the same, and what only we saw of the rest is gone. A copy that is met before the truncation is held back.
 
 use std::{
@@ -16,39 +16,39 @@ use std::{
 
 use tracing::{info, warn};
 
-use super::{Life, Tail, Unknown, arrive::shorter_names};
+use super::{FileLife, NewFile, Tail, arrive::shorter_names};
 use crate::log::{
-    identity::{self, FileKey, Sight},
-    position::{Mark, SegmentId},
-    segment::State,
+    identity::{self, FileKey, FileStat},
+    position::{Cursor, SegmentId},
+    segment::SegmentState,
 };
 
 /// Whether a file has all of a life's content, or its beginning.
-type Comparison = fn(&Life, &File, &Sight) -> io::Result<bool>;
+type Comparison = fn(&FileLife, &File, &FileStat) -> io::Result<bool>;
 
 /// The lives that look for their content, by their path and by their first bytes.
 #[derive(Debug, Default)]
 struct Seekers {
     by_path: HashMap<PathBuf, SegmentId>,
-    by_head: HashMap<Mark, Vec<SegmentId>>,
+    by_head: HashMap<Cursor, Vec<SegmentId>>,
     /// Where their heads end.
     offsets: BTreeSet<u64>,
 }
 
 impl Tail {
     /// Files beside a bereft life that may be its copy.
-    pub(super) fn possible_copies(&mut self, unknown: &mut Vec<Unknown>) {
+    pub(super) fn possible_copies(&mut self, new_files: &mut Vec<NewFile>) {
         let seeking = self.lives.values().filter(|life| self.seeks_a_copy(life));
         let lineages: HashSet<Arc<Path>> = seeking.map(|life| life.segment.lineage.clone()).collect();
         if lineages.is_empty() {
             return;
         }
-        let mut listed: HashSet<FileKey> = unknown.iter().map(|unknown| unknown.sight.key).collect();
+        let mut listed: HashSet<FileKey> = new_files.iter().map(|new_files| new_files.stat.key).collect();
         for lineage in lineages {
-            for (path, sight) in self.listings.siblings(&lineage) {
-                if !self.newest.contains_key(&sight.key) && listed.insert(sight.key) {
+            for (path, stat) in self.listings.siblings(&lineage) {
+                if !self.newest.contains_key(&stat.key) && listed.insert(stat.key) {
                     let lineage = Some(lineage.clone());
-                    unknown.push(Unknown { path, sight, lineage, only_as_copy: true, reborn: false });
+                    new_files.push(NewFile { path, stat, lineage, only_as_copy: true, truncated: false });
                 }
             }
         }
@@ -66,8 +66,8 @@ impl Tail {
     }
 
     /// Its bytes are gone from its file, or its file was not found after a restart.
-    pub(super) fn seeks_a_copy(&self, life: &Life) -> bool {
-        (life.bereft || self.unresolved.contains(&life.segment.id))
+    pub(super) fn seeks_a_copy(&self, life: &FileLife) -> bool {
+        (life.content_lost || self.unresolved.contains(&life.segment.id))
             && life.absorbed.is_none()
             && life.seen.offset > 0
             && life.segment.head().offset > 0
@@ -75,24 +75,24 @@ impl Tail {
 
     /// Lets the lives that look for their content go on in files that have it, and takes those files off the list.
     /// Files that have all of it come first, then those that have the most.
-    pub(super) fn find_copies(&mut self, unknown: &mut Vec<Unknown>) {
+    pub(super) fn find_copies(&mut self, new_files: &mut Vec<NewFile>) {
         let seekers = self.seekers();
         if seekers.by_head.is_empty() {
             return;
         }
-        unknown.retain(|stranger| !self.goes_on(&seekers, stranger, Life::is_intact));
-        unknown.sort_by_key(|stranger| Reverse(stranger.sight.size));
-        unknown.retain(|stranger| !self.goes_on(&seekers, stranger, Life::has_beginning_in));
+        new_files.retain(|new_file| !self.goes_on(&seekers, new_file, FileLife::is_intact));
+        new_files.sort_by_key(|new_file| Reverse(new_file.stat.size));
+        new_files.retain(|new_file| !self.goes_on(&seekers, new_file, FileLife::has_beginning_in));
     }
 
     /// Whether a file was found to be the continuation of a life.
-    fn goes_on(&mut self, seekers: &Seekers, stranger: &Unknown, has: Comparison) -> bool {
-        let Ok((file, sight)) = identity::open(&stranger.path) else { return false };
-        if sight.key != stranger.sight.key || !sight.regular {
+    fn goes_on(&mut self, seekers: &Seekers, new_file: &NewFile, has: Comparison) -> bool {
+        let Ok((file, stat)) = identity::open(&new_file.path) else { return false };
+        if stat.key != new_file.stat.key || !stat.regular {
             return false;
         }
-        let found = self.continuation(seekers, &stranger.path, &file, &sight, has);
-        found.is_some_and(|id| self.go_on_in(id, &stranger.path, &sight, file).is_ok())
+        let found = self.continuation(seekers, &new_file.path, &file, &stat, has);
+        found.is_some_and(|id| self.go_on_in(id, &new_file.path, &stat, file).is_ok())
     }
 
     /// The life whose content this file has.
@@ -101,60 +101,60 @@ impl Tail {
         seekers: &Seekers,
         path: &Path,
         file: &File,
-        sight: &Sight,
+        stat: &FileStat,
         has: Comparison,
     ) -> Option<SegmentId> {
         let is_it = |id: &SegmentId| {
             let seeking = self.lives.get(id).filter(|life| self.seeks_a_copy(life));
-            seeking.is_some_and(|life| has(life, file, sight).unwrap_or(false))
+            seeking.is_some_and(|life| has(life, file, stat).unwrap_or(false))
         };
         // A whole directory that was moved to another file system: the same name is the first guess.
         if let Some(id) = seekers.by_path.get(path).copied().filter(is_it) {
             return Some(id);
         }
-        let offsets = seekers.offsets.range(..=sight.size);
-        let heads = offsets.filter_map(|offset| identity::mark_at(file, *offset).ok());
+        let offsets = seekers.offsets.range(..=stat.size);
+        let heads = offsets.filter_map(|offset| identity::cursor_at(file, *offset).ok());
         let mut candidates: Vec<SegmentId> =
             heads.filter_map(|head| seekers.by_head.get(&head)).flatten().copied().collect();
         candidates.sort_unstable();
         candidates.into_iter().find(is_it)
     }
 
-    fn go_on_in(&mut self, id: SegmentId, path: &Path, sight: &Sight, file: File) -> io::Result<()> {
+    fn go_on_in(&mut self, id: SegmentId, path: &Path, stat: &FileStat, file: File) -> io::Result<()> {
         let Some(life) = self.lives.get_mut(&id) else { return Ok(()) };
         info!(source = %self.log.name, path = %path.display(), segment = %id, was = %life.segment.path().display(),
             "the file has the content of another: reading continues in it where it stopped");
-        if sight.size < life.seen.offset {
-            warn!(source = %self.log.name, path = %path.display(), segment = %id, bytes = life.segment.size() - sight.size,
+        if stat.size < life.seen.offset {
+            warn!(source = %self.log.name, path = %path.display(), segment = %id, bytes = life.segment.size() - stat.size,
                 "what was written between the copy and the truncation is in no file any more");
-            life.seen = identity::mark_at(&file, sight.size)?;
-            life.segment.lose_from(sight.size);
+            life.seen = identity::cursor_at(&file, stat.size)?;
+            life.segment.lose_from(stat.size);
         }
         let old = life.segment.key();
         if self.newest.get(&old) == Some(&id) {
             self.newest.remove(&old);
         }
-        let state = if *life.segment.lineage == *path { State::Active } else { State::Draining };
+        let state = if *life.segment.lineage == *path { SegmentState::Active } else { SegmentState::Draining };
         let pin = self.pins.take(state).then(|| Arc::new(file));
-        life.segment.continue_in(path.to_owned(), sight.key, pin);
-        life.segment.grow_to(sight.size);
+        life.segment.continue_in(path.to_owned(), stat.key, pin);
+        life.segment.grow_to(stat.size);
         life.segment.set_state(state);
-        life.modified = sight.modified;
-        life.bereft = false;
+        life.modified = stat.modified;
+        life.content_lost = false;
         life.missing = 0;
         self.unresolved.remove(&id);
-        self.newest.insert(sight.key, id);
-        self.held.remove(&sight.key);
+        self.newest.insert(stat.key, id);
+        self.held.remove(&stat.key);
         self.dirty = true;
         Ok(())
     }
 
     /// Where a copy may be made from: the files that are read, and those that are about to be.
-    pub(super) fn originals(&self, unknown: &[Unknown]) -> HashSet<PathBuf> {
-        let active = |life: &&Life| !life.released && life.segment.state() == State::Active;
+    pub(super) fn originals(&self, new_files: &[NewFile]) -> HashSet<PathBuf> {
+        let active = |life: &&FileLife| !life.released && life.segment.state() == SegmentState::Active;
         let paths = self.lives.values().filter(active).map(|life| life.segment.path());
-        let arriving = unknown.iter().filter(|stranger| stranger.lineage.is_none());
-        paths.chain(arriving.map(|stranger| stranger.path.clone())).collect()
+        let arriving = new_files.iter().filter(|new_file| new_file.lineage.is_none());
+        paths.chain(arriving.map(|new_file| new_file.path.clone())).collect()
     }
 }
 
@@ -165,13 +165,13 @@ impl Tail {
         &self,
         path: &Path,
         file: &File,
-        sight: &Sight,
+        stat: &FileStat,
         originals: &HashSet<PathBuf>,
     ) -> io::Result<Option<PathBuf>> {
         for original in shorter_names(path).filter(|path| originals.contains(path)) {
             let Ok((active, now)) = identity::open(&original) else { continue };
-            let repeats = match identity::mark_at(&active, sight.size) {
-                Ok(there) => there == identity::mark_at(file, sight.size)?,
+            let repeats = match identity::cursor_at(&active, stat.size) {
+                Ok(there) => there == identity::cursor_at(file, stat.size)?,
                 Err(_) => false, // Shorter than this one.
             };
             if repeats || self.has_just_lost(&now.key, &active, file)? {

@@ -8,12 +8,12 @@ use std::{
     time::Instant,
 };
 
-use super::{Tail, packed::begins, retire::MISSING_SCANS};
+use super::{Tail, compressed::begins, retire::MISSING_SCANS};
 use crate::log::{
     identity::{self, FileKey},
     position::SegmentId,
-    segment::{Segment, State},
-    unpack::{self, Content, Origin},
+    segment::{Segment, SegmentState},
+    unpack::{self, CompressedOrigin, Content},
 };
 
 impl Tail {
@@ -23,7 +23,7 @@ impl Tail {
             Some(known) => known,
             None => match self.packed_match(id) {
                 Ok(Some(found)) if self.has_more(id, &found.content) => return self.reopen_packed(id),
-                Ok(Some(found)) => (found.path, found.sight.key),
+                Ok(Some(found)) => (found.path, found.stat.key),
                 Ok(None) | Err(_) => return false,
             },
         };
@@ -33,7 +33,7 @@ impl Tail {
             self.newest.remove(&old);
         }
         self.newest.insert(key, id);
-        life.packed = Some(Origin { path, key, since: life.since() });
+        life.packed = Some(CompressedOrigin { path, key, since: life.since() });
         life.missing = 0;
         self.dirty = true;
         true
@@ -45,14 +45,14 @@ impl Tail {
         let life = self.lives.get(&id)?;
         let (head, modified) = (life.segment.head(), life.modified);
         let siblings = self.listings.siblings(&life.segment.lineage);
-        let alike = siblings.into_iter().filter(|(_, sight)| sight.modified == modified);
-        let mut strangers = alike.filter(|(_, sight)| !self.newest.contains_key(&sight.key));
+        let alike = siblings.into_iter().filter(|(_, stat)| stat.modified == modified);
+        let mut strangers = alike.filter(|(_, stat)| !self.newest.contains_key(&stat.key));
         let begins_so = |path: &Path| -> io::Result<bool> {
             let (file, _) = identity::open(path)?;
             Ok(unpack::is_gzip(&file)? && begins(&unpack::first_bytes(&file)?, &head))
         };
-        let (path, sight) = strangers.find(|(path, _)| begins_so(path).unwrap_or(false))?;
-        Some((path, sight.key))
+        let (path, stat) = strangers.find(|(path, _)| begins_so(path).unwrap_or(false))?;
+        Some((path, stat.key))
     }
 
     fn has_more(&self, id: SegmentId, content: &Content) -> bool {
@@ -66,14 +66,14 @@ impl Tail {
         let next = SegmentId(self.next);
         self.next += 1;
         let (lineage, size) = (old.lineage.clone(), old.size());
-        let segment = Segment::new(next, lineage, life.seen, size, State::Draining, old.path(), old.key());
+        let segment = Segment::new(next, lineage, life.seen, size, SegmentState::Draining, old.path(), old.key());
         segment.set_head(old.head());
         if self.newest.get(&old.key()) == Some(&id) {
             self.newest.remove(&old.key());
         }
         life.segment = Arc::new(segment);
         life.released = false;
-        life.bereft = true; // Until its content is found, in this scan or a later one.
+        life.content_lost = true; // Until its content is found, in this scan or a later one.
         self.lives.insert(next, life);
         self.dirty = true;
         self.find_packed_life(next, Instant::now());
@@ -84,7 +84,7 @@ impl Tail {
     pub(super) fn keep_or_drop_packed(&mut self, id: SegmentId, consistent: bool) {
         let Some(life) = self.lives.get_mut(&id) else { return };
         let Some(origin) = &mut life.packed else { return };
-        if identity::look(&origin.path).is_ok_and(|sight| sight.key == origin.key) {
+        if identity::look(&origin.path).is_ok_and(|stat| stat.key == origin.key) {
             life.missing = 0;
         } else if let Some(path) = self.listings.find_by_key(&life.segment.lineage, &origin.key) {
             origin.path = path;

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::log::identity::{self, FileKey, Sight};
+use crate::log::identity::{self, FileKey, FileStat};
 
 /// The listings of one scan. A directory that cannot be listed counts as empty.
 #[derive(Debug, Default)]
@@ -24,14 +24,14 @@ struct Listing {
 
 impl Listings {
     /// The rotated generations of a path: regular files in its directory whose names begin with its name.
-    pub(super) fn siblings(&mut self, path: &Path) -> Vec<(PathBuf, Sight)> {
+    pub(super) fn siblings(&mut self, path: &Path) -> Vec<(PathBuf, FileStat)> {
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
         let listing = self.of(directory);
         let from = listing.names.partition_point(|other| other.as_os_str() <= name);
         let same_beginning = |other: &&OsString| other.as_bytes().starts_with(name.as_bytes());
         let siblings = listing.names[from..].iter().take_while(same_beginning).map(|name| directory.join(name));
         siblings
-            .filter_map(|path| identity::look(&path).ok().filter(|sight| sight.regular).map(|sight| (path, sight)))
+            .filter_map(|path| identity::look(&path).ok().filter(|stat| stat.regular).map(|stat| (path, stat)))
             .collect()
     }
 
@@ -40,7 +40,7 @@ impl Listings {
         let name = lineage.file_name()?.as_bytes();
         let paths = self.with_inode(lineage.parent()?, key.inode);
         let related = |path: &PathBuf| path.file_name().map(OsStr::as_bytes).is_some_and(|it| it.starts_with(name));
-        paths.into_iter().filter(related).find(|path| identity::look(path).is_ok_and(|sight| sight.key == *key))
+        paths.into_iter().filter(related).find(|path| identity::look(path).is_ok_and(|stat| stat.key == *key))
     }
 
     /// The paths in a directory that have this inode.

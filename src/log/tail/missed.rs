@@ -8,29 +8,29 @@ use std::{fs::File, io, path::Path, sync::Arc, time::Instant};
 use tracing::info;
 
 use super::{
-    Life, Tail, Unknown,
-    packed::{Later, begins},
+    FileLife, NewFile, Tail,
+    compressed::{Later, begins},
 };
 use crate::log::{
-    identity::{self, Sight},
-    position::{Anchor, Mark, SegmentId},
-    segment::{Segment, State},
-    unpack::{self, Content, Origin, Wanted},
+    identity::{self, FileStat},
+    position::{Anchor, Cursor, SegmentId},
+    segment::{Segment, SegmentState},
+    unpack::{self, CompressedOrigin, Content, WantedContent},
 };
 
 impl Tail {
     /// Missed generations that could not be restored, once more.
-    pub(super) fn packed_that_wait(&mut self, unknown: &mut Vec<Unknown>, now: Instant) {
+    pub(super) fn packed_that_wait(&mut self, new_files: &mut Vec<NewFile>, now: Instant) {
         let due: Vec<_> =
             self.packed.missed.iter().filter(|(_, (_, later))| later.until <= now).map(|(key, _)| *key).collect();
         for key in due {
             let Some(lineage) = self.packed.missed.get(&key).map(|(lineage, _)| lineage.clone()) else { continue };
             if let Some(path) = self.listings.find_by_key(&lineage, &key)
-                && let Ok(sight) = identity::look(&path)
-                && unknown.iter().all(|unknown| unknown.sight.key != key)
+                && let Ok(stat) = identity::look(&path)
+                && new_files.iter().all(|new_files| new_files.stat.key != key)
             {
                 let lineage = Some(lineage);
-                unknown.push(Unknown { path, sight, lineage, only_as_copy: false, reborn: false });
+                new_files.push(NewFile { path, stat, lineage, only_as_copy: false, truncated: false });
             } else {
                 self.packed.missed.remove(&key);
             }
@@ -44,10 +44,10 @@ impl Tail {
         path: &Path,
         lineage: &Arc<Path>,
         file: &File,
-        sight: &Sight,
+        stat: &FileStat,
         now: Instant,
     ) -> io::Result<()> {
-        let again = self.packed.missed.remove(&sight.key).is_some();
+        let again = self.packed.missed.remove(&stat.key).is_some();
         let first = unpack::first_bytes(file)?;
         if first.is_empty() || self.begins_as_a_known_one(lineage, &first) {
             return Ok(());
@@ -56,9 +56,9 @@ impl Tail {
             if !again {
                 tail.notices.cannot_unpack(path, error);
             }
-            tail.packed.missed.insert(sight.key, (lineage.clone(), Later::new(path, error, now)));
+            tail.packed.missed.insert(stat.key, (lineage.clone(), Later::new(path, error, now)));
         };
-        let content = match self.survey(path, lineage, sight, &Wanted::default()) {
+        let content = match self.survey(path, lineage, stat, &WantedContent::default()) {
             Ok(Some((_, content))) => content,
             Ok(None) => return Ok(()),
             Err(error) => {
@@ -72,7 +72,7 @@ impl Tail {
             later(self, &error);
             return Ok(());
         }
-        self.begin_restored(id, path, lineage, sight, &content, now)
+        self.begin_restored(id, path, lineage, stat, &content, now)
     }
 
     fn begin_restored(
@@ -80,7 +80,7 @@ impl Tail {
         id: SegmentId,
         path: &Path,
         lineage: &Arc<Path>,
-        sight: &Sight,
+        stat: &FileStat,
         content: &Content,
         now: Instant,
     ) -> io::Result<()> {
@@ -89,23 +89,23 @@ impl Tail {
         self.next += 1;
         let key = restored_sight.key;
         let size = content.decoded;
-        let state = State::Draining;
-        let segment = Segment::new(id, lineage.clone(), Mark::default(), size, state, place.clone(), key);
+        let state = SegmentState::Draining;
+        let segment = Segment::new(id, lineage.clone(), Cursor::default(), size, state, place.clone(), key);
         segment.set_head(identity::head(&restored, content.size)?);
         if content.size < size {
             segment.lose_from(content.size);
         }
-        let seen = identity::mark_at(&restored, content.size)?;
+        let seen = identity::cursor_at(&restored, content.size)?;
         if self.pins.take(state) {
             segment.pin(Arc::new(restored));
         }
         info!(source = %self.log.name, path = %path.display(), segment = %id, bytes = content.size, restored = %place.display(),
             "a generation was rotated away and compressed before it was seen: its content is restored and read");
-        let mut life = Life::new(segment, seen, restored_sight.modified, now);
-        life.packed = Some(Origin { path: path.to_owned(), key: sight.key, since: sight.modified });
+        let mut life = FileLife::new(segment, seen, restored_sight.modified, now);
+        life.packed = Some(CompressedOrigin { path: path.to_owned(), key: stat.key, since: stat.modified });
         self.doubt(id, path, content);
         self.newest.insert(key, id);
-        self.newest.insert(sight.key, id);
+        self.newest.insert(stat.key, id);
         self.lives.insert(id, life);
         self.dirty = true;
         Ok(())

@@ -5,7 +5,7 @@
 //!
 //! 1. *meet*: match what the paths name with the lives that are known, by device, inode and birth;
 //! 2. *check*: see that each life still has the bytes it had; one that has not is bereft;
-//! 3. *arrive*: give the unknown files their numbers, oldest first — unless one is the copy of a bereft life
+//! 3. *arrive*: give the new_files files their numbers, oldest first — unless one is the copy of a bereft life
 //!    (copytruncate), which continues in it, or may be about to become one, which is held back for a while;
 //! 4. *retire*: drain, seal and release lives whose path names another file, or none;
 //! 5. *absorb*: copy what is unread of files that no path names any more, where they were held for long.
@@ -15,19 +15,19 @@
 
 mod absorb;
 mod arrive;
+mod compressed;
 mod content;
 mod copies;
+mod empty_paths;
+mod file_life;
 mod finished;
-mod life;
 mod listing;
 mod missed;
 mod named;
 mod notices;
 mod open;
-mod packed;
 mod pins;
 mod retire;
-mod vacant;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -41,25 +41,25 @@ use tokio::sync::watch;
 
 use self::{
     absorb::Absorbing,
-    life::{Examined, Life},
+    compressed::CompressedFiles,
+    empty_paths::EmptyPaths,
+    file_life::{Examined, FileLife},
     listing::Listings,
     named::Named,
     notices::Notices,
-    packed::Packed,
     pins::Pins,
-    vacant::Vacant,
 };
 use super::{
     Log, Segments,
     catalog::Catalog,
-    identity::{self, FileKey, Sight},
+    identity::{self, FileKey, FileStat},
     position::SegmentId,
 };
 use crate::config::{FileSource, StartAt};
 
 /// What one look at the configured paths found.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct FoundPaths {
     pub paths: Vec<PathBuf>,
     /// Directories that could not be listed: what is missing in this scan may be there all the same.
     pub unreadable: Vec<(PathBuf, io::Error)>,
@@ -83,11 +83,11 @@ pub struct Tail {
     catalog: PathBuf,
     /// Files below it are our own and never read.
     state_dir: PathBuf,
-    lives: BTreeMap<SegmentId, Life>,
+    lives: BTreeMap<SegmentId, FileLife>,
     /// The newest life of each file.
     newest: HashMap<FileKey, SegmentId>,
     /// Copies that may be in the making, since when.
-    held: HashMap<FileKey, Held>,
+    held: HashMap<FileKey, PossibleCopy>,
     next: u64,
     /// The first scan of the first start: `startAt: end` applies.
     first: bool,
@@ -95,31 +95,31 @@ pub struct Tail {
     unresolved: BTreeSet<SegmentId>,
     pins: Pins,
     listings: Listings,
-    packed: Packed,
+    packed: CompressedFiles,
     absorbing: Absorbing,
-    vacant: Vacant,
+    empty_paths: EmptyPaths,
     dirty: bool,
     notices: Notices,
 }
 
 /// A file that is not read yet because it may be a copy in the making.
 #[derive(Clone, Copy, Debug)]
-struct Held {
+struct PossibleCopy {
     size: u64,
     since: Instant,
 }
 
 /// A file that a path names and no life is known of.
 #[derive(Debug)]
-struct Unknown {
+struct NewFile {
     path: PathBuf,
-    sight: Sight,
+    stat: FileStat,
     /// Where it is a generation that was missed, or a possible copy, of this lineage.
     lineage: Option<Arc<Path>>,
     /// It counts only as the continuation of a bereft life.
     only_as_copy: bool,
     /// It lost the bytes of an earlier life.
-    reborn: bool,
+    truncated: bool,
 }
 
 impl Tail {
@@ -152,7 +152,7 @@ impl Tail {
     }
 
     /// One scan. Blocks on the file system.
-    pub fn scan(&mut self, found: Found) {
+    pub fn scan(&mut self, found: FoundPaths) {
         let now = Instant::now();
         self.pins.count(self.lives.values());
         let suspicions = self.log.take_suspicions();
@@ -160,36 +160,36 @@ impl Tail {
         for (path, error) in &found.unreadable {
             self.notices.unreadable(path, error);
         }
-        let (named, mut unknown) = self.meet(&found.paths, now);
-        unknown.extend(self.check(&named, &suspicions, now));
-        self.missed_generations(&named, &mut unknown);
-        self.arrive(unknown, &named, now);
+        let (named, mut new_files) = self.meet(&found.paths, now);
+        new_files.extend(self.check(&named, &suspicions, now));
+        self.missed_generations(&named, &mut new_files);
+        self.arrive(new_files, &named, now);
         self.retire(&named, consistent, now);
         self.absorb(now);
         self.first = false;
-        self.look_beside_vacant();
+        self.look_beside_empty_paths();
         self.listings = Listings::default();
         self.tell_of_doubts();
         self.notices.end_of_scan();
-        self.keep();
-        self.tell();
+        self.save_catalog();
+        self.publish();
         self.sweep();
     }
 
     /// A hint that these paths were written to: takes note of the new sizes, no more. False where a scan is needed.
     ///
     /// A file that no life is known of is none of ours, or waits for a reason that a scan looks into in its own time.
-    pub fn glance(&mut self, paths: &BTreeSet<PathBuf>) -> bool {
+    pub fn note_growth(&mut self, paths: &BTreeSet<PathBuf>) -> bool {
         let now = Instant::now();
         let mut grew = false;
         for path in paths {
-            let Ok(sight) = identity::look(path) else { return false };
-            let id = self.newest.get(&sight.key);
+            let Ok(stat) = identity::look(path) else { return false };
+            let id = self.newest.get(&stat.key);
             let Some(life) = id.and_then(|id| self.lives.get_mut(id)) else { continue };
             if life.released {
                 return false; // What is added to it is a segment of its own.
             }
-            match life.examine(&sight, None, now) {
+            match life.examine(&stat, None, now) {
                 Ok(Examined::Unchanged) => {}
                 Ok(Examined::Grown { head_grew }) => {
                     grew = true;
@@ -206,11 +206,11 @@ impl Tail {
     }
 
     /// Step 1: which life, if any, does each path name?
-    fn meet(&mut self, paths: &[PathBuf], now: Instant) -> (Named, Vec<Unknown>) {
+    fn meet(&mut self, paths: &[PathBuf], now: Instant) -> (Named, Vec<NewFile>) {
         let mut named = Named::default();
         for path in paths {
-            let sight = match identity::look(path) {
-                Ok(sight) if sight.regular => sight,
+            let stat = match identity::look(path) {
+                Ok(stat) if stat.regular => stat,
                 Ok(_) => {
                     self.notices.not_a_file(path);
                     continue;
@@ -222,44 +222,44 @@ impl Tail {
                     continue;
                 }
             };
-            if let Some(other) = named.add(path, sight) {
+            if let Some(other) = named.add(path, stat) {
                 self.notices.twice(path, other);
-                if self.life_of(&sight.key).is_some_and(|life| life.segment.path() == *path) {
-                    named.rename(&sight.key, path);
+                if self.life_of(&stat.key).is_some_and(|life| life.segment.path() == *path) {
+                    named.rename(&stat.key, path);
                 }
             }
         }
         named.complete();
         self.facts.files_matched = named.len() as u64;
-        let mut unknown = self.resolve(&named, now);
+        let mut new_files = self.resolve(&named, now);
         let bereft: HashSet<FileKey> =
-            self.lives.values().filter(|life| life.bereft).map(|life| life.segment.key()).collect();
-        let strangers = named.iter().filter(|(_, sight)| !self.newest.contains_key(&sight.key));
-        unknown.extend(strangers.map(|(path, sight)| Unknown {
+            self.lives.values().filter(|life| life.content_lost).map(|life| life.segment.key()).collect();
+        let strangers = named.iter().filter(|(_, stat)| !self.newest.contains_key(&stat.key));
+        new_files.extend(strangers.map(|(path, stat)| NewFile {
             path: path.clone(),
-            sight: *sight,
+            stat: *stat,
             lineage: None,
             only_as_copy: false,
-            reborn: bereft.contains(&sight.key),
+            truncated: bereft.contains(&stat.key),
         }));
         self.held.retain(|key, _| named.has(key));
-        (named, unknown)
+        (named, new_files)
     }
 
-    fn life_of(&self, key: &FileKey) -> Option<&Life> {
+    fn life_of(&self, key: &FileKey) -> Option<&FileLife> {
         self.newest.get(key).and_then(|id| self.lives.get(id))
     }
 
     /// Writes the catalog where lives began, moved or ended, and where somebody removed it. Until that works nothing
     /// new is told.
-    fn keep(&mut self) {
+    fn save_catalog(&mut self) {
         if !self.dirty && self.catalog.exists() {
             return;
         }
         let catalog = Catalog {
             log: self.log.id.to_string(),
             next: self.next,
-            lives: self.lives.values().map(Life::entry).collect(),
+            lives: self.lives.values().map(FileLife::entry).collect(),
             damaged: 0,
         };
         match catalog.save(&self.catalog) {
@@ -275,7 +275,7 @@ impl Tail {
     }
 
     /// Publishes the unreleased segments: those whose numbers are durable.
-    fn tell(&mut self) {
+    fn publish(&mut self) {
         self.pins.count(self.lives.values());
         self.facts.files_open = self.pins.held() as u64;
         let published = self.publish.borrow().clone();
@@ -301,13 +301,13 @@ impl Tail {
         self.lives.values().any(|life| life.segment.is_pinned() && (1..retire::MISSING_SCANS).contains(&life.missing))
     }
 
-    /// Copies what is unread of files that nothing but us holds: nobody could find them again. Writes sizes and marks
+    /// Copies what is unread of files that nothing but us holds: nobody could find them again. Writes sizes and cursors
     /// as last seen: a better start next time, on which nothing depends.
     pub fn close(mut self) {
         self.absorb_all();
         self.dirty = true;
-        self.keep();
-        self.tell();
+        self.save_catalog();
+        self.publish();
         self.sweep();
     }
 

@@ -5,23 +5,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::log::identity::{FileKey, Sight};
+use crate::log::identity::{FileKey, FileStat};
 
 /// Regular files, each under one path.
 #[derive(Debug, Default)]
 pub(super) struct Named {
-    files: HashMap<FileKey, (PathBuf, Sight)>,
+    files: HashMap<FileKey, (PathBuf, FileStat)>,
     /// Inodes with what they are of, in order.
     inodes: Vec<(u64, FileKey)>,
 }
 
 impl Named {
     /// Adds a file; gives the path under which it is there already, if it is.
-    pub(super) fn add(&mut self, path: &Path, sight: Sight) -> Option<&PathBuf> {
-        if self.files.contains_key(&sight.key) {
-            return self.path(&sight.key);
+    pub(super) fn add(&mut self, path: &Path, stat: FileStat) -> Option<&PathBuf> {
+        if self.files.contains_key(&stat.key) {
+            return self.path(&stat.key);
         }
-        self.files.insert(sight.key, (path.to_owned(), sight));
+        self.files.insert(stat.key, (path.to_owned(), stat));
         None
     }
 
@@ -51,20 +51,20 @@ impl Named {
     }
 
     /// As it was when it was met in this scan.
-    pub(super) fn sight(&self, key: &FileKey) -> Option<Sight> {
-        self.files.get(key).map(|(_, sight)| *sight)
+    pub(super) fn stat(&self, key: &FileKey) -> Option<FileStat> {
+        self.files.get(key).map(|(_, stat)| *stat)
     }
 
     pub(super) fn paths(&self) -> HashSet<&Path> {
         self.files.values().map(|(path, _)| path.as_path()).collect()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &(PathBuf, Sight)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(PathBuf, FileStat)> {
         self.files.values()
     }
 
     /// The same file as far as inode and birth tell.
-    pub(super) fn same_but_device(&self, key: &FileKey) -> Option<&(PathBuf, Sight)> {
+    pub(super) fn same_but_device(&self, key: &FileKey) -> Option<&(PathBuf, FileStat)> {
         let from = self.inodes.partition_point(|(inode, _)| *inode < key.inode);
         let mut same = self.inodes[from..].iter().take_while(|(inode, _)| *inode == key.inode);
         same.find(|(_, other)| other.same_but_device(key)).and_then(|(_, other)| self.files.get(other))

@@ -8,28 +8,28 @@ use std::{
 use tracing::warn;
 
 use super::{
-    Tail, TailFacts, absorb::Absorbing, life::Life, listing::Listings, notices::Notices, packed::Packed, pins::Pins,
-    vacant::Vacant,
+    Tail, TailFacts, absorb::Absorbing, compressed::CompressedFiles, empty_paths::EmptyPaths, file_life::FileLife,
+    listing::Listings, notices::Notices, pins::Pins,
 };
 use crate::{
     config::FileSource,
     log::{
         Log,
-        catalog::{Catalog, CatalogError, Entry, Stage},
+        catalog::{Catalog, CatalogEntry, CatalogError, CatalogStage},
         identity,
-        position::{Mark, SegmentId},
+        position::{Cursor, SegmentId},
     },
 };
 
 impl Tail {
-    /// Opens the log of a source at `dir` (`<stateDir>/sources/<name>`). `claims`: for each segment, the marks at
+    /// Opens the log of a source at `dir` (`<stateDir>/sources/<name>`). `claims`: for each segment, the cursors at
     /// which forwarders stand. `pins`: how many descriptors may be held for files that still stand at their path.
     pub fn open(
         name: &str,
         source: FileSource,
         dir: &Path,
         state_dir: &Path,
-        claims: &HashMap<SegmentId, Vec<Mark>>,
+        claims: &HashMap<SegmentId, Vec<Cursor>>,
         pins: usize,
     ) -> Result<(Self, Log), CatalogError> {
         let path = dir.join("catalog");
@@ -65,9 +65,9 @@ impl Tail {
             unresolved: BTreeSet::new(),
             pins: Pins::new(pins),
             listings: Listings::default(),
-            packed: Packed::new(dir),
+            packed: CompressedFiles::new(dir),
             absorbing: Absorbing::new(dir),
-            vacant: Vacant::default(),
+            empty_paths: EmptyPaths::default(),
             dirty: first || lost,
             notices: Notices::new(name),
         };
@@ -81,24 +81,24 @@ impl Tail {
     }
 
     /// Puts a life of the catalog where the scans will look for its file.
-    fn remember(&mut self, mut entry: Entry, claims: &[Mark]) {
+    fn remember(&mut self, mut entry: CatalogEntry, claims: &[Cursor]) {
         let (id, key, stage) = (entry.id, entry.key, entry.stage);
-        let removed = entry.absorbed.is_some() && stage == Stage::Released;
+        let removed = entry.absorbed.is_some() && stage == CatalogStage::Released;
         if entry.absorbed.is_some() {
             entry.path = self.absorbing.place(id); // Wherever the state directory is now.
         }
         if let Some(origin) = &mut entry.packed {
             match identity::look(&origin.path) {
-                Ok(sight) if sight.key.same_but_device(&origin.key) => origin.key = sight.key,
+                Ok(stat) if stat.key.same_but_device(&origin.key) => origin.key = stat.key,
                 _ => {} // Renamed, or gone: the scans see which.
             }
             self.newest.insert(origin.key, id);
         }
-        self.lives.insert(id, Life::of(entry, claims));
-        if stage != Stage::Gone && !removed {
+        self.lives.insert(id, FileLife::of(entry, claims));
+        if stage != CatalogStage::Gone && !removed {
             self.newest.insert(key, id);
         }
-        if !matches!(stage, Stage::Gone | Stage::Released) {
+        if !matches!(stage, CatalogStage::Gone | CatalogStage::Released) {
             self.unresolved.insert(id);
         }
     }

@@ -4,8 +4,8 @@
 //! stands at its path goes without: it is opened when it is read. One that was rotated away comes first, so as many
 //! again are set aside for those.
 
-use super::Life;
-use crate::log::segment::State;
+use super::FileLife;
+use crate::log::segment::SegmentState;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pins {
@@ -20,7 +20,7 @@ impl Pins {
     }
 
     /// Counts what is held: nothing else has to keep the books.
-    pub(super) fn count<'a>(&mut self, lives: impl Iterator<Item = &'a Life>) {
+    pub(super) fn count<'a>(&mut self, lives: impl Iterator<Item = &'a FileLife>) {
         self.held = lives.filter(|life| life.segment.is_pinned()).count();
     }
 
@@ -34,8 +34,8 @@ impl Pins {
     }
 
     /// Takes one for a file in this state; false where there is none left.
-    pub(super) fn take(&mut self, state: State) -> bool {
-        let most = if state == State::Active { self.most } else { self.most.saturating_mul(2) };
+    pub(super) fn take(&mut self, state: SegmentState) -> bool {
+        let most = if state == SegmentState::Active { self.most } else { self.most.saturating_mul(2) };
         let free = self.held < most;
         self.held += usize::from(free);
         free

@@ -6,9 +6,9 @@ use tracing::{info, warn};
 
 use super::{Named, Tail};
 use crate::log::{
-    identity::{self, FileKey, Sight},
+    identity::{self, FileKey, FileStat},
     position::SegmentId,
-    segment::{Segment, State},
+    segment::{Segment, SegmentState},
 };
 
 /// Scans in a row that must not find a file before it counts as gone: one may have looked while it was renamed.
@@ -35,15 +35,15 @@ impl Tail {
         let Some(life) = self.lives.get_mut(&id) else { return };
         let segment = life.segment.clone();
         let (state, key, path) = (segment.state(), segment.key(), segment.path());
-        if state == State::Gone || self.newest.get(&key) != Some(&id) {
+        if state == SegmentState::Gone || self.newest.get(&key) != Some(&id) {
             return;
         }
         match named.path(&key) {
             Some(name) if *name == path => {
                 life.missing = 0;
                 life.nameless = None;
-                if state == State::Draining && *segment.lineage == **name {
-                    segment.set_state(State::Active);
+                if state == SegmentState::Draining && *segment.lineage == **name {
+                    segment.set_state(SegmentState::Active);
                     self.dirty = true;
                 }
                 return;
@@ -57,7 +57,7 @@ impl Tail {
         let stands = stands_there(&identity::look(&path), &key);
         if stands == Some(true) {
             life.missing = 0;
-            if state == State::Active {
+            if state == SegmentState::Active {
                 self.drain(id);
             }
             return;
@@ -80,7 +80,7 @@ impl Tail {
         life.nameless = None;
         life.segment.moved_to(name);
         self.dirty = true;
-        if life.segment.state() == State::Active {
+        if life.segment.state() == SegmentState::Active {
             self.drain(id);
         }
     }
@@ -104,7 +104,7 @@ impl Tail {
         } else {
             warn!(source = %self.log.name, segment = %id, path = %path.display(), seen_bytes = life.segment.size(),
                 "the file is gone and was not held open; what was not read of it is recorded as a gap");
-            life.segment.set_state(State::Gone);
+            life.segment.set_state(SegmentState::Gone);
             let key = life.segment.key();
             self.newest.remove(&key);
         }
@@ -113,8 +113,8 @@ impl Tail {
     /// From now on its descriptor is all that keeps it readable.
     fn drain(&mut self, id: SegmentId) {
         let Some(life) = self.lives.get(&id) else { return };
-        if life.segment.state() == State::Active {
-            life.segment.set_state(State::Draining);
+        if life.segment.state() == SegmentState::Active {
+            life.segment.set_state(SegmentState::Draining);
         }
         self.dirty = true;
     }
@@ -123,7 +123,7 @@ impl Tail {
     fn hold(&mut self, id: SegmentId) {
         let Some(life) = self.lives.get(&id) else { return };
         let segment = &life.segment;
-        if segment.state() != State::Gone
+        if segment.state() != SegmentState::Gone
             && !segment.is_pinned()
             && life.absorbed.is_none()
             && !self.unresolved.contains(&id)
@@ -137,11 +137,11 @@ impl Tail {
     fn seal_if_quiet(&mut self, id: SegmentId, now: Instant) {
         let seal_after = self.seal_after();
         let Some(life) = self.lives.get(&id) else { return };
-        if life.segment.state() == State::Draining
+        if life.segment.state() == SegmentState::Draining
             && !self.unresolved.contains(&id)
             && now.saturating_duration_since(life.quiet_since) >= seal_after
         {
-            life.segment.set_state(State::Sealed);
+            life.segment.set_state(SegmentState::Sealed);
             self.dirty = true;
         }
     }
@@ -149,8 +149,8 @@ impl Tail {
     fn release_if_past(&mut self, id: SegmentId) {
         let Some(life) = self.lives.get_mut(&id) else { return };
         let segment = &life.segment;
-        let at_rest = matches!(segment.state(), State::Sealed | State::Gone);
-        if !at_rest || !self.log.board.all_past(id, segment.start.offset, segment.size()) {
+        let at_rest = matches!(segment.state(), SegmentState::Sealed | SegmentState::Gone);
+        if !at_rest || !self.log.release_gate.all_past(id, segment.start.offset, segment.size()) {
             return;
         }
         self.dirty = true;
@@ -167,8 +167,8 @@ impl Tail {
             }
             self.packed.remove(&segment.path());
         }
-        if segment.state() == State::Gone {
-            self.vacant.lost(&segment.lineage);
+        if segment.state() == SegmentState::Gone {
+            self.empty_paths.lost(&segment.lineage);
             self.lives.remove(&id);
         } else {
             life.released = true;
@@ -201,17 +201,17 @@ impl Tail {
         }
         let there = segment.extent().there;
         match looked {
-            Ok(sight) if sight.key == key && sight.size > there => {
+            Ok(stat) if stat.key == key && stat.size > there => {
                 let intact =
-                    identity::open(&path).is_ok_and(|(file, sight)| life.is_intact(&file, &sight).unwrap_or(false));
+                    identity::open(&path).is_ok_and(|(file, stat)| life.is_intact(&file, &stat).unwrap_or(false));
                 if intact {
-                    self.reopen(id, sight, now);
+                    self.reopen(id, stat, now);
                 } else {
                     self.forget(id);
                 }
             }
-            Ok(sight) if sight.key == key && sight.size < there => self.forget(id),
-            Ok(sight) if sight.key == key => life.missing = 0,
+            Ok(stat) if stat.key == key && stat.size < there => self.forget(id),
+            Ok(stat) if stat.key == key => life.missing = 0,
             _ if consistent && stands.is_some() => {
                 life.missing += 1;
                 if life.missing >= MISSING_SCANS && !self.remember_as_packed(id) {
@@ -223,14 +223,21 @@ impl Tail {
     }
 
     /// What a late writer adds to a released file is a segment of its own, which begins where the old one ended.
-    fn reopen(&mut self, id: SegmentId, sight: Sight, now: Instant) {
+    fn reopen(&mut self, id: SegmentId, stat: FileStat, now: Instant) {
         let Some(mut life) = self.lives.remove(&id) else { return };
         let old = &life.segment;
         let next = SegmentId(self.next);
         self.next += 1;
         info!(source = %self.log.name, segment = %next, continues = %id, path = %old.path().display(), "a finished file was written to again");
-        let segment =
-            Segment::new(next, old.lineage.clone(), life.seen, sight.size, State::Draining, old.path(), old.key());
+        let segment = Segment::new(
+            next,
+            old.lineage.clone(),
+            life.seen,
+            stat.size,
+            SegmentState::Draining,
+            old.path(),
+            old.key(),
+        );
         segment.set_head(old.head());
         self.newest.insert(old.key(), next);
         life.segment = Arc::new(segment);
@@ -244,7 +251,7 @@ impl Tail {
     /// The file under this key, if it is met again, is a new one.
     pub(super) fn forget(&mut self, id: SegmentId) {
         if let Some(life) = self.lives.remove(&id) {
-            self.vacant.lost(&life.segment.lineage);
+            self.empty_paths.lost(&life.segment.lineage);
             for key in [Some(life.segment.key()), life.packed.map(|origin| origin.key)].into_iter().flatten() {
                 if self.newest.get(&key) == Some(&id) {
                     self.newest.remove(&key);
@@ -256,9 +263,9 @@ impl Tail {
 }
 
 /// Whether this file is what was found at a path; `None` where that cannot be told now.
-fn stands_there(looked: &io::Result<Sight>, key: &FileKey) -> Option<bool> {
+fn stands_there(looked: &io::Result<FileStat>, key: &FileKey) -> Option<bool> {
     match looked {
-        Ok(sight) => Some(sight.key == *key),
+        Ok(stat) => Some(stat.key == *key),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Some(false),
         Err(_) => None,
     }

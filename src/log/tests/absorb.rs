@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 
 use super::{super::Unread, *};
-use crate::log::{Range, Span};
+use crate::log::{SegmentRange, Span};
 
 impl Bench {
     /// What is deleted is at rest, and is taken in, as soon as two scans did not find it.
@@ -34,10 +34,10 @@ impl Bench {
         segments.iter().filter(|segment| deleted(segment)).count()
     }
 
-    fn again(&mut self, range: Range) -> Result<Vec<String>, Unread> {
+    fn again(&mut self, range: SegmentRange) -> Result<Vec<String>, Unread> {
         let mut read = Vec::new();
         self.reader.as_mut().unwrap().read_again(&Span(vec![range]), &mut |item| {
-            if let Item::Line { bytes, .. } = item {
+            if let LogItem::Line { bytes, .. } = item {
                 read.push(String::from_utf8_lossy(bytes).into_owned());
             }
         })?;
@@ -64,7 +64,7 @@ fn the_unread_rest_of_a_deleted_file_is_kept_at_its_offsets_over_a_kill() {
     t.start().scan();
     // A batch that was on its way is read again, byte for byte.
     let end = before + 100 * "line 10000\n".len() as u64;
-    assert_eq!(t.again(Range { segment: SegmentId(1), start: before, end }).unwrap(), lines(10_000..10_100));
+    assert_eq!(t.again(SegmentRange { segment: SegmentId(1), start: before, end }).unwrap(), lines(10_000..10_100));
     read.extend(t.read());
     assert_eq!(read.pop().unwrap(), "no end", "it was at rest before and after");
     assert_eq!(read, lines(0..20_000));
@@ -234,10 +234,10 @@ fn who_stands_before_what_was_kept_is_told_of_a_gap_and_who_comes_later_begins_b
         if comes_later {
             t.cursors.clear();
         } else {
-            t.cursors.insert(SegmentId(1), Mark { offset: 7, anchor: None });
+            t.cursors.insert(SegmentId(1), Cursor { offset: 7, anchor: None });
         }
         t.start().scan();
-        let before = t.again(Range { segment: SegmentId(1), start: 7, end: 14 });
+        let before = t.again(SegmentRange { segment: SegmentId(1), start: 7, end: 14 });
         assert!(matches!(before, Err(Unread::Gone(_))), "a hole is no line");
         assert_eq!(t.read(), lines(10_000..20_000));
         assert_eq!((t.gap_bytes, t.blank_bytes), (if comes_later { 0 } else { from - 7 }, 0));

@@ -16,8 +16,8 @@ use std::{
 };
 
 use super::{
-    Item, Log, Mark, ReadEnd, Reader, SegmentId, Take,
-    tail::{Found, Tail, TailFacts},
+    Cursor, Log, LogItem, ReadEnd, Reader, SegmentId, Take,
+    tail::{FoundPaths, Tail, TailFacts},
 };
 use crate::config::{FileSource, LineFormat, StartAt};
 
@@ -30,7 +30,7 @@ struct Bench {
     tail: Option<Tail>,
     log: Option<Log>,
     reader: Option<Reader>,
-    cursors: BTreeMap<SegmentId, Mark>,
+    cursors: BTreeMap<SegmentId, Cursor>,
     include: Box<dyn Fn(&str) -> bool>,
     gap_bytes: u64,
     blank_bytes: u64,
@@ -89,11 +89,11 @@ impl Bench {
 
     /// Starts where it was stopped.
     fn start(&mut self) -> &mut Self {
-        let claims: HashMap<_, _> = self.cursors.iter().map(|(id, mark)| (*id, vec![*mark])).collect();
+        let claims: HashMap<_, _> = self.cursors.iter().map(|(id, cursor)| (*id, vec![*cursor])).collect();
         let state = self.dir.path().join("state");
         fs::create_dir_all(&state).unwrap();
         let (tail, log) = Tail::open("t", self.source.clone(), &state, &state, &claims, self.pins).unwrap();
-        log.board.enlist("f");
+        log.release_gate.add_follower("f");
         self.reader = Some(Reader::new(log.clone(), MAX_LINE, self.cursors.clone()));
         (self.tail, self.log) = (Some(tail), Some(log));
         self
@@ -118,12 +118,15 @@ impl Bench {
             .filter(|path| (self.include)(&path.file_name().unwrap().to_string_lossy()))
             .collect();
         paths.sort();
-        self.tail.as_mut().unwrap().scan(Found { paths, unreadable: vec![] });
+        self.tail.as_mut().unwrap().scan(FoundPaths { paths, unreadable: vec![] });
     }
 
     fn find_nothing(&mut self, unreadable: &Path) {
         let error = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
-        self.tail.as_mut().unwrap().scan(Found { paths: vec![], unreadable: vec![(unreadable.to_owned(), error)] });
+        self.tail
+            .as_mut()
+            .unwrap()
+            .scan(FoundPaths { paths: vec![], unreadable: vec![(unreadable.to_owned(), error)] });
     }
 
     /// Reads all that is whole now.
@@ -135,23 +138,23 @@ impl Bench {
         let mut lines = Vec::new();
         let (mut gap, mut blank, mut long) = (0, 0, Vec::new());
         let end = self.reader.as_mut().unwrap().read(usize::MAX, &mut |item| match item {
-            Item::Line { bytes, .. } => {
+            LogItem::Line { bytes, .. } => {
                 if lines.len() == most {
                     return Take::Not;
                 }
                 lines.push(String::from_utf8_lossy(bytes).into_owned());
                 Take::More
             }
-            Item::Blank { range } => {
+            LogItem::Blank { range } => {
                 blank += range.len();
                 Take::More
             }
-            Item::Foreign { .. } | Item::Other { .. } => panic!("these are lines"),
-            Item::TooLong { range } => {
+            LogItem::Foreign { .. } | LogItem::Other { .. } => panic!("these are lines"),
+            LogItem::TooLong { range } => {
                 long.push(range.len());
                 Take::More
             }
-            Item::Gap { range } => {
+            LogItem::Gap { range } => {
                 gap += range.len();
                 Take::More
             }
@@ -189,15 +192,15 @@ impl Bench {
     fn remember(&mut self) {
         let (Some(reader), Some(log)) = (&self.reader, &self.log) else { return };
         for segment in log.segments().iter() {
-            if let Some(mark) = reader.mark(segment.id) {
-                self.cursors.insert(segment.id, mark);
+            if let Some(cursor) = reader.cursor(segment.id) {
+                self.cursors.insert(segment.id, cursor);
             }
         }
     }
 
     fn settle(&mut self) {
-        let offsets = self.cursors.iter().map(|(id, mark)| (*id, mark.offset)).collect();
-        self.log.as_ref().unwrap().board.report("f", offsets);
+        let offsets = self.cursors.iter().map(|(id, cursor)| (*id, cursor.offset)).collect();
+        self.log.as_ref().unwrap().release_gate.report("f", offsets);
     }
 }
 

@@ -263,11 +263,11 @@ fn a_span_is_read_again_as_it_was() {
     t.read();
     let reader = t.reader.as_mut().unwrap();
     let id = reader.log().segments()[0].id;
-    let span = super::super::Span(vec![super::super::Range { segment: id, start: 7, end: 28 }]);
+    let span = super::super::Span(vec![super::super::SegmentRange { segment: id, start: 7, end: 28 }]);
     let mut again = Vec::new();
     reader
         .read_again(&span, &mut |item| {
-            if let Item::Line { bytes, .. } = item {
+            if let LogItem::Line { bytes, .. } = item {
                 again.push(String::from_utf8_lossy(bytes).into_owned());
             }
         })

@@ -8,7 +8,8 @@ mod shapes;
 use super::*;
 use crate::{
     config,
-    event::{Form, Invalid, Json},
+    scan::Invalid,
+    schema::{EventForm, JsonEvent},
 };
 use config::Schema::{Auto, Generic, Raw};
 
@@ -88,6 +89,6 @@ fn a_checker_remembers_nothing_of_the_line_before() {
     checker.check(br#"{"type":"y","#).unwrap_err();
     let event = checker.check(br#"{"b":1}"#).unwrap();
     assert_eq!(event.event_type, None);
-    let Form::Json(Json { fields: Some(fields), .. }) = event.form else { panic!("checked with members") };
+    let EventForm::Json(JsonEvent { fields: Some(fields), .. }) = event.form else { panic!("checked with members") };
     assert_eq!((fields.members().unwrap().len(), fields.repeated()), (1, 0));
 }

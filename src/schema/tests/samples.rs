@@ -1,7 +1,7 @@
 //! Every sample line, recognised, and every field that it tells.
 
 use super::*;
-use crate::event::tests::mutate::mutate;
+use crate::scan::tests::mutate::mutate;
 
 /// Lines as files of the systems have them, and the schema by which one would name their source.
 const SAMPLES: [(&str, config::Schema, &str); 9] = [

@@ -217,7 +217,7 @@ fn any_cef_is_an_event_where_cef_is_expected_and_not_elsewhere() {
     for needs in [Needs::Validity, Needs::Type, Needs::Members] {
         let mut checker = Checker::new(Auto, needs);
         let event = checker.check(line.as_bytes()).unwrap();
-        assert!(matches!(event.form, Form::Cef(_)));
+        assert!(matches!(event.form, EventForm::Cef(_)));
         assert_eq!(event.line, line.as_bytes());
         assert_eq!(checker.check(b"CEF:0|\xff|").unwrap_err(), Invalid::Utf8 { at: 6 });
         assert_eq!(checker.check(b"text CEF:0|a|b").unwrap_err().reason(), "invalid_json");
@@ -225,7 +225,7 @@ fn any_cef_is_an_event_where_cef_is_expected_and_not_elsewhere() {
             assert_eq!(Checker::new(schema, needs).check(line.as_bytes()).unwrap_err().reason(), "invalid_json");
         }
         let json = br#"{"type":"x","text":"CEF:0|a|b|c|d|e|f|"}"#;
-        assert!(matches!(checker.check(json).unwrap().form, Form::Json(_)));
+        assert!(matches!(checker.check(json).unwrap().form, EventForm::Json(_)));
     }
 }
 

@@ -13,11 +13,11 @@ use hyper::{
 };
 
 use super::{auth::Denied, decode::DecodeError, events::BadBody};
-use crate::source::{spool::Refused, stats::Refusal};
+use crate::source::{spool::Refused, stats::IntakeRefusal};
 
 /// The outcome of one request.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Answer {
+pub(super) enum IntakeAnswer {
     #[error("{0} events taken")]
     Taken(u64),
     #[error("not found")]
@@ -44,7 +44,7 @@ pub(super) enum Answer {
     Stuck,
 }
 
-impl Answer {
+impl IntakeAnswer {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::Taken(_) => StatusCode::ACCEPTED,
@@ -66,22 +66,22 @@ impl Answer {
     }
 
     /// What it counts as, where nothing was taken.
-    pub(super) fn refusal(&self) -> Option<Refusal> {
+    pub(super) fn refusal(&self) -> Option<IntakeRefusal> {
         Some(match self {
             Self::Taken(_) => return None,
-            Self::NotFound | Self::Method => Refusal::Request,
-            Self::Denied(Denied::NoSecret) => Refusal::Storage,
-            Self::Denied(_) => Refusal::Denied,
+            Self::NotFound | Self::Method => IntakeRefusal::Request,
+            Self::Denied(Denied::NoSecret) => IntakeRefusal::Storage,
+            Self::Denied(_) => IntakeRefusal::Denied,
             Self::Decode(DecodeError::TooLarge | DecodeError::Bomb)
             | Self::Bad(BadBody::TooLong { .. })
-            | Self::TooMuch { .. } => Refusal::Size,
-            Self::Decode(DecodeError::Busy) | Self::Connections => Refusal::Busy,
-            Self::Decode(_) | Self::Bad(_) => Refusal::Body,
-            Self::Cut => Refusal::Cut,
-            Self::Slow => Refusal::Slow,
-            Self::Refused(Refused::Full) => Refusal::Full,
-            Self::Refused(Refused::Storage) | Self::Stuck => Refusal::Storage,
-            Self::Refused(Refused::Stopping) => Refusal::Stopped,
+            | Self::TooMuch { .. } => IntakeRefusal::Size,
+            Self::Decode(DecodeError::Busy) | Self::Connections => IntakeRefusal::Busy,
+            Self::Decode(_) | Self::Bad(_) => IntakeRefusal::Body,
+            Self::Cut => IntakeRefusal::Cut,
+            Self::Slow => IntakeRefusal::Slow,
+            Self::Refused(Refused::Full) => IntakeRefusal::Full,
+            Self::Refused(Refused::Storage) | Self::Stuck => IntakeRefusal::Storage,
+            Self::Refused(Refused::Stopping) => IntakeRefusal::Stopped,
         })
     }
 
@@ -139,14 +139,14 @@ mod tests {
     #[test]
     fn what_passes_is_never_a_4xx_that_is_not_sent_again_and_says_when_to_come() {
         for passing in [
-            Answer::Denied(Denied::NoSecret),
-            Answer::Decode(DecodeError::Busy),
-            Answer::Slow,
-            Answer::Connections,
-            Answer::Refused(Refused::Full),
-            Answer::Refused(Refused::Storage),
-            Answer::Refused(Refused::Stopping),
-            Answer::Stuck,
+            IntakeAnswer::Denied(Denied::NoSecret),
+            IntakeAnswer::Decode(DecodeError::Busy),
+            IntakeAnswer::Slow,
+            IntakeAnswer::Connections,
+            IntakeAnswer::Refused(Refused::Full),
+            IntakeAnswer::Refused(Refused::Storage),
+            IntakeAnswer::Refused(Refused::Stopping),
+            IntakeAnswer::Stuck,
         ] {
             let response = passing.response();
             assert!([429, 503].contains(&response.status().as_u16()), "{passing:?}");
@@ -157,10 +157,10 @@ mod tests {
 
     #[test]
     fn who_is_denied_is_told_how_to_show_who_he_is() {
-        let response = Answer::Denied(Denied::Token).response();
+        let response = IntakeAnswer::Denied(Denied::Token).response();
         assert_eq!(response.status(), 401);
         assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer realm=\"auditpost\"");
-        let response = Answer::Denied(Denied::Stale).response();
+        let response = IntakeAnswer::Denied(Denied::Stale).response();
         assert_eq!(
             (response.status().as_u16(), response.headers().contains_key(header::WWW_AUTHENTICATE)),
             (401, true)

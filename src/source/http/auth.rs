@@ -47,7 +47,7 @@ pub(super) enum Denied {
 }
 
 /// The checks of one source.
-pub(super) struct Guard {
+pub(super) struct SenderAuth {
     token: Option<Credential>,
     hmac: Option<(config::Hmac, Credential)>,
     signature: Option<Credential>,
@@ -61,7 +61,7 @@ pub(super) struct Claims {
     wire: Vec<hmac::Context>,
 }
 
-impl Guard {
+impl SenderAuth {
     pub(super) fn new(source: &str, senders: &config::Senders) -> Self {
         let credential = |purpose, kind, token: &Token| Credential::new(source, purpose, kind, token);
         let hmac = senders.hmac.as_ref().map(|config| {
@@ -207,10 +207,10 @@ enum KeyKind {
 struct Credential {
     source: String,
     kind: KeyKind,
-    state: Mutex<Reading>,
+    state: Mutex<SecretReading>,
 }
 
-struct Reading {
+struct SecretReading {
     from: SecretSource,
     key: Option<Arc<Key>>,
     looked: Option<Instant>,
@@ -220,7 +220,7 @@ struct Reading {
 impl Credential {
     fn new(source: &str, purpose: Purpose, kind: KeyKind, token: &Token) -> Self {
         let from = SecretSource::new(purpose, token);
-        let state = Mutex::new(Reading { from, key: None, looked: None, failed: false });
+        let state = Mutex::new(SecretReading { from, key: None, looked: None, failed: false });
         Self { source: source.to_owned(), kind, state }
     }
 
@@ -248,7 +248,7 @@ impl Credential {
         state.key.clone()
     }
 
-    fn read(&self, state: &mut Reading) {
+    fn read(&self, state: &mut SecretReading) {
         let key = state.from.read().map_err(|error| error.to_string()).and_then(|secret| {
             self.key(&secret).ok_or_else(|| "a signing secret is not whsec_ and base64".to_owned())
         });

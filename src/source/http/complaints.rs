@@ -9,7 +9,7 @@ use std::{
 use hyper::StatusCode;
 use tracing::warn;
 
-use super::answer::Answer;
+use super::answer::IntakeAnswer;
 
 /// At most one line for each status in so long.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ impl Complaints {
     }
 
     /// Warns of a refusal that loses events where its sender does not come again.
-    pub(super) fn note(&self, answer: &Answer) {
+    pub(super) fn note(&self, answer: &IntakeAnswer) {
         let status = answer.status();
         if status.is_success() {
             return;

@@ -70,28 +70,28 @@ pub(super) struct Decoder {
     announced: bool,
     caps: Caps,
     wire: usize,
-    state: State,
+    state: DecodeState,
 }
 
-enum State {
+enum DecodeState {
     /// Fewer bytes than tell what it is.
-    Begun(Vec<u8>, Held),
-    Plain(Held),
-    Gzip(Box<MultiGzDecoder<Held>>),
+    Begun(Vec<u8>, BudgetedBytes),
+    Plain(BudgetedBytes),
+    Gzip(Box<MultiGzDecoder<BudgetedBytes>>),
     Failed,
 }
 
 /// A decoded body, and its share of the budget for as long as it is there.
 #[derive(Debug)]
-pub(super) struct Body {
+pub(super) struct DecodedBody {
     pub bytes: Vec<u8>,
     pub share: Option<OwnedSemaphorePermit>,
 }
 
 impl Decoder {
     pub(super) fn new(announced: bool, caps: Caps, budget: Arc<Semaphore>) -> Self {
-        let held = Held { bytes: Vec::new(), most: caps.wire, room: 0, share: None, budget, failure: None };
-        Self { announced, caps, wire: 0, state: State::Begun(Vec::new(), held) }
+        let held = BudgetedBytes { bytes: Vec::new(), most: caps.wire, room: 0, share: None, budget, failure: None };
+        Self { announced, caps, wire: 0, state: DecodeState::Begun(Vec::new(), held) }
     }
 
     /// The next bytes. After an error nothing more may come.
@@ -100,11 +100,11 @@ impl Decoder {
         if self.wire > self.caps.wire {
             return Err(DecodeError::TooLarge);
         }
-        match std::mem::replace(&mut self.state, State::Failed) {
-            State::Begun(mut begun, held) => {
+        match std::mem::replace(&mut self.state, DecodeState::Failed) {
+            DecodeState::Begun(mut begun, held) => {
                 begun.extend_from_slice(bytes);
                 self.state = if begun.len() < GZIP_MAGIC.len() {
-                    State::Begun(begun, held)
+                    DecodeState::Begun(begun, held)
                 } else if begun.starts_with(&GZIP_MAGIC) {
                     self.gunzip(Box::new(MultiGzDecoder::new(held)), &begun)?
                 } else if self.announced {
@@ -113,43 +113,47 @@ impl Decoder {
                     plain(held, &begun)?
                 };
             }
-            State::Plain(held) => self.state = plain(held, bytes)?,
-            State::Gzip(decoder) => self.state = self.gunzip(decoder, bytes)?,
-            State::Failed => return Err(DecodeError::Damaged),
+            DecodeState::Plain(held) => self.state = plain(held, bytes)?,
+            DecodeState::Gzip(decoder) => self.state = self.gunzip(decoder, bytes)?,
+            DecodeState::Failed => return Err(DecodeError::Damaged),
         }
         Ok(())
     }
 
     /// The whole body.
-    pub(super) fn finish(self) -> Result<Body, DecodeError> {
+    pub(super) fn finish(self) -> Result<DecodedBody, DecodeError> {
         let held = match self.state {
-            State::Begun(begun, _) if self.announced && !begun.is_empty() => return Err(DecodeError::NotGzip),
-            State::Begun(begun, mut held) => {
+            DecodeState::Begun(begun, _) if self.announced && !begun.is_empty() => return Err(DecodeError::NotGzip),
+            DecodeState::Begun(begun, mut held) => {
                 held.write_all(&begun).map_err(|_| held.failure.unwrap_or(DecodeError::Busy))?;
                 held
             }
-            State::Plain(held) => held,
+            DecodeState::Plain(held) => held,
             // What its buffer still held comes now.
-            State::Gzip(mut decoder) => match decoder.try_finish() {
+            DecodeState::Gzip(mut decoder) => match decoder.try_finish() {
                 Ok(()) => decoder.finish().map_err(|_| DecodeError::Damaged)?,
                 Err(_) => return Err(trouble(&decoder)),
             },
-            State::Failed => return Err(DecodeError::Damaged),
+            DecodeState::Failed => return Err(DecodeError::Damaged),
         };
-        Ok(Body { bytes: held.bytes, share: held.share })
+        Ok(DecodedBody { bytes: held.bytes, share: held.share })
     }
 
-    fn gunzip(&self, mut decoder: Box<MultiGzDecoder<Held>>, bytes: &[u8]) -> Result<State, DecodeError> {
+    fn gunzip(
+        &self,
+        mut decoder: Box<MultiGzDecoder<BudgetedBytes>>,
+        bytes: &[u8],
+    ) -> Result<DecodeState, DecodeError> {
         decoder.get_mut().most = self.caps.decoded.min(FREE_OF_RATIO.max(self.wire.saturating_mul(MAX_RATIO)));
         match decoder.write_all(bytes) {
-            Ok(()) => Ok(State::Gzip(decoder)),
+            Ok(()) => Ok(DecodeState::Gzip(decoder)),
             Err(_) => Err(trouble(&decoder)),
         }
     }
 }
 
 /// Why a decoder gave up.
-fn trouble(decoder: &MultiGzDecoder<Held>) -> DecodeError {
+fn trouble(decoder: &MultiGzDecoder<BudgetedBytes>) -> DecodeError {
     match decoder.get_ref().failure {
         Some(DecodeError::TooLarge) => DecodeError::Bomb,
         Some(failure) => failure,
@@ -157,15 +161,15 @@ fn trouble(decoder: &MultiGzDecoder<Held>) -> DecodeError {
     }
 }
 
-fn plain(mut held: Held, bytes: &[u8]) -> Result<State, DecodeError> {
+fn plain(mut held: BudgetedBytes, bytes: &[u8]) -> Result<DecodeState, DecodeError> {
     match held.write_all(bytes) {
-        Ok(()) => Ok(State::Plain(held)),
+        Ok(()) => Ok(DecodeState::Plain(held)),
         Err(_) => Err(held.failure.unwrap_or(DecodeError::TooLarge)),
     }
 }
 
 /// Decoded bytes within what the budget gave.
-struct Held {
+struct BudgetedBytes {
     bytes: Vec<u8>,
     most: usize,
     room: usize,
@@ -174,7 +178,7 @@ struct Held {
     failure: Option<DecodeError>,
 }
 
-impl Held {
+impl BudgetedBytes {
     fn make_room(&mut self, needed: usize) -> Result<(), DecodeError> {
         if needed > self.most {
             return Err(DecodeError::TooLarge);
@@ -194,7 +198,7 @@ impl Held {
     }
 }
 
-impl Write for Held {
+impl Write for BudgetedBytes {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.make_room(self.bytes.len() + bytes.len()) {
             Ok(()) => {

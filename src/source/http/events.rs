@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::{
     config::Schema,
-    event::{Invalid, Kind, Sink, scan},
+    scan::{Invalid, JsonKind, Sink, scan},
     schema::{Checker, Needs},
 };
 
@@ -213,7 +213,7 @@ impl Sink for Parts<'_> {
         }
     }
 
-    fn scalar(&mut self, depth: usize, start: usize, end: usize, _: Kind) {
+    fn scalar(&mut self, depth: usize, start: usize, end: usize, _: JsonKind) {
         if self.is_event(depth) {
             self.push(start, end);
         } else if depth == 1 && self.member == MemberName::Kind {
@@ -221,13 +221,14 @@ impl Sink for Parts<'_> {
         }
     }
 
-    fn open(&mut self, depth: usize, start: usize, kind: Kind) {
+    fn open(&mut self, depth: usize, start: usize, kind: JsonKind) {
         if depth == 0 {
-            self.top = if kind == Kind::Array { Top::Array } else { Top::Object };
+            self.top = if kind == JsonKind::Array { Top::Array } else { Top::Object };
             self.document.0 = start;
         } else if self.is_event(depth) {
             self.start = start;
-        } else if self.top == Top::Object && depth == 1 && self.member == MemberName::Items && kind == Kind::Array {
+        } else if self.top == Top::Object && depth == 1 && self.member == MemberName::Items && kind == JsonKind::Array
+        {
             (self.in_items, self.had_items) = (true, true);
         }
     }

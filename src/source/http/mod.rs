@@ -39,11 +39,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
-use self::{auth::Guard, complaints::Complaints, decode::Caps, seen::Seen};
+use self::{auth::SenderAuth, complaints::Complaints, decode::Caps, seen::Seen};
 use super::{
-    outlet::Outlet,
     spool::Intake,
-    stats::{Refusal, SourceStats},
+    spool_writer::SpoolWriter,
+    stats::{IntakeRefusal, SourceStats},
     tls::Acceptor,
 };
 use crate::config::{self, HttpIntake, HttpSource, Senders, Source};
@@ -83,7 +83,7 @@ impl Default for Times {
 }
 
 /// A server that listens.
-pub struct Server {
+pub struct HttpServer {
     listener: TcpListener,
     tls: Option<Acceptor>,
     name: String,
@@ -94,7 +94,7 @@ pub struct Server {
 }
 
 /// What all requests share.
-struct Shared {
+struct HttpContext {
     name: String,
     path: Option<String>,
     schema: config::Schema,
@@ -102,7 +102,7 @@ struct Shared {
     spool_bytes: u64,
     times: Times,
     budget: Arc<Semaphore>,
-    guard: Guard,
+    guard: SenderAuth,
     seen: Seen,
     intake: Intake,
     /// Bodies that are being stored, which a sender's going away does not end.
@@ -111,7 +111,7 @@ struct Shared {
     stats: Arc<SourceStats>,
 }
 
-impl Server {
+impl HttpServer {
     /// Listens from now on; answers once [`Self::run`] runs. `dir` is the source's own.
     pub fn open(source: &Source, config: &HttpSource, tls: Option<Acceptor>, dir: &Path) -> io::Result<Self> {
         let listener = listen(config.listen)?;
@@ -140,9 +140,9 @@ impl Server {
     }
 
     /// Answers until `stop`; then what is under way is still answered. The spool must outlive this.
-    pub async fn run(self, outlet: Outlet, stop: CancellationToken) {
-        let stats = outlet.stats.clone();
-        self.run_with(outlet.into_intake(), stats, stop, Times::default()).await;
+    pub async fn run(self, spool_writer: SpoolWriter, stop: CancellationToken) {
+        let stats = spool_writer.stats.clone();
+        self.run_with(spool_writer.into_intake(), stats, stop, Times::default()).await;
     }
 
     async fn run_with(self, intake: Intake, stats: Arc<SourceStats>, stop: CancellationToken, times: Times) {
@@ -153,7 +153,7 @@ impl Server {
             tokio::task::spawn_blocking(move || Seen::open(&name, &seen, request::unix_now()))
         };
         let seen = opened.await.expect("reading what was seen does not panic");
-        let shared = Arc::new(Shared::new(name, &config, schema, times, seen, intake, stats.clone()));
+        let shared = Arc::new(HttpContext::new(name, &config, schema, times, seen, intake, stats.clone()));
         let allowed = Arc::new(Semaphore::new(most));
         let all = Arc::new(Semaphore::new(most + TOLD_TO_COME_AGAIN));
         let mut connections = JoinSet::new();
@@ -194,7 +194,7 @@ impl Server {
     }
 }
 
-impl Shared {
+impl HttpContext {
     fn new(
         name: String,
         config: &HttpSource,
@@ -212,7 +212,7 @@ impl Shared {
             spool_bytes: config.spool.max_bytes,
             times,
             budget: Arc::new(Semaphore::new(decode::budget(caps))),
-            guard: Guard::new(&name, &config.intake.senders),
+            guard: SenderAuth::new(&name, &config.intake.senders),
             seen,
             intake,
             storing: TaskTracker::new(),
@@ -240,7 +240,7 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 async fn welcome(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
-    shared: Arc<Shared>,
+    shared: Arc<HttpContext>,
     overloaded: bool,
     stop: CancellationToken,
 ) {
@@ -253,11 +253,11 @@ async fn welcome(
     match shaken {
         Ok(Ok(stream)) => serve(stream, shared, overloaded, stop).await,
         Ok(Err(error)) => {
-            shared.stats.refuse(Refusal::Tls, 1);
+            shared.stats.refuse(IntakeRefusal::Tls, 1);
             debug!(source = shared.name, %error, "no TLS connection with a sender");
         }
         Err(_) => {
-            shared.stats.refuse(Refusal::Tls, 1);
+            shared.stats.refuse(IntakeRefusal::Tls, 1);
             debug!(source = shared.name, "no TLS connection with a sender: it took too long");
         }
     }
@@ -265,7 +265,7 @@ async fn welcome(
 
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    shared: Arc<Shared>,
+    shared: Arc<HttpContext>,
     overloaded: bool,
     stop: CancellationToken,
 ) {

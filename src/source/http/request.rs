@@ -13,10 +13,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
 use super::{
-    Shared,
-    answer::Answer,
+    HttpContext,
+    answer::IntakeAnswer,
     auth::Claims,
-    decode::{Body, DecodeError, Decoder, announces_gzip},
+    decode::{DecodeError, DecodedBody, Decoder, announces_gzip},
     events::events,
     seen::{Claim, Fingerprint, Ours},
 };
@@ -32,13 +32,13 @@ const DRAINED: usize = 1 << 20;
 
 /// Answers one request. `overloaded`: there are too many connections.
 pub(super) async fn answer(
-    shared: Arc<Shared>,
+    shared: Arc<HttpContext>,
     request: Request<Incoming>,
     overloaded: bool,
 ) -> Response<Full<Bytes>> {
     let (head, mut body) = request.into_parts();
     let early =
-        if overloaded { Some(Answer::Connections) } else { shared.judge(&head.method, head.uri.path(), &body) };
+        if overloaded { Some(IntakeAnswer::Connections) } else { shared.judge(&head.method, head.uri.path(), &body) };
     let waits = head.headers.contains_key(header::EXPECT);
     let answer = match early {
         Some(answer) => answer,
@@ -56,92 +56,104 @@ pub(super) async fn answer(
     answer.response()
 }
 
-impl Shared {
+impl HttpContext {
     /// What needs no more than the first lines.
-    fn judge(&self, method: &Method, path: &str, body: &Incoming) -> Option<Answer> {
+    fn judge(&self, method: &Method, path: &str, body: &Incoming) -> Option<IntakeAnswer> {
         if self.path.as_deref().is_some_and(|only| only != path) {
-            return Some(Answer::NotFound);
+            return Some(IntakeAnswer::NotFound);
         }
         if ![Method::POST, Method::PUT, Method::PATCH].contains(method) {
-            return Some(Answer::Method);
+            return Some(IntakeAnswer::Method);
         }
         let announced = body.size_hint().exact();
-        announced.is_some_and(|bytes| bytes > self.caps.wire as u64).then_some(Answer::Decode(DecodeError::TooLarge))
+        announced
+            .is_some_and(|bytes| bytes > self.caps.wire as u64)
+            .then_some(IntakeAnswer::Decode(DecodeError::TooLarge))
     }
 
-    async fn take(self: Arc<Self>, headers: HeaderMap, body: &mut Incoming) -> Result<Answer, Answer> {
+    async fn take(self: Arc<Self>, headers: HeaderMap, body: &mut Incoming) -> Result<IntakeAnswer, IntakeAnswer> {
         let encodings: Vec<_> =
             headers.get_all(header::CONTENT_ENCODING).iter().map(|value| value.as_bytes()).collect();
-        let gzip = announces_gzip(&encodings).map_err(Answer::Decode)?;
+        let gzip = announces_gzip(&encodings).map_err(IntakeAnswer::Decode)?;
         let shared = self.clone();
         let (headers, admitted) = blocking(move || {
             let admitted = shared.guard.admit(&headers, unix_now());
             (headers, admitted)
         })
         .await;
-        let mut claims = admitted.map_err(Answer::Denied)?;
+        let mut claims = admitted.map_err(IntakeAnswer::Denied)?;
         let decoder = Decoder::new(gzip, self.caps, self.budget.clone());
         let read = self.read(body, decoder, &mut claims).await?;
         // A sender that goes away must not end it half way: what is stored is to be remembered too.
         let stored = self.storing.spawn(self.clone().store(headers, claims, read));
         match timeout(self.times.body, stored).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(Answer::Stuck),
-            Err(_) => Err(Answer::Stuck),
+            Ok(Err(_)) => Err(IntakeAnswer::Stuck),
+            Err(_) => Err(IntakeAnswer::Stuck),
         }
     }
 
-    async fn read(&self, body: &mut Incoming, mut decoder: Decoder, claims: &mut Claims) -> Result<Body, Answer> {
+    async fn read(
+        &self,
+        body: &mut Incoming,
+        mut decoder: Decoder,
+        claims: &mut Claims,
+    ) -> Result<DecodedBody, IntakeAnswer> {
         let end = Instant::now() + self.times.body;
         loop {
             let until = end.min(Instant::now() + self.times.idle);
             let frame = match timeout_at(until, body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
-                Ok(Some(Err(_))) => return Err(Answer::Cut),
+                Ok(Some(Err(_))) => return Err(IntakeAnswer::Cut),
                 Ok(None) => break,
-                Err(_) => return Err(Answer::Slow),
+                Err(_) => return Err(IntakeAnswer::Slow),
             };
             let Ok(data) = frame.into_data() else { continue };
             claims.update(&data);
             for piece in data.chunks(PIECE) {
-                decoder.push(piece).map_err(Answer::Decode)?;
+                decoder.push(piece).map_err(IntakeAnswer::Decode)?;
                 tokio::task::consume_budget().await;
             }
         }
-        decoder.finish().map_err(Answer::Decode)
+        decoder.finish().map_err(IntakeAnswer::Decode)
     }
 
     /// From a whole body to the answer.
-    async fn store(self: Arc<Self>, headers: HeaderMap, claims: Claims, body: Body) -> Result<Answer, Answer> {
+    async fn store(
+        self: Arc<Self>,
+        headers: HeaderMap,
+        claims: Claims,
+        body: DecodedBody,
+    ) -> Result<IntakeAnswer, IntakeAnswer> {
         let shared = self.clone();
-        let Body { bytes, share } = body;
+        let DecodedBody { bytes, share } = body;
         let (events, fingerprint) = blocking(move || {
-            shared.guard.verify(claims, &bytes).map_err(Answer::Denied)?;
+            shared.guard.verify(claims, &bytes).map_err(IntakeAnswer::Denied)?;
             let id = ID_HEADERS.iter().find_map(|name| headers.get(*name)).filter(|id| !id.is_empty());
             let fingerprint = id.map(|id| Fingerprint::of(id.as_bytes(), &bytes));
-            let events = events(bytes, shared.schema).map_err(Answer::Bad)?;
+            let events = events(bytes, shared.schema).map_err(IntakeAnswer::Bad)?;
             Ok((events, fingerprint))
         })
         .await?;
         if events.count == 0 {
-            return Ok(Answer::Taken(0));
+            return Ok(IntakeAnswer::Taken(0));
         }
         if events.lines.len() as u64 > self.spool_bytes {
-            return Err(Answer::TooMuch { bytes: events.lines.len() });
+            return Err(IntakeAnswer::TooMuch { bytes: events.lines.len() });
         }
         let ours = match fingerprint {
             Some(fingerprint) => match self.claim(fingerprint).await {
                 Some(ours) => Some(ours),
-                None => return Ok(Answer::Taken(events.count)),
+                None => return Ok(IntakeAnswer::Taken(events.count)),
             },
             None => None,
         };
-        self.intake.put(events.lines).await.map_err(Answer::Refused)?;
+        self.intake.put(events.lines).await.map_err(IntakeAnswer::Refused)?;
         drop(share);
         if let Some(ours) = ours {
             blocking(move || ours.taken(unix_now())).await;
         }
-        Ok(Answer::Taken(events.count))
+        Ok(IntakeAnswer::Taken(events.count))
     }
 
     /// `None` where it was taken before; waits for one that is being stored.
@@ -158,7 +170,7 @@ impl Shared {
 }
 
 /// Reads what is left of a body nobody wants, a little and not for long.
-async fn drain(mut body: Incoming, shared: &Shared) {
+async fn drain(mut body: Incoming, shared: &HttpContext) {
     let rest = async {
         let mut bytes = 0;
         while bytes < DRAINED {

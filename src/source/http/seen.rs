@@ -26,7 +26,7 @@ use tracing::warn;
 
 use crate::durable::{
     self,
-    lines::{self, Line, Lines},
+    lines::{self, ChecksummedLine, ChecksummedLines},
 };
 
 /// Requests that are remembered.
@@ -52,9 +52,9 @@ impl Fingerprint {
 
 /// What is remembered, and the file of it. Clones share it.
 #[derive(Clone)]
-pub(super) struct Seen(Arc<Mutex<Inner>>);
+pub(super) struct Seen(Arc<Mutex<SeenState>>);
 
-struct Inner {
+struct SeenState {
     source: String,
     path: PathBuf,
     known: HashMap<Fingerprint, u64>,
@@ -84,7 +84,7 @@ pub(super) struct Ours {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Entry {
+struct SeenRequest {
     id: String,
     at: u64,
 }
@@ -92,7 +92,7 @@ struct Entry {
 impl Seen {
     /// Reads what is there. A file that cannot be read is no reason not to take events: they may come twice.
     pub(super) fn open(source: &str, path: &Path, unix_now: u64) -> Self {
-        let mut inner = Inner {
+        let mut inner = SeenState {
             source: source.to_owned(),
             path: path.to_owned(),
             known: HashMap::new(),
@@ -130,7 +130,7 @@ impl Seen {
         Claim::Ours(Ours { seen: self.clone(), fingerprint })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, SeenState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -148,15 +148,15 @@ impl Drop for Ours {
     }
 }
 
-impl Inner {
+impl SeenState {
     /// True where every line is whole.
     fn load(&mut self, unix_now: u64) -> io::Result<bool> {
-        let mut lines = Lines::new(BufReader::new(durable::read_file(&self.path)?));
+        let mut lines = ChecksummedLines::new(BufReader::new(durable::read_file(&self.path)?));
         let mut whole = true;
         while let Some(line) = lines.next_line()? {
             let entry = match line {
-                Line::Whole { json, .. } => serde_json::from_slice::<Entry>(json).ok(),
-                Line::Bad { .. } | Line::Torn { .. } => None,
+                ChecksummedLine::Whole { json, .. } => serde_json::from_slice::<SeenRequest>(json).ok(),
+                ChecksummedLine::Bad { .. } | ChecksummedLine::Torn { .. } => None,
             };
             match entry.and_then(|entry| Some((u128::from_str_radix(&entry.id, 16).ok()?, entry.at))) {
                 // A clock that was set back must not keep it for longer than its day.
@@ -225,7 +225,7 @@ impl Inner {
 fn encode<'a>(entries: impl IntoIterator<Item = &'a (Fingerprint, u64)>) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
     for (fingerprint, at) in entries {
-        lines::encode(&mut out, &Entry { id: format!("{:032x}", fingerprint.0), at: *at })?;
+        lines::encode(&mut out, &SeenRequest { id: format!("{:032x}", fingerprint.0), at: *at })?;
     }
     Ok(out)
 }

@@ -9,8 +9,8 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::{
-    health::Health,
-    log::{Item, Reader, Take, spool::Limits},
+    health::ProcessHealth,
+    log::{LogItem, Reader, Take, spool::Limits},
 };
 
 struct Running {
@@ -26,9 +26,9 @@ fn start(dir: &Path, total: u64) -> Running {
     let catalog = dir.join("sources/app/catalog");
     let spool = Spool::open("app", &dir.join("spool/app"), &catalog, limits, &HashMap::new()).unwrap();
     let log = spool.log().clone();
-    log.board.enlist("siem");
+    log.release_gate.add_follower("siem");
     let alarms = Arc::new(Alarms::default());
-    let pulse = Arc::new(Health::default()).pulse("source app");
+    let pulse = Arc::new(ProcessHealth::default()).pulse("source app");
     let (task, intake) =
         SpoolTask::new(spool, SyncPolicy::Always, alarms.clone(), Arc::new(SourceStats::new("app")), pulse);
     let stop = CancellationToken::new();
@@ -36,7 +36,7 @@ fn start(dir: &Path, total: u64) -> Running {
     Running { log, intake, alarms, stop, task }
 }
 
-async fn wait_for_alarms(alarms: &Alarms, kinds: &[Kind]) {
+async fn wait_for_alarms(alarms: &Alarms, kinds: &[AlarmKind]) {
     let limit = Instant::now() + Duration::from_secs(10);
     while alarms.raised().iter().map(|alarm| alarm.kind).ne(kinds.iter().copied()) {
         assert!(Instant::now() < limit, "{:?} are raised, not {kinds:?}", alarms.raised());
@@ -47,7 +47,7 @@ async fn wait_for_alarms(alarms: &Alarms, kinds: &[Kind]) {
 fn read(log: &Log) -> Vec<String> {
     let mut lines = Vec::new();
     Reader::new(log.clone(), 10_000, BTreeMap::new()).read(usize::MAX, &mut |item| {
-        if let Item::Line { bytes, .. } = item {
+        if let LogItem::Line { bytes, .. } = item {
             lines.push(String::from_utf8(bytes.to_vec()).unwrap());
         }
         Take::More
@@ -101,7 +101,7 @@ async fn a_full_spool_refuses_who_asks_and_lets_the_patient_in_when_there_is_roo
     running.intake.put(line.clone()).await.unwrap();
     assert_eq!(running.intake.put(line.clone()).await, Err(Refused::Full));
     running.intake.put("{}\n".into()).await.unwrap();
-    wait_for_alarms(&running.alarms, &[Kind::Full]).await;
+    wait_for_alarms(&running.alarms, &[AlarmKind::Full]).await;
     assert!(running.alarms.raised()[0].text.contains("wait for forwarder siem)"), "{:?}", running.alarms.raised());
     let patient = tokio::spawn({
         let intake = running.intake.clone();
@@ -111,7 +111,7 @@ async fn a_full_spool_refuses_who_asks_and_lets_the_patient_in_when_there_is_roo
     assert!(!patient.is_finished());
     let segments = running.log.segments();
     let past = segments.iter().map(|segment| (segment.id, segment.size())).collect();
-    running.log.board.report("siem", past);
+    running.log.release_gate.report("siem", past);
     patient.await.unwrap().unwrap();
     wait_for_alarms(&running.alarms, &[]).await;
 }

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use auditpost::{alarm::Kind, source::stats::Refusal};
+use auditpost::{alarm::AlarmKind, source::stats::IntakeRefusal};
 use regex_lite::Regex;
 use serde_json::Value;
 
@@ -165,10 +165,19 @@ fn of_page(page: &str) -> Metrics {
         }
     }
     // Of these a scrape shows only what has happened.
-    let kinds = [Kind::Held, Kind::Stalled, Kind::Gap, Kind::File, Kind::State, Kind::Full, Kind::Reload, Kind::Bug];
+    let kinds = [
+        AlarmKind::Held,
+        AlarmKind::Stalled,
+        AlarmKind::Gap,
+        AlarmKind::File,
+        AlarmKind::State,
+        AlarmKind::Full,
+        AlarmKind::Reload,
+        AlarmKind::Bug,
+    ];
     for (metric, label, values) in [
-        ("auditpost_alarms", "kind", kinds.map(Kind::name).to_vec()),
-        ("auditpost_source_refused_total", "reason", Refusal::ALL.map(Refusal::name).to_vec()),
+        ("auditpost_alarms", "kind", kinds.map(AlarmKind::name).to_vec()),
+        ("auditpost_source_refused_total", "reason", IntakeRefusal::ALL.map(IntakeRefusal::name).to_vec()),
     ] {
         let known = metrics.get_mut(metric).unwrap().get_mut(label).unwrap();
         known.extend(values.into_iter().map(str::to_owned));

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use auditpost::{cli::command::Args, config};
+use auditpost::{cli::command::CommandLine, config};
 use clap::{Parser, error::ErrorKind};
 
 use super::{fenced, pages, prose};
@@ -78,7 +78,7 @@ fn every_command_of_the_pages_is_accepted() {
     for (path, text) in pages() {
         for line in fenced(&text, "sh").iter().flat_map(|block| block.lines()) {
             for words in calls(line) {
-                if let Err(refused) = Args::try_parse_from(&words) {
+                if let Err(refused) = CommandLine::try_parse_from(&words) {
                     let is_help = matches!(refused.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
                     assert!(is_help, "{}: {words:?}: {refused}", path.display());
                 }
@@ -89,7 +89,7 @@ fn every_command_of_the_pages_is_accepted() {
         let prose = prose(&text);
         for quoted in prose.split('`').skip(1).step_by(2).filter(|quoted| !quoted.contains("COMMAND")) {
             for words in calls(quoted) {
-                let Err(refused) = Args::try_parse_from(&words) else { continue };
+                let Err(refused) = CommandLine::try_parse_from(&words) else { continue };
                 let incomplete = matches!(
                     refused.kind(),
                     ErrorKind::DisplayHelp

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Health, HoldReason, Notice, Phase};
+use super::{HoldReason, Notice, Phase, ReceiverHealth};
 
 /// A receiver that comes and goes gets no more lines than one of a kind in this time.
 const AT_MOST_EVERY: Duration = Duration::from_secs(60);
@@ -27,7 +27,7 @@ pub(super) struct Told {
     lately: Vec<(Topic, Instant)>,
 }
 
-impl Health {
+impl ReceiverHealth {
     /// The state, where it is not what the operator was last told. A line held back for the minute's sake is told with
     /// a later answer if it is still true then.
     pub(super) fn tell(&mut self, now: Instant) -> Option<Notice> {

@@ -16,7 +16,7 @@ async fn nobody_listening_is_a_failure_to_connect() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let answer = send(&webhook(&format!("http://{address}/secret/path?key=canary"))).await;
-    assert_eq!((kind(&answer), verdict(&answer)), (FailureKind::Connect, Verdict::Retry));
+    assert_eq!((kind(&answer), verdict(&answer)), (FailureKind::Connect, AnswerVerdict::Retry));
     assert_eq!(text(&answer), format!("http://{address}: no connection: Connection refused (os error 111)"));
 }
 
@@ -46,7 +46,7 @@ async fn a_reset_in_the_middle_of_the_body_is_told_from_one_after_it() {
     })
     .await;
     let answer = send(&webhook(&peer.uri())).await;
-    assert_eq!((kind(&answer), verdict(&answer)), (FailureKind::Reset { sending: false }, Verdict::Retry));
+    assert_eq!((kind(&answer), verdict(&answer)), (FailureKind::Reset { sending: false }, AnswerVerdict::Retry));
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn a_connection_closed_without_an_answer_says_so() {
     })
     .await;
     let answer = send(&webhook(&peer.uri())).await;
-    assert_eq!((kind(&answer), verdict(&answer)), (FailureKind::Closed, Verdict::Retry));
+    assert_eq!((kind(&answer), verdict(&answer)), (FailureKind::Closed, AnswerVerdict::Retry));
     assert!(!text(&answer).contains("canary"), "{answer:?}");
 }
 
@@ -68,7 +68,7 @@ async fn a_receiver_that_hangs_costs_the_timeout_and_the_text_says_where() {
     .await;
     let begun = Instant::now();
     let answer = send(&hasty(&silent.uri())).await;
-    assert_eq!((kind(&answer), verdict(&answer)), (FailureKind::Timeout, Verdict::Retry));
+    assert_eq!((kind(&answer), verdict(&answer)), (FailureKind::Timeout, AnswerVerdict::Retry));
     assert!(text(&answer).contains("took the request and did not answer within 400ms"), "{answer:?}");
     assert!(begun.elapsed() >= Duration::from_millis(400) && begun.elapsed() < Duration::from_secs(4));
 
@@ -106,7 +106,7 @@ async fn a_success_before_the_body_was_sent_is_premature() {
     .await;
     let answer = webhook(&peer.uri()).send(batch(vec![b'x'; 64_000_000])).await;
     assert!(matches!(answer, Answer::Status { code: 200, premature: true, .. }), "{answer:?}");
-    assert_eq!(verdict(&answer), Verdict::Retry);
+    assert_eq!(verdict(&answer), AnswerVerdict::Retry);
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn what_is_not_http_is_a_protocol_failure() {
         })
         .await;
         let answer = send(&webhook(&peer.uri())).await;
-        assert_eq!((kind(&answer), verdict(&answer)), (FailureKind::Protocol, Verdict::Retry), "{answer:?}");
+        assert_eq!((kind(&answer), verdict(&answer)), (FailureKind::Protocol, AnswerVerdict::Retry), "{answer:?}");
     }
 }
 

@@ -23,12 +23,12 @@ async fn knowing(token: &'static str) -> Peer {
     .await
 }
 
-fn with_token_file(uri: &str, path: &std::path::Path) -> Webhook {
-    Webhook::new(&Forwarder { auth: bearer(Token::File(path.to_owned())), ..forwarder(uri) }).unwrap()
+fn with_token_file(uri: &str, path: &std::path::Path) -> WebhookClient {
+    WebhookClient::new(&Forwarder { auth: bearer(Token::File(path.to_owned())), ..forwarder(uri) }).unwrap()
 }
 
 /// Sends until the answer is `wanted`; a change of a file may take a second to be noticed.
-async fn until(webhook: &Webhook, wanted: impl Fn(&Answer) -> bool) {
+async fn until(webhook: &WebhookClient, wanted: impl Fn(&Answer) -> bool) {
     let begun = Instant::now();
     loop {
         let answer = send(webhook).await;
@@ -76,7 +76,7 @@ async fn a_token_file_that_is_away_holds_without_a_request_and_mends_itself() {
     for content in [None, Some(""), Some("two\nlines")] {
         content.iter().for_each(|content| fs::write(&path, content).unwrap());
         let answer = send(&webhook).await;
-        assert_eq!((kind(&answer), verdict(&answer)), (FailureKind::Local, Verdict::Hold), "{answer:?}");
+        assert_eq!((kind(&answer), verdict(&answer)), (FailureKind::Local, AnswerVerdict::Hold), "{answer:?}");
         assert!(text(&answer).contains("token file /"), "{answer:?}");
         assert!(!webhook.files_have_changed().await, "nothing to try again for");
     }
@@ -96,7 +96,7 @@ async fn a_ca_file_that_is_replaced_is_trusted_without_a_restart() {
     let peer = serving(new.issue(&["127.0.0.1"]).server(None)).await;
     let mut config = forwarder(&format!("https://{}/", peer.address));
     config.tls.ca_file = Some(old.file());
-    let webhook = Webhook::new(&config).unwrap();
+    let webhook = WebhookClient::new(&config).unwrap();
     assert_eq!(kind(&send(&webhook).await), FailureKind::TlsCertificate);
     fs::write(old.file(), "half of a fi").unwrap();
     until(&webhook, |answer| answer.failure() == Some(FailureKind::Local)).await;
@@ -109,7 +109,7 @@ async fn plain_http_needs_no_certificates_at_all() {
     let peer = Peer::answering(OK).await;
     let mut config = forwarder(&peer.uri());
     config.tls.ca_file = Some("/nowhere/ca.pem".into());
-    let webhook = Webhook::new(&config).unwrap();
+    let webhook = WebhookClient::new(&config).unwrap();
     assert!(webhook.check().await.is_ok());
     assert_eq!(send(&webhook).await.code(), Some(200));
 }

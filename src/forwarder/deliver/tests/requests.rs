@@ -35,7 +35,7 @@ async fn a_request_has_exactly_the_headers_that_are_promised() {
     config.headers = vec![(HeaderName::from_static("x-tenant"), Secret::new("acme"))];
     let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let request = Request { compressed: true, ..batch("not really gzip") };
-    let answer = Webhook::new(&config).unwrap().send(request).await;
+    let answer = WebhookClient::new(&config).unwrap().send(request).await;
     assert_eq!(answer, Answer::Status { code: 200, retry_after: None, excerpt: String::new(), premature: false });
 
     let request = received.recv().await.unwrap();
@@ -76,7 +76,7 @@ async fn configured_headers_win_over_defaults_and_no_coding_is_named_without_com
     config.headers = [("content-type", "text/x"), ("authorization", "Splunk abc"), ("x-many", "1"), ("x-many", "2")]
         .map(|(name, value)| (HeaderName::from_static(name), Secret::new(value)))
         .into();
-    send(&Webhook::new(&config).unwrap()).await;
+    send(&WebhookClient::new(&config).unwrap()).await;
     let request = received.recv().await.unwrap();
     assert!(request.head.starts_with("PUT /ingest"));
     assert_eq!(request.header("content-type"), Some("text/x"));
@@ -89,11 +89,11 @@ async fn configured_headers_win_over_defaults_and_no_coding_is_named_without_com
 #[test]
 fn a_uri_with_a_password_and_a_header_of_two_lines_are_refused() {
     for uri in ["http://user:pass@localhost/", "http://user@localhost/", "ftp://localhost/"] {
-        assert!(matches!(Webhook::new(&forwarder(uri)), Err(WebhookError::Uri)), "{uri}");
+        assert!(matches!(WebhookClient::new(&forwarder(uri)), Err(WebhookError::Uri)), "{uri}");
     }
     let mut config = forwarder("http://localhost/");
     config.headers = vec![(HeaderName::from_static("x-a"), Secret::new("canary\r\nx-b: 2"))];
-    let error = Webhook::new(&config).err().unwrap().to_string();
+    let error = WebhookClient::new(&config).err().unwrap().to_string();
     assert!(error.contains("x-a") && !error.contains("canary"), "{error}");
 }
 
@@ -119,14 +119,14 @@ async fn a_redirect_is_never_followed_and_the_token_goes_nowhere_else() {
         .await;
         let mut config = forwarder(&peer.uri());
         config.auth = bearer(Token::Inline(Secret::new("canary")));
-        let answer = send(&Webhook::new(&config).unwrap()).await;
-        assert_eq!((answer.code(), verdict(&answer)), (Some(code), Verdict::Hold));
+        let answer = send(&WebhookClient::new(&config).unwrap()).await;
+        assert_eq!((answer.code(), verdict(&answer)), (Some(code), AnswerVerdict::Hold));
         assert_eq!(peer.connections(), 1);
     }
     assert_eq!(elsewhere.connections(), 0);
     let upgrade = "HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n";
     let answer = send(&webhook(&Peer::answering(upgrade).await.uri())).await;
-    assert_eq!((answer.code(), verdict(&answer)), (Some(101), Verdict::Hold));
+    assert_eq!((answer.code(), verdict(&answer)), (Some(101), AnswerVerdict::Hold));
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn a_secret_that_is_echoed_is_not_repeated() {
     let mut config = forwarder(&peer.uri());
     config.auth = bearer(Token::Inline(Secret::new("canary-token")));
     config.headers = vec![(HeaderName::from_static("x-key"), Secret::new("canary-header"))];
-    let answer = send(&Webhook::new(&config).unwrap()).await;
+    let answer = send(&WebhookClient::new(&config).unwrap()).await;
     let said = format!("{answer} {answer:?}");
     assert!(said.contains("POST /ingest?[redacted]") && said.contains("Bearer [redacted]"), "{said}");
     assert!(!said.contains("canary"), "{said}");
@@ -176,5 +176,5 @@ async fn retry_after_is_read_with_the_answers_own_date() {
     )
     .await;
     let answer = send(&webhook(&peer.uri())).await;
-    assert_eq!((answer.retry_after(), verdict(&answer)), (Some(Duration::from_secs(7)), Verdict::Retry));
+    assert_eq!((answer.retry_after(), verdict(&answer)), (Some(Duration::from_secs(7)), AnswerVerdict::Retry));
 }

@@ -133,14 +133,14 @@ fn trusting(peer: &Peer, host: &str, authority: &Authority) -> Forwarder {
 }
 
 async fn answer(config: &Forwarder) -> Answer {
-    send(&Webhook::new(config).unwrap()).await
+    send(&WebhookClient::new(config).unwrap()).await
 }
 
 #[tokio::test]
 async fn a_certificate_of_the_given_ca_is_trusted_by_name_and_by_address() {
     let authority = Authority::new();
     let peer = serving(authority.issue(&["localhost", "127.0.0.1"]).server(None)).await;
-    let webhook = Webhook::new(&trusting(&peer, "127.0.0.1", &authority)).unwrap();
+    let webhook = WebhookClient::new(&trusting(&peer, "127.0.0.1", &authority)).unwrap();
     for _ in 0..3 {
         assert_eq!(send(&webhook).await.code(), Some(200));
     }
@@ -166,7 +166,11 @@ async fn each_bad_certificate_holds_and_says_what_is_wrong() {
     ] {
         let peer = serving(issued.server(None)).await;
         let answer = answer(&trusting(&peer, "127.0.0.1", &authority)).await;
-        assert_eq!((kind(&answer), verdict(&answer)), (FailureKind::TlsCertificate, Verdict::Hold), "{answer:?}");
+        assert_eq!(
+            (kind(&answer), verdict(&answer)),
+            (FailureKind::TlsCertificate, AnswerVerdict::Hold),
+            "{answer:?}"
+        );
         let said = text(&answer);
         assert!(said.contains(expected) && !said.contains("canary") && !said.contains("secret"), "{said}");
         assert!(said.starts_with(&format!("https://{}: ", peer.address)), "{said}");
@@ -189,11 +193,15 @@ async fn a_client_certificate_is_shown_where_it_is_wanted() {
     let peer = serving(authority.issue(&["127.0.0.1"]).server(Some(&authority))).await;
     let mut config = trusting(&peer, "127.0.0.1", &authority);
     let without = answer(&config).await;
-    assert_eq!((kind(&without), verdict(&without)), (FailureKind::TlsCertificate, Verdict::Hold), "{without:?}");
+    assert_eq!(
+        (kind(&without), verdict(&without)),
+        (FailureKind::TlsCertificate, AnswerVerdict::Hold),
+        "{without:?}"
+    );
     assert!(text(&without).contains("wants a client certificate: set tls.certFile and tls.keyFile"), "{without:?}");
 
-    let stranger = Authority::named("stranger");
-    config.tls.client = Some(stranger.client());
+    let new_file = Authority::named("new_file");
+    config.tls.client = Some(new_file.client());
     let refused = answer(&config).await;
     assert_eq!(kind(&refused), FailureKind::TlsCertificate, "{refused:?}");
     assert!(text(&refused).contains("does not accept our client certificate"), "{refused:?}");
@@ -211,7 +219,11 @@ async fn plain_http_on_a_tls_port_and_tls_on_a_plain_port_are_named() {
     })
     .await;
     let answered = answer(&trusting(&plain, "127.0.0.1", &authority)).await;
-    assert_eq!((kind(&answered), verdict(&answered)), (FailureKind::TlsHandshake, Verdict::Retry), "{answered:?}");
+    assert_eq!(
+        (kind(&answered), verdict(&answered)),
+        (FailureKind::TlsHandshake, AnswerVerdict::Retry),
+        "{answered:?}"
+    );
     assert!(text(&answered).contains("not TLS"), "{answered:?}");
 
     let secure = serving(authority.issue(&["127.0.0.1"]).server(None)).await;
@@ -241,7 +253,7 @@ async fn a_handshake_that_hangs_breaks_off_or_is_reset_is_tried_again() {
     })
     .await;
     let answered = answer(&trusting(&resetting, "127.0.0.1", &authority)).await;
-    assert_eq!((kind(&answered), verdict(&answered)), (FailureKind::Reset { sending: false }, Verdict::Retry));
+    assert_eq!((kind(&answered), verdict(&answered)), (FailureKind::Reset { sending: false }, AnswerVerdict::Retry));
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use super::{
         certificate::Certificate,
         failure::{failed, of_tls},
     },
-    Webhook,
+    WebhookClient,
 };
 
 /// Tells a receiver that the event means nothing.
@@ -32,7 +32,7 @@ pub struct Session {
     pub chain: Vec<Certificate>,
 }
 
-impl Webhook {
+impl WebhookClient {
     /// The same with `Auditpost-Test: true` in every request.
     pub fn for_test(mut self) -> Self {
         self.headers.insert(TEST, HeaderValue::from_static("true"));

@@ -24,18 +24,20 @@
 
 use super::{
     DEFAULT_CLASS, MAPPING_VERSION,
-    dictionary::Key,
+    record_writer::{CefInput, CefRecordWriter, CefScratch, fingerprint, words},
     rules::Rules,
-    sheet::{Record, Sheet, Work, fingerprint, words},
-    writer::Header,
+    writer::CefHeader,
 };
-use crate::schema::{
-    Field,
-    chainloop::{
-        ACTION_TYPE, ACTOR_EMAIL, ACTOR_ID, ACTOR_NAME, ACTOR_TYPE, DESCRIPTION, DIGEST, EVENT_TYPE, INFO,
-        INFO_DIGEST, INFO_EMAIL, INFO_EXPIRES_AT, INFO_FILE_NAME, INFO_NEW_STATUS, INFO_PROJECT_NAME,
-        INFO_RECEIVER_EMAIL, INFO_REMOVED_USER_EMAIL, INFO_REMOVED_USER_ID, INFO_SIZE_BYTES, INFO_STATUS_ERROR,
-        INFO_USER_EMAIL, INFO_USER_ID, INFO_WORKFLOW_NAME, ORG_ID, TARGET_ID, TARGET_TYPE, TIMESTAMP,
+use crate::{
+    format::CefKey,
+    schema::{
+        Field,
+        chainloop::{
+            ACTION_TYPE, ACTOR_EMAIL, ACTOR_ID, ACTOR_NAME, ACTOR_TYPE, DESCRIPTION, DIGEST, EVENT_TYPE, INFO,
+            INFO_DIGEST, INFO_EMAIL, INFO_EXPIRES_AT, INFO_FILE_NAME, INFO_NEW_STATUS, INFO_PROJECT_NAME,
+            INFO_RECEIVER_EMAIL, INFO_REMOVED_USER_EMAIL, INFO_REMOVED_USER_ID, INFO_SIZE_BYTES, INFO_STATUS_ERROR,
+            INFO_USER_EMAIL, INFO_USER_ID, INFO_WORKFLOW_NAME, ORG_ID, TARGET_ID, TARGET_TYPE, TIMESTAMP,
+        },
     },
 };
 
@@ -48,19 +50,19 @@ const NOTABLE: u8 = 3;
 const ORDINARY: u8 = 1;
 
 pub(super) fn encode<'a, 'o, 'w>(
-    record: Record<'a>,
+    record: CefInput<'a>,
     rules: &'w Rules,
-    work: &'w mut Work,
+    work: &'w mut CefScratch,
     out: &'o mut Vec<u8>,
-) -> Sheet<'a, 'o, 'w> {
-    let Work { marks, others, value: scratch, name, .. } = work;
+) -> CefRecordWriter<'a, 'o, 'w> {
+    let CefScratch { marks, others, value: scratch, name, .. } = work;
     let class_id = record.event_type.unwrap_or(DEFAULT_CLASS);
     words(class_id, name);
     let severity = rules.severity(class_id, Some("success"), severity(&record, class_id));
     let time = record.time(TIMESTAMP, others, scratch);
-    let header = Header { vendor: PRODUCT, product: PRODUCT, version: MAPPING_VERSION, class_id, name, severity };
-    let mut sheet = Sheet::begin(record, rules, &header, time, (marks, others, scratch), out);
-    if Header::keeps_class_id(class_id) {
+    let header = CefHeader { vendor: PRODUCT, product: PRODUCT, version: MAPPING_VERSION, class_id, name, severity };
+    let mut sheet = CefRecordWriter::begin(record, rules, &header, time, (marks, others, scratch), out);
+    if CefHeader::keeps_class_id(class_id) {
         sheet.said(ACTION_TYPE);
     }
     sheet.said_if(EVENT_TYPE, "AUDIT_EVENT");
@@ -68,47 +70,47 @@ pub(super) fn encode<'a, 'o, 'w>(
     sheet
 }
 
-fn fill(sheet: &mut Sheet<'_, '_, '_>, class_id: &str) {
-    if !(sheet.text(Key::Suser, ACTOR_EMAIL) || sheet.text(Key::Suser, ACTOR_NAME)) {
-        sheet.line.text(Key::Suser, SYSTEM);
+fn fill(sheet: &mut CefRecordWriter<'_, '_, '_>, class_id: &str) {
+    if !(sheet.text(CefKey::Suser, ACTOR_EMAIL) || sheet.text(CefKey::Suser, ACTOR_NAME)) {
+        sheet.line.text(CefKey::Suser, SYSTEM);
     }
-    sheet.text(Key::Suid, ACTOR_ID);
-    sheet.text(Key::Spriv, ACTOR_TYPE);
+    sheet.text(CefKey::Suid, ACTOR_ID);
+    sheet.text(CefKey::Spriv, ACTOR_TYPE);
     let whom = [
         (INFO_USER_EMAIL, Some(INFO_USER_ID)),
         (INFO_REMOVED_USER_EMAIL, Some(INFO_REMOVED_USER_ID)),
         (INFO_RECEIVER_EMAIL, None),
         (INFO_EMAIL, Some(INFO_USER_ID)),
     ];
-    if let Some((_, Some(id))) = whom.into_iter().find(|(email, _)| sheet.text(Key::Duser, *email)) {
-        sheet.text(Key::Duid, id);
+    if let Some((_, Some(id))) = whom.into_iter().find(|(email, _)| sheet.text(CefKey::Duser, *email)) {
+        sheet.text(CefKey::Duid, id);
     }
     if let Some(verb) = verb(class_id) {
-        sheet.line.text(Key::Act, verb);
+        sheet.line.text(CefKey::Act, verb);
     }
-    sheet.field(Key::Outcome, Field::Outcome);
-    sheet.text(Key::Reason, INFO_STATUS_ERROR);
+    sheet.field(CefKey::Outcome, Field::Outcome);
+    sheet.text(CefKey::Reason, INFO_STATUS_ERROR);
     let id = fingerprint([sheet.record.text, ""]);
-    sheet.line.text(Key::ExternalId, std::str::from_utf8(&id).unwrap_or_default());
-    sheet.text(Key::Msg, DESCRIPTION);
-    sheet.text(Key::FileHash, INFO_DIGEST);
-    sheet.text(Key::Fname, INFO_FILE_NAME);
-    if !sheet.text(Key::Fsize, INFO_SIZE_BYTES) {
-        sheet.custom(Key::Cn1, "sizeBytes", "size_bytes", INFO_SIZE_BYTES);
+    sheet.line.text(CefKey::ExternalId, std::str::from_utf8(&id).unwrap_or_default());
+    sheet.text(CefKey::Msg, DESCRIPTION);
+    sheet.text(CefKey::FileHash, INFO_DIGEST);
+    sheet.text(CefKey::Fname, INFO_FILE_NAME);
+    if !sheet.text(CefKey::Fsize, INFO_SIZE_BYTES) {
+        sheet.custom(CefKey::Cn1, "sizeBytes", "size_bytes", INFO_SIZE_BYTES);
     }
-    sheet.text(Key::Cat, TARGET_TYPE);
-    sheet.custom(Key::Cs1, "targetType", "target_type", TARGET_TYPE);
-    sheet.custom(Key::Cs2, "targetId", "target_id", TARGET_ID);
-    sheet.custom(Key::Cs3, "orgId", "org_id", ORG_ID);
-    sheet.custom(Key::Cs4, "info", "info", INFO);
-    sheet.custom(Key::Cs5, "digest", "digest", DIGEST);
-    if !sheet.custom(Key::Cs6, "project", "project", INFO_PROJECT_NAME) {
-        sheet.custom(Key::Cs6, "workflow", "workflow", INFO_WORKFLOW_NAME);
+    sheet.text(CefKey::Cat, TARGET_TYPE);
+    sheet.custom(CefKey::Cs1, "targetType", "target_type", TARGET_TYPE);
+    sheet.custom(CefKey::Cs2, "targetId", "target_id", TARGET_ID);
+    sheet.custom(CefKey::Cs3, "orgId", "org_id", ORG_ID);
+    sheet.custom(CefKey::Cs4, "info", "info", INFO);
+    sheet.custom(CefKey::Cs5, "digest", "digest", DIGEST);
+    if !sheet.custom(CefKey::Cs6, "project", "project", INFO_PROJECT_NAME) {
+        sheet.custom(CefKey::Cs6, "workflow", "workflow", INFO_WORKFLOW_NAME);
     }
-    sheet.custom(Key::DeviceCustomDate1, "expiresAt", "expires_at", INFO_EXPIRES_AT);
+    sheet.custom(CefKey::DeviceCustomDate1, "expiresAt", "expires_at", INFO_EXPIRES_AT);
 }
 
-fn severity(record: &Record<'_>, class_id: &str) -> u8 {
+fn severity(record: &CefInput<'_>, class_id: &str) -> u8 {
     let takes_away = ["Deleted", "Revoked", "Removed"].iter().any(|end| class_id.ends_with(end));
     if class_id == "CASBackendStatusChanged" && record.is(INFO_NEW_STATUS, "Invalid") {
         ALARMING

@@ -23,16 +23,20 @@
 
 use super::{
     DEFAULT_CLASS, MAPPING_VERSION,
-    dictionary::Key,
     entries::Entries,
+    record_writer::{CefInput, CefRecordWriter, CefScratch, sentence},
     rules::Rules,
-    sheet::{Record, Sheet, Work, sentence},
-    writer::Header,
+    writer::CefHeader,
 };
-use crate::schema::{
-    Field,
-    connect::{ACTOR, DATA, ID, LINKS, MESSAGE, OCCURRED_AT, OUTCOME, SERVER_VERSION, SOURCE_IP, TYPE},
-    connect::{decode_data, links, primary},
+use crate::{
+    format::CefKey,
+    schema::{
+        Field,
+        connect::{
+            ACTOR, DATA, ID, LINKS, MESSAGE, OCCURRED_AT, OUTCOME, SERVER_VERSION, SOURCE_IP, TYPE, decode_data,
+            links, primary,
+        },
+    },
 };
 
 const DENIED: u8 = 6;
@@ -40,12 +44,12 @@ const NOTABLE: u8 = 3;
 const ORDINARY: u8 = 1;
 
 pub(super) fn encode<'a, 'o, 'w>(
-    record: Record<'a>,
+    record: CefInput<'a>,
     rules: &'w Rules,
-    work: &'w mut Work,
+    work: &'w mut CefScratch,
     out: &'o mut Vec<u8>,
-) -> Sheet<'a, 'o, 'w> {
-    let Work { marks, others, value: scratch, name, class } = work;
+) -> CefRecordWriter<'a, 'o, 'w> {
+    let CefScratch { marks, others, value: scratch, name, class } = work;
     let class_id = record.event_type.unwrap_or(DEFAULT_CLASS);
     sentence(class_id, name);
     let outcome = record.facts.get(Field::Outcome, scratch);
@@ -53,30 +57,30 @@ pub(super) fn encode<'a, 'o, 'w>(
     let time = record.time(OCCURRED_AT, others, scratch);
     class.clear();
     let version = record.at(SERVER_VERSION).map_or(MAPPING_VERSION, |value| value.text(class));
-    let header = Header { vendor: "Cofide", product: "Connect", version, class_id, name, severity };
-    let own_version = rules.settings.version.is_none() && Header::keeps_version(version);
-    let mut sheet = Sheet::begin(record, rules, &header, time, (marks, others, scratch), out);
+    let header = CefHeader { vendor: "Cofide", product: "Connect", version, class_id, name, severity };
+    let own_version = rules.settings.version.is_none() && CefHeader::keeps_version(version);
+    let mut sheet = CefRecordWriter::begin(record, rules, &header, time, (marks, others, scratch), out);
     if own_version {
         sheet.said(SERVER_VERSION);
     }
-    if Header::keeps_class_id(class_id) {
+    if CefHeader::keeps_class_id(class_id) {
         sheet.said(TYPE);
     }
     fill(&mut sheet, class_id);
     sheet
 }
 
-fn fill(sheet: &mut Sheet<'_, '_, '_>, class_id: &str) {
+fn fill(sheet: &mut CefRecordWriter<'_, '_, '_>, class_id: &str) {
     sheet.source_address(SOURCE_IP);
-    sheet.text(Key::Suser, ACTOR);
-    sheet.text(Key::Suid, ACTOR);
-    sheet.field(Key::Spriv, Field::ActorType);
-    sheet.line.text(Key::Act, verb(class_id));
-    if sheet.field(Key::Outcome, Field::Outcome) {
+    sheet.text(CefKey::Suser, ACTOR);
+    sheet.text(CefKey::Suid, ACTOR);
+    sheet.field(CefKey::Spriv, Field::ActorType);
+    sheet.line.text(CefKey::Act, verb(class_id));
+    if sheet.field(CefKey::Outcome, Field::Outcome) {
         sheet.said(OUTCOME);
     }
-    sheet.text(Key::ExternalId, ID);
-    sheet.text(Key::Msg, MESSAGE);
+    sheet.text(CefKey::ExternalId, ID);
+    sheet.text(CefKey::Msg, MESSAGE);
     entities(sheet);
     data(sheet);
 }
@@ -102,8 +106,8 @@ fn verb(class_id: &str) -> &str {
     }
 }
 
-fn entities(sheet: &mut Sheet<'_, '_, '_>) {
-    if !sheet.custom(Key::Cs1, "entityLinks", "links", LINKS) {
+fn entities(sheet: &mut CefRecordWriter<'_, '_, '_>) {
+    if !sheet.custom(CefKey::Cs1, "entityLinks", "links", LINKS) {
         return;
     }
     if let Some(link) = primary(sheet.record.facts) {
@@ -111,9 +115,9 @@ fn entities(sheet: &mut Sheet<'_, '_, '_>) {
         kind.clear();
         kind.push_str(link.kind.strip_prefix("ENTITY_TYPE_").unwrap_or(&link.kind));
         kind.make_ascii_lowercase();
-        sheet.line.text(Key::Cat, kind);
-        sheet.line.custom(Key::Cs2, "entityType", "entity_type", kind);
-        sheet.line.custom(Key::Cs3, "entityId", "entity_id", &link.id);
+        sheet.line.text(CefKey::Cat, kind);
+        sheet.line.custom(CefKey::Cs2, "entityType", "entity_type", kind);
+        sheet.line.custom(CefKey::Cs3, "entityId", "entity_id", &link.id);
     }
     let (mut organization, mut zone) = (None, None);
     links(sheet.record.at(LINKS).map_or("", |value| value.raw), |link| match &*link.kind {
@@ -122,15 +126,15 @@ fn entities(sheet: &mut Sheet<'_, '_, '_>) {
         _ => {}
     });
     if let Some(id) = organization {
-        sheet.line.custom(Key::Cs4, "organizationId", "org_id", &id);
+        sheet.line.custom(CefKey::Cs4, "organizationId", "org_id", &id);
     }
     if let Some(id) = zone {
-        sheet.line.custom(Key::Cs6, "trustZoneId", "trust_zone_id", &id);
+        sheet.line.custom(CefKey::Cs6, "trustZoneId", "trust_zone_id", &id);
     }
 }
 
 /// What the base64 of the data says. What is not base64 of text stays as it is, under a key of ours.
-fn data(sheet: &mut Sheet<'_, '_, '_>) {
+fn data(sheet: &mut CefRecordWriter<'_, '_, '_>) {
     let Some(value) = sheet.record.at(DATA) else { return };
     let mut unescaped = String::new();
     if !decode_data(value.text(&mut unescaped), sheet.scratch) {
@@ -143,12 +147,12 @@ fn data(sheet: &mut Sheet<'_, '_, '_>) {
         Some(found.text(&mut text).to_owned())
     };
     if let Some(subject) = find(&["role_binding", "user", "subject"]) {
-        sheet.line.text(Key::Duser, &subject);
+        sheet.line.text(CefKey::Duser, &subject);
     }
     if let Some(reason) = find(&["deny_reason"]) {
-        sheet.line.text(Key::Reason, &reason);
+        sheet.line.text(CefKey::Reason, &reason);
     }
-    if data == "{}" || sheet.line.custom(Key::Cs5, "data", "data", data) {
+    if data == "{}" || sheet.line.custom(CefKey::Cs5, "data", "data", data) {
         sheet.others.say(value);
     }
 }

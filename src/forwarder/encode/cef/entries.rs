@@ -2,7 +2,7 @@
 
 use memchr::memchr2;
 
-use crate::event::{Kind, Value};
+use crate::scan::{JsonKind, Value};
 
 /// The members of an object. What is not the text of a valid object has none, or ends early.
 pub(super) struct Entries<'a> {
@@ -12,7 +12,7 @@ pub(super) struct Entries<'a> {
 
 /// One member.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry<'a> {
+pub(super) struct MemberEntry<'a> {
     pub name: Value<'a>,
     pub value: Value<'a>,
 }
@@ -45,16 +45,16 @@ impl<'a> Entries<'a> {
     fn value(&mut self) -> Value<'a> {
         match self.byte() {
             b'"' => self.string(),
-            b'{' => self.container(Kind::Object),
-            b'[' => self.container(Kind::Array),
+            b'{' => self.container(JsonKind::Object),
+            b'[' => self.container(JsonKind::Array),
             first => {
                 let rest = &self.text[self.at..];
                 let end = rest.find([',', '}', ']', ' ', '\t', '\n', '\r']).unwrap_or(rest.len());
                 self.at += end;
                 let kind = match first {
-                    b'n' => Kind::Null,
-                    b't' | b'f' => Kind::Bool,
-                    _ => Kind::Number,
+                    b'n' => JsonKind::Null,
+                    b't' | b'f' => JsonKind::Bool,
+                    _ => JsonKind::Number,
                 };
                 Value { raw: &rest[..end], kind }
             }
@@ -70,16 +70,16 @@ impl<'a> Entries<'a> {
             if self.byte() == b'"' {
                 let raw = &self.text[start..self.at];
                 self.at += 1;
-                return Value { raw, kind: Kind::String { escaped } };
+                return Value { raw, kind: JsonKind::String { escaped } };
             }
             escaped = true;
             self.at = (self.at + 2).min(self.text.len());
         }
         self.at = self.text.len();
-        Value { raw: "", kind: Kind::Null }
+        Value { raw: "", kind: JsonKind::Null }
     }
 
-    fn container(&mut self, kind: Kind) -> Value<'a> {
+    fn container(&mut self, kind: JsonKind) -> Value<'a> {
         let start = self.at;
         let mut depth = 0;
         while self.at < self.text.len() {
@@ -102,16 +102,16 @@ impl<'a> Entries<'a> {
 }
 
 impl<'a> Iterator for Entries<'a> {
-    type Item = Entry<'a>;
+    type Item = MemberEntry<'a>;
 
-    fn next(&mut self) -> Option<Entry<'a>> {
+    fn next(&mut self) -> Option<MemberEntry<'a>> {
         self.skip(b',');
         if self.byte() != b'"' {
             return None;
         }
         let name = self.string();
         self.skip(b':');
-        Some(Entry { name, value: self.value() })
+        Some(MemberEntry { name, value: self.value() })
     }
 }
 
@@ -129,7 +129,7 @@ mod tests {
         let text =
             r#"{ "a" : 1 ,"b\"}":"x\\\"]y", "c":{"d":[1,{"e":"}"}]}, "f":[ "]" ],"g":null,"h":true , "":-1.5e3 }"#;
         let tree: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).expect("valid");
-        let found: Vec<Entry<'_>> = Entries::new(text).collect();
+        let found: Vec<MemberEntry<'_>> = Entries::new(text).collect();
         assert_eq!(found.len(), tree.len());
         for entry in found {
             let expected = &tree[&said(entry.name)];

@@ -13,44 +13,45 @@
 //! A field that the source's own `fields` name is where [`standard`] has it.
 
 use super::{
-    DEFAULT_CLASS, DEFAULT_SEVERITY, Header, Key, Line, header,
-    others::Others,
+    CefHeader, CefLine, DEFAULT_CLASS, DEFAULT_SEVERITY, header,
+    leftover::LeftoverFields,
+    record_writer::{CefInput, CefRecordWriter, CefScratch},
     rules::Rules,
-    sheet::{Record, Sheet, Work},
     standard,
     time::Time,
 };
 use crate::{
-    event::{Fields, Kind, Value},
+    format::CefKey,
+    scan::{Fields, JsonKind, Value},
     schema::{
         Field as Ours,
-        generic::{self, Field},
+        generic::{self, NameHint},
     },
 };
 
 /// The dictionary's keys for which the value's text alone decides.
-const TEXTS: [(Field, Key); 6] = [
-    (Field::Id, Key::ExternalId),
-    (Field::Actor, Key::Suser),
-    (Field::ActorId, Key::Suid),
-    (Field::Action, Key::Act),
-    (Field::Outcome, Key::Outcome),
-    (Field::Message, Key::Msg),
+const TEXTS: [(NameHint, CefKey); 6] = [
+    (NameHint::Id, CefKey::ExternalId),
+    (NameHint::Actor, CefKey::Suser),
+    (NameHint::ActorId, CefKey::Suid),
+    (NameHint::Action, CefKey::Act),
+    (NameHint::Outcome, CefKey::Outcome),
+    (NameHint::Message, CefKey::Msg),
 ];
 
 /// Begins the line and writes what has a key of the dictionary.
 pub(super) fn encode<'a, 'o, 'w>(
-    record: Record<'a>,
+    record: CefInput<'a>,
     fields: &'a Fields,
     rules: &'w Rules,
-    work: &'w mut Work,
+    work: &'w mut CefScratch,
     out: &'o mut Vec<u8>,
-) -> Sheet<'a, 'o, 'w> {
+) -> CefRecordWriter<'a, 'o, 'w> {
     let names = Names { record, fields };
     let mut sheet = names.header(rules, work, out);
     standard::mapped(&mut sheet);
-    let Sheet { line, others, scratch, .. } = &mut sheet;
-    let address = names.scalars(Field::SourceAddress).find(|value| line.source_address(value.text(scratch)));
+    let CefRecordWriter { line, others, scratch, .. } = &mut sheet;
+    let address = names.scalars(NameHint::SourceAddress).find(|value| line.source_address(value.text(scratch)));
     address.into_iter().for_each(|value| others.say(value));
     for (field, key) in TEXTS {
         let written = names.scalars(field).find(|value| line.text(key, value.text(scratch)));
@@ -62,21 +63,26 @@ pub(super) fn encode<'a, 'o, 'w>(
 /// A checked object and what the pass over it found under common names.
 #[derive(Clone, Copy)]
 struct Names<'a> {
-    record: Record<'a>,
+    record: CefInput<'a>,
     fields: &'a Fields,
 }
 
 impl<'a> Names<'a> {
-    fn header<'o, 'w>(self, rules: &'w Rules, work: &'w mut Work, out: &'o mut Vec<u8>) -> Sheet<'a, 'o, 'w> {
-        let Work { marks, others, value: scratch, .. } = work;
+    fn header<'o, 'w>(
+        self,
+        rules: &'w Rules,
+        work: &'w mut CefScratch,
+        out: &'o mut Vec<u8>,
+    ) -> CefRecordWriter<'a, 'o, 'w> {
+        let CefScratch { marks, others, value: scratch, .. } = work;
         let time = self.time(others, scratch);
         let class_id = self.record.event_type.map(str::trim);
-        if class_id.is_some_and(Header::keeps_class_id) {
+        if class_id.is_some_and(CefHeader::keeps_class_id) {
             self.say_type(others, scratch);
         }
         let class_id = class_id.unwrap_or(DEFAULT_CLASS);
         let mut severity = DEFAULT_SEVERITY;
-        if let Some(value) = self.scalars(Field::Severity).next()
+        if let Some(value) = self.scalars(NameHint::Severity).next()
             && let Some(stated) = value.text(scratch).parse().ok().filter(|severity| *severity <= 10)
         {
             severity = stated;
@@ -85,20 +91,20 @@ impl<'a> Names<'a> {
         let outcome = self.record.facts.get(Ours::Outcome, scratch);
         let severity = rules.severity(class_id, outcome, severity);
         let mut name = class_id;
-        if let Some(value) = self.scalars(Field::Name).find(|value| value.is_string())
+        if let Some(value) = self.scalars(NameHint::Name).find(|value| value.is_string())
             && let stated = value.text(scratch).trim()
             && !stated.is_empty()
         {
             name = stated;
-            if Header::keeps_name(stated) {
+            if CefHeader::keeps_name(stated) {
                 others.say(value);
             }
         }
-        let line = Line::begin(out, rules, &header(self.record.source, class_id, name, severity), time, marks);
-        Sheet { record: self.record, line, others, scratch }
+        let line = CefLine::begin(out, rules, &header(self.record.source, class_id, name, severity), time, marks);
+        CefRecordWriter { record: self.record, line, others, scratch }
     }
 
-    fn say_type(self, others: &mut Others, scratch: &mut String) {
+    fn say_type(self, others: &mut LeftoverFields, scratch: &mut String) {
         if self.record.facts.is_mapped(Ours::Type) {
             if let Some(text) = self.record.facts.get(Ours::Type, scratch) {
                 others.say_text(text);
@@ -108,11 +114,11 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn time(self, others: &mut Others, scratch: &mut String) -> Option<Time> {
+    fn time(self, others: &mut LeftoverFields, scratch: &mut String) -> Option<Time> {
         if self.record.facts.is_mapped(Ours::Time) {
             return standard::time(self.record.facts, others, scratch);
         }
-        let mut times = self.scalars(Field::Time);
+        let mut times = self.scalars(NameHint::Time);
         let (value, time) = times.find_map(|value| Some((value, Time::parse(value.text(scratch))?)))?;
         if time.exact {
             others.say(value);
@@ -120,8 +126,8 @@ impl<'a> Names<'a> {
         Some(time)
     }
 
-    fn scalars(self, field: Field) -> impl Iterator<Item = Value<'a>> {
-        let scalar = |kind| matches!(kind, Kind::String { .. } | Kind::Number | Kind::Bool);
+    fn scalars(self, field: NameHint) -> impl Iterator<Item = Value<'a>> {
+        let scalar = |kind| matches!(kind, JsonKind::String { .. } | JsonKind::Number | JsonKind::Bool);
         let found = generic::candidates(field, self.fields, self.record.text).map(|(_, value)| value);
         found.filter(move |value| scalar(value.kind))
     }

@@ -23,18 +23,18 @@
 
 use super::{
     DEFAULT_CLASS, MAPPING_VERSION,
-    dictionary::Key,
-    others::Others,
+    leftover::LeftoverFields,
+    record_writer::{CefInput, CefRecordWriter, CefScratch, fingerprint},
     rules::Rules,
-    sheet::{Record, Sheet, Work, fingerprint},
     time::Time,
-    writer::Header,
+    writer::CefHeader,
 };
 use crate::{
     config::Dialect,
-    event::Value,
+    format::CefKey,
+    scan::Value,
     schema::{
-        Field, Place,
+        Field, FieldPlace,
         konnect::{
             ACT, ACTION, ACTOR_ID, CEF_VERSION, Class, EVENT_CLASS_ID, EVENT_PRODUCT, EVENT_TS, EVENT_VENDOR,
             EVENT_VERSION, GRANTED, KONG_INITIATED, NAME, ORG_ID, PORTAL_ID, PRINCIPAL_ID, PRINCIPAL_NAME,
@@ -49,12 +49,12 @@ const PRODUCT: &str = "Konnect";
 const HOST: &str = "konghq.com";
 
 pub(super) fn encode<'a, 'o, 'w>(
-    record: Record<'a>,
+    record: CefInput<'a>,
     rules: &'w Rules,
-    work: &'w mut Work,
+    work: &'w mut CefScratch,
     out: &'o mut Vec<u8>,
-) -> Sheet<'a, 'o, 'w> {
-    let Work { marks, others, value: scratch, name: texts, class: class_text } = work;
+) -> CefRecordWriter<'a, 'o, 'w> {
+    let CefScratch { marks, others, value: scratch, name: texts, class: class_text } = work;
     let class = class(record.facts);
     let time = time(&record, others, scratch);
     class_id(&record, class, class_text);
@@ -71,7 +71,7 @@ pub(super) fn encode<'a, 'o, 'w>(
         texts.push_str(record.at(place).map_or(default, |value| value.text(scratch)));
         *end = texts.len();
     }
-    let header = Header {
+    let header = CefHeader {
         vendor: &texts[..ends[0]],
         product: &texts[ends[0]..ends[1]],
         version: &texts[ends[1]..ends[2]],
@@ -80,14 +80,14 @@ pub(super) fn encode<'a, 'o, 'w>(
         severity,
     };
     let kept = [
-        (EVENT_VENDOR, rules.settings.vendor.is_none() && Header::keeps_vendor(header.vendor)),
-        (EVENT_PRODUCT, rules.settings.product.is_none() && Header::keeps_product(header.product)),
-        (EVENT_VERSION, rules.settings.version.is_none() && Header::keeps_version(header.version)),
-        (EVENT_CLASS_ID, Header::keeps_class_id(header.class_id)),
-        (NAME, Header::keeps_name(header.name)),
+        (EVENT_VENDOR, rules.settings.vendor.is_none() && CefHeader::keeps_vendor(header.vendor)),
+        (EVENT_PRODUCT, rules.settings.product.is_none() && CefHeader::keeps_product(header.product)),
+        (EVENT_VERSION, rules.settings.version.is_none() && CefHeader::keeps_version(header.version)),
+        (EVENT_CLASS_ID, CefHeader::keeps_class_id(header.class_id)),
+        (NAME, CefHeader::keeps_name(header.name)),
         (SEVERITY, stated == Some(severity)),
     ];
-    let mut sheet = Sheet::begin(record, rules, &header, time, (marks, others, scratch), out);
+    let mut sheet = CefRecordWriter::begin(record, rules, &header, time, (marks, others, scratch), out);
     for (place, _) in kept.iter().filter(|(_, kept)| *kept) {
         sheet.said(*place);
     }
@@ -100,36 +100,36 @@ pub(super) fn encode<'a, 'o, 'w>(
     sheet
 }
 
-fn strict(sheet: &mut Sheet<'_, '_, '_>, class: Option<Class>) {
+fn strict(sheet: &mut CefRecordWriter<'_, '_, '_>, class: Option<Class>) {
     sheet.source_address(SRC);
-    sheet.text(Key::Suser, PRINCIPAL_NAME);
-    sheet.text(Key::Suid, PRINCIPAL_ID);
-    sheet.text(Key::Act, if class == Some(Class::Access) { ACT } else { ACTION });
+    sheet.text(CefKey::Suser, PRINCIPAL_NAME);
+    sheet.text(CefKey::Suid, PRINCIPAL_ID);
+    sheet.text(CefKey::Act, if class == Some(Class::Access) { ACT } else { ACTION });
     outcome(sheet, class);
     let id = fingerprint(without_signature(&sheet.record));
-    sheet.line.text(Key::ExternalId, std::str::from_utf8(&id).unwrap_or_default());
-    sheet.text(Key::Request, REQUEST);
-    sheet.text(Key::RequestMethod, ACT);
-    sheet.text(Key::RequestClientApplication, USER_AGENT);
-    sheet.custom(Key::Cn1, "status", "status", STATUS);
+    sheet.line.text(CefKey::ExternalId, std::str::from_utf8(&id).unwrap_or_default());
+    sheet.text(CefKey::Request, REQUEST);
+    sheet.text(CefKey::RequestMethod, ACT);
+    sheet.text(CefKey::RequestClientApplication, USER_AGENT);
+    sheet.custom(CefKey::Cn1, "status", "status", STATUS);
     for (key, label, place) in [
-        (Key::Cs1, "org_id", ORG_ID),
-        (Key::Cs2, "trace_id", TRACE_ID),
-        (Key::Cs3, "query", QUERY),
-        (Key::Cs4, "portal_id", PORTAL_ID),
-        (Key::Cs5, "actor_id", ACTOR_ID),
-        (Key::Cs6, "sig", SIG),
+        (CefKey::Cs1, "org_id", ORG_ID),
+        (CefKey::Cs2, "trace_id", TRACE_ID),
+        (CefKey::Cs3, "query", QUERY),
+        (CefKey::Cs4, "portal_id", PORTAL_ID),
+        (CefKey::Cs5, "actor_id", ACTOR_ID),
+        (CefKey::Cs6, "sig", SIG),
     ] {
         sheet.custom(key, label, label, place);
     }
     if let Some(class) = class {
-        sheet.line.text(Key::Cat, class.name());
+        sheet.line.text(CefKey::Cat, class.name());
     }
-    sheet.line.text(Key::Dvchost, HOST);
+    sheet.line.text(CefKey::Dvchost, HOST);
 }
 
 /// Konnect's own keys, in its order.
-fn native(sheet: &mut Sheet<'_, '_, '_>) {
+fn native(sheet: &mut CefRecordWriter<'_, '_, '_>) {
     for (key, place) in [
         ("src", SRC),
         ("request", REQUEST),
@@ -152,13 +152,13 @@ fn native(sheet: &mut Sheet<'_, '_, '_>) {
     }
 }
 
-fn outcome(sheet: &mut Sheet<'_, '_, '_>, class: Option<Class>) {
+fn outcome(sheet: &mut CefRecordWriter<'_, '_, '_>, class: Option<Class>) {
     let word = match sheet.record.facts.get(Field::Outcome, sheet.scratch) {
         Some("success") => "success",
         Some(_) => "failure",
         None => return,
     };
-    if !sheet.line.text(Key::Outcome, word) {
+    if !sheet.line.text(CefKey::Outcome, word) {
         return;
     }
     for place in [SUCCESS, GRANTED] {
@@ -167,12 +167,12 @@ fn outcome(sheet: &mut Sheet<'_, '_, '_>, class: Option<Class>) {
     }
     if let Some(reason) = sheet.record.facts.get(Field::Reason, sheet.scratch) {
         let upper = if class == Some(Class::Authn) { reason.to_ascii_uppercase() } else { reason.to_owned() };
-        sheet.line.text(Key::Reason, &upper);
+        sheet.line.text(CefKey::Reason, &upper);
     }
 }
 
 /// `rt`, or what else tells the time; the whole seconds of `event_ts` tell nothing beside it.
-fn time(record: &Record<'_>, others: &mut Others, scratch: &mut String) -> Option<Time> {
+fn time(record: &CefInput<'_>, others: &mut LeftoverFields, scratch: &mut String) -> Option<Time> {
     let places = [RT, EVENT_TS, PULL_TS];
     let time = places.into_iter().find_map(|place| record.time(place, others, scratch))?;
     let seconds = record.at(EVENT_TS).filter(|value| {
@@ -186,9 +186,9 @@ fn time(record: &Record<'_>, others: &mut Others, scratch: &mut String) -> Optio
 }
 
 /// The class id; that of a record of the pull API is made as the webhook's would be.
-fn class_id(record: &Record<'_>, class: Option<Class>, into: &mut String) {
+fn class_id(record: &CefInput<'_>, class: Option<Class>, into: &mut String) {
     into.clear();
-    let said = |place: Place| record.at(place);
+    let said = |place: FieldPlace| record.at(place);
     let mut unescaped = String::new();
     match (said(EVENT_CLASS_ID), class) {
         (Some(value), _) => into.push_str(value.text(&mut unescaped)),
@@ -206,7 +206,7 @@ fn class_id(record: &Record<'_>, class: Option<Class>, into: &mut String) {
 }
 
 /// Says of the words of the pull API that the class id and the name were made of that they are in the line.
-fn pulled(sheet: &mut Sheet<'_, '_, '_>, class: Option<Class>, [class_id, name]: [&str; 2]) {
+fn pulled(sheet: &mut CefRecordWriter<'_, '_, '_>, class: Option<Class>, [class_id, name]: [&str; 2]) {
     let made = match class {
         Some(Class::Authn) => &[(PULL_AUTHENTICATION_TYPE, class_id), (PULL_OUTCOME, name)][..],
         Some(Class::Authz) => &[(PULL_SERVICE, class_id)],
@@ -219,7 +219,7 @@ fn pulled(sheet: &mut Sheet<'_, '_, '_>, class: Option<Class>, [class_id, name]:
             word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
                 && tail.is_some_and(|tail| tail.eq_ignore_ascii_case(word))
         };
-        let kept = Header::keeps_name(text);
+        let kept = CefHeader::keeps_name(text);
         if kept && sheet.record.at(*place).is_some_and(|value| value.raw == *text || tells(value.raw)) {
             sheet.said(*place);
         }
@@ -238,7 +238,7 @@ fn severity(outcome: Option<&str>) -> u8 {
 }
 
 /// The line on both sides of the signature, without what belongs to it, as Konnect's own rule for verifying has it.
-fn without_signature<'a>(record: &Record<'a>) -> [&'a str; 2] {
+fn without_signature<'a>(record: &CefInput<'a>) -> [&'a str; 2] {
     let text = record.text;
     let whole = [text, ""];
     let Some(value) = record.at(SIG) else { return whole };

@@ -8,12 +8,14 @@
 use std::{fmt::Write, net::IpAddr};
 
 use super::{
-    dictionary::{Key, Keys, Kind},
     rules::Rules,
     time::Time,
-    writer::{CefWriter, Header},
+    writer::{CefHeader, CefWriter},
 };
-use crate::config::{Dialect, Ipv6};
+use crate::{
+    config::{Dialect, Ipv6},
+    format::{CefKey, CefKeySet, CefValueKind},
+};
 
 /// Before the name of the key that was cut.
 const WHOLE: &str = "adWhole_";
@@ -22,7 +24,7 @@ const CUT_KEYS: &str = "adCut";
 
 /// Buffers that are used again for every line.
 #[derive(Debug, Default)]
-pub(super) struct Marks {
+pub(super) struct CefMarks {
     /// The names of what was cut, for `adCut`.
     cut: String,
     key: String,
@@ -30,26 +32,26 @@ pub(super) struct Marks {
     pub cuts: u64,
 }
 
-pub(super) struct Line<'o, 'r> {
+pub(super) struct CefLine<'o, 'r> {
     cef: CefWriter<'o>,
     rules: &'r Rules,
-    marks: &'r mut Marks,
-    written: Keys,
+    marks: &'r mut CefMarks,
+    written: CefKeySet,
 }
 
-impl<'o, 'r> Line<'o, 'r> {
+impl<'o, 'r> CefLine<'o, 'r> {
     /// Appends the prefix and the header.
     pub(super) fn begin(
         out: &'o mut Vec<u8>,
         rules: &'r Rules,
-        header: &Header<'_>,
+        header: &CefHeader<'_>,
         time: Option<Time>,
-        marks: &'r mut Marks,
-    ) -> Line<'o, 'r> {
+        marks: &'r mut CefMarks,
+    ) -> CefLine<'o, 'r> {
         marks.cut.clear();
         rules.prefix(time, out);
         let header = rules.header(header);
-        let mut line = Line {
+        let mut line = CefLine {
             cef: CefWriter::begin(out, &header, rules.settings.leading_space),
             rules,
             marks,
@@ -59,7 +61,7 @@ impl<'o, 'r> Line<'o, 'r> {
             line.cut(name);
         }
         if let Some(time) = time {
-            line.time(Key::Rt, time);
+            line.time(CefKey::Rt, time);
         }
         line
     }
@@ -70,13 +72,13 @@ impl<'o, 'r> Line<'o, 'r> {
     }
 
     /// A text under a key that takes one. An id that is too long is not written.
-    pub(super) fn text(&mut self, key: Key, value: &str) -> bool {
+    pub(super) fn text(&mut self, key: CefKey, value: &str) -> bool {
         let name = self.name(key);
         !self.written.has(key) && !self.is_mapped(name) && self.dictionary(key, name, None, value)
     }
 
     /// A custom field, with its label or, in Konnect's dialect, under `own` name.
-    pub(super) fn custom(&mut self, key: Key, label: &str, own: &str, value: &str) -> bool {
+    pub(super) fn custom(&mut self, key: CefKey, label: &str, own: &str, value: &str) -> bool {
         match self.dialect() {
             Dialect::Strict => !self.written.has(key) && self.dictionary(key, key.name(), Some(label), value),
             Dialect::Konnect => self.own(own, value),
@@ -92,7 +94,7 @@ impl<'o, 'r> Line<'o, 'r> {
         free
     }
 
-    pub(super) fn time(&mut self, key: Key, time: Time) -> bool {
+    pub(super) fn time(&mut self, key: CefKey, time: Time) -> bool {
         let free = !self.written.has(key);
         if free {
             self.written.add(key);
@@ -105,15 +107,15 @@ impl<'o, 'r> Line<'o, 'r> {
     pub(super) fn source_address(&mut self, value: &str) -> bool {
         match value.trim().parse() {
             Ok(IpAddr::V6(_)) if self.rules.settings.ipv6 == Ipv6::C6a2 => {
-                self.custom(Key::C6a2, "Source IPv6 Address", Key::Src.name(), value)
+                self.custom(CefKey::C6a2, "Source IPv6 Address", CefKey::Src.name(), value)
             }
-            Ok(_) => self.text(Key::Src, value),
+            Ok(_) => self.text(CefKey::Src, value),
             Err(_) => false,
         }
     }
 
     /// What `map` says; it goes before what a mapping says.
-    pub(super) fn mapped(&mut self, key: Key, label: Option<&str>, value: &str) -> bool {
+    pub(super) fn mapped(&mut self, key: CefKey, label: Option<&str>, value: &str) -> bool {
         self.dictionary(key, key.name(), label, value)
     }
 
@@ -148,15 +150,15 @@ impl<'o, 'r> Line<'o, 'r> {
         }
     }
 
-    fn dictionary(&mut self, key: Key, name: &'static str, label: Option<&str>, value: &str) -> bool {
+    fn dictionary(&mut self, key: CefKey, name: &'static str, label: Option<&str>, value: &str) -> bool {
         let value = value.trim();
         if value.is_empty() {
             return false;
         }
         let whole = match key.kind() {
-            Kind::Text(max) => self.cef.pair_within(name, value, max) || self.shorten(name, value, max),
-            Kind::Id(max) => self.cef.pair_within(name, value, max),
-            Kind::Time => match Time::parse(value) {
+            CefValueKind::Text(max) => self.cef.pair_within(name, value, max) || self.shorten(name, value, max),
+            CefValueKind::Id(max) => self.cef.pair_within(name, value, max),
+            CefValueKind::Time => match Time::parse(value) {
                 Some(time) => {
                     self.cef.integer(name, time.millis);
                     self.label(key, label);
@@ -177,22 +179,22 @@ impl<'o, 'r> Line<'o, 'r> {
     /// Whether `map` sets the key of this name.
     fn is_mapped(&self, name: &str) -> bool {
         let Rules { mapped, own, .. } = self.rules;
-        own.iter().any(|own| own == name) || Key::find(name).is_some_and(|key| mapped.has(key))
+        own.iter().any(|own| own == name) || CefKey::find(name).is_some_and(|key| mapped.has(key))
     }
 
     /// What the dialect calls a key.
-    fn name(&self, key: Key) -> &'static str {
+    fn name(&self, key: CefKey) -> &'static str {
         match (self.dialect(), key) {
-            (Dialect::Konnect, Key::Suser) => "principal_name",
-            (Dialect::Konnect, Key::Suid) => "principal_id",
-            (Dialect::Konnect, Key::Act) => "action",
-            (Dialect::Konnect, Key::RequestMethod) => "act",
-            (Dialect::Konnect, Key::RequestClientApplication) => "user_agent",
+            (Dialect::Konnect, CefKey::Suser) => "principal_name",
+            (Dialect::Konnect, CefKey::Suid) => "principal_id",
+            (Dialect::Konnect, CefKey::Act) => "action",
+            (Dialect::Konnect, CefKey::RequestMethod) => "act",
+            (Dialect::Konnect, CefKey::RequestClientApplication) => "user_agent",
             _ => key.name(),
         }
     }
 
-    fn label(&mut self, key: Key, label: Option<&str>) {
+    fn label(&mut self, key: CefKey, label: Option<&str>) {
         if let Some(label) = label {
             self.marks.key.clear();
             write!(self.marks.key, "{}Label", key.name()).expect("a String takes every write");
@@ -220,17 +222,17 @@ impl<'o, 'r> Line<'o, 'r> {
 }
 
 /// Whether a value can stand under a key that takes no text.
-fn is_of(kind: Kind, value: &str) -> bool {
+fn is_of(kind: CefValueKind, value: &str) -> bool {
     match kind {
-        Kind::Integer => value.parse::<i32>().is_ok(),
-        Kind::Long => value.parse::<i64>().is_ok(),
-        Kind::Double => value.parse::<f64>().is_ok_and(f64::is_finite),
-        Kind::Address => value.parse::<IpAddr>().is_ok(),
-        Kind::Ipv6 => value.parse::<IpAddr>().is_ok_and(|address| address.is_ipv6()),
-        Kind::Mac => {
+        CefValueKind::Integer => value.parse::<i32>().is_ok(),
+        CefValueKind::Long => value.parse::<i64>().is_ok(),
+        CefValueKind::Double => value.parse::<f64>().is_ok_and(f64::is_finite),
+        CefValueKind::Address => value.parse::<IpAddr>().is_ok(),
+        CefValueKind::Ipv6 => value.parse::<IpAddr>().is_ok_and(|address| address.is_ipv6()),
+        CefValueKind::Mac => {
             let mut parts = value.split([':', '-']);
             value.len() == 17 && parts.all(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))
         }
-        Kind::Text(_) | Kind::Id(_) | Kind::Time => true,
+        CefValueKind::Text(_) | CefValueKind::Id(_) | CefValueKind::Time => true,
     }
 }

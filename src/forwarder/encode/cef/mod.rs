@@ -17,32 +17,30 @@
 
 mod chainloop;
 mod connect;
-mod dictionary;
 mod entries;
 mod generic;
 mod infrakitchen;
 mod konnect;
+mod leftover;
 mod line;
-mod others;
+mod record_writer;
 mod rules;
-mod sheet;
 mod standard;
 #[cfg(test)]
 mod tests;
 mod time;
 mod writer;
 
-pub use dictionary::{CONSUMERS, Key, Keys, Kind, RESERVED};
-pub use writer::{CefWriter, Header};
+pub use writer::{CefHeader, CefWriter};
 
 use crate::{
     config::{self, Dialect},
-    event::{Event, Form, Json},
-    schema::System,
+    format::CefKey,
+    schema::{Event, EventForm, JsonEvent, System},
 };
-use line::{Line, Marks};
+use line::{CefLine, CefMarks};
+use record_writer::{CefInput, CefScratch};
 use rules::Rules;
-use sheet::{Record, Work};
 
 const VENDOR: &str = "auditpost";
 /// Of the mapping, not of the program: the same record has the same bytes under the next release.
@@ -55,27 +53,27 @@ const ENVELOPES: [&str; 3] = ["Data", "data", "event"];
 
 /// Encodes the events of one source.
 #[derive(Debug)]
-pub struct Encoder {
+pub struct CefEncoder {
     product: String,
     rules: Rules,
-    work: Work,
+    work: CefScratch,
 }
 
-impl Encoder {
+impl CefEncoder {
     /// `product` is the source's name.
-    pub fn new(settings: &config::Cef, product: &str) -> Encoder {
-        Encoder { product: product.to_owned(), rules: Rules::new(settings), work: Work::default() }
+    pub fn new(settings: &config::CefConfig, product: &str) -> CefEncoder {
+        CefEncoder { product: product.to_owned(), rules: Rules::new(settings), work: CefScratch::default() }
     }
 
     pub fn encode(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        if matches!(event.form, Form::Cef(_)) && self.passes(event) {
+        if matches!(event.form, EventForm::Cef(_)) && self.passes(event) {
             return out.extend_from_slice(event.line);
         }
-        match (Record::new(event, &self.product), event.form) {
+        match (CefInput::new(event, &self.product), event.form) {
             (Some(record), _) => Self::record(record, event, &self.rules, &mut self.work, out),
-            (None, Form::Json(json)) => self.whole(event, json.text, out),
-            (None, Form::Cef(record)) => self.whole(event, record.text, out),
-            (None, Form::Raw) => self.whole(event, &String::from_utf8_lossy(event.line), out),
+            (None, EventForm::Json(json)) => self.whole(event, json.text, out),
+            (None, EventForm::Cef(record)) => self.whole(event, record.text, out),
+            (None, EventForm::Raw) => self.whole(event, &String::from_utf8_lossy(event.line), out),
         }
     }
 
@@ -86,9 +84,9 @@ impl Encoder {
 
     /// A line of ours about a line, which has no time.
     pub(super) fn notice(&self, class_id: &str, name: &str, severity: u8, pairs: &[(&str, &str)], out: &mut Vec<u8>) {
-        let mut marks = Marks::default();
+        let mut marks = CefMarks::default();
         let header = header(&self.product, class_id, name, severity);
-        let mut line = Line::begin(out, &self.rules, &header, None, &mut marks);
+        let mut line = CefLine::begin(out, &self.rules, &header, None, &mut marks);
         for (name, value) in pairs {
             line.other(name, value);
         }
@@ -102,14 +100,14 @@ impl Encoder {
         native && !event.line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t')
     }
 
-    fn record(record: Record<'_>, event: &Event<'_>, rules: &Rules, work: &mut Work, out: &mut Vec<u8>) {
+    fn record(record: CefInput<'_>, event: &Event<'_>, rules: &Rules, work: &mut CefScratch, out: &mut Vec<u8>) {
         work.others.clear();
         let mut sheet = match (record.facts.system(), event.form) {
             (System::Connect, _) => connect::encode(record, rules, work, out),
             (System::InfraKitchen, _) => infrakitchen::encode(record, rules, work, out),
             (System::Konnect, _) => konnect::encode(record, rules, work, out),
             (System::Chainloop, _) => chainloop::encode(record, rules, work, out),
-            (System::Generic, Form::Json(Json { fields: Some(fields), .. })) => {
+            (System::Generic, EventForm::Json(JsonEvent { fields: Some(fields), .. })) => {
                 generic::encode(record, fields, rules, work, out)
             }
             (System::Kubernetes | System::Vault | System::Generic, _) => standard::encode(record, rules, work, out),
@@ -127,17 +125,17 @@ impl Encoder {
         let class_id = event.event_type.filter(|text| !text.trim().is_empty()).unwrap_or(DEFAULT_CLASS);
         let severity = self.rules.severity(class_id, None, DEFAULT_SEVERITY);
         let header = header(&self.product, class_id, class_id, severity);
-        let mut line = Line::begin(out, &self.rules, &header, None, &mut self.work.marks);
-        if !line.text(Key::Msg, text) {
+        let mut line = CefLine::begin(out, &self.rules, &header, None, &mut self.work.marks);
+        if !line.text(CefKey::Msg, text) {
             line.other("ad_event", text);
         }
         finish(&self.rules, text, line);
     }
 }
 
-fn finish(rules: &Rules, text: &str, mut line: Line<'_, '_>) {
+fn finish(rules: &Rules, text: &str, mut line: CefLine<'_, '_>) {
     if let Some(host) = &rules.settings.host {
-        line.text(Key::Dvchost, host);
+        line.text(CefKey::Dvchost, host);
     }
     if rules.settings.raw_event {
         line.raw_event(text);
@@ -146,6 +144,6 @@ fn finish(rules: &Rules, text: &str, mut line: Line<'_, '_>) {
 }
 
 /// The header of a line of ours.
-fn header<'a>(product: &'a str, class_id: &'a str, name: &'a str, severity: u8) -> Header<'a> {
-    Header { vendor: VENDOR, product, version: MAPPING_VERSION, class_id, name, severity }
+fn header<'a>(product: &'a str, class_id: &'a str, name: &'a str, severity: u8) -> CefHeader<'a> {
+    CefHeader { vendor: VENDOR, product, version: MAPPING_VERSION, class_id, name, severity }
 }

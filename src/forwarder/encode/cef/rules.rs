@@ -2,24 +2,27 @@
 
 use std::io::Write;
 
-use super::{DEFAULT_CLASS, MAPPING_VERSION, VENDOR, dictionary::Keys, time::Time, writer::Header};
-use crate::config::{Cef, MappedKey, PrefixPart};
+use super::{DEFAULT_CLASS, MAPPING_VERSION, VENDOR, time::Time, writer::CefHeader};
+use crate::{
+    config::{CefConfig, MappedKey, PrefixPart},
+    format::CefKeySet,
+};
 
 /// What stands in the prefix for an event that has no time (RFC 5424's word for it); the clock is nobody's.
 const NO_TIME: &str = "-";
 
 #[derive(Debug)]
 pub(super) struct Rules {
-    pub settings: Cef,
+    pub settings: CefConfig,
     /// The dictionary's keys that `map` sets.
-    pub mapped: Keys,
+    pub mapped: CefKeySet,
     /// The other keys that `map` sets.
     pub own: Vec<String>,
 }
 
 impl Rules {
-    pub(super) fn new(settings: &Cef) -> Rules {
-        let mut rules = Rules { settings: settings.clone(), mapped: Keys::default(), own: Vec::new() };
+    pub(super) fn new(settings: &CefConfig) -> Rules {
+        let mut rules = Rules { settings: settings.clone(), mapped: CefKeySet::default(), own: Vec::new() };
         for mapped in &settings.map {
             match &mapped.key {
                 MappedKey::Dictionary(key, _) => rules.mapped.add(*key),
@@ -30,10 +33,10 @@ impl Rules {
     }
 
     /// The header with what the configuration sets in it.
-    pub(super) fn header<'h>(&'h self, header: &Header<'h>) -> Header<'h> {
-        let Cef { vendor, product, version, .. } = &self.settings;
+    pub(super) fn header<'h>(&'h self, header: &CefHeader<'h>) -> CefHeader<'h> {
+        let CefConfig { vendor, product, version, .. } = &self.settings;
         let said = |text: &'h str, default| if text.trim().is_empty() { default } else { text };
-        Header {
+        CefHeader {
             vendor: vendor.as_deref().unwrap_or(said(header.vendor, VENDOR)),
             product: product.as_deref().unwrap_or(said(header.product, VENDOR)),
             version: version.as_deref().unwrap_or(said(header.version, MAPPING_VERSION)),

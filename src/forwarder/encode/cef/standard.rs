@@ -17,52 +17,54 @@
 
 use super::{
     DEFAULT_CLASS, MAPPING_VERSION, VENDOR,
-    dictionary::Key,
-    others::Others,
+    leftover::LeftoverFields,
+    record_writer::{CefInput, CefRecordWriter, CefScratch},
     rules::Rules,
-    sheet::{Record, Sheet, Work},
     time::Time,
-    writer::Header,
+    writer::CefHeader,
 };
-use crate::schema::{Facts, Field, System};
+use crate::{
+    format::CefKey,
+    schema::{Facts, Field, System},
+};
 
 const DENIED: u8 = 6;
 const UNKNOWN: u8 = 3;
 const SUCCESS: u8 = 1;
 
 /// The dictionary's keys for fields, the first field that says something.
-const TEXTS: [(Key, &[Field]); 12] = [
-    (Key::Suser, &[Field::ActorName, Field::ActorEmail]),
-    (Key::Suid, &[Field::ActorId]),
-    (Key::Spriv, &[Field::ActorType]),
-    (Key::Act, &[Field::RequestMethod]),
-    (Key::Outcome, &[Field::Outcome]),
-    (Key::Reason, &[Field::Reason]),
-    (Key::ExternalId, &[Field::Id]),
-    (Key::Msg, &[Field::Message]),
-    (Key::Request, &[Field::RequestPath]),
-    (Key::RequestMethod, &[Field::RequestMethod]),
-    (Key::RequestClientApplication, &[Field::UserAgent]),
-    (Key::Cat, &[Field::TargetType]),
+const TEXTS: [(CefKey, &[Field]); 12] = [
+    (CefKey::Suser, &[Field::ActorName, Field::ActorEmail]),
+    (CefKey::Suid, &[Field::ActorId]),
+    (CefKey::Spriv, &[Field::ActorType]),
+    (CefKey::Act, &[Field::RequestMethod]),
+    (CefKey::Outcome, &[Field::Outcome]),
+    (CefKey::Reason, &[Field::Reason]),
+    (CefKey::ExternalId, &[Field::Id]),
+    (CefKey::Msg, &[Field::Message]),
+    (CefKey::Request, &[Field::RequestPath]),
+    (CefKey::RequestMethod, &[Field::RequestMethod]),
+    (CefKey::RequestClientApplication, &[Field::UserAgent]),
+    (CefKey::Cat, &[Field::TargetType]),
 ];
 
 /// Custom fields: key, label, name in Konnect's dialect.
-const CUSTOM: [(Key, &str, &str, Field); 6] = [
-    (Key::Cn1, "status", "status", Field::RequestStatus),
-    (Key::Cs1, "organizationId", "org_id", Field::OrganizationId),
-    (Key::Cs2, "traceId", "trace_id", Field::TraceId),
-    (Key::Cs3, "targetId", "target_id", Field::TargetId),
-    (Key::Cs4, "targetName", "target_name", Field::TargetName),
-    (Key::Cs5, "query", "query", Field::RequestQuery),
+const CUSTOM: [(CefKey, &str, &str, Field); 6] = [
+    (CefKey::Cn1, "status", "status", Field::RequestStatus),
+    (CefKey::Cs1, "organizationId", "org_id", Field::OrganizationId),
+    (CefKey::Cs2, "traceId", "trace_id", Field::TraceId),
+    (CefKey::Cs3, "targetId", "target_id", Field::TargetId),
+    (CefKey::Cs4, "targetName", "target_name", Field::TargetName),
+    (CefKey::Cs5, "query", "query", Field::RequestQuery),
 ];
 
 pub(super) fn encode<'a, 'o, 'w>(
-    record: Record<'a>,
+    record: CefInput<'a>,
     rules: &'w Rules,
-    work: &'w mut Work,
+    work: &'w mut CefScratch,
     out: &'o mut Vec<u8>,
-) -> Sheet<'a, 'o, 'w> {
-    let Work { marks, others, value: scratch, .. } = work;
+) -> CefRecordWriter<'a, 'o, 'w> {
+    let CefScratch { marks, others, value: scratch, .. } = work;
     let class_id = record.event_type.unwrap_or(DEFAULT_CLASS);
     let (vendor, product) = match record.facts.system() {
         System::Kubernetes => ("Kubernetes", "Kubernetes"),
@@ -72,19 +74,19 @@ pub(super) fn encode<'a, 'o, 'w>(
     let outcome = record.facts.get(Field::Outcome, scratch);
     let severity = rules.severity(class_id, outcome, severity(outcome));
     let time = time(record.facts, others, scratch);
-    let header = Header { vendor, product, version: MAPPING_VERSION, class_id, name: class_id, severity };
-    let mut sheet = Sheet::begin(record, rules, &header, time, (marks, others, scratch), out);
+    let header = CefHeader { vendor, product, version: MAPPING_VERSION, class_id, name: class_id, severity };
+    let mut sheet = CefRecordWriter::begin(record, rules, &header, time, (marks, others, scratch), out);
     fill(&mut sheet, |_| true);
     sheet
 }
 
 /// Writes the fields that the source's own `fields` name.
-pub(super) fn mapped(sheet: &mut Sheet<'_, '_, '_>) {
+pub(super) fn mapped(sheet: &mut CefRecordWriter<'_, '_, '_>) {
     let facts = sheet.record.facts;
     fill(sheet, |field| facts.is_mapped(field));
 }
 
-fn fill(sheet: &mut Sheet<'_, '_, '_>, wanted: impl Fn(Field) -> bool) {
+fn fill(sheet: &mut CefRecordWriter<'_, '_, '_>, wanted: impl Fn(Field) -> bool) {
     if wanted(Field::SourceAddress)
         && let Some(address) = sheet.record.facts.get(Field::SourceAddress, sheet.scratch)
         && sheet.line.source_address(address)
@@ -101,7 +103,7 @@ fn fill(sheet: &mut Sheet<'_, '_, '_>, wanted: impl Fn(Field) -> bool) {
     }
 }
 
-pub(super) fn time(facts: Facts<'_>, others: &mut Others, scratch: &mut String) -> Option<Time> {
+pub(super) fn time(facts: Facts<'_>, others: &mut LeftoverFields, scratch: &mut String) -> Option<Time> {
     let text = facts.get(Field::Time, scratch)?;
     let time = Time::parse(text)?;
     if time.exact {

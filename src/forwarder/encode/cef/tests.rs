@@ -15,12 +15,12 @@ use serde_json::{Map, Value as Tree, json};
 
 use crate::{
     config::{Format, Schema},
-    forwarder::encode::{Encoder, Stub},
+    forwarder::encode::{EventEncoder, Stub},
     schema::Checker,
 };
 
 fn encoded(schema: Schema, line: &[u8]) -> String {
-    let mut encoder = Encoder::new(Format::Cef, "portal");
+    let mut encoder = EventEncoder::new(Format::Cef, "portal");
     let mut checker = Checker::new(schema, encoder.needs());
     let mut out = Vec::new();
     encoder.encode(&checker.check(line).unwrap(), &mut out);
@@ -206,7 +206,7 @@ fn what_a_dictionary_key_cannot_take_goes_whole_under_a_key_of_ours() {
 #[test]
 fn a_text_that_is_too_long_is_cut_between_characters_marked_and_there_as_a_whole() {
     let text = format!("{}é{}", "a".repeat(1019), "b".repeat(10));
-    let mut encoder = Encoder::new(Format::Cef, "portal");
+    let mut encoder = EventEncoder::new(Format::Cef, "portal");
     let mut checker = Checker::new(Schema::Auto, encoder.needs());
     let line = json!({"message": text, "outcome": "x".repeat(63)}).to_string();
     let mut out = Vec::new();
@@ -283,7 +283,7 @@ fn an_event_that_was_checked_for_less_still_loses_nothing() {
     let line = br#"{"type":"x","a":1}"#;
     let mut out = Vec::new();
     let mut checker = Checker::new(Schema::Auto, crate::schema::Needs::Type);
-    Encoder::new(Format::Cef, "portal").encode(&checker.check(line).unwrap(), &mut out);
+    EventEncoder::new(Format::Cef, "portal").encode(&checker.check(line).unwrap(), &mut out);
     assert_eq!(String::from_utf8(out).unwrap(), r#"CEF:0|auditpost|portal|1.0|x|x|3|msg={"type":"x","a":1}"#);
 }
 
@@ -291,26 +291,26 @@ fn an_event_that_was_checked_for_less_still_loses_nothing() {
 fn a_stub_says_what_is_missing_in_both_formats() {
     let stub = Stub { event_id: "portal/1/0-\"2\"", bytes: 2_000_000, sha256: "abc123" };
     let mut json = Vec::new();
-    Encoder::new(Format::Json, "portal").stub(&stub, &mut json);
+    EventEncoder::new(Format::Json, "portal").stub(&stub, &mut json);
     assert_eq!(
         serde_json::from_slice::<Tree>(&json).unwrap(),
         json!({"auditpost": {"stub": "line_too_long", "event_id": "portal/1/0-\"2\"", "bytes": 2_000_000, "sha256": "abc123"}})
     );
     let mut cef = Vec::new();
-    Encoder::new(Format::Cef, "portal").stub(&stub, &mut cef);
+    EventEncoder::new(Format::Cef, "portal").stub(&stub, &mut cef);
     assert_eq!(
         String::from_utf8(cef).unwrap(),
         "CEF:0|auditpost|portal|1.0|line_too_long|Line too long|6|externalId=portal/1/0-\"2\" ad_bytes=2000000 ad_sha256=abc123"
     );
     let mut cef = Vec::new();
-    Encoder::new(Format::Cef, "portal").stub(&Stub { event_id: &"x".repeat(50), ..stub }, &mut cef);
+    EventEncoder::new(Format::Cef, "portal").stub(&Stub { event_id: &"x".repeat(50), ..stub }, &mut cef);
     assert_eq!(decode(std::str::from_utf8(&cef).unwrap()).pairs["ad_event_id"], "x".repeat(50));
 }
 
 #[test]
 fn json_is_the_line_byte_for_byte() {
     let line = "{ \"a\" : 1e999 ,\"a\":\"\\u0041\u{2028}\"}\r ".as_bytes();
-    let mut encoder = Encoder::new(Format::Json, "portal");
+    let mut encoder = EventEncoder::new(Format::Json, "portal");
     let mut out = b"before".to_vec();
     encoder.encode(&Checker::new(Schema::Auto, encoder.needs()).check(line).unwrap(), &mut out);
     assert_eq!(out, [b"before", line].concat());

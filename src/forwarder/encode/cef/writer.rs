@@ -11,7 +11,7 @@
 
 use std::io::Write;
 
-use crate::event::{below, equal, find, from};
+use crate::scan::{below, equal, find, from};
 
 const VENDOR_MAX: usize = 63;
 const PRODUCT_MAX: usize = 63;
@@ -24,7 +24,7 @@ const CUT: &str = "...";
 
 /// The six fields behind `CEF:0`. None of the texts may be blank.
 #[derive(Clone, Copy, Debug)]
-pub struct Header<'a> {
+pub struct CefHeader<'a> {
     pub vendor: &'a str,
     pub product: &'a str,
     pub version: &'a str,
@@ -34,7 +34,7 @@ pub struct Header<'a> {
     pub severity: u8,
 }
 
-impl Header<'_> {
+impl CefHeader<'_> {
     /// Of the fields that an event gives, their names in the dictionary and whether they are too long.
     pub fn cut(&self) -> [(&'static str, bool); 2] {
         [("deviceEventClassId", is_longer(self.class_id, CLASS_ID_MAX)), ("name", is_longer(self.name, NAME_MAX))]
@@ -84,7 +84,7 @@ pub struct CefWriter<'o> {
 impl<'o> CefWriter<'o> {
     /// Appends `CEF:0|…|`, all seven pipes of it.
     /// `leading_space` puts a space behind the seventh pipe: liblognorm takes the first key's first letter for one.
-    pub fn begin(out: &'o mut Vec<u8>, header: &Header<'_>, leading_space: bool) -> CefWriter<'o> {
+    pub fn begin(out: &'o mut Vec<u8>, header: &CefHeader<'_>, leading_space: bool) -> CefWriter<'o> {
         out.extend_from_slice(b"CEF:0|");
         for (text, max) in [
             (header.vendor, VENDOR_MAX),

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     durable::lines,
     forwarder::journal::{
-        Advance, AppendError, Gap, Intent, Journal, Outcome, Record, Recovered, Settled,
+        Advance, Gap, Intent, Journal, JournalAppendError, JournalRecord, Outcome, Recovered, Settled,
         tests::{intent, range, settled},
     },
     log::SegmentId,
@@ -19,7 +19,7 @@ fn file(dir: &Path) -> PathBuf {
 }
 
 /// A journal with these records, as a running instance leaves it.
-fn journal(records: &[Record]) -> (tempfile::TempDir, Journal) {
+fn journal(records: &[JournalRecord]) -> (tempfile::TempDir, Journal) {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, recovered) = Journal::open(dir.path(), "siem").unwrap();
     assert!(recovered.fresh && recovered.next_batch == 1);
@@ -50,7 +50,7 @@ fn ranges(recovered: &Recovered) -> Vec<(u64, Option<&str>, u64, u64)> {
 #[test]
 fn what_cannot_be_understood_is_refused_and_left_as_it_is() {
     let header = |v: u32, forwarder: &str| {
-        let header = Header { v, forwarder: forwarder.into(), journal: "00".into(), created: UnixMillis(0) };
+        let header = JournalHeader { v, forwarder: forwarder.into(), journal: "00".into(), created: UnixMillis(0) };
         let mut line = Vec::new();
         lines::encode(&mut line, &header).unwrap();
         line
@@ -90,11 +90,11 @@ fn a_huge_file_and_a_link_are_refused_at_once() {
 
 #[test]
 fn an_operator_who_accepts_the_loss_starts_over_and_keeps_the_damaged_file() {
-    let (dir, _) = journal(&[Record::Intent(intent(1, "s", 1, 0, 10))]);
+    let (dir, _) = journal(&[JournalRecord::Intent(intent(1, "s", 1, 0, 10))]);
     damage(dir.path(), "forwarder");
     assert!(matches!(Journal::open(dir.path(), "siem"), Err(JournalError::Damaged { .. })));
     let (_, recovered) = Journal::start_over(dir.path(), "siem").unwrap();
-    assert!(recovered.fresh && recovered.frontiers.is_empty());
+    assert!(recovered.fresh && recovered.read_cursors.is_empty());
     let names = fs::read_dir(dir.path().join("forwarders/siem")).unwrap();
     let names: Vec<_> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert!(names.iter().any(|name| name.starts_with("journal.damaged-")), "{names:?}");
@@ -102,19 +102,22 @@ fn an_operator_who_accepts_the_loss_starts_over_and_keeps_the_damaged_file() {
 
 #[test]
 fn a_batch_keeps_its_id_until_it_is_settled() {
-    let (dir, _) =
-        journal(&[Record::Intent(intent(1, "s", 1, 0, 10)), settled(1), Record::Intent(intent(2, "s", 1, 10, 30))]);
+    let (dir, _) = journal(&[
+        JournalRecord::Intent(intent(1, "s", 1, 0, 10)),
+        settled(1),
+        JournalRecord::Intent(intent(2, "s", 1, 10, 30)),
+    ]);
     let recovered = reopen(dir.path());
     assert_eq!(ranges(&recovered), [(2, Some("id-2"), 10, 30)]);
-    assert_eq!((recovered.frontiers["s"][&SegmentId(1)].offset, recovered.next_batch), (30, 3));
-    assert_eq!(recovered.frontiers["s"][&SegmentId(1)].anchor, range(1, 10, 30).anchor);
-    assert_eq!(recovered.committed("s")[&SegmentId(1)], 10);
+    assert_eq!((recovered.read_cursors["s"][&SegmentId(1)].offset, recovered.next_batch), (30, 3));
+    assert_eq!(recovered.read_cursors["s"][&SegmentId(1)].anchor, range(1, 10, 30).anchor);
+    assert_eq!(recovered.settled_cursors("s")[&SegmentId(1)], 10);
 }
 
 #[test]
 fn what_parts_were_cut_from_needs_a_new_id_and_is_gone_when_nothing_of_it_remains() {
-    let part = |n, of, start, end| Record::Intent(Intent { of: Some(of), ..intent(n, "s", 1, start, end) });
-    let (dir, mut journal) = journal(&[Record::Intent(intent(1, "s", 1, 0, 100)), part(2, 1, 0, 50)]);
+    let part = |n, of, start, end| JournalRecord::Intent(Intent { of: Some(of), ..intent(n, "s", 1, start, end) });
+    let (dir, mut journal) = journal(&[JournalRecord::Intent(intent(1, "s", 1, 0, 100)), part(2, 1, 0, 50)]);
     journal.append(&[part(3, 2, 0, 10), settled(3)]).unwrap();
     drop(journal);
     let (mut journal, recovered) = Journal::open(dir.path(), "siem").unwrap();
@@ -125,12 +128,12 @@ fn what_parts_were_cut_from_needs_a_new_id_and_is_gone_when_nothing_of_it_remain
     let recovered = reopen(dir.path());
     assert_eq!(ranges(&recovered), [(4, Some("id-4"), 10, 50)]);
     assert_eq!(recovered.totals["s"].delivered, 60);
-    assert_eq!(recovered.committed("s")[&SegmentId(1)], 10);
+    assert_eq!(recovered.settled_cursors("s")[&SegmentId(1)], 10);
 }
 
 #[test]
 fn a_lost_line_makes_its_bytes_outstanding_again_and_is_set_aside() {
-    let batches: Vec<_> = (1..=4).map(|n| Record::Intent(intent(n, "s", 1, n * 10 - 10, n * 10))).collect();
+    let batches: Vec<_> = (1..=4).map(|n| JournalRecord::Intent(intent(n, "s", 1, n * 10 - 10, n * 10))).collect();
     let (dir, mut journal) = journal(&batches);
     journal.append(&[settled(1), settled(2), settled(3)]).unwrap();
     drop(journal);
@@ -148,15 +151,16 @@ fn a_lost_line_makes_its_bytes_outstanding_again_and_is_set_aside() {
 
 #[test]
 fn a_part_of_a_batch_whose_line_was_lost_leaves_the_others_their_ids() {
-    let part = Record::Intent(Intent { of: Some(1), ..intent(3, "s", 1, 0, 5) });
-    let batches = [Record::Intent(intent(1, "s", 1, 0, 10)), Record::Intent(intent(2, "s", 1, 10, 20)), part];
+    let part = JournalRecord::Intent(Intent { of: Some(1), ..intent(3, "s", 1, 0, 5) });
+    let batches =
+        [JournalRecord::Intent(intent(1, "s", 1, 0, 10)), JournalRecord::Intent(intent(2, "s", 1, 10, 20)), part];
     let (dir, _) = journal(&batches);
     damage(dir.path(), "id-1");
     assert_eq!(ranges(&reopen(dir.path())), [(3, Some("id-3"), 0, 5), (4, None, 5, 10), (2, Some("id-2"), 10, 20)]);
 }
 
 /// A batch that lost its middle to a gap, and went on as one part.
-fn around_a_gap() -> [Record; 4] {
+fn around_a_gap() -> [JournalRecord; 4] {
     let gap = Gap {
         source: "s".into(),
         segment: SegmentId(1),
@@ -167,8 +171,8 @@ fn around_a_gap() -> [Record; 4] {
         at: UnixMillis(0),
     };
     let part = Intent { of: Some(1), span: vec![range(1, 0, 20), range(1, 30, 50)], ..intent(2, "s", 1, 0, 50) };
-    let first = Record::Intent(intent(1, "s", 1, 0, 50));
-    [first, Record::Gap(gap), Record::Intent(part), Record::Intent(intent(3, "s", 1, 50, 60))]
+    let first = JournalRecord::Intent(intent(1, "s", 1, 0, 50));
+    [first, JournalRecord::Gap(gap), JournalRecord::Intent(part), JournalRecord::Intent(intent(3, "s", 1, 50, 60))]
 }
 
 #[test]
@@ -196,7 +200,7 @@ fn a_compaction_never_says_that_outstanding_bytes_are_settled() {
 
 #[test]
 fn nonsense_under_a_right_checksum_is_set_aside_too() {
-    let (dir, journal) = journal(&[Record::Intent(intent(1, "s", 1, 0, 10))]);
+    let (dir, journal) = journal(&[JournalRecord::Intent(intent(1, "s", 1, 0, 10))]);
     let huge = u64::MAX;
     let mut bytes = fs::read(file(dir.path())).unwrap();
     for json in [
@@ -219,14 +223,14 @@ fn nonsense_under_a_right_checksum_is_set_aside_too() {
     fs::write(file(dir.path()), bytes).unwrap();
     let recovered = reopen(dir.path());
     assert_eq!(recovered.damage.quarantined, 5, "{:?}", recovered.damage);
-    assert_eq!(recovered.frontiers["s"][&SegmentId(1)].offset, 10);
+    assert_eq!(recovered.read_cursors["s"][&SegmentId(1)].offset, 10);
 }
 
 #[test]
 fn a_record_that_contradicts_the_journal_is_refused() {
-    let part = |n, start, end| Record::Intent(Intent { of: Some(1), ..intent(n, "s", 1, start, end) });
+    let part = |n, start, end| JournalRecord::Intent(Intent { of: Some(1), ..intent(n, "s", 1, start, end) });
     let advance = |start, end| {
-        Record::Advance(Advance {
+        JournalRecord::Advance(Advance {
             source: "s".into(),
             span: vec![range(1, start, end)],
             filtered: 0,
@@ -243,37 +247,38 @@ fn a_record_that_contradicts_the_journal_is_refused() {
         reason: String::new(),
         at: UnixMillis(0),
     };
-    let (dir, mut journal) = journal(&[Record::Intent(intent(1, "s", 1, 0, 10))]);
+    let (dir, mut journal) = journal(&[JournalRecord::Intent(intent(1, "s", 1, 0, 10))]);
     for record in [
-        Record::Intent(intent(1, "s", 1, 10, 20)),
-        Record::Intent(intent(2, "s", 1, 0, 20)),
-        Record::Intent(intent(2, "s", 1, 11, 20)),
-        Record::Intent(intent(2, "s", 1, 10, 10)),
-        Record::Intent(intent(2, "s", 2, 5, 10)),
+        JournalRecord::Intent(intent(1, "s", 1, 10, 20)),
+        JournalRecord::Intent(intent(2, "s", 1, 0, 20)),
+        JournalRecord::Intent(intent(2, "s", 1, 11, 20)),
+        JournalRecord::Intent(intent(2, "s", 1, 10, 10)),
+        JournalRecord::Intent(intent(2, "s", 2, 5, 10)),
         part(2, 5, 10),
         part(2, 0, 11),
-        Record::Intent(Intent { of: Some(7), ..intent(2, "s", 1, 0, 5) }),
+        JournalRecord::Intent(Intent { of: Some(7), ..intent(2, "s", 1, 0, 5) }),
         settled(2),
         advance(9, 20),
         advance(11, 20),
-        Record::Gap(gap),
+        JournalRecord::Gap(gap),
     ] {
         let result = journal.append(std::slice::from_ref(&record));
-        assert!(matches!(result, Err(AppendError::Refused(_))), "{record:?}: {result:?}");
+        assert!(matches!(result, Err(JournalAppendError::Refused(_))), "{record:?}: {result:?}");
     }
-    assert_eq!((journal.outstanding().len(), journal.committed("s")[&SegmentId(1)]), (1, 0));
+    assert_eq!((journal.outstanding().len(), journal.settled_cursors("s")[&SegmentId(1)]), (1, 0));
     // Those before a refused one count, and what is cut off must be sent under an id of its own.
     let result = journal.append(&[part(2, 0, 5), settled(1)]);
-    assert!(matches!(result, Err(AppendError::Refused(_))), "{result:?}");
+    assert!(matches!(result, Err(JournalAppendError::Refused(_))), "{result:?}");
     drop(journal);
     assert_eq!(ranges(&reopen(dir.path())), [(2, Some("id-2"), 0, 5), (1, None, 5, 10)]);
 }
 
 #[test]
 fn every_event_is_in_one_total_or_outstanding() {
-    let batch =
-        |n, start, end, filtered, dead| Record::Intent(Intent { filtered, dead, ..intent(n, "s", 1, start, end) });
-    let outcome = |n, outcome| Record::Settled(Settled { n, outcome, status: None, at: UnixMillis(0) });
+    let batch = |n, start, end, filtered, dead| {
+        JournalRecord::Intent(Intent { filtered, dead, ..intent(n, "s", 1, start, end) })
+    };
+    let outcome = |n, outcome| JournalRecord::Settled(Settled { n, outcome, status: None, at: UnixMillis(0) });
     let advance =
         Advance { source: "s".into(), span: vec![range(1, 50, 60)], filtered: 3, dead: 4, at: UnixMillis(0) };
     let gap = Gap {
@@ -291,12 +296,12 @@ fn every_event_is_in_one_total_or_outstanding() {
         batch(3, 20, 30, 0, 0),
         batch(4, 30, 40, 0, 0),
         batch(5, 40, 50, 5, 6),
-        Record::Advance(advance),
+        JournalRecord::Advance(advance),
         outcome(1, Outcome::Delivered),
         outcome(2, Outcome::DeadLettered),
         outcome(3, Outcome::Filtered),
         outcome(4, Outcome::Gap),
-        Record::Gap(gap),
+        JournalRecord::Gap(gap),
     ]);
     let totals = journal.totals("s");
     assert_eq!((totals.delivered, totals.filtered, totals.dead_lettered), (10, 1 + 3 + 10 + 5, 2 + 4 + 10 + 6));
@@ -305,5 +310,5 @@ fn every_event_is_in_one_total_or_outstanding() {
     journal.compact().unwrap();
     drop(journal);
     let recovered = reopen(dir.path());
-    assert_eq!((recovered.totals["s"], recovered.committed("s")[&SegmentId(1)]), (totals, 70));
+    assert_eq!((recovered.totals["s"], recovered.settled_cursors("s")[&SegmentId(1)]), (totals, 70));
 }

@@ -7,7 +7,7 @@ use std::fs;
 use super::*;
 use crate::{
     forwarder::journal::{
-        AppendError, Record,
+        JournalAppendError, JournalRecord,
         tests::{intent, settled},
     },
     log::SegmentId,
@@ -18,12 +18,12 @@ fn open(dir: &Path) -> Journal {
 }
 
 /// Appends a delivered batch over `start..end`.
-fn deliver(journal: &mut Journal, start: u64, end: u64) -> Result<(), AppendError> {
+fn deliver(journal: &mut Journal, start: u64, end: u64) -> Result<(), JournalAppendError> {
     let n = journal.next_batch();
-    journal.append(&[Record::Intent(intent(n, "s", 1, start, end)), settled(n)])
+    journal.append(&[JournalRecord::Intent(intent(n, "s", 1, start, end)), settled(n)])
 }
 
-fn at(committed: &Committed) -> u64 {
+fn at(committed: &SettledCursors) -> u64 {
     committed.get(&SegmentId(1)).copied().unwrap_or(0)
 }
 
@@ -39,13 +39,13 @@ fn a_cursor_counts_as_synced_only_after_a_sync() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = open(dir.path());
     deliver(&mut journal, 0, 10).unwrap();
-    assert_eq!((at(&journal.committed("s")), at(&journal.committed_synced("s"))), (10, 0));
+    assert_eq!((at(&journal.settled_cursors("s")), at(&journal.durable_cursors("s"))), (10, 0));
     let sync = journal.start_sync();
     deliver(&mut journal, 10, 20).unwrap();
     journal.finish_sync(sync.run()).unwrap();
-    assert_eq!((at(&journal.committed("s")), at(&journal.committed_synced("s"))), (20, 10));
+    assert_eq!((at(&journal.settled_cursors("s")), at(&journal.durable_cursors("s"))), (20, 10));
     journal.sync().unwrap();
-    assert_eq!(at(&journal.committed_synced("s")), 20);
+    assert_eq!(at(&journal.durable_cursors("s")), 20);
 }
 
 #[test]
@@ -54,23 +54,23 @@ fn a_full_disk_stops_neither_delivery_nor_is_anything_released_until_the_state_i
     let mut journal = open(dir.path());
     deliver(&mut journal, 0, 10).unwrap();
     journal.sync().unwrap();
-    journal.storage.file = Health::Good(File::options().append(true).open("/dev/full").unwrap());
+    journal.storage.file = FileHealth::Good(File::options().append(true).open("/dev/full").unwrap());
     let obstacle = obstruct(dir.path());
     let error = deliver(&mut journal, 10, 20).unwrap_err();
-    assert!(matches!(&error, AppendError::Storage(e) if e.kind() == io::ErrorKind::StorageFull), "{error}");
+    assert!(matches!(&error, JournalAppendError::Storage(e) if e.kind() == io::ErrorKind::StorageFull), "{error}");
     assert!(journal.degraded().is_some() && journal.take_incident().is_some());
-    assert!(matches!(deliver(&mut journal, 20, 30), Err(AppendError::Storage(_))));
+    assert!(matches!(deliver(&mut journal, 20, 30), Err(JournalAppendError::Storage(_))));
     journal.sync().unwrap_err();
-    assert_eq!((at(&journal.committed("s")), at(&journal.committed_synced("s"))), (30, 10));
+    assert_eq!((at(&journal.settled_cursors("s")), at(&journal.durable_cursors("s"))), (30, 10));
     // What a crash finds now is the older state.
     let crashed = Journal::read(dir.path(), "siem").unwrap().unwrap();
-    assert_eq!(crashed.frontiers["s"][&SegmentId(1)].offset, 10);
+    assert_eq!(crashed.read_cursors["s"][&SegmentId(1)].offset, 10);
     fs::remove_dir(obstacle).unwrap();
     journal.sync().unwrap();
-    assert_eq!((journal.degraded(), at(&journal.committed_synced("s"))), (None, 30));
+    assert_eq!((journal.degraded(), at(&journal.durable_cursors("s"))), (None, 30));
     deliver(&mut journal, 30, 40).unwrap();
     drop(journal);
-    assert_eq!(at(&open(dir.path()).committed("s")), 40);
+    assert_eq!(at(&open(dir.path()).settled_cursors("s")), 40);
 }
 
 #[test]
@@ -81,14 +81,14 @@ fn a_line_that_was_written_in_part_does_not_spoil_what_follows() {
     let mut half = durable::append_file(journal.path()).unwrap();
     half.write_all(b"1c291ca3 {\"k\":\"inte").unwrap();
     journal.storage.degrade(&io::Error::from(io::ErrorKind::StorageFull));
-    journal.storage.file = match std::mem::replace(&mut journal.storage.file, Health::Good(half)) {
-        Health::Degraded { kind, error, .. } => Health::Degraded { kind, error, retry: Instant::now() },
+    journal.storage.file = match std::mem::replace(&mut journal.storage.file, FileHealth::Good(half)) {
+        FileHealth::Degraded { kind, error, .. } => FileHealth::Degraded { kind, error, retry: Instant::now() },
         good => good,
     };
     deliver(&mut journal, 10, 20).unwrap();
     drop(journal);
     let (journal, recovered) = Journal::open(dir.path(), "siem").unwrap();
-    assert_eq!((recovered.damage, at(&journal.committed("s"))), (Damage::default(), 20));
+    assert_eq!((recovered.damage, at(&journal.settled_cursors("s"))), (Damage::default(), 20));
 }
 
 #[test]
@@ -103,10 +103,10 @@ fn after_a_failed_sync_the_same_file_is_never_trusted_again() {
     journal.finish_sync(failed).unwrap_err();
     // The second sync of the same descriptor would say that all is well.
     journal.sync().unwrap_err();
-    assert_eq!(at(&journal.committed_synced("s")), 0);
+    assert_eq!(at(&journal.durable_cursors("s")), 0);
     fs::remove_dir(obstacle).unwrap();
     journal.sync().unwrap();
-    assert_eq!(at(&journal.committed_synced("s")), 10);
+    assert_eq!(at(&journal.durable_cursors("s")), 10);
     assert_ne!(fs::metadata(journal.path()).unwrap().ino(), before);
 }
 
@@ -119,7 +119,7 @@ fn a_late_success_of_a_file_that_failed_meanwhile_counts_for_nothing() {
     journal.storage.degrade(&io::Error::from(io::ErrorKind::Other));
     let obstacle = obstruct(dir.path());
     journal.finish_sync(done).unwrap_err();
-    assert_eq!(at(&journal.committed_synced("s")), 0);
+    assert_eq!(at(&journal.durable_cursors("s")), 0);
     fs::remove_dir(obstacle).unwrap();
 }
 
@@ -136,7 +136,7 @@ fn a_state_directory_deleted_under_us_is_made_again_and_said() {
     assert!(journal.take_incident().is_some_and(|text| text.contains("removed")));
     assert_eq!(journal.take_incident(), None);
     drop(journal);
-    assert_eq!(at(&open(&state_dir).committed("s")), 20);
+    assert_eq!(at(&open(&state_dir).settled_cursors("s")), 20);
 }
 
 #[test]
@@ -173,5 +173,5 @@ fn a_compaction_that_fails_leaves_the_old_file_in_use() {
     deliver(&mut journal, 10, 20).unwrap();
     fs::remove_dir(obstacle).unwrap();
     drop(journal);
-    assert_eq!(at(&open(dir.path()).committed("s")), 20);
+    assert_eq!(at(&open(dir.path()).settled_cursors("s")), 20);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::log::Wish;
+use crate::log::FollowerRequest;
 
 /// Segments of 80 bytes while there is room; gives the number of the newest.
 fn fill(spool: &mut Spool) -> u64 {
@@ -13,7 +13,7 @@ fn fill(spool: &mut Spool) -> u64 {
 
 /// What `siem` and `other` are to give up after both were asked to report, and then said that they are past these segments.
 fn given_up(spool: &Spool, past: [u64; 2], refused: bool) -> [Option<u64>; 2] {
-    let board = &spool.log().board;
+    let board = &spool.log().release_gate;
     board.ask(&BTreeSet::new(), SegmentId(0));
     spool.ask_for_room(300, refused);
     let names = ["siem", "other"];
@@ -23,9 +23,9 @@ fn given_up(spool: &Spool, past: [u64; 2], refused: bool) -> [Option<u64>; 2] {
         board.report(name, past.collect());
     }
     spool.ask_for_room(300, refused);
-    names.map(|name| match board.wish(name)? {
-        Wish::GiveUp(last) => Some(last.0),
-        Wish::Report => None,
+    names.map(|name| match board.request(name)? {
+        FollowerRequest::Detach(last) => Some(last.0),
+        FollowerRequest::Report => None,
     })
 }
 
@@ -33,8 +33,8 @@ fn given_up(spool: &Spool, past: [u64; 2], refused: bool) -> [Option<u64>; 2] {
 fn whoever_holds_a_spool_that_needs_room_is_to_give_it_up_and_only_while_it_does() {
     let fixture = Fixture::new();
     let mut spool = fixture.open();
-    let board = spool.log().board.clone();
-    board.enlist("other");
+    let board = spool.log().release_gate.clone();
+    board.add_follower("other");
     for _ in 0..22 {
         put(&mut spool, &["x".repeat(39).as_str()]);
     }
@@ -48,7 +48,7 @@ fn whoever_holds_a_spool_that_needs_room_is_to_give_it_up_and_only_while_it_does
     assert_eq!(spool.held_by(), "forwarder siem");
     spool.release();
     assert_eq!(spool.used(), 680, "to be asked is not to have given up");
-    board.gave_up("siem", SegmentId(6));
+    board.detached("siem", SegmentId(6));
     assert!(spool.release());
     assert_eq!((spool.used(), spool.held_by()), (520, "forwarders other, siem".to_owned()));
     assert_eq!(given_up(&spool, [6, 6], false), [None, None], "there is room");

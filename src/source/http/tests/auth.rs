@@ -24,7 +24,7 @@ fn headers(pairs: &[(&'static str, &str)]) -> hyper::HeaderMap {
 
 /// What becomes of a signed request at a time.
 fn judged(senders: &Senders, pairs: &[(&'static str, &str)], body: &[u8], now: u64) -> Result<(), Denied> {
-    let guard = Guard::new("app", senders);
+    let guard = SenderAuth::new("app", senders);
     let mut claims = guard.admit(&headers(pairs), now)?;
     claims.update(body);
     guard.verify(claims, body)
@@ -61,7 +61,7 @@ fn a_signature_may_be_of_the_body_as_sent_or_decoded() {
     let decoded = b"{\"seq\":1}\n{\"seq\":2}\n";
     let wire = config::base64(b"H4sIAAAAAAAC/6tWKk4tVLIyrOWqhrCMarkA+UJEThQAAAA=").unwrap();
     let senders = Senders { signature: inline(SECRET), ..Senders::default() };
-    let guard = Guard::new("app", &senders);
+    let guard = SenderAuth::new("app", &senders);
     let judge = |signature: &str| {
         let stamp = SIGNED_AT.to_string();
         let pairs = [("webhook-id", ID), ("webhook-timestamp", &stamp), ("webhook-signature", signature)];

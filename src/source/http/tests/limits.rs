@@ -48,7 +48,7 @@ async fn bombs_and_bodies_above_the_cap_are_refused() {
     assert!(running.lines().is_empty());
     // Each with its reason.
     let counted = |reason| running.stats.refused(reason);
-    assert_eq!((counted(Refusal::Size), counted(Refusal::Body), counted(Refusal::Busy)), (3, 3, 0));
+    assert_eq!((counted(IntakeRefusal::Size), counted(IntakeRefusal::Body), counted(IntakeRefusal::Busy)), (3, 3, 0));
     running.stop().await;
 }
 
@@ -85,7 +85,7 @@ async fn who_is_slow_is_let_go_and_harms_nobody() {
     let answered = read_to_end(&mut slow_body).await;
     assert_eq!(answered.status(), 503, "a slow network passes: {answered:?}");
     assert!(answered.has("\r\nretry-after: "));
-    assert_eq!(running.stats.refused(Refusal::Slow), 1);
+    assert_eq!(running.stats.refused(IntakeRefusal::Slow), 1);
     read_to_end(&mut slow_head).await;
     let mut silent = running.connect().await;
     read_to_end(&mut silent).await;
@@ -105,7 +105,7 @@ async fn one_connection_too_many_is_told_to_come_again_and_may() {
     let answered = running.post("", "{}").await;
     assert_eq!(answered.status(), 429, "{answered:?}");
     assert!(answered.has("\r\nretry-after: 1\r\n"));
-    assert_eq!(running.stats.refused(Refusal::Busy), 1);
+    assert_eq!(running.stats.refused(IntakeRefusal::Busy), 1);
     for holder in &mut holders {
         holder.write_all(b"}").await.unwrap();
         assert_eq!(read_to_end(holder).await.status(), 202);

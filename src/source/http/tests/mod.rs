@@ -20,9 +20,9 @@ use tokio::{
 use super::*;
 use crate::{
     config::{OnFull, Schema, Senders, SourceKind, SpoolKeys, SyncPolicy},
-    health::Health,
+    health::ProcessHealth,
     log::{
-        Item, Log, Reader, Take,
+        Log, LogItem, Reader, Take,
         spool::{Limits, Spool},
     },
     source::spool::SpoolTask,
@@ -60,8 +60,8 @@ async fn start_with(dir: &Path, config: HttpIntake, spool_bytes: u64) -> Running
     let limits = Limits { segment: 1000, total: spool_bytes };
     let spool = Spool::open("app", &dir.join("spool/app"), &catalog, limits, &HashMap::new()).unwrap();
     let log = spool.log().clone();
-    log.board.enlist("siem");
-    let pulse = Arc::new(Health::default()).pulse("source app");
+    log.release_gate.add_follower("siem");
+    let pulse = Arc::new(ProcessHealth::default()).pulse("source app");
     let (task, intake) =
         SpoolTask::new(spool, SyncPolicy::Always, Arc::default(), Arc::new(SourceStats::new("app")), pulse);
     let stop_spool = CancellationToken::new();
@@ -76,7 +76,7 @@ async fn start_with(dir: &Path, config: HttpIntake, spool_bytes: u64) -> Running
         max_event_bytes: 1 << 20,
         only_json: false,
     };
-    let server = Server::open(&source, &http, None, &dir.join("sources/app")).unwrap();
+    let server = HttpServer::open(&source, &http, None, &dir.join("sources/app")).unwrap();
     let addr = server.addr().unwrap();
     let stop = CancellationToken::new();
     let stopping = stop.clone();
@@ -100,7 +100,7 @@ impl Running {
     fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         Reader::new(self.log.clone(), 10_000_000, BTreeMap::new()).read(usize::MAX, &mut |item| {
-            if let Item::Line { bytes, .. } = item {
+            if let LogItem::Line { bytes, .. } = item {
                 lines.push(String::from_utf8(bytes.to_vec()).unwrap());
             }
             Take::More

@@ -49,7 +49,7 @@ async fn what_was_refused_is_taken_when_it_comes_again() {
     let refused = running.post("webhook-id: b\r\n", &filler).await;
     assert_eq!(refused.status(), 503);
     let segments = running.log.segments();
-    running.log.board.report("siem", segments.iter().map(|segment| (segment.id, segment.size())).collect());
+    running.log.release_gate.report("siem", segments.iter().map(|segment| (segment.id, segment.size())).collect());
     let end = time::Instant::now() + Duration::from_secs(10);
     while running.post("webhook-id: b\r\n", &filler).await.status() != 202 {
         assert!(time::Instant::now() < end, "there is room again");

@@ -74,7 +74,7 @@ async fn other_methods_and_other_paths_are_refused() {
     assert_eq!(answered.status(), 405);
     assert!(answered.has("\r\nallow: POST, PUT, PATCH\r\n"));
     assert_eq!(running.send("POST", "/audit/", "", b"{}").await.status(), 404);
-    assert_eq!(running.stats.refused(Refusal::Request), 2);
+    assert_eq!(running.stats.refused(IntakeRefusal::Request), 2);
     assert_eq!(running.send("POST", "/audit?from=x", "", b"{}").await.status(), 202);
     assert_eq!(running.lines(), ["{}"]);
     running.stop().await;

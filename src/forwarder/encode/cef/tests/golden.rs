@@ -5,8 +5,8 @@
 use std::{env, fs, path::Path};
 
 use crate::{
-    config::{Cef, Dialect, Schema},
-    forwarder::encode::Encoder,
+    config::{CefConfig, Dialect, Schema},
+    forwarder::encode::EventEncoder,
     schema::Checker,
 };
 
@@ -24,13 +24,13 @@ pub(super) fn records(file: &str) -> Vec<String> {
     list.iter().map(|record| record.to_string()).collect()
 }
 
-pub(super) fn encoded(settings: &Cef, record: &str) -> String {
+pub(super) fn encoded(settings: &CefConfig, record: &str) -> String {
     tried(settings, record).unwrap()
 }
 
 /// None where the record is no event.
-pub(super) fn tried(settings: &Cef, record: &str) -> Option<String> {
-    let mut encoder = Encoder::cef(settings, "portal");
+pub(super) fn tried(settings: &CefConfig, record: &str) -> Option<String> {
+    let mut encoder = EventEncoder::cef(settings, "portal");
     let mut checker = Checker::new(Schema::Auto, encoder.needs());
     let mut out = Vec::new();
     encoder.encode(&checker.check(record.as_bytes()).ok()?, &mut out);
@@ -55,7 +55,7 @@ fn every_sample_is_what_was_reviewed() {
     let mut different = Vec::new();
     for file in samples() {
         for (dialect, name) in DIALECTS {
-            let settings = Cef { dialect, ..Cef::default() };
+            let settings = CefConfig { dialect, ..CefConfig::default() };
             let lines: String = records(&file).iter().map(|record| encoded(&settings, record) + "\n").collect();
             let path = root().join("golden").join(format!("{file}.{name}.cef"));
             if write {

@@ -8,7 +8,7 @@ use super::{
     golden::{encoded, records, samples},
     shown, text,
 };
-use crate::config::{Cef, Dialect};
+use crate::config::{CefConfig, Dialect};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
@@ -33,7 +33,7 @@ proptest! {
             });
         }
         let dialect = if konnect { Dialect::Konnect } else { Dialect::Strict };
-        let line = encoded(&Cef { dialect, ..Cef::default() }, &record.to_string());
+        let line = encoded(&CefConfig { dialect, ..CefConfig::default() }, &record.to_string());
         let read = decode(&line);
         let values: Vec<String> = read.header.into_iter().chain(read.pairs.into_values()).collect();
         let mut lost = Vec::new();
@@ -64,7 +64,7 @@ proptest! {
         let record = format!("{}{}{}", &record[..place], more.replace('\n', ""), &record[place..]);
         let dialect = if konnect { Dialect::Konnect } else { Dialect::Strict };
         if record.contains("CEF:") && !record.starts_with('{') {
-            let settings = Cef { dialect, ..Cef::default() };
+            let settings = CefConfig { dialect, ..CefConfig::default() };
             if let Some(line) = super::golden::tried(&settings, &record) {
                 if line != record {
                     decode(&line);

@@ -8,17 +8,18 @@ use super::{
     golden::{encoded, records, samples},
 };
 use crate::{
-    config::{Cef, Dialect, Ipv6, Mapped, MappedFrom, MappedKey, PrefixPart},
-    forwarder::encode::cef::{Encoder, Key},
+    config::{CefConfig, Dialect, Ipv6, Mapped, MappedFrom, MappedKey, PrefixPart},
+    format::CefKey,
+    forwarder::encode::cef::CefEncoder,
     schema::{Checker, Field, Needs},
 };
 
-fn konnect() -> Cef {
-    Cef { dialect: Dialect::Konnect, ..Cef::default() }
+fn konnect() -> CefConfig {
+    CefConfig { dialect: Dialect::Konnect, ..CefConfig::default() }
 }
 
 fn strict(record: &str) -> String {
-    encoded(&Cef::default(), record)
+    encoded(&CefConfig::default(), record)
 }
 
 /// A line without what depends on the bytes that Konnect signed.
@@ -74,8 +75,8 @@ fn the_id_of_a_record_without_one_is_the_hash_of_what_its_signature_covers() {
 
 #[test]
 fn what_was_encoded_before_changes_no_byte() {
-    for settings in [Cef::default(), konnect()] {
-        let mut encoder = Encoder::new(&settings, "portal");
+    for settings in [CefConfig::default(), konnect()] {
+        let mut encoder = CefEncoder::new(&settings, "portal");
         let mut checker = Checker::new(crate::config::Schema::Auto, Needs::Members);
         for file in samples() {
             for record in records(&file) {
@@ -92,8 +93,8 @@ fn a_key_that_map_sets_is_there_once_in_either_dialect() {
     let mapped = |key| Mapped { key, from: MappedFrom::Pointer(vec!["org_id".to_owned()]) };
     let own = |name: &str| mapped(MappedKey::Own(name.to_owned()));
     for dialect in [Dialect::Strict, Dialect::Konnect] {
-        let map = vec![mapped(MappedKey::Dictionary(Key::Request, None)), own("principal_id"), own("user_agent")];
-        let settings = Cef { dialect, map, ..Cef::default() };
+        let map = vec![mapped(MappedKey::Dictionary(CefKey::Request, None)), own("principal_id"), own("user_agent")];
+        let settings = CefConfig { dialect, map, ..CefConfig::default() };
         for file in ["konnect.ndjson", "chainloop.ndjson"] {
             for record in records(file) {
                 let pairs = decode(&encoded(&settings, &record)).pairs;
@@ -105,18 +106,18 @@ fn a_key_that_map_sets_is_there_once_in_either_dialect() {
 
 #[test]
 fn every_line_of_every_sample_can_be_read_strictly() {
-    let spaced = Cef { leading_space: true, ..Cef::default() };
+    let spaced = CefConfig { leading_space: true, ..CefConfig::default() };
     for file in samples() {
         for record in records(&file) {
             let line = strict(&record);
             let decoded = decode(&line);
             assert!(!decoded.header.iter().any(|field| field.contains(['=', '\\', '|'])), "{line}");
-            let labelled = |key: &&String| Key::find(key).is_some_and(Key::has_label);
+            let labelled = |key: &&String| CefKey::find(key).is_some_and(CefKey::has_label);
             for key in decoded.pairs.keys().filter(labelled) {
                 assert!(decoded.pairs.contains_key(&format!("{key}Label")), "{key} of {line}");
             }
             for key in decoded.pairs.keys().filter(|key| !key.starts_with("ad") && !key.ends_with("Label")) {
-                assert!(Key::find(key).is_some(), "{key} is not the dictionary's: {line}");
+                assert!(CefKey::find(key).is_some(), "{key} is not the dictionary's: {line}");
             }
             let body = |line: &str| line.splitn(8, '|').last().unwrap().to_owned();
             assert_eq!(body(&encoded(&spaced, &record)), format!(" {}", body(&line)));
@@ -129,7 +130,7 @@ fn no_text_of_a_record_is_missing_from_its_line() {
     for file in samples().iter().filter(|file| !file.ends_with(".cef")) {
         for record in records(file) {
             let tree: serde_json::Value = serde_json::from_str(&record).unwrap();
-            for settings in [Cef::default(), konnect()] {
+            for settings in [CefConfig::default(), konnect()] {
                 let line = encoded(&settings, &record);
                 let read = decode(&line);
                 let values: Vec<String> = read.header.into_iter().chain(read.pairs.into_values()).collect();
@@ -182,7 +183,7 @@ fn missing(tree: &serde_json::Value, path: &str, tell: &mut dyn FnMut(&str, &str
 #[test]
 fn the_settings_are_in_every_line() {
     let mapped = |key, from: &str| Mapped { key, from: MappedFrom::Pointer(vec![from.to_owned()]) };
-    let settings = Cef {
+    let settings = CefConfig {
         vendor: Some("V".to_owned()),
         host: Some("node-1".to_owned()),
         prefix: vec![
@@ -192,14 +193,14 @@ fn the_settings_are_in_every_line() {
             PrefixPart::Text(" ".to_owned()),
         ],
         map: vec![
-            mapped(MappedKey::Dictionary(Key::Cs5, Some("who".to_owned())), "actor"),
-            mapped(MappedKey::Dictionary(Key::Dpt, None), "message"),
+            mapped(MappedKey::Dictionary(CefKey::Cs5, Some("who".to_owned())), "actor"),
+            mapped(MappedKey::Dictionary(CefKey::Dpt, None), "message"),
             mapped(MappedKey::Own("acmeServer".to_owned()), "serverVersion"),
-            Mapped { key: MappedKey::Dictionary(Key::App, None), from: MappedFrom::Field(Field::ActorType) },
+            Mapped { key: MappedKey::Dictionary(CefKey::App, None), from: MappedFrom::Field(Field::ActorType) },
         ],
         ipv6: Ipv6::C6a2,
         raw_event: true,
-        ..Cef::default()
+        ..CefConfig::default()
     };
     let record = &records("connect.ndjson")[4];
     let line = encoded(&settings, record);
@@ -222,13 +223,13 @@ fn the_settings_are_in_every_line() {
 
 #[test]
 fn severities_are_what_the_table_says_of_type_and_outcome() {
-    let table = |entries: &[(&str, u8)]| Cef {
+    let table = |entries: &[(&str, u8)]| CefConfig {
         severity: entries.iter().map(|(word, severity)| ((*word).to_owned(), *severity)).collect(),
-        ..Cef::default()
+        ..CefConfig::default()
     };
     let connect = records("connect.ndjson");
     let (created, denied) = (&connect[0], &connect[5]);
-    let of = |settings: &Cef, record: &str| decode(&encoded(settings, record)).header[5].clone();
+    let of = |settings: &CefConfig, record: &str| decode(&encoded(settings, record)).header[5].clone();
     assert_eq!((of(&table(&[]), created), of(&table(&[]), denied)), ("1".into(), "6".into()));
     assert_eq!(of(&table(&[("denied", 9)]), denied), "9");
     assert_eq!(of(&table(&[("role_binding_creation", 2)]), denied), "6", "not below what its outcome says");
@@ -246,7 +247,7 @@ fn what_is_too_long_in_a_mapping_is_cut_and_an_id_never() {
     let pairs = decode(&strict(&record.to_string())).pairs;
     assert_eq!((pairs["msg"].len(), pairs["adWhole_msg"].len(), pairs["adCut"].as_str()), (1023, 5000, "msg"));
     assert_eq!((pairs.get("externalId"), pairs["ad_id"].len()), (None, 5003));
-    let raw = Cef { raw_event: true, ..Cef::default() };
+    let raw = CefConfig { raw_event: true, ..CefConfig::default() };
     let pairs = decode(&encoded(&raw, &record.to_string())).pairs;
     assert_eq!((pairs["rawEvent"].chars().count(), pairs["adCut"].as_str()), (4000, "msg,rawEvent"));
     assert!(!pairs.contains_key("adWhole_rawEvent"));
@@ -298,7 +299,7 @@ fn a_sources_own_fields_go_before_common_names() {
         "what": "w-1", "user": "someone"});
     let mut out = Vec::new();
     let line = line.to_string();
-    Encoder::new(&Cef::default(), "portal").encode(&checker.check(line.as_bytes()).unwrap(), &mut out);
+    CefEncoder::new(&CefConfig::default(), "portal").encode(&checker.check(line.as_bytes()).unwrap(), &mut out);
     let pairs = decode(std::str::from_utf8(&out).unwrap()).pairs;
     let expected = [
         ("ad_time", "x"),

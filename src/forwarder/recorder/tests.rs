@@ -1,0 +1,143 @@
+//! What is durable before anything is told.
+
+use std::{collections::HashMap, fs, path::Path};
+
+use super::*;
+use crate::log::spool::{Limits, Spool};
+
+#[test]
+fn a_line_that_was_read_keeps_its_bytes_though_its_file_is_gone_before_it_is_buried() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::open(dir.path(), "siem").unwrap();
+    let letters = DeadLetters::open(dir.path(), "siem").unwrap();
+    let recorder = Recorder::new("siem", journal, letters, Arc::default());
+    // No segment: as after a file was cut, and nothing has its content.
+    let (log, _publish) = Log::new("app", "log");
+    let dead = |start: u64, payload: Option<&str>| RejectedLine {
+        range: SegmentRange { segment: SegmentId(1), start, end: start + 9 },
+        reason: Reason::InvalidJson,
+        detail: "not JSON".to_owned(),
+        payload: payload.map(|text| text.as_bytes().to_vec()),
+    };
+    recorder.write_dead_letters(&log, &[dead(0, Some("evidence")), dead(9, None)]).unwrap();
+    let files = std::fs::read_dir(dir.path().join("dead-letters/siem")).unwrap();
+    let text: String = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let payloads: Vec<String> = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["payload"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(payloads, ["evidence", ""]);
+}
+
+const LINE: u64 = 20;
+
+/// A recorder and a spool of four lines, two in a segment, the second of which is appended to still.
+fn desk_and_spool(dir: &Path) -> (Recorder, Spool) {
+    let (journal, _) = Journal::open(dir, "siem").unwrap();
+    let letters = DeadLetters::open(dir, "siem").unwrap();
+    let limits = Limits { segment: 2 * LINE, total: 1000 };
+    let mut spool =
+        Spool::open("app", &dir.join("spool/app"), &dir.join("sources/app/catalog"), limits, &HashMap::new())
+            .unwrap();
+    spool.log().release_gate.add_follower("siem");
+    for _ in 0..4 {
+        spool.append(format!("{}\n", "x".repeat(19)).as_bytes(), true).unwrap();
+    }
+    (Recorder::new("siem", journal, letters, Arc::default()), spool)
+}
+
+fn range(segment: u64, start: u64, end: u64) -> SegmentRange {
+    SegmentRange { segment: SegmentId(segment), start, end }
+}
+
+/// A batch of the first line.
+fn announce_one(recorder: &Recorder) {
+    let (n, id, source) = (recorder.next_number(), "id".to_owned(), "app".to_owned());
+    let span = vec![range(1, 0, LINE).into()];
+    let at = UnixMillis::now();
+    recorder.record_intent(Intent {
+        n,
+        id,
+        source,
+        span,
+        events: 1,
+        dead: 0,
+        filtered: 0,
+        crc32: 1,
+        len: 1,
+        of: None,
+        at,
+    });
+}
+
+fn first_is_held(spool: &Spool) -> bool {
+    !spool.log().release_gate.holders(SegmentId(1), 0, 2 * LINE).is_empty()
+}
+
+#[test]
+fn a_segment_is_given_up_only_once_its_gap_is_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let (recorder, mut spool) = desk_and_spool(dir.path());
+    let logs = [spool.log().clone()];
+    announce_one(&recorder);
+    recorder.sync(&logs);
+    recorder.gap("app", &[range(1, LINE, 2 * LINE)], 0, "a test");
+    recorder.detach_up_to("app", SegmentId(1));
+    // The journal is gone, and nothing can be written in its place.
+    fs::remove_file(dir.path().join("forwarders/siem/journal")).unwrap();
+    let obstacle = dir.path().join("forwarders/siem/journal.tmp");
+    fs::create_dir(&obstacle).unwrap();
+    recorder.sync(&logs);
+    assert!(first_is_held(&spool) && !spool.release());
+    fs::remove_dir(&obstacle).unwrap();
+    recorder.sync(&logs);
+    assert!(!first_is_held(&spool) && spool.release());
+}
+
+#[test]
+fn a_segment_is_not_given_up_while_the_journal_does_not_know_of_all_its_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (recorder, spool) = desk_and_spool(dir.path());
+    let logs = [spool.log().clone()];
+    announce_one(&recorder);
+    recorder.detach_up_to("app", SegmentId(1));
+    recorder.sync(&logs);
+    assert!(first_is_held(&spool));
+    recorder.gap("app", &[range(1, LINE, 2 * LINE)], 0, "a test");
+    recorder.sync(&logs);
+    assert!(!first_is_held(&spool));
+}
+
+#[test]
+fn the_alarm_of_a_gap_tells_of_those_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (recorder, _spool) = desk_and_spool(dir.path());
+    let text = || recorder.alarms.raised()[0].text.clone();
+    recorder.gap("app", &[range(1, 0, LINE)], 0, "a test");
+    assert_eq!(text(), "20 bytes of source app can never be delivered: a test");
+    recorder.gap("app", &[range(1, LINE, 2 * LINE), range(2, 0, LINE)], 0, "another");
+    assert_eq!(text(), "40 bytes of source app can never be delivered: another; with earlier gaps it is 60 bytes");
+}
+
+#[test]
+fn a_batch_outlives_the_segment_that_was_given_up_under_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (recorder, mut spool) = desk_and_spool(dir.path());
+    let logs = [spool.log().clone()];
+    announce_one(&recorder);
+    recorder.gap("app", &[range(1, LINE, 2 * LINE)], 0, "a test");
+    recorder.detach_up_to("app", SegmentId(1));
+    recorder.sync(&logs);
+    assert!(spool.release());
+    recorder.sync(&logs);
+    assert_eq!(recorder.outstanding().len(), 1);
+    recorder.settle(1, Outcome::Delivered, Some(200));
+    assert_eq!(recorder.settled_cursors("app"), BTreeMap::from([(SegmentId(1), 2 * LINE)]));
+    recorder.sync(&logs);
+    recorder.sync(&logs);
+    assert_eq!(recorder.settled_cursors("app"), BTreeMap::new(), "a segment that is gone and settled is forgotten");
+    drop(recorder);
+    let recovered = Journal::read(dir.path(), "siem").unwrap().unwrap();
+    let totals = recovered.totals["app"];
+    assert_eq!((totals.delivered, totals.gap_bytes, recovered.outstanding.len()), (1, LINE, 0));
+}
