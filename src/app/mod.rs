@@ -2,13 +2,15 @@
 //!
 //! What always holds: every forwarder is enlisted with its logs before they are first scanned, so nothing is
 //! released without it; a forwarder whose configuration and sources did not change is not touched by a reload; a
-//! task that panics is started anew from its journal and does not stop the others.
+//! task that panics is started anew from its journal and does not stop the others; nor does a forwarder whose state
+//! cannot be opened, see `stopped`.
 
 mod open;
 mod orphans;
 mod pushed;
 mod reload;
 mod spooled;
+mod stopped;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test")]
 mod tests;
@@ -47,6 +49,7 @@ use open::Opened;
 pub use open::StartError;
 pub use reload::ReloadError;
 pub use spooled::SPOOL_CATALOG;
+use stopped::StoppedForwarder;
 
 /// How long a task that panicked is left before it starts again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
@@ -60,6 +63,8 @@ pub struct App {
     registry: Arc<Registry>,
     sources: BTreeMap<String, RunningSource>,
     forwarders: BTreeMap<String, RunningForwarder>,
+    /// Those that should run as well, and cannot be opened.
+    stopped: BTreeMap<String, StoppedForwarder>,
     tasks: JoinSet<ForwarderEnd>,
     admin: Option<(CancellationToken, JoinHandle<()>)>,
     /// Held until the end: one process per state directory.
@@ -84,7 +89,8 @@ struct RunningForwarder {
 }
 
 impl App {
-    /// Opens everything and starts it. Nothing was sent where this fails.
+    /// Opens everything and starts it. Nothing was sent where this fails. A forwarder whose state cannot be opened is an
+    /// error only where there is no other.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let lock = open::state_dir(&config.state_dir)?;
         let registry = Arc::new(Registry::new(Timestamp::now()));
@@ -96,6 +102,7 @@ impl App {
             registry,
             sources: BTreeMap::new(),
             forwarders: BTreeMap::new(),
+            stopped: BTreeMap::new(),
             tasks: JoinSet::new(),
             admin,
             lock,
@@ -126,6 +133,8 @@ impl App {
                 }
                 _ = ticks.tick() => {
                     self.revive_sources().await;
+                    self.try_stopped_again().await;
+                    self.look_at_stopped();
                     self.judge_state();
                     if !self.sources.is_empty() && self.sources.values().all(|source| source.ended.is_cancelled()) {
                         return;
@@ -148,7 +157,13 @@ impl App {
         for forwarder in self.forwarders.values() {
             forwarder.orders.send_replace(ForwarderOrder::Drain(until));
         }
-        let mut all = ForwarderEnd::Drained;
+        for name in self.stopped.keys() {
+            warn!(
+                forwarder = name,
+                "it was not started: what it has not delivered is kept, and delivered once its state can be opened"
+            );
+        }
+        let mut all = if self.stopped.is_empty() { ForwarderEnd::Drained } else { ForwarderEnd::Backlog };
         tokio::pin!(hurry);
         let mut hurried = false;
         let mut last_moment = until + LAST_WRITES;
@@ -191,11 +206,11 @@ impl App {
         self.registry.alarms.raise(&format!("forwarder {name}"), AlarmKind::Bug, text, Timestamp::now());
         tokio::time::sleep(RESTART_PAUSE).await;
         let Some(running) = self.forwarders.remove(&name) else { return };
-        if let Err(error) = self.start_forwarders(vec![running.config]).await {
-            let text = format!("it panicked and cannot be started again: {error}");
-            error!(forwarder = name, "{text}");
-            self.registry.alarms.raise(&format!("forwarder {name}"), AlarmKind::State, text, Timestamp::now());
+        match self.open_forwarder(running.config.clone()) {
+            Ok(opened) => self.start_opened(opened).await,
+            Err(error) => self.set_aside(running.config, &error),
         }
+        self.show();
     }
 
     /// A source's task panicked: it starts again from its catalog, with those that follow it, whose logs ended with it.
@@ -251,8 +266,12 @@ impl App {
 
     /// Shows what runs, in the configuration's order.
     fn show(&self) {
-        let forwarders = self.config.forwarders.iter().filter_map(|forwarder| self.forwarders.get(&forwarder.name));
-        self.registry.set_forwarders(forwarders.map(|running| running.stats.clone()).collect());
+        let stats = |name: &String| {
+            let running = self.forwarders.get(name).map(|running| &running.stats);
+            running.or_else(|| self.stopped.get(name).map(|stopped| &stopped.stats)).cloned()
+        };
+        let forwarders = self.config.forwarders.iter().filter_map(|forwarder| stats(&forwarder.name));
+        self.registry.set_forwarders(forwarders.collect());
         let sources = self.config.sources.iter().filter_map(|source| self.sources.get(&source.name));
         self.registry.set_sources(sources.map(|running| running.stats.clone()).collect());
     }

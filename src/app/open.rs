@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{App, RunningForwarder, RunningSource, orphans, spooled};
 use crate::{
@@ -34,7 +34,7 @@ use crate::{
 /// Descriptors that are not for tailed files: connections, journals, the runtime.
 const OTHER_DESCRIPTORS: u64 = 128;
 
-/// Why nothing was started.
+/// Why nothing was started, or a forwarder or source was not.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(
@@ -50,7 +50,7 @@ pub enum StartError {
     #[error("forwarder {forwarder}: {source}")]
     Journal { forwarder: String, source: JournalError },
     #[error(
-        "forwarder {forwarder}: the dead letters cannot be opened: {source}; it was not started, so that nothing is passed over"
+        "forwarder {forwarder}: the dead letters cannot be opened: {source}; it is not started, so that nothing is passed over: mend what is named, or move it away"
     )]
     DeadLetters { forwarder: String, source: io::Error },
     #[error("forwarder {forwarder}: {source}")]
@@ -65,6 +65,13 @@ pub enum StartError {
     Copied { name: String, source: io::Error },
     #[error("source {name}: {source}")]
     Listen { name: String, source: ListenError },
+}
+
+impl StartError {
+    /// Whether it is the state of one forwarder, so that others can run.
+    pub(super) fn is_of_one_forwarder(&self) -> bool {
+        matches!(self, Self::Journal { .. } | Self::DeadLetters { .. })
+    }
 }
 
 /// The state directory, made if need be, and the lock on it.
@@ -91,15 +98,30 @@ pub(super) struct Opened {
     webhook: WebhookClient,
 }
 
+impl Opened {
+    pub(super) fn name(&self) -> &str {
+        &self.config.name
+    }
+}
+
 impl App {
     /// Opens and starts everything, the forwarders first: a log must know how far each of them is.
     pub(super) async fn open_all(&mut self) -> Result<(), StartError> {
         for name in orphans::forwarders(&self.config.state_dir, &self.config) {
             orphans::tell_of_forwarder(&name);
         }
-        let mut opened = Vec::new();
-        for forwarder in &self.config.forwarders {
-            opened.push(self.open_forwarder(forwarder.clone())?);
+        let (mut opened, mut failed) = (Vec::new(), Vec::new());
+        for forwarder in self.config.forwarders.clone() {
+            match self.open_forwarder(forwarder.clone()) {
+                Ok(forwarder) => opened.push(forwarder),
+                Err(error) if error.is_of_one_forwarder() => failed.push((forwarder, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        if opened.is_empty() && !failed.is_empty() {
+            let (_, first) = failed.remove(0);
+            failed.into_iter().for_each(|(_, error)| error!("{error}"));
+            return Err(first);
         }
         for source in self.config.sources.clone() {
             self.start_source(source, &opened)?;
@@ -107,15 +129,7 @@ impl App {
         for forwarder in opened {
             self.start_opened(forwarder).await;
         }
-        self.show();
-        Ok(())
-    }
-
-    pub(super) async fn start_forwarders(&mut self, forwarders: Vec<config::Forwarder>) -> Result<(), StartError> {
-        for forwarder in forwarders {
-            let opened = self.open_forwarder(forwarder)?;
-            self.start_opened(opened).await;
-        }
+        failed.into_iter().for_each(|(forwarder, error)| self.set_aside(forwarder, &error));
         self.show();
         Ok(())
     }
@@ -178,11 +192,12 @@ impl App {
             durable::create_private_dir(&directory)?;
         }
         let pins = self.pins();
-        let mut claims = cursors_of_forwarders(&config.name, opened);
-        spooled::in_files(&mut claims);
+        let mut cursors_of_forwarders = cursors_of_forwarders(&config.name, opened);
+        spooled::in_files(&mut cursors_of_forwarders);
         spooled::tell_of_what_is_left(&self.config.state_dir, &config.name, &self.registry.alarms);
-        let (tail, log) = Tail::open(&config.name, file.clone(), &dir, &self.config.state_dir, &claims, pins)
-            .map_err(|source| StartError::Catalog { name: config.name.clone(), source })?;
+        let (tail, log) =
+            Tail::open(&config.name, file.clone(), &dir, &self.config.state_dir, &cursors_of_forwarders, pins)
+                .map_err(|source| StartError::Catalog { name: config.name.clone(), source })?;
         for forwarder in self.config.forwarders.iter().filter(|forwarder| forwarder.sources.contains(&config.name)) {
             log.release_gate.add_follower(&forwarder.name);
         }
@@ -217,6 +232,8 @@ impl App {
             orders: orders.subscribe(),
             config: config.clone(),
         });
+        // What kept it from being opened is over.
+        self.registry.alarms.clear(&format!("forwarder {}", config.name), AlarmKind::File);
         info!(forwarder = config.name, to = config.uri.peer(), sources = ?config.sources, "forwarding");
         let task = self.tasks.spawn(task.run()).id();
         self.forwarders.insert(config.name.clone(), RunningForwarder { config, stats, orders, task });
@@ -237,9 +254,9 @@ impl App {
 
 /// Where the forwarders stand in each segment of a source: a file is the same only if it still has those bytes.
 pub(super) fn cursors_of_forwarders(source: &str, opened: &[Opened]) -> HashMap<SegmentId, Vec<Cursor>> {
-    let mut claims: HashMap<SegmentId, Vec<Cursor>> = HashMap::new();
+    let mut cursors_of_forwarders: HashMap<SegmentId, Vec<Cursor>> = HashMap::new();
     for (id, cursor) in opened.iter().filter_map(|opened| opened.recovered.read_cursors.get(source)).flatten() {
-        claims.entry(*id).or_default().push(*cursor);
+        cursors_of_forwarders.entry(*id).or_default().push(*cursor);
     }
-    claims
+    cursors_of_forwarders
 }

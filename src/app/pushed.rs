@@ -34,8 +34,8 @@ impl App {
         // A quarter, so that the newest segment, which is not released, never fills a small spool.
         let limits = Limits { segment: SEGMENT_BYTES.min(keys.max_bytes / 4), total: keys.max_bytes };
         let spool_dir = spool::dir(&self.config.state_dir, &config.name);
-        let claims = cursors_of_forwarders(&config.name, opened);
-        let spool = Spool::open(&config.name, &spool_dir, &dir.join("catalog"), limits, &claims)
+        let cursors_of_forwarders = cursors_of_forwarders(&config.name, opened);
+        let spool = Spool::open(&config.name, &spool_dir, &dir.join("catalog"), limits, &cursors_of_forwarders)
             .map_err(|source| StartError::Spool { name: name(), source })?;
         let log = spool.log().clone();
         for forwarder in self.config.forwarders.iter().filter(|forwarder| forwarder.sources.contains(&config.name)) {

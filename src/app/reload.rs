@@ -85,7 +85,7 @@ impl App {
         let keeps_source = |name: &String| next.sources.iter().any(|source| source.name == *name && !changed(name));
         ReloadPlan {
             start,
-            stop: self.forwarders.keys().filter(|name| !keeps(name)).cloned().collect(),
+            stop: self.forwarders.keys().chain(self.stopped.keys()).filter(|name| !keeps(name)).cloned().collect(),
             stop_sources: self.sources.keys().filter(|name| !keeps_source(name)).cloned().collect(),
             start_sources,
         }
@@ -109,9 +109,11 @@ impl App {
     async fn start_again(&mut self, plan: ReloadPlan) -> Result<(), ReloadError> {
         let mut errors = Vec::new();
         let mut opened: Vec<Opened> = Vec::new();
+        let mut failed = Vec::new();
         for forwarder in plan.start {
-            match self.open_forwarder(forwarder) {
+            match self.open_forwarder(forwarder.clone()) {
                 Ok(forwarder) => opened.push(forwarder),
+                Err(error) if error.is_of_one_forwarder() => failed.push((forwarder, error)),
                 Err(error) => errors.push(error),
             }
         }
@@ -123,6 +125,7 @@ impl App {
         for forwarder in opened {
             self.start_opened(forwarder).await;
         }
+        failed.into_iter().for_each(|(forwarder, error)| self.set_aside(forwarder, &error));
         for forwarder in &self.config.forwarders {
             for source in forwarder.sources.iter().filter_map(|name| self.sources.get(name)) {
                 source.log.release_gate.add_follower(&forwarder.name);
@@ -140,6 +143,8 @@ impl App {
                 running.orders.send_replace(ForwarderOrder::Stop);
                 stopping.push(running.task);
                 stopped.push(running.config);
+            } else if let Some(aside) = self.stopped.remove(name) {
+                stopped.push(aside.config);
             }
         }
         while !stopping.is_empty() {

@@ -1,6 +1,11 @@
 //! File sources whose lines are copied into a spool as they come: the files, who copies, and the spool.
 
-use std::{collections::HashMap, fs, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::Path,
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use tokio::task::{JoinError, JoinHandle};
@@ -35,8 +40,8 @@ const FIRST: SegmentId = SegmentId(1 << 32);
 pub const SPOOL_CATALOG: &str = "spool-catalog";
 
 /// Where forwarders stand in the files themselves.
-pub(super) fn in_files(claims: &mut HashMap<SegmentId, Vec<Cursor>>) {
-    claims.retain(|id, _| *id < FIRST);
+pub(super) fn in_files(cursors_of_forwarders: &mut HashMap<SegmentId, Vec<Cursor>>) {
+    cursors_of_forwarders.retain(|id, _| *id < FIRST);
 }
 
 /// Says so where a source was spooled before and is not now, and something is left.
@@ -71,7 +76,7 @@ impl App {
         }
         let of_files = |source| StartError::Copied { name: name(), source };
         let of_spool = |source| StartError::Spool { name: name(), source };
-        let mut claims = cursors_of_forwarders(&config.name, opened);
+        let mut cursors_of_forwarders = cursors_of_forwarders(&config.name, opened);
         let catalog = dir.join(SPOOL_CATALOG);
         if !catalog.exists() {
             let log = format!("{:08x}", fastrand::u32(..));
@@ -79,7 +84,7 @@ impl App {
         }
         let limits = Limits { segment: SEGMENT_BYTES.min(keys.max_bytes / 4), total: keys.max_bytes };
         let spool_dir = spool::dir(&self.config.state_dir, &config.name);
-        let spooled: HashMap<_, _> = claims.extract_if(|id, _| *id >= FIRST).collect();
+        let spooled: HashMap<_, _> = cursors_of_forwarders.extract_if(|id, _| *id >= FIRST).collect();
         let spool = Spool::open(&config.name, &spool_dir, &catalog, limits, &spooled).map_err(of_spool)?;
         let log = spool.log().clone();
         for forwarder in self.config.forwarders.iter().filter(|forwarder| forwarder.sources.contains(&config.name)) {
@@ -88,7 +93,15 @@ impl App {
 
         // Where the source was not spooled before: what the hindmost forwarder has not delivered is copied.
         let hindmost = |cursors: &Vec<Cursor>| cursors.iter().copied().min_by_key(|cursor| cursor.offset);
-        let before = claims.iter().filter_map(|(id, cursors)| Some((*id, hindmost(cursors)?))).collect();
+        let mut before: BTreeMap<_, _> =
+            cursors_of_forwarders.iter().filter_map(|(id, cursors)| Some((*id, hindmost(cursors)?))).collect();
+        let is_known = |name: &str| opened.iter().any(|opened| opened.name() == name);
+        let mut followers =
+            self.config.forwarders.iter().filter(|forwarder| forwarder.sources.contains(&config.name));
+        if !followers.all(|forwarder| is_known(&forwarder.name)) {
+            // One cannot be opened and may be behind them all.
+            before.clear();
+        }
         let copied = CopyJournal::open(&dir.join("copied"), before).map_err(of_files)?;
         let cursors = copied.cursors().iter().map(|(id, cursor)| (*id, vec![*cursor])).collect();
         let (tail, files) =

@@ -42,6 +42,17 @@ async fn panicking(registry: &Registry, name: &str) {
     panic!("on purpose");
 }
 
+/// Puts a task that panics in the place of a forwarder's.
+fn break_off(app: &mut App, name: &'static str) {
+    app.forwarders[name].orders.send_replace(ForwarderOrder::Stop);
+    let inner = app.registry.clone();
+    let stand_in = app.tasks.spawn(async move {
+        panicking(&inner, &format!("forwarder {name}")).await;
+        ForwarderEnd::Drained
+    });
+    app.forwarders.get_mut(name).unwrap().task = stand_in.id();
+}
+
 // E1
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forwarder_that_panics_is_started_anew_and_the_others_are_left_alone() {
@@ -50,19 +61,64 @@ async fn a_forwarder_that_panics_is_started_anew_and_the_others_are_left_alone()
     let registry = app.registry.clone();
     let (one, two) = (app.forwarders["one"].task, app.forwarders["two"].task);
     // It is stopped without a word, and another that panics stands in its place.
-    app.forwarders["one"].orders.send_replace(ForwarderOrder::Stop);
-    let inner = registry.clone();
-    let stand_in = app.tasks.spawn(async move {
-        panicking(&inner, "forwarder one").await;
-        ForwarderEnd::Drained
-    });
-    app.forwarders.get_mut("one").unwrap().task = stand_in.id();
-    let dead = stand_in.id();
+    break_off(&mut app, "one");
+    let dead = app.forwarders["one"].task;
     run_until(&mut app, &registry, |registry| bugs(registry) == ["forwarder one"]).await;
     let revived = app.forwarders["one"].task;
     assert!(revived != one && revived != dead);
     assert_eq!(app.forwarders["two"].task, two);
     assert!(registry.health.stuck().is_empty(), "{:?}", registry.health.stuck());
+    assert_eq!(app.drain(std::future::ready(())).await, ForwarderEnd::Backlog);
+}
+
+// E1 with its journal damaged meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forwarder_that_panics_and_cannot_be_opened_again_is_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut app = app(dir.path()).await;
+    let registry = app.registry.clone();
+    let two = app.forwarders["two"].task;
+    let journal = dir.path().join("state/forwarders/one/journal");
+    std::fs::remove_file(&journal).unwrap();
+    // Whatever it writes with its last breath goes nowhere.
+    std::fs::create_dir(&journal).unwrap();
+    break_off(&mut app, "one");
+    let aside = |registry: &Registry| registry.alarms.raised().iter().any(|alarm| alarm.kind == AlarmKind::File);
+    run_until(&mut app, &registry, aside).await;
+    assert!(app.stopped.contains_key("one") && !app.forwarders.contains_key("one"));
+    assert_eq!(app.forwarders["two"].task, two);
+    let shown = registry.forwarders().iter().map(|stats| stats.snapshot().state.name()).collect::<Vec<_>>();
+    assert_eq!(shown[0], "stopped");
+    assert!(registry.health.stuck().is_empty(), "{:?}", registry.health.stuck());
+    let broken: Vec<_> =
+        registry.alarms.raised().into_iter().filter(|alarm| alarm.kind == AlarmKind::State).collect();
+    assert!(broken.iter().all(|alarm| !alarm.object.contains("one")), "it is ready: {broken:?}");
+    // What is damaged is not tried again before a reload, for somebody may be about to put a backup there.
+    assert_eq!(app.stopped["one"].again, None);
+    std::fs::remove_dir(&journal).unwrap();
+    let config = app.config.clone();
+    app.reload(config).await.unwrap();
+    assert!(app.stopped.is_empty() && app.forwarders.contains_key("one") && !aside(&registry));
+    assert_eq!(app.drain(std::future::ready(())).await, ForwarderEnd::Backlog);
+}
+
+// C16
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forwarder_whose_storage_failed_is_tried_again_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let letters = dir.path().join("state/dead-letters/one");
+    crate::durable::create_private_dir(letters.parent().unwrap()).unwrap();
+    std::fs::write(&letters, "").unwrap();
+    let mut app = app(dir.path()).await;
+    let registry = app.registry.clone();
+    assert!(app.stopped.contains_key("one"), "a file stands where its directory should");
+    let due = |app: &mut App| app.stopped.get_mut("one").unwrap().again.replace(Instant::now()).unwrap();
+    assert!(due(&mut app) > Instant::now());
+    app.try_stopped_again().await;
+    assert!(due(&mut app) > Instant::now(), "it is tried later again");
+    std::fs::remove_file(&letters).unwrap();
+    run_until(&mut app, &registry, |registry| registry.alarms.raised().is_empty()).await;
+    assert!(app.stopped.is_empty() && app.forwarders.contains_key("one"));
     assert_eq!(app.drain(std::future::ready(())).await, ForwarderEnd::Backlog);
 }
 

@@ -3,6 +3,7 @@
 //! `list` only reads and may run beside an instance. `set` and `forget` need a stopped one: they take the lock. What
 //! they do is in the journal, on disk, before they say that it is done.
 
+mod damaged;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -41,7 +42,7 @@ enum CursorsCommand {
     },
     /// Put a forwarder's cursor somewhere else: back delivers again, forward skips
     Set(Set),
-    /// Drop all that a forwarder knows of a source, or of all its sources: it starts over
+    /// Drop all that a forwarder knows of a source, or of all its sources, or its damaged journal: it starts over
     Forget(ForgetArgs),
 }
 
@@ -80,6 +81,9 @@ struct ForgetArgs {
     forwarder: String,
     #[arg(long)]
     source: Option<String>,
+    /// Its journal is damaged: keep that beside and begin an empty one
+    #[arg(long, conflicts_with = "source")]
+    damaged: bool,
     /// Do it, instead of only saying what it means
     #[arg(long)]
     yes: bool,
@@ -107,6 +111,7 @@ fn execute(args: &CursorsArgs, state_dir: &Path, files: Files<'_>, out: &mut dyn
     match &args.command {
         CursorsCommand::List { forwarder } => list(state_dir, forwarder.as_deref(), files, out),
         CursorsCommand::Set(set) => set_cursor(set, state_dir, files, out),
+        CursorsCommand::Forget(forget) if forget.damaged => damaged::start_over(forget, state_dir, out),
         CursorsCommand::Forget(forget) => forget_sources(forget, state_dir, out),
     }
 }
@@ -116,13 +121,21 @@ fn list(state_dir: &Path, only: Option<&str>, files: Files<'_>, out: &mut dyn Wr
         Some(name) => vec![name.to_owned()],
         None => journal::forwarders(state_dir)?,
     };
-    let mut failed = None;
+    let mut failed: Option<Failure> = None;
     let mut any = false;
     for name in names {
         // One damaged journal does not hide the others.
         match known(state_dir, &name) {
             Ok(known) => list_forwarder(&name, &known, files, out)?,
-            Err(failure) => failed = failed.or(Some(failure)),
+            Err(failure) => {
+                if only.is_none() {
+                    writeln!(out, "{}: where it stands cannot be read", printable(&name))?;
+                }
+                failed = Some(match failed {
+                    Some(before) => before.and(failure),
+                    None => failure,
+                });
+            }
         }
         any = true;
     }
@@ -139,7 +152,8 @@ fn list_forwarder(name: &str, known: &Recovered, files: Files<'_>, out: &mut dyn
     for (source, cursors) in &known.read_cursors {
         let totals = known.totals.get(source).copied().unwrap_or_default();
         let outstanding = known.outstanding.iter().filter(|o| o.source == *source);
-        let (batches, events) = outstanding.fold((0_u64, 0_u64), |(n, e), o| (n + 1, e.saturating_add(o.events)));
+        let (batches, events) =
+            outstanding.fold((0_u64, 0_u64), |(n, e), o| (n + 1, e.saturating_add(o.covers.events)));
         writeln!(
             out,
             "{} / {}: {} delivered, {} filtered, {} dead-lettered, {} in gaps ({} bytes); {batches} outstanding \
@@ -152,13 +166,13 @@ fn list_forwarder(name: &str, known: &Recovered, files: Files<'_>, out: &mut dyn
             totals.gap,
             totals.gap_bytes,
         )?;
-        let committed = known.settled_cursors(source);
+        let settled_cursors = known.settled_cursors(source);
         for (segment, cursor) in cursors {
             let file = match files(source, *segment) {
                 KnownSegment::Read(path) | KnownSegment::Released(path) => printable(&path.to_string_lossy()),
                 KnownSegment::Unknown => "-".into(),
             };
-            let settled = committed.get(segment).copied().unwrap_or(cursor.offset);
+            let settled = settled_cursors.get(segment).copied().unwrap_or(cursor.offset);
             writeln!(out, "  segment {segment:<8} settled to {settled:<12} read to {:<12} {file}", cursor.offset)?;
         }
     }
@@ -185,9 +199,9 @@ fn set_cursor(set: &Set, state_dir: &Path, files: Files<'_>, out: &mut dyn Write
             )));
         }
     };
-    let committed = known.settled_cursors(source).get(&segment).copied();
+    let settled_cursors = known.settled_cursors(source).get(&segment).copied();
     let offset = target(&set.to, &file)?;
-    writeln!(out, "{}", meaning(set, committed.unwrap_or(0), offset))?;
+    writeln!(out, "{}", meaning(set, settled_cursors.unwrap_or(0), offset))?;
     let dropped = known.outstanding.iter().filter(|o| o.source == *source);
     let dropped = dropped.filter(|o| o.span.iter().any(|r| r.range.segment == segment)).count();
     if dropped > 0 {

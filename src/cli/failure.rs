@@ -17,6 +17,16 @@ impl Failure {
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self::Told(Exit::Usage, message.into())
     }
+
+    /// Both are told; the first decides the status.
+    pub(super) fn and(self, later: Self) -> Self {
+        match (self, later) {
+            (Self::Told(exit, first), Self::Told(_, second)) => {
+                Self::Told(exit, format!("{first}\nauditpost: {second}"))
+            }
+            (Self::ClosedPipe, _) | (_, Self::ClosedPipe) => Self::ClosedPipe,
+        }
+    }
 }
 
 impl From<io::Error> for Failure {

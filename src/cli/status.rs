@@ -10,9 +10,12 @@ use reqwest::{Client, StatusCode, Url, redirect};
 use tokio::time;
 
 use super::{exit::Exit, terminal};
-use crate::admin::{
-    human,
-    status::{ForwarderStatus, SpoolUse, Status},
+use crate::{
+    admin::{
+        human,
+        status::{ForwarderStatus, SpoolUse, Status},
+    },
+    forwarder::stats::ForwarderState,
 };
 
 /// Show where the forwarders of a running auditpost stand.
@@ -130,8 +133,12 @@ fn forwarders(before: &Status, now: &Status) -> String {
     for forwarder in &now.forwarders {
         let delivered = |forwarder: &ForwarderStatus| forwarder.sum(|source| source.delivered);
         let earlier = before.forwarders.iter().find(|earlier| earlier.name == forwarder.name).map_or(0, delivered);
-        let trouble =
-            forwarder.last_error.as_ref().map_or(String::new(), |error| format!("{} {}", error.at, error.text));
+        let trouble = match (&forwarder.last_error, &forwarder.reason) {
+            (Some(error), _) => format!("{} {}", error.at, error.text),
+            // One that was not started has had no chance to fail.
+            (None, Some(reason)) if forwarder.state == ForwarderState::Stopped.name() => reason.clone(),
+            (None, _) => String::new(),
+        };
         table.row([
             forwarder.name.clone(),
             forwarder.state.clone(),
@@ -210,7 +217,7 @@ mod tests {
         admin::{AdminServer, Registry},
         alarm::AlarmKind,
         config,
-        forwarder::stats::{ForwarderState, ForwarderStats, Tally},
+        forwarder::stats::{ForwarderStats, Tally},
     };
 
     fn deliver(siem: &ForwarderStats, events: u64) {

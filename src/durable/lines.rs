@@ -1,7 +1,7 @@
 //! Checksummed lines: the shape of every line format that only auditpost reads.
 //!
 //! ```text
-//! 1c291ca3 {"k":"settled","n":7,…}\n
+//! 1c291ca3 {"record":"settled","batch":7,…}\n
 //! └crc32─┘ └JSON, no raw line end ┘
 //! ```
 //!

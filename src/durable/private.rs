@@ -14,27 +14,27 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum PrivateDirError {
     #[error(
-        "cannot create or open {}: {source}; no state can be kept, so nothing is started: \
+        "cannot create or open {}: {source}; no state can be kept, so what needs it is not started: \
          make its parent writable for this user or set another stateDir", path.display()
     )]
     Io { path: PathBuf, source: io::Error },
     #[error(
-        "{} is a symbolic link; state written through it could land anywhere, so nothing is started: \
+        "{} is a symbolic link; state written through it could land anywhere, so what needs it is not started: \
          put a real directory there or name the link's target as stateDir", path.display()
     )]
     Symlink { path: PathBuf },
     #[error(
-        "{} is not a directory; no state can be kept, so nothing is started: \
+        "{} is not a directory; no state can be kept, so what needs it is not started: \
          move it away or set another stateDir", path.display()
     )]
     NotADirectory { path: PathBuf },
     #[error(
-        "{} belongs to user {owner} and this process runs as user {user}; its owner could change the state, so nothing \
-         is started: run as its owner, chown it, or set another stateDir", path.display()
+        "{} belongs to user {owner} and this process runs as user {user}; its owner could change the state, so what \
+         needs it is not started: run as its owner, chown it, or set another stateDir", path.display()
     )]
     Owner { path: PathBuf, owner: u32, user: u32 },
     #[error(
-        "{} has mode {mode:04o}: others may write to it and could change the state, so nothing is started: \
+        "{} has mode {mode:04o}: others may write to it and could change the state, so what needs it is not started: \
          chmod 700 it, or set stateDir to a directory of its own inside it", path.display()
     )]
     Writable { path: PathBuf, mode: u32 },

@@ -7,6 +7,7 @@
 //! size, so that what waits to be sent pins no more memory than it has bytes.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::config::{self, CompressionLevel};
 
@@ -27,16 +28,53 @@ pub const STATE_BYTES: usize = 1 << 20;
 pub const LEVELS: std::ops::RangeInclusive<u8> = backend::LEVELS;
 
 /// What tells a body from every other, before compression: kept in the journal to know it again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
     pub crc32: u32,
     /// In bytes.
+    #[serde(rename = "length")]
     pub len: u64,
 }
 
 impl Digest {
     pub fn of(body: &[u8]) -> Digest {
         Digest { crc32: crc32fast::hash(body), len: body.len() as u64 }
+    }
+}
+
+/// How a body was compressed for its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BodyCoding {
+    pub coding: CodingName,
+    /// The backend's own number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CodingName {
+    Identity,
+    Gzip,
+    Zstd,
+}
+
+impl BodyCoding {
+    pub fn of(compression: config::Compression) -> BodyCoding {
+        match compression {
+            config::Compression::None => BodyCoding { coding: CodingName::Identity, level: None },
+            config::Compression::Gzip(level) => BodyCoding { coding: CodingName::Gzip, level: Some(number(level)) },
+        }
+    }
+}
+
+/// The backend's number of a level; one outside of [`LEVELS`] is taken for the nearest one inside.
+fn number(level: CompressionLevel) -> u8 {
+    match level {
+        CompressionLevel::Fast => backend::FAST,
+        CompressionLevel::Default => backend::DEFAULT,
+        CompressionLevel::Best => backend::BEST,
+        CompressionLevel::Number(number) => number.clamp(*LEVELS.start(), *LEVELS.end()),
     }
 }
 
@@ -58,12 +96,6 @@ pub struct Compressor {
 impl Compressor {
     /// A level outside of [`LEVELS`] is taken for the nearest one inside.
     pub fn new(compression: config::Compression) -> Compressor {
-        let number = |level| match level {
-            CompressionLevel::Fast => backend::FAST,
-            CompressionLevel::Default => backend::DEFAULT,
-            CompressionLevel::Best => backend::BEST,
-            CompressionLevel::Number(number) => number.clamp(*LEVELS.start(), *LEVELS.end()),
-        };
         let gzip = match compression {
             config::Compression::None => None,
             config::Compression::Gzip(level) => Some(GzipBackend::new(number(level))),

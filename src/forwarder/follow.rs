@@ -1,7 +1,7 @@
 //! One source as one forwarder follows it: lines in, drafts out.
 //!
 //! All of this is plain and blocking: it runs where blocking is allowed. What always holds: a draft covers exactly
-//! what was read since the one before, so the frontier that the drafts leave behind has no holes.
+//! what was read since the one before, so no cursor passes over a hole.
 
 use std::{io::Read, sync::Arc, time::Instant};
 
@@ -9,20 +9,16 @@ use sha2::{Digest, Sha256};
 use tracing::warn;
 
 use super::{
-    batch::{BodyLimits, Pushed},
-    bodies::BodyPool,
+    batch::{BatchDraft, BodyLimits, BodyPool, Pushed, RejectedLine, SealedBatch},
     dead_letter::Reason,
-    draft::{BatchDraft, RejectedLine},
     encode::{EventWriter, Stub},
-    filter::{EventFilter, FilterRule, FilterVerdict},
-    journal::Outstanding,
-    stats::Tally,
+    filter::{EventFilter, FilterVerdict},
+    journal::BatchRecord,
+    stats::{FilterRule, Tally},
 };
 use crate::{
     config,
-    log::{
-        AnchoredRange, ContainerOrigin, Log, LogItem, ReadEnd, Reader, SegmentId, SegmentRange, Span, Take, Unread,
-    },
+    log::{ContainerOrigin, Log, LogItem, ReadEnd, Reader, SegmentId, SegmentRange, Span, Take, Unread},
     scan::Invalid,
     schema::{Checker, Event, Needs},
 };
@@ -46,25 +42,17 @@ pub struct FollowedSource {
     covered: u64,
 }
 
-/// What a fill came to.
+/// What reading came to.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time, moved once a batch")]
-pub enum Filled {
-    /// A draft is complete.
-    Draft(Finished),
+pub enum ReadOutcome {
+    /// A batch is complete.
+    Sealed(SealedBatch),
     /// These bytes of the log are gone.
     Gap(SegmentRange),
     /// There is more to read.
     More,
     /// Nothing whole is left to read now; a draft may have been begun.
     CaughtUp,
-}
-
-/// A draft that grows no more, and its span.
-#[derive(Debug)]
-pub struct Finished {
-    pub draft: BatchDraft,
-    pub span: Vec<AnchoredRange>,
 }
 
 impl FollowedSource {
@@ -103,12 +91,12 @@ impl FollowedSource {
     }
 
     /// The draft as it is, if it covers anything.
-    pub fn flush(&mut self) -> Option<Finished> {
+    pub fn flush(&mut self) -> Option<SealedBatch> {
         (!self.draft.is_empty()).then(|| self.finish())
     }
 
     /// Reads until a draft is complete or nothing is left. `tally` takes what was read.
-    pub fn fill(&mut self, fit: &BodyLimits, tally: &mut Tally) -> Filled {
+    pub fn fill(&mut self, fit: &BodyLimits, tally: &mut Tally) -> ReadOutcome {
         let now = Instant::now();
         let mut stop = None;
         let log = self.reader.log().clone();
@@ -121,7 +109,7 @@ impl FollowedSource {
             let take = match item {
                 LogItem::Blank { .. } => Take::More,
                 LogItem::Other { lines, .. } => {
-                    draft.filtered.add(FilterRule::Stream, lines);
+                    draft.filter(FilterRule::Stream, lines, range);
                     tally.read(lines, range.len());
                     Take::More
                 }
@@ -129,7 +117,7 @@ impl FollowedSource {
                 LogItem::Line { bytes, .. } => match judge(bytes, checker, filter, writer) {
                     Err(invalid) => reject(draft, fit, dead(range, &invalid, Some(bytes)), tally),
                     Ok(Judged::Dropped(rule)) => {
-                        draft.filtered.add(rule, 1);
+                        draft.filter(rule, 1, range);
                         tally.read_event(range.len());
                         Take::More
                     }
@@ -165,37 +153,37 @@ impl FollowedSource {
         });
         tally.values_cut(self.writer.take_cuts());
         match stop {
-            Some(StoppedAt::Gap(range)) => Filled::Gap(range),
+            Some(StoppedAt::Gap(range)) => ReadOutcome::Gap(range),
             Some(StoppedAt::TooLong(range)) => match self.put_stub(range, now) {
                 Ok(()) => {
                     tally.read_event(range.len());
-                    Filled::More
+                    ReadOutcome::More
                 }
-                Err(Unread::Gone(_)) => Filled::Gap(range),
+                Err(Unread::Gone(_)) => ReadOutcome::Gap(range),
                 Err(Unread::NotNow(error)) => {
                     // The next scan finds out what became of its file.
                     self.reader.log().scan_soon();
                     warn!(source = %self.source, %error, "cannot read a line that is too long; it is tried again");
                     self.reader.put_back(range);
-                    Filled::CaughtUp
+                    ReadOutcome::CaughtUp
                 }
             },
             None => match end {
-                ReadEnd::Stopped => Filled::Draft(self.finish()),
+                ReadEnd::Stopped => ReadOutcome::Sealed(self.finish()),
                 ReadEnd::Budget if self.draft.body.is_empty() || self.covered > MAX_COVERED => {
-                    Filled::Draft(self.finish())
+                    ReadOutcome::Sealed(self.finish())
                 }
-                ReadEnd::Budget => Filled::More,
-                ReadEnd::CaughtUp => Filled::CaughtUp,
+                ReadEnd::Budget => ReadOutcome::More,
+                ReadEnd::CaughtUp => ReadOutcome::CaughtUp,
             },
         }
     }
 
     /// Puts a batch together again as it was before a restart. What it adds to the tally counts only where that is done.
-    pub fn again(&mut self, outstanding: &Outstanding, tally: &mut Tally) -> Result<Finished, Unread> {
+    pub fn again(&mut self, batch: &BatchRecord, tally: &mut Tally) -> Result<SealedBatch, Unread> {
         let now = Instant::now();
         let whole = BodyLimits { max_events: usize::MAX, max_bytes: usize::MAX };
-        let span = Span(outstanding.span.iter().map(|anchored| anchored.range).collect());
+        let span = Span(batch.span.iter().map(|anchored| anchored.range).collect());
         let mut draft = BatchDraft::new(self.source.clone(), self.bodies.take());
         let mut failed = None;
         let log = self.reader.log().clone();
@@ -204,12 +192,12 @@ impl FollowedSource {
             LogItem::Blank { range } | LogItem::Gap { range } => draft.cover(range, now),
             LogItem::Other { range, lines } => {
                 tally.read(lines, range.len());
-                draft.filtered.add(FilterRule::Stream, lines);
+                draft.filter(FilterRule::Stream, lines, range);
                 draft.cover(range, now);
             }
             LogItem::Foreign { range, .. } => {
                 tally.read_event(range.len());
-                draft.dead.push(foreign(range, None));
+                let _ = draft.reject(&whole, foreign(range, None));
                 draft.cover(range, now);
             }
             LogItem::TooLong { range } => {
@@ -224,8 +212,8 @@ impl FollowedSource {
                 draft.cover(range, now);
                 match judge(bytes, checker, filter, writer) {
                     // Written down before the batch was first sent.
-                    Err(invalid) => draft.dead.push(dead(range, &invalid, None)),
-                    Ok(Judged::Dropped(rule)) => draft.filtered.add(rule, 1),
+                    Err(invalid) => _ = draft.reject(&whole, dead(range, &invalid, None)),
+                    Ok(Judged::Dropped(rule)) => draft.filter(rule, 1, range),
                     // A body without limits takes it.
                     Ok(Judged::Passes(event)) => {
                         let origin = origins.of(&log, range.segment);
@@ -238,8 +226,7 @@ impl FollowedSource {
         if let Some(error) = failed {
             return Err(error);
         }
-        draft.body.finish();
-        Ok(Finished { draft, span: outstanding.span.clone() })
+        Ok(draft.seal(batch.span.clone()))
     }
 
     /// Reads nothing more up to and with this segment, and gives what it leaves out by that. The draft must have been
@@ -262,13 +249,12 @@ impl FollowedSource {
         Ok(())
     }
 
-    fn finish(&mut self) -> Finished {
+    fn finish(&mut self) -> SealedBatch {
         let fresh = BatchDraft::new(self.source.clone(), self.bodies.take());
-        let mut draft = std::mem::replace(&mut self.draft, fresh);
+        let draft = std::mem::replace(&mut self.draft, fresh);
         self.covered = 0;
-        draft.body.finish();
         let span = draft.span(|segment| self.reader.cursor(segment));
-        Finished { draft, span }
+        draft.seal(span)
     }
 }
 
@@ -365,12 +351,9 @@ fn push_stub(
 ) -> Result<(), Unread> {
     let (bytes, sha256) = hash(log, range)?;
     let stub = Stub { event_id: &log.event_id(range.segment, range.start), bytes, sha256: &sha256 };
-    let whole = BodyLimits { max_events: usize::MAX, max_bytes: usize::MAX };
-    // A body without limits takes it.
-    draft.is_of(origins.of(log, range.segment));
-    let _ = draft.body.push(&whole, range, true, |out| writer.write_stub(&stub, out));
     let detail = format!("the line is {bytes} bytes long, more than maxEventBytes allows");
-    draft.dead.push(RejectedLine { range, reason: Reason::LineTooLong, detail, payload: None });
+    let line = RejectedLine { range, reason: Reason::LineTooLong, detail, payload: None };
+    draft.push_stub(origins.of(log, range.segment), line, |out| writer.write_stub(&stub, out));
     Ok(())
 }
 

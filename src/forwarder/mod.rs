@@ -10,14 +10,9 @@ pub mod filter;
 
 pub mod encode;
 
-pub mod batch;
-pub mod bodies;
-
-pub mod draft;
-
 pub mod compress;
 
-pub mod parcel;
+pub mod batch;
 
 pub mod deliver;
 

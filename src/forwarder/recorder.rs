@@ -13,12 +13,12 @@ use jiff::Timestamp;
 use tracing::{error, warn};
 
 use super::{
-    batch::EventAt,
+    batch::{EventAt, RejectedLine},
     dead_letter::{DeadLetter, DeadLetters, LetterEnvelope, Reason},
-    draft::RejectedLine,
+    deliver::EventRefusal,
     journal::{
-        Advance, CursorSet, Forget, Gap, Intent, Journal, JournalAppendError, JournalRecord, Outcome, Outstanding,
-        SetBy, Settled, UnixMillis,
+        Advance, BatchRecord, Coverage, CursorSet, Forget, Gap, Hold, HoldEnd, Intent, Journal, JournalAppendError,
+        JournalRecord, Outcome, SetBy, Settled, UnixMillis,
     },
 };
 use crate::{
@@ -36,14 +36,6 @@ pub struct Recorder {
     /// For each source, the last segment that it gave up and that its log was not told of.
     given_up: Mutex<BTreeMap<String, SegmentId>>,
     alarms: Arc<Alarms>,
-}
-
-/// Why an event that was sent alone is given up.
-#[derive(Clone, Debug)]
-pub struct EventRefusal {
-    pub reason: Reason,
-    pub status: Option<u16>,
-    pub excerpt: String,
 }
 
 impl Recorder {
@@ -133,8 +125,9 @@ impl Recorder {
     }
 
     pub fn record_intent(&self, intent: Intent) {
-        let mut records = match intent.of {
-            None => self.first_positions(&intent.source, intent.span.iter().map(|range| range.range)),
+        let batch = &intent.batch;
+        let mut records = match intent.parent {
+            None => self.first_positions(&batch.source, batch.span.iter().map(|range| range.range)),
             Some(_) => Vec::new(),
         };
         records.push(JournalRecord::Intent(intent));
@@ -146,26 +139,32 @@ impl Recorder {
     }
 
     /// Reading moved over records that need no delivery.
-    pub fn advance(&self, source: &str, span: Vec<AnchoredRange>, filtered: u64, dead: u64) {
+    pub fn advance(&self, source: &str, span: Vec<AnchoredRange>, covers: Coverage) {
         let mut records = self.first_positions(source, span.iter().map(|range| range.range));
-        let source = source.to_owned();
-        records.push(JournalRecord::Advance(Advance { source, span, filtered, dead, at: UnixMillis::now() }));
+        let Coverage { dead_lettered, filtered, .. } = covers;
+        let (source, at) = (source.to_owned(), UnixMillis::now());
+        records.push(JournalRecord::Advance(Advance { source, span, dead_lettered, filtered, at }));
         self.append(&records);
     }
 
     /// Bytes that can never be delivered: written down, told, and an alarm that stays.
-    pub fn gap(&self, source: &str, ranges: &[SegmentRange], events: u64, reason: &str) {
+    pub fn gap(&self, log: &Log, ranges: &[SegmentRange], events: u64, reason: &str) {
+        let (source, segments) = (&*log.name, log.segments());
         let mut bytes = 0;
         let mut records = self.first_positions(source, ranges.iter().copied());
         for (index, range) in ranges.iter().enumerate() {
             bytes += range.len();
+            let segment = segments.iter().find(|segment| segment.id == range.segment);
             records.push(JournalRecord::Gap(Gap {
                 source: source.to_owned(),
                 segment: range.segment,
+                path: segment.map(|segment| segment.path().display().to_string()),
                 start: range.start,
-                end: range.end,
+                end: Some(range.end),
                 events: if index == 0 { events } else { 0 },
                 reason: reason.to_owned(),
+                last_before: None,
+                first_after: None,
                 at: UnixMillis::now(),
             }));
         }
@@ -180,6 +179,17 @@ impl Recorder {
         self.alarms.raise_about(&self.object(), AlarmKind::Gap, source, text, Timestamp::now());
     }
 
+    /// The receiver refuses us from now on, for one of a closed set of reasons.
+    pub fn held(&self, reason: &str, cause: &str) {
+        let (reason, cause) = (reason.to_owned(), cause.to_owned());
+        self.append(&[JournalRecord::Held(Hold { reason, cause, at: UnixMillis::now() })]);
+    }
+
+    /// It takes events again.
+    pub fn hold_ended(&self) {
+        self.append(&[JournalRecord::HoldEnded(HoldEnd { at: UnixMillis::now() })]);
+    }
+
     /// Everything of a source up to and with this segment was announced, settled or recorded as a gap: the source's log
     /// may release it without this forwarder, once that is durable.
     pub fn detach_up_to(&self, source: &str, last: SegmentId) {
@@ -187,7 +197,7 @@ impl Recorder {
     }
 
     /// Batches that are not settled, as the journal knows them.
-    pub fn outstanding(&self) -> Vec<Outstanding> {
+    pub fn outstanding(&self) -> Vec<BatchRecord> {
         self.journal().outstanding().to_vec()
     }
 
@@ -201,9 +211,9 @@ impl Recorder {
         let durable = result.is_ok();
         self.report_storage(result.err());
         for log in logs {
-            let committed = self.journal().durable_cursors(&log.name);
-            self.forget_released(log, &committed);
-            log.release_gate.report(&self.forwarder, committed);
+            let settled_cursors = self.journal().durable_cursors(&log.name);
+            self.forget_released(log, &settled_cursors);
+            log.release_gate.report(&self.forwarder, settled_cursors);
         }
         for (log, last) in given_up.into_iter().filter(|_| durable) {
             log.release_gate.detached(&self.forwarder, last);

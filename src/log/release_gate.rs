@@ -53,28 +53,28 @@ impl ReleaseGate {
 
     /// Everything before these offsets is settled, and that is on disk.
     pub fn report(&self, forwarder: &str, cursors: BTreeMap<SegmentId, u64>) {
-        let mut board = self.lock();
-        let standing = board.entry(forwarder.to_owned()).or_default();
-        standing.cursors = cursors;
-        standing.reported = true;
+        let mut followers = self.lock();
+        let follower = followers.entry(forwarder.to_owned()).or_default();
+        follower.cursors = cursors;
+        follower.reported = true;
     }
 
     /// Whether every forwarder is past the bytes `start..end` of a segment; never where there is no forwarder.
     pub fn all_past(&self, segment: SegmentId, start: u64, end: u64) -> bool {
-        let board = self.lock();
-        !board.is_empty() && !board.values().any(|standing| standing.holds(segment, start, end))
+        let followers = self.lock();
+        !followers.is_empty() && !followers.values().any(|follower| follower.holds(segment, start, end))
     }
 
     /// Where the hindmost forwarder is in a segment that begins at `start`.
     pub fn lowest(&self, segment: SegmentId, start: u64) -> u64 {
-        let board = self.lock();
-        board.values().map(|standing| *standing.cursors.get(&segment).unwrap_or(&start)).min().unwrap_or(start)
+        let followers = self.lock();
+        followers.values().map(|follower| *follower.cursors.get(&segment).unwrap_or(&start)).min().unwrap_or(start)
     }
 
     /// Those that are not past the bytes `start..end` of a segment.
     pub fn holders(&self, segment: SegmentId, start: u64, end: u64) -> BTreeSet<String> {
-        let board = self.lock();
-        let holders = board.iter().filter(|(_, standing)| standing.holds(segment, start, end));
+        let followers = self.lock();
+        let holders = followers.iter().filter(|(_, follower)| follower.holds(segment, start, end));
         holders.map(|(forwarder, _)| forwarder.clone()).collect()
     }
 
@@ -82,16 +82,16 @@ impl ReleaseGate {
     /// something new to do.
     pub fn ask(&self, forwarders: &BTreeSet<String>, segment: SegmentId) -> bool {
         let mut is_new = false;
-        for (forwarder, standing) in self.lock().iter_mut() {
-            is_new |= if forwarders.contains(forwarder) { standing.ask(segment) } else { standing.ask_nothing() };
+        for (forwarder, follower) in self.lock().iter_mut() {
+            is_new |= if forwarders.contains(forwarder) { follower.ask(segment) } else { follower.ask_nothing() };
         }
         is_new
     }
 
     /// What this forwarder is asked for.
     pub fn request(&self, forwarder: &str) -> Option<FollowerRequest> {
-        let board = self.lock();
-        let Follower { asked, reported, due, .. } = board.get(forwarder)?;
+        let followers = self.lock();
+        let Follower { asked, reported, due, .. } = followers.get(forwarder)?;
         let report = asked.filter(|_| !reported).map(|_| FollowerRequest::Report);
         due.map(FollowerRequest::Detach).or(report)
     }
@@ -99,13 +99,13 @@ impl ReleaseGate {
     /// The forwarder needs nothing up to and with this segment any more: what it had not read is a gap in its journal,
     /// on disk, and what it had read is in its memory and known to its journal.
     pub fn detached(&self, forwarder: &str, segment: SegmentId) {
-        if let Some(standing) = self.lock().get_mut(forwarder) {
-            standing.detached = standing.detached.max(Some(segment));
+        if let Some(follower) = self.lock().get_mut(forwarder) {
+            follower.detached = follower.detached.max(Some(segment));
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Follower>> {
-        self.0.lock().expect("nothing panics while it holds the board")
+        self.0.lock().expect("nothing panics while it holds the followers")
     }
 }
 
@@ -140,75 +140,75 @@ mod tests {
 
     #[test]
     fn a_segment_is_held_until_every_forwarder_is_past_its_end() {
-        let board = ReleaseGate::default();
+        let followers = ReleaseGate::default();
         let segment = SegmentId(3);
-        assert!(!board.all_past(segment, 0, 0), "nobody follows yet: nothing is released");
-        board.add_follower("a");
-        board.add_follower("b");
-        board.report("a", BTreeMap::from([(segment, 10)]));
-        assert!(!board.all_past(segment, 0, 10));
-        board.report("b", BTreeMap::from([(segment, 9)]));
-        assert!(!board.all_past(segment, 0, 10));
-        assert_eq!((board.lowest(segment, 0), board.lowest(SegmentId(4), 7)), (9, 7));
-        board.report("b", BTreeMap::from([(segment, 10)]));
-        assert!(board.all_past(segment, 0, 10));
-        board.report("b", BTreeMap::new());
-        assert!(!board.all_past(segment, 0, 10));
-        board.remove_follower("b");
-        assert!(board.all_past(segment, 0, 10));
+        assert!(!followers.all_past(segment, 0, 0), "nobody follows yet: nothing is released");
+        followers.add_follower("a");
+        followers.add_follower("b");
+        followers.report("a", BTreeMap::from([(segment, 10)]));
+        assert!(!followers.all_past(segment, 0, 10));
+        followers.report("b", BTreeMap::from([(segment, 9)]));
+        assert!(!followers.all_past(segment, 0, 10));
+        assert_eq!((followers.lowest(segment, 0), followers.lowest(SegmentId(4), 7)), (9, 7));
+        followers.report("b", BTreeMap::from([(segment, 10)]));
+        assert!(followers.all_past(segment, 0, 10));
+        followers.report("b", BTreeMap::new());
+        assert!(!followers.all_past(segment, 0, 10));
+        followers.remove_follower("b");
+        assert!(followers.all_past(segment, 0, 10));
     }
 
     #[test]
     fn who_is_asked_reports_first_and_gives_up_what_it_is_asked_for_still() {
-        let board = ReleaseGate::default();
+        let followers = ReleaseGate::default();
         let a = BTreeSet::from(["a".to_owned()]);
-        let ask = |last: u64| board.ask(&a, SegmentId(last));
+        let ask = |last: u64| followers.ask(&a, SegmentId(last));
         let due = |last: u64| Some(FollowerRequest::Detach(SegmentId(last)));
-        board.add_follower("a");
-        board.add_follower("b");
-        board.report("a", BTreeMap::new());
+        followers.add_follower("a");
+        followers.add_follower("b");
+        followers.report("a", BTreeMap::new());
         assert!(ask(3));
         assert_eq!(
-            (board.request("a"), board.request("b")),
+            (followers.request("a"), followers.request("b")),
             (Some(FollowerRequest::Report), None),
             "what it said before does not count"
         );
         assert!(!ask(3));
-        board.report("a", BTreeMap::new());
-        assert_eq!(board.request("a"), None, "it was not asked since");
+        followers.report("a", BTreeMap::new());
+        assert_eq!(followers.request("a"), None, "it was not asked since");
         assert!(ask(5));
-        assert_eq!(board.request("a"), due(3), "no more than it knew of when it reported");
-        board.report("a", BTreeMap::new());
+        assert_eq!(followers.request("a"), due(3), "no more than it knew of when it reported");
+        followers.report("a", BTreeMap::new());
         assert!(ask(4));
-        assert_eq!(board.request("a"), due(4), "and no more than what is needed still");
-        board.ask(&BTreeSet::new(), SegmentId(9));
-        assert_eq!(board.request("a"), None);
+        assert_eq!(followers.request("a"), due(4), "and no more than what is needed still");
+        followers.ask(&BTreeSet::new(), SegmentId(9));
+        assert_eq!(followers.request("a"), None);
         assert!(ask(9));
-        assert_eq!(board.request("a"), Some(FollowerRequest::Report), "it begins anew");
+        assert_eq!(followers.request("a"), Some(FollowerRequest::Report), "it begins anew");
     }
 
     #[test]
     fn to_be_asked_releases_nothing_and_to_give_up_releases_no_more_than_that() {
-        let board = ReleaseGate::default();
+        let followers = ReleaseGate::default();
         let segment = SegmentId;
         let both = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
-        board.add_follower("a");
-        board.add_follower("b");
+        followers.add_follower("a");
+        followers.add_follower("b");
         for _ in 0..3 {
-            board.ask(&both, segment(3));
-            board.report("a", BTreeMap::new());
+            followers.ask(&both, segment(3));
+            followers.report("a", BTreeMap::new());
         }
-        assert_eq!(board.request("a"), Some(FollowerRequest::Detach(segment(3))));
-        assert_eq!(board.holders(segment(3), 0, 10), both);
-        board.detached("a", segment(3));
+        assert_eq!(followers.request("a"), Some(FollowerRequest::Detach(segment(3))));
+        assert_eq!(followers.holders(segment(3), 0, 10), both);
+        followers.detached("a", segment(3));
         // What it reports of its cursors later, one of them in a batch that it still has, changes nothing.
-        board.report("a", BTreeMap::from([(segment(2), 5)]));
-        assert_eq!(board.holders(segment(2), 0, 10), BTreeSet::from(["b".to_owned()]));
-        assert_eq!(board.holders(segment(4), 0, 10), both);
-        board.remove_follower("b");
-        assert!(board.all_past(segment(2), 0, 10) && board.all_past(segment(3), 0, 10));
-        assert!(!board.all_past(segment(4), 0, 10));
-        board.detached("a", segment(2));
-        assert!(board.all_past(segment(3), 0, 10), "what was given up stays so");
+        followers.report("a", BTreeMap::from([(segment(2), 5)]));
+        assert_eq!(followers.holders(segment(2), 0, 10), BTreeSet::from(["b".to_owned()]));
+        assert_eq!(followers.holders(segment(4), 0, 10), both);
+        followers.remove_follower("b");
+        assert!(followers.all_past(segment(2), 0, 10) && followers.all_past(segment(3), 0, 10));
+        assert!(!followers.all_past(segment(4), 0, 10));
+        followers.detached("a", segment(2));
+        assert!(followers.all_past(segment(3), 0, 10), "what was given up stays so");
     }
 }

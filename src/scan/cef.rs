@@ -7,7 +7,7 @@
 //! A writer that does not escape `=` makes that ambiguous. Where the keys are known only these begin a pair, each
 //! once, so that a value can at most pretend to be a key that has not come yet; and `sig` is the last word alone.
 
-use super::{fields::Value, scan::JsonKind};
+use super::{fields::Value, json::JsonKind};
 
 /// What may stand before `CEF:`, in bytes: a time, a host and some.
 const MAX_PREFIX: usize = 256;

@@ -6,8 +6,8 @@
 
 use super::{
     cef::unescape_cef,
+    json::{JsonKind, Sink},
     paths::{NodeId, PointerSet},
-    scan::{JsonKind, Sink},
     text::unescape,
 };
 

@@ -1,4 +1,9 @@
 //! One record that is fit to be delivered, and what its schema says of it.
+//!
+//! An [`Event`] borrows: from the line that the log's reader hands out, and from the buffers of the
+//! [`Checker`](super::Checker) that made it. What always holds: the line of an [`EventForm::Cef`] event is UTF-8; that of
+//! an [`EventForm::Json`] event is UTF-8 and one JSON value by serde_json's grammar, no deeper than the scanner allows. A
+//! value that is no object is as valid an event as any, and has no type.
 
 use super::Facts;
 use crate::scan::{CefRecord, Fields};

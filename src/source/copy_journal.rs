@@ -1,7 +1,7 @@
 //! How far the lines of a file source are in its spool, durably.
 //!
 //! ```text
-//! {"k":"at","v":1,"cursors":[[3,4096,"256:…"]]}                         how far, when the file was last written anew
+//! {"k":"at","v":1,"marks":[[3,4096,"256:…"]]}                         how far, when the file was last written anew
 //! {"k":"copy","ranges":[[3,4096,8192,"256:…"]],"bytes":4096,"behind":[4294967296,812]}
 //! {"k":"done"}                                                        the last copy is in the spool
 //! ```

@@ -121,7 +121,7 @@ impl FileTask {
                 hint = next_hint(&mut self.watch) => match hint {
                     Ok(Hint::Written(paths)) => {
                         sleep(GATHER).await;
-                        self.glance(paths).await;
+                        self.note_growth(paths).await;
                     }
                     Ok(Hint::Scan) => self.ask_for_scan(),
                     Err(error) => {
@@ -189,13 +189,13 @@ impl FileTask {
         }
     }
 
-    async fn glance(&mut self, paths: BTreeSet<std::path::PathBuf>) {
+    async fn note_growth(&mut self, paths: BTreeSet<std::path::PathBuf>) {
         let Some(mut tail) = self.tail.take() else { return };
         let glanced = tokio::task::spawn_blocking(move || {
             let enough = tail.note_growth(&paths);
             (tail, enough)
         });
-        let (tail, enough) = glanced.await.expect("a glance does not panic");
+        let (tail, enough) = glanced.await.expect("noting growth does not panic");
         self.tail = Some(tail);
         if !enough {
             self.ask_for_scan();

@@ -7,10 +7,7 @@ use std::fs;
 use clap::Parser;
 
 use super::*;
-use crate::{
-    forwarder::journal::{Intent, Outcome, Settled},
-    log::{AnchoredRange, SegmentRange},
-};
+use crate::forwarder::journal::{Coverage, Outcome, Settled};
 
 #[derive(Debug, Parser)]
 struct Cli {
@@ -19,22 +16,9 @@ struct Cli {
 }
 
 fn intent(n: u64, start: u64, end: u64) -> JournalRecord {
-    let range = SegmentRange { segment: SegmentId(3), start, end };
-    let span = vec![AnchoredRange::from(range)];
-    let (id, source, at) = (format!("id-{n}"), "connect".into(), UnixMillis(0));
-    JournalRecord::Intent(Intent {
-        n,
-        id,
-        source,
-        span,
-        events: 4,
-        dead: 1,
-        filtered: 2,
-        crc32: 1,
-        len: 2,
-        of: None,
-        at,
-    })
+    let mut intent = journal::tests::intent(n, "connect", 3, start, end);
+    intent.batch.covers = Coverage { events: 4, dead_lettered: 1, filtered: 2 };
+    JournalRecord::Intent(intent)
 }
 
 /// A forwarder that delivered 12 bytes of segment 3 and has 12 more on the way, and the segment's file.
@@ -135,6 +119,68 @@ fn a_running_instance_keeps_its_cursors() {
     {
         let (exit, text) = command(dir.path(), line);
         assert_eq!((exit, cursor(dir.path())), (Some(Exit::Locked), (Some(12), 1)), "{text}");
+    }
+}
+
+/// Flips a bit of the journal's first line.
+fn damage(dir: &Path) {
+    let path = dir.join("forwarders/siem/journal");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[20] ^= 4;
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn forget_damaged_says_what_it_means_and_begins_a_damaged_journal_anew() {
+    let dir = state();
+    damage(dir.path());
+    let forget = "forget --damaged --forwarder siem";
+    let error = Journal::read(dir.path(), "siem").unwrap_err().to_string();
+    assert!(error.contains(&format!("`auditpost cursors {forget} --state-dir {}`", dir.path().display())), "{error}");
+    let running = Lock::acquire(dir.path()).unwrap();
+    assert_eq!(command(dir.path(), &format!("{forget} --yes")).0, Some(Exit::Locked));
+    drop(running);
+    let (exit, text) = command(dir.path(), forget);
+    assert!(text.contains("duplicates") && text.contains("nothing was changed"), "{text}");
+    assert_eq!(exit, Some(Exit::Usage));
+    assert!(Journal::read(dir.path(), "siem").is_err(), "it was left as it is");
+    let (exit, text) = command(dir.path(), &format!("{forget} --yes"));
+    assert!(exit == Some(Exit::Ok) && text.contains("journal.damaged-"), "{text}");
+    assert_eq!(cursor(dir.path()), (None, 0));
+}
+
+#[test]
+fn forget_damaged_leaves_alone_what_is_not_damaged() {
+    let dir = state();
+    for (line, exit, said) in [
+        ("siem --yes", Exit::Usage, "is not damaged"),
+        ("other --yes", Exit::Usage, "no forwarder"),
+        ("../siem --yes", Exit::Storage, "no forwarder has such a name"),
+    ] {
+        let (found, text) = command(dir.path(), &format!("forget --damaged --forwarder {line}"));
+        assert!(found == Some(exit) && text.contains(said), "{line}: {text}");
+        assert_eq!(cursor(dir.path()), (Some(12), 1), "{line}");
+    }
+    fs::create_dir(dir.path().join("forwarders/linked")).unwrap();
+    std::os::unix::fs::symlink("../siem/journal", dir.path().join("forwarders/linked/journal")).unwrap();
+    let (exit, text) = command(dir.path(), "forget --damaged --forwarder linked --yes");
+    assert_eq!(exit, Some(Exit::Storage), "{text}");
+    assert!(Cli::try_parse_from("x forget --damaged --forwarder siem --source connect".split(' ')).is_err());
+}
+
+#[test]
+fn list_shows_the_others_and_names_each_that_is_damaged() {
+    let dir = state();
+    for forwarder in ["a", "b"] {
+        Journal::open(dir.path(), forwarder).unwrap();
+        fs::write(dir.path().join("forwarders").join(forwarder).join("journal"), "x").unwrap();
+    }
+    let (exit, text) = command(dir.path(), "list");
+    assert_eq!(exit, Some(Exit::Storage));
+    for said in
+        ["a: where it stands", "b: where it stands", "siem / connect", "forwarders/a/journal", "forwarders/b/journal"]
+    {
+        assert!(text.contains(said), "{said}: {text}");
     }
 }
 

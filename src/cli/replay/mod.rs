@@ -25,12 +25,10 @@ use super::{
 use crate::{
     config::{self, Config, Forwarder},
     forwarder::{
-        bodies::BodyPool,
-        compress::Digest,
+        batch::{BodyPool, SealedBatch, new_id},
         deliver::WebhookClient,
-        draft::BatchDraft,
         follow::FollowedSource,
-        journal::{Journal, LedgerEntry, Outcome, Outstanding, UnixMillis},
+        journal::{Journal, LedgerEntry, Outcome, UnixMillis},
         stats::Tally,
     },
     log::Reader,
@@ -88,7 +86,7 @@ struct Count {
 impl Count {
     fn add(&mut self, entry: &LedgerEntry) {
         self.batches += 1;
-        self.events += entry.events;
+        self.events += entry.batch.covers.events;
     }
 }
 
@@ -119,12 +117,15 @@ impl<'c> Replay<'c> {
         let since = UnixMillis::from(self.args.since);
         let until = self.args.until.map_or(UnixMillis(i64::MAX), UnixMillis::from);
         let (mut sent, mut kept, mut other) = (Count::default(), Count::default(), Count::default());
-        for entry in history.iter().filter(|entry| (since..until).contains(&entry.at)) {
+        for entry in history.iter().filter(|entry| (since..until).contains(&entry.settled_at)) {
             if entry.outcome != Outcome::Delivered {
                 other.add(entry);
                 continue;
             }
-            let name = format!("batch {}, settled {}, {} events", entry.n, entry.at, entry.events);
+            let name = format!(
+                "batch {}, settled {}, {} events",
+                entry.batch.n, entry.settled_at, entry.batch.covers.events
+            );
             match self.one(entry) {
                 Ok(how) => {
                     sent.add(entry);
@@ -140,7 +141,7 @@ impl<'c> Replay<'c> {
                         "{name}: {}; {} batches were sent, this and those behind it were not: run it again with --since {}",
                         printable(&why),
                         sent.batches,
-                        entry.at
+                        entry.settled_at
                     );
                     return Err(Failure::Told(Exit::Backlog, text));
                 }
@@ -173,10 +174,10 @@ impl<'c> Replay<'c> {
         }
         // The journal keeps the newest; numbers begin at 1.
         match history.first() {
-            Some(first) if first.n > 1 && UnixMillis::from(self.args.since) < first.at => writeln!(
+            Some(first) if first.batch.n > 1 && UnixMillis::from(self.args.since) < first.settled_at => writeln!(
                 out,
                 "the journal remembers batches since {}: what was settled before is not among these",
-                first.at
+                first.settled_at
             ),
             Some(_) => Ok(()),
             None => writeln!(out, "the journal remembers no settled batch"),
@@ -185,13 +186,12 @@ impl<'c> Replay<'c> {
 
     /// Sends a batch again, or says why it cannot be.
     fn one(&mut self, entry: &LedgerEntry) -> Result<String, ReplayStop> {
-        let BatchDraft { body, origin, .. } = self.draft(entry).map_err(ReplayStop::Refused)?;
-        let digest = Digest::of(body.bytes());
-        let same = entry.crc32 == Some(digest.crc32) && entry.len == Some(digest.len);
-        let known = entry.id.as_ref().filter(|_| same && !self.args.new_ids);
-        let id = known.cloned().unwrap_or_else(|| format!("{:032x}", fastrand::u128(..)));
+        let SealedBatch { body, origin, digest, .. } = self.read_again(entry).map_err(ReplayStop::Refused)?;
+        let same = entry.batch.digest == Some(digest);
+        let known = entry.batch.id.as_ref().filter(|_| same && !self.args.new_ids);
+        let id = known.cloned().unwrap_or_else(new_id);
         // A number belongs to an id.
-        let number = if known.is_some() { entry.n } else { 0 };
+        let number = if known.is_some() { entry.batch.n } else { 0 };
         if !self.args.dry_run {
             let again = RepeatedBody { id: &id, number, body: &body, origin: origin.as_deref() };
             self.runtime.block_on(deliver(&self.webhook, self.forwarder, &again))?;
@@ -210,21 +210,20 @@ impl<'c> Replay<'c> {
     }
 
     /// The batch, made again of the bytes that it was made of.
-    fn draft(&mut self, entry: &LedgerEntry) -> Result<BatchDraft, String> {
-        if !self.sources.contains_key(&entry.source) {
-            let opened = self.open(&entry.source)?;
-            self.sources.insert(entry.source.clone(), opened);
+    fn read_again(&mut self, LedgerEntry { batch, .. }: &LedgerEntry) -> Result<SealedBatch, String> {
+        if !self.sources.contains_key(&batch.source) {
+            let opened = self.open(&batch.source)?;
+            self.sources.insert(batch.source.clone(), opened);
         }
-        let Some((files, follow)) = self.sources.get_mut(&entry.source).and_then(Option::as_mut) else {
-            return Err(format!("the configuration has no source {}", entry.source));
+        let Some((files, follow)) = self.sources.get_mut(&batch.source).and_then(Option::as_mut) else {
+            return Err(format!("the configuration has no source {}", batch.source));
         };
-        files.open(&entry.span)?;
-        let finished =
-            follow.again(&Outstanding::again(entry), &mut Tally::default()).map_err(|unread| unread.to_string())?;
-        if finished.draft.body.is_empty() {
+        files.open(&batch.span)?;
+        let sealed = follow.again(batch, &mut Tally::default()).map_err(|unread| unread.to_string())?;
+        if !sealed.has_events() {
             return Err("no event of it passes the rules of today's configuration".to_owned());
         }
-        Ok(finished.draft)
+        Ok(sealed)
     }
 
     /// `None`: the configuration does not know the source.

@@ -5,7 +5,15 @@ use std::{fmt, time::Duration};
 use reqwest::StatusCode;
 
 use super::bulk::Fate;
-use crate::config::AnswerVerdict;
+use crate::{config::AnswerVerdict, forwarder::dead_letter::Reason};
+
+/// Why an event that was sent alone is no event for the receiver.
+#[derive(Clone, Debug)]
+pub struct EventRefusal {
+    pub reason: Reason,
+    pub status: Option<u16>,
+    pub excerpt: String,
+}
 
 /// What came back for one request: the receiver's status, or why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]

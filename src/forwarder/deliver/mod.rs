@@ -4,7 +4,7 @@
 //!   It never follows a redirect, never asks a proxy of the environment and never repeats a request by itself.
 //! * [`judge`] turns an answer into a [`AnswerVerdict`](crate::config::AnswerVerdict), by one table.
 //! * [`ReceiverHealth`] is the forwarder's state machine: when may it send, what becomes of the batch, what is worth a line.
-//! * [`Narrowing`], [`SizeCeiling`] and [`RefusalBreaker`] are the plans for a batch, a size or a whole stream that the receiver
+//! * [`SizeCeiling`] and [`RefusalBreaker`] are the plans for a size or a whole stream that the receiver
 //!   refuses.
 //!
 //! All but [`WebhookClient`] are plain functions of values and `now`. Nothing here is kept over a restart: a forwarder that
@@ -22,7 +22,6 @@ mod excerpt;
 mod failure;
 mod health;
 mod identity;
-mod narrow;
 mod notice;
 mod oauth;
 mod response;
@@ -36,14 +35,13 @@ mod tests;
 use crate::{local_file, token};
 
 pub use crate::local_file::LocalError;
-pub use answer::{Answer, FailureKind, judge};
+pub use answer::{Answer, EventRefusal, FailureKind, judge};
 pub use backoff::Backoff;
 pub use breaker::{RefusalBreaker, Ruling};
 pub use bulk::Fate;
 pub use ceiling::SizeCeiling;
 pub use certificate::Certificate;
 pub use health::{Act, Attempt, ProbeIntervals, ReceiverHealth, ReceiverState, SendAllowance};
-pub use narrow::Narrowing;
 pub use notice::{HoldReason, Notice};
 pub use response::BULK_ANSWER;
 pub use webhook::{Request, Session, WebhookClient, WebhookError};

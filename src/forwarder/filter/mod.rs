@@ -6,16 +6,14 @@
 //! does not pass it, but for `notIn` and `exists: false`.
 
 mod condition;
-mod rule;
 #[cfg(test)]
 mod tests;
 mod types;
 
-pub use rule::{FilterRule, FilteredCounts};
-
 use self::{condition::FilterCondition, types::Types};
 use crate::{
     config,
+    forwarder::stats::FilterRule,
     schema::{Event, Facts, Field, Needs},
 };
 

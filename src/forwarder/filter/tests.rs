@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use super::*;
+use crate::forwarder::stats::FilteredCounts;
 use crate::{
     config::{Asked, ConditionRule as Written, EventTypes, Pattern, Schema},
     schema::{Checker, EventForm, FieldSet},

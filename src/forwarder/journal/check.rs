@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use crate::log::{AnchoredRange, SegmentRange};
 
 use super::{
-    record::{Forget, Intent, JournalRecord, Outstanding, Settled},
+    record::{BatchParent, BatchRecord, Forget, Gap, Intent, JournalRecord, Settled},
     span,
     state::JournalState,
 };
@@ -19,43 +19,56 @@ impl JournalState {
             JournalRecord::Intent(intent) => self.check_intent(intent),
             JournalRecord::Settled(Settled { n, .. }) => self.check_settled(*n),
             JournalRecord::Advance(advance) => self.check_continues(&advance.source, &advance.span),
-            JournalRecord::Gap(gap) if gap.start > gap.end || gap.start > self.offset(&gap.source, gap.segment) => {
-                Err(format!(
-                    "the gap {}..{} in segment {} of {} begins behind byte {}, where reading stands",
-                    gap.start,
-                    gap.end,
-                    gap.segment,
-                    gap.source,
-                    self.offset(&gap.source, gap.segment)
-                ))
-            }
+            JournalRecord::Gap(gap) => self.check_gap(gap),
             JournalRecord::Forget(forget) => self.check_forget(forget),
             _ => Ok(()),
         }
     }
 
-    fn check_intent(&self, intent: &Intent) -> Result<(), String> {
-        let Intent { n, source, span, of, .. } = intent;
+    fn check_intent(&self, Intent { batch, parent }: &Intent) -> Result<(), String> {
+        let BatchRecord { n, source, span, covers, .. } = batch;
         if *n < self.next_batch {
             return Err(format!("batch number {n} was used; the next is {}", self.next_batch));
         }
         if span.is_empty() || span.iter().any(|r| r.range.is_empty()) {
             return Err(format!("batch {n} covers an empty range"));
         }
-        let Some(of) = of else {
+        let Some(BatchParent::PartOf(of) | BatchParent::Replaces(of)) = *parent else {
             return self.check_continues(source, span);
         };
-        let parent = self.outstanding.iter().find(|o| o.n == *of && o.source == *source);
-        let parent = parent.ok_or_else(|| format!("batch {n} is a part of batch {of}, which is not outstanding"))?;
-        match span::cut(&parent.span, span) {
-            Some(cut) if cut.is_prefix() => Ok(()),
-            _ => Err(format!("batch {n} is not the first part of what remains of batch {of}")),
+        let known = self.outstanding.iter().find(|o| o.n == of && o.source == *source);
+        let known = known.ok_or_else(|| format!("batch {n} comes from batch {of}, which is not outstanding"))?;
+        let cut = span::cut(&known.span, span).filter(span::Cut::is_prefix);
+        let cut = cut.ok_or_else(|| format!("batch {n} is not the first part of what remains of batch {of}"))?;
+        match parent {
+            Some(BatchParent::Replaces(_)) if !cut.after.is_empty() => {
+                Err(format!("batch {n} replaces batch {of} and leaves some of it out"))
+            }
+            Some(BatchParent::PartOf(_)) if known.counted && known.covers.checked_sub(*covers).is_none() => {
+                Err(format!(
+                    "batch {n} claims {covers:?}, more than batch {of}, of which it is a part, has left: {:?}",
+                    known.covers
+                ))
+            }
+            _ => Ok(()),
         }
+    }
+
+    fn check_gap(&self, gap: &Gap) -> Result<(), String> {
+        let stands = self.offset(&gap.source, gap.segment);
+        if gap.end.is_some_and(|end| gap.start > end) || gap.start > stands {
+            let end = gap.end.map(|end| end.to_string()).unwrap_or_default();
+            return Err(format!(
+                "the gap {}..{end} in segment {} of {} begins after byte {stands}, where reading stands",
+                gap.start, gap.segment, gap.source
+            ));
+        }
+        Ok(())
     }
 
     fn check_settled(&self, n: u64) -> Result<(), String> {
         match self.outstanding.iter().find(|o| o.n == n) {
-            Some(Outstanding { id: Some(_), .. }) => Ok(()),
+            Some(BatchRecord { id: Some(_), .. }) => Ok(()),
             // Were the line lost that cut a part off, this one would settle the part too.
             Some(_) => {
                 Err(format!("batch {n} is settled, but needs an intent of its own first: parts were cut off it"))

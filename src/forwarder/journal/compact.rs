@@ -11,9 +11,10 @@ use crate::{
 };
 
 use super::{
-    record::{Advance, CURSORS_A_LINE, CompactedLine, JournalRecord, Outstanding, UnixMillis},
+    record::{Advance, BatchRecord, CURSORS_A_LINE, CompactedLine, Intent, JournalRecord},
     span,
     state::JournalState,
+    words::UnixMillis,
 };
 
 impl JournalState {
@@ -22,12 +23,21 @@ impl JournalState {
     /// # Errors
     /// A record that no line holds.
     pub(super) fn write(&self, out: &mut Vec<u8>, now: UnixMillis) -> io::Result<()> {
-        lines::encode(out, &CompactedLine::Snapshot { next: self.next_batch })?;
+        lines::encode(out, &CompactedLine::Snapshot { next_batch: self.next_batch })?;
         for (source, totals) in &self.totals {
-            lines::encode(out, &CompactedLine::Totals { s: source.clone(), totals: *totals })?;
+            lines::encode(out, &CompactedLine::Totals { source: source.clone(), totals: *totals })?;
         }
         for entry in self.ledger.iter() {
             lines::encode(out, &CompactedLine::Ledger(entry.clone()))?;
+        }
+        for gap in &self.gaps {
+            lines::encode(out, &CompactedLine::PastGap(gap.clone()))?;
+        }
+        for mark in self.letters.values() {
+            lines::encode(out, &JournalRecord::Letter(mark.clone()))?;
+        }
+        if let Some(hold) = &self.hold {
+            lines::encode(out, &JournalRecord::Held(hold.clone()))?;
         }
         for source in self.read_cursors.keys() {
             self.write_source(out, source, now)?;
@@ -36,18 +46,19 @@ impl JournalState {
     }
 
     fn write_source(&self, out: &mut Vec<u8>, source: &str, now: UnixMillis) -> io::Result<()> {
-        let committed = self.settled_cursors(source);
-        let cursors: Vec<_> = committed
+        let settled_cursors = self.settled_cursors(source);
+        let cursors: Vec<_> = settled_cursors
             .iter()
             .map(|(segment, offset)| {
                 let cursor = self.read_cursors[source].get(segment).filter(|cursor| cursor.offset == *offset);
-                (*segment, *offset, cursor.and_then(|cursor| cursor.anchor))
+                (*segment, Cursor { offset: *offset, anchor: cursor.and_then(|cursor| cursor.anchor) })
             })
             .collect();
-        for m in cursors.chunks(CURSORS_A_LINE) {
-            lines::encode(out, &CompactedLine::Cursors { s: source.to_owned(), m: m.to_vec() })?;
+        for cursors in cursors.chunks(CURSORS_A_LINE) {
+            let (source, cursors) = (source.to_owned(), cursors.to_vec());
+            lines::encode(out, &CompactedLine::Cursors { source, cursors })?;
         }
-        self.write_outstanding(out, source, committed, now)
+        self.write_outstanding(out, source, settled_cursors, now)
     }
 
     /// The outstanding batches of a source and, as `advance`, what was settled between and behind them.
@@ -55,12 +66,12 @@ impl JournalState {
         &self,
         out: &mut Vec<u8>,
         source: &str,
-        committed: BTreeMap<SegmentId, u64>,
+        settled_cursors: BTreeMap<SegmentId, u64>,
         now: UnixMillis,
     ) -> io::Result<()> {
         let batches = || self.outstanding.iter().filter(|o| o.source == source);
         let taken: Vec<SegmentRange> = batches().flat_map(|o| &o.span).map(|r| r.range).collect();
-        let mut stands: HashMap<_, _> = committed.into_iter().collect();
+        let mut stands: HashMap<_, _> = settled_cursors.into_iter().collect();
         for batch in batches() {
             for AnchoredRange { range: SegmentRange { segment, start, end }, .. } in &batch.span {
                 let stood = stands.entry(*segment).or_default();
@@ -96,16 +107,16 @@ fn write_settled(
         pieces = span::without(&pieces, *range);
     }
     for piece in pieces {
-        let advance = Advance { source: source.to_owned(), span: vec![piece], filtered: 0, dead: 0, at: now };
+        let advance =
+            Advance { source: source.to_owned(), span: vec![piece], dead_lettered: 0, filtered: 0, at: now };
         lines::encode(out, &JournalRecord::Advance(advance))?;
     }
     Ok(())
 }
 
-fn write_batch(out: &mut Vec<u8>, batch: &Outstanding) -> io::Result<()> {
-    if batch.id.is_some() {
-        return lines::encode(out, &JournalRecord::Intent(batch.into()));
+fn write_batch(out: &mut Vec<u8>, batch: &BatchRecord) -> io::Result<()> {
+    match batch.id {
+        Some(_) => lines::encode(out, &JournalRecord::Intent(Intent { batch: batch.clone(), parent: None })),
+        None => lines::encode(out, &CompactedLine::Rest(batch.clone())),
     }
-    let Outstanding { n, events: e, dead: d, filtered: f, at: t, .. } = *batch;
-    lines::encode(out, &CompactedLine::Rest { n, s: batch.source.clone(), sp: batch.span.clone(), e, d, f, t })
 }

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! <stateDir>/forwarders/<name>/journal              checksummed lines, see durable::lines
-//!   {"v":1,"forwarder":"siem","journal":"<hex>",…}  header
-//!   {"k":"snapshot",…} …                            what a compaction kept
-//!   {"k":"intent",…}                                before a batch is first sent
-//!   {"k":"settled",…}                               when it needs nothing more
+//!   {"v":2,"forwarder":"siem","journal":"<hex>",…}  header
+//!   {"record":"snapshot",…} …                       what a compaction kept
+//!   {"record":"intent",…}                           before a batch is first sent
+//!   {"record":"settled",…}                          when it needs nothing more
 //! <stateDir>/forwarders/<name>/journal.quarantine   bad lines found in it, for a person to look at
 //! ```
 //!
@@ -26,7 +26,9 @@ mod span;
 mod state;
 mod storage;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod v1;
+mod words;
 
 use std::{
     collections::BTreeMap,
@@ -39,19 +41,20 @@ use thiserror::Error;
 use crate::durable::{self, lines};
 
 pub use record::{
-    Advance, CursorSet, Forget, ForgetSource, Gap, Intent, JournalRecord, LedgerEntry, Outcome, Outstanding, SetBy,
-    Settled, Totals, UnixMillis,
+    Advance, BatchParent, BatchRecord, Coverage, CursorSet, Forget, ForgetSource, Gap, Hold, HoldEnd, Intent,
+    JournalRecord, LedgerEntry, LetterMark, LetterState, Outcome, SetBy, Settled, Totals,
 };
 pub use replay::{Damage, JournalError};
 pub use state::{ReadCursors, SettledCursors};
 pub use storage::{SyncDone, SyncStarted};
+pub use words::UnixMillis;
 
 use replay::{JournalHeader, Loaded, VERSION};
 use state::JournalState;
 use storage::Storage;
 
 /// The file is compacted when it is larger than this, in bytes.
-pub const DEFAULT_LIMIT: u64 = 4 << 20;
+pub const DEFAULT_LIMIT: u64 = 8 << 20;
 
 /// An open journal. One per forwarder, under the state directory's lock.
 #[derive(Debug)]
@@ -60,7 +63,7 @@ pub struct Journal {
     header: JournalHeader,
     state: JournalState,
     storage: Storage,
-    /// What [`Journal::committed`] was when the file was last known to be on disk.
+    /// What [`Journal::settled_cursors`] was when the file was last known to be on disk.
     synced: BTreeMap<String, SettledCursors>,
 }
 
@@ -73,8 +76,14 @@ pub struct Recovered {
     /// Where reading goes on, per source and segment. A segment that is not there was never read.
     pub read_cursors: BTreeMap<String, ReadCursors>,
     /// To be sent before anything is read on; per source in the log's order.
-    pub outstanding: Vec<Outstanding>,
+    pub outstanding: Vec<BatchRecord>,
     pub totals: BTreeMap<String, Totals>,
+    /// The newest gaps, oldest first.
+    pub gaps: Vec<Gap>,
+    /// Why the receiver got nothing when the journal was written last.
+    pub hold: Option<Hold>,
+    /// What became of dead letters, by the id of their event.
+    pub letters: BTreeMap<String, LetterMark>,
     pub damage: Damage,
 }
 
@@ -114,9 +123,7 @@ impl Journal {
     /// As [`Journal::open`].
     pub fn open_with(state_dir: &Path, forwarder: &str, limit: u64) -> Result<(Self, Recovered), JournalError> {
         let path = path(state_dir, forwarder)?;
-        for directory in path.ancestors().skip(1).take(2).collect::<Vec<_>>().into_iter().rev() {
-            durable::create_private_dir(directory)?;
-        }
+        create_dirs(&path)?;
         let loaded = replay::load(&path, forwarder, ledger_limit(limit))?;
         let fresh = loaded.is_none();
         let Loaded { header, state, damage } = loaded.unwrap_or_else(|| first(forwarder, limit));
@@ -152,17 +159,20 @@ impl Journal {
     }
 
     /// After [`JournalError::Damaged`], once an operator accepted the loss: keeps the damaged file beside as
-    /// `journal.damaged-<milliseconds>` and begins a new one, which knows of nothing.
+    /// `journal.damaged-<milliseconds>` and begins a new one, which knows of nothing. Gives the path of what was kept.
     ///
     /// # Errors
-    /// As [`Journal::open`]; the damaged file may then have been renamed already.
-    pub fn start_over(state_dir: &Path, forwarder: &str) -> Result<(Self, Recovered), JournalError> {
+    /// As [`Journal::open`]; the damaged file may then have been renamed already, unless its directory is refused.
+    pub fn start_over(state_dir: &Path, forwarder: &str) -> Result<PathBuf, JournalError> {
         let path = path(state_dir, forwarder)?;
+        // Another user's must not be renamed and then not be begun anew.
+        create_dirs(&path)?;
         let aside = path.with_file_name(format!("journal.damaged-{}", UnixMillis::now().0));
-        match std::fs::rename(&path, aside) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(JournalError::Io { path, source }),
-            _ => Self::open(state_dir, forwarder),
-        }
+        match std::fs::rename(&path, &aside) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(JournalError::Io { path, source }),
+            _ => Self::open(state_dir, forwarder)?,
+        };
+        Ok(aside)
     }
 
     /// Appends records in one write; they survive the process, and a power cut after the next sync.
@@ -190,7 +200,7 @@ impl Journal {
         }
     }
 
-    /// Where everything before is settled, by what was appended: `min(frontier, lowest outstanding byte)`.
+    /// Where everything before is settled, by what was appended: `min(read cursor, lowest outstanding byte)`.
     pub fn settled_cursors(&self, source: &str) -> SettledCursors {
         self.state.settled_cursors(source)
     }
@@ -210,7 +220,7 @@ impl Journal {
     }
 
     /// Batches that are not settled; per source in the log's order.
-    pub fn outstanding(&self) -> &[Outstanding] {
+    pub fn outstanding(&self) -> &[BatchRecord] {
         &self.state.outstanding
     }
 
@@ -259,6 +269,14 @@ fn path(state_dir: &Path, forwarder: &str) -> Result<PathBuf, JournalError> {
     Err(JournalError::Io { path, source })
 }
 
+/// Makes sure of the two directories above a journal.
+fn create_dirs(journal: &Path) -> Result<(), JournalError> {
+    for directory in journal.ancestors().skip(1).take(2).collect::<Vec<_>>().into_iter().rev() {
+        durable::create_private_dir(directory)?;
+    }
+    Ok(())
+}
+
 /// A quarter. A limit beyond the address space is as good as none.
 fn ledger_limit(limit: u64) -> usize {
     usize::try_from(limit / 4).unwrap_or(usize::MAX)
@@ -282,6 +300,9 @@ fn recovered(state: &JournalState, mut damage: Damage, fresh: bool) -> Recovered
         read_cursors: state.read_cursors.clone(),
         outstanding: state.outstanding.clone(),
         totals: state.totals.clone(),
+        gaps: state.gaps.iter().cloned().collect(),
+        hold: state.hold.clone(),
+        letters: state.letters.clone(),
         damage,
     }
 }

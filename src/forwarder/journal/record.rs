@@ -1,104 +1,137 @@
-//! What a journal says, line by line. Keys are short because a line is written for every batch.
+//! What a journal says, line by line, in words: a line is written for a batch, and people read it at night.
 //!
-//! | `k` | says | keys |
+//! | `record` | says | members, beside `time` |
 //! |---|---|---|
-//! | `intent` | a batch is about to be sent for the first time | `n`, `id`, `s`, `sp`, `e`, `d`, `f`, `c`, `l`, `of`, `t` |
-//! | `settled` | a batch is done with | `n`, `o` outcome, `st` status, `t` |
-//! | `advance` | these records needed no delivery | `s`, `sp`, `f`, `d`, `t` |
-//! | `gap` | these bytes are gone | `s`, `g` segment, `a` start, `b` end, `e`, `r` reason, `t` |
-//! | `forget` | the log released these segments | `s`, `gs` segments, `t` |
-//! | `forget_source` | an operator dropped all that is known of a source | `s`, `t` |
-//! | `cursor_set` | a cursor was put somewhere, maybe back | `s`, `g` segment, `a` offset, `by`, `t` |
+//! | `intent` | a batch is about to be sent for the first time | those of a batch; `part_of` or `replaces` another one |
+//! | `settled` | a batch needs nothing more | `batch`, `outcome`, `status` |
+//! | `advance` | these records needed no delivery | `source`, `span`, `dead_lettered`, `filtered` |
+//! | `gap` | these bytes are gone | `source`, `segment`, `path`, `start`, `end`, `events`, `reason`, `last_before`, `first_after` |
+//! | `held` | the receiver refuses us, so everything waits | `reason`, `cause` |
+//! | `hold_ended` | it takes events again | |
+//! | `letter` | what became of a dead letter | `event_id`, `state`, `reason` |
+//! | `forget` | the log released these segments | `source`, `segments` |
+//! | `forget_source` | an operator dropped all that is known of a source | `source` |
+//! | `cursor_set` | a cursor was put somewhere, maybe back | `source`, `segment`, `offset`, `by` |
 //!
-//! `n` the batch's number, `s` source, `sp` span as `[[segment, start, end, anchor], …]`, `e` events to deliver, `d`
-//! records dead-lettered here, `f` records filtered, `c` CRC-32 and `l` length of the body before compression, `t`
-//! milliseconds since 1970. A compacted journal begins with lines of [`CompactedLine`] instead.
-
-use std::fmt;
+//! A batch has `batch` (its number), `id`, `source`, `span` (`[{"segment", "start", "end", "anchor"}, …]`), what its span
+//! covers (`events` to deliver, records `dead_lettered` here and `filtered`), `crc32` and `length` of its body before
+//! compression, and the `coding` and `level` of its request. Times are UTC, to the millisecond. Members that say
+//! nothing are left out. A compacted journal begins with lines of [`CompactedLine`] instead. `v1` has the version before.
 
 use serde::{Deserialize, Serialize};
 
-use crate::log::{Anchor, AnchoredRange, SegmentId};
-
-/// Milliseconds since 1970-01-01 UTC. Displayed as RFC 3339.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct UnixMillis(pub i64);
-
-impl UnixMillis {
-    pub fn now() -> Self {
-        jiff::Timestamp::now().into()
-    }
-}
-
-impl From<jiff::Timestamp> for UnixMillis {
-    fn from(time: jiff::Timestamp) -> Self {
-        Self(time.as_millisecond())
-    }
-}
-
-impl fmt::Display for UnixMillis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_millisecond(self.0) {
-            Ok(time) => write!(f, "{time:.3}"),
-            Err(_) => write!(f, "{} ms", self.0),
-        }
-    }
-}
+use super::words::{self, UnixMillis};
+use crate::{
+    forwarder::compress::{BodyCoding, Digest},
+    log::{AnchoredRange, Cursor, SegmentId},
+};
 
 /// One thing that happened, as the forwarder appends it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "k", rename_all = "snake_case")]
+#[serde(tag = "record", rename_all = "snake_case")]
 pub enum JournalRecord {
     Intent(Intent),
     Settled(Settled),
     Advance(Advance),
     Gap(Gap),
+    Held(Hold),
+    HoldEnded(HoldEnd),
+    Letter(LetterMark),
     Forget(Forget),
     ForgetSource(ForgetSource),
     CursorSet(CursorSet),
 }
 
+/// What a span covers, in records. Blank lines are no records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// To be delivered.
+    pub events: u64,
+    /// Set aside here, before anything was sent.
+    pub dead_lettered: u64,
+    pub filtered: u64,
+}
+
+impl Coverage {
+    /// What is left once a part is taken away; `None` where the part says more than there is.
+    pub fn checked_sub(self, part: Self) -> Option<Self> {
+        Some(Self {
+            events: self.events.checked_sub(part.events)?,
+            dead_lettered: self.dead_lettered.checked_sub(part.dead_lettered)?,
+            filtered: self.filtered.checked_sub(part.filtered)?,
+        })
+    }
+
+    /// No more of anything than there is.
+    pub(super) fn at_most(self, limit: Self) -> Self {
+        Self {
+            events: self.events.min(limit.events),
+            dead_lettered: self.dead_lettered.min(limit.dead_lettered),
+            filtered: self.filtered.min(limit.filtered),
+        }
+    }
+}
+
+/// A batch, whatever has become of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchRecord {
+    /// Counts 1, 2, 3, … per forwarder and is never used again.
+    #[serde(rename = "batch")]
+    pub n: u64,
+    /// The same over every retry and restart. `None`: it was never sent as it is (what parts were cut from, or what a
+    /// damaged line left unexplained), so it needs an intent of its own that replaces it, with a new id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    pub source: String,
+    /// All that it covers, records that were filtered or dead-lettered on the way included.
+    #[serde(with = "words::span")]
+    pub span: Vec<AnchoredRange>,
+    #[serde(flatten)]
+    pub covers: Coverage,
+    /// Whether `covers` was counted; false where a damaged line left these bytes unexplained.
+    #[serde(default = "words::yes", skip_serializing_if = "words::is_yes")]
+    pub counted: bool,
+    /// Of the body before compression, by which it is known again. `None` where it was never sent as it is.
+    #[serde(flatten)]
+    pub digest: Option<Digest>,
+    #[serde(flatten)]
+    pub coding: Option<BodyCoding>,
+    /// When it was about to be sent first.
+    #[serde(rename = "time")]
+    pub at: UnixMillis,
+}
+
 /// A batch, before it is sent for the first time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
-    /// Counts 1, 2, 3, … per forwarder and is never used again.
-    pub n: u64,
-    /// The same over every retry and restart.
-    pub id: String,
-    #[serde(rename = "s")]
-    pub source: String,
-    /// All that the batch covers, records that were filtered or dead-lettered on the way included.
-    #[serde(rename = "sp")]
-    pub span: Vec<AnchoredRange>,
-    #[serde(rename = "e")]
-    pub events: u64,
-    #[serde(rename = "d")]
-    pub dead: u64,
-    #[serde(rename = "f")]
-    pub filtered: u64,
-    #[serde(rename = "c")]
-    pub crc32: u32,
-    #[serde(rename = "l")]
-    pub len: u64,
-    /// The batch that this one is a part of. Its span is then a prefix of what remains of that batch; without it
-    /// the span begins where reading stood.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub of: Option<u64>,
-    #[serde(rename = "t")]
-    pub at: UnixMillis,
+    #[serde(flatten)]
+    pub batch: BatchRecord,
+    /// Without a parent its span begins where reading stood.
+    #[serde(flatten)]
+    pub parent: Option<BatchParent>,
+}
+
+/// The outstanding batch that another one comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchParent {
+    /// The span is a prefix of what remains of that batch, and takes from it what it covers.
+    PartOf(u64),
+    /// The span is all that remains of that batch, which was read again: what it covers was counted anew, for the rules
+    /// may be others by now.
+    Replaces(u64),
 }
 
 /// A batch that needs nothing more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
+    #[serde(rename = "batch")]
     pub n: u64,
-    #[serde(rename = "o")]
     pub outcome: Outcome,
     /// The HTTP status that settled it, where one did.
-    #[serde(rename = "st", default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    #[serde(rename = "t")]
+    #[serde(rename = "time")]
     pub at: UnixMillis,
 }
 
@@ -128,70 +161,102 @@ impl Outcome {
 /// Reading moved over records that were filtered, blank, or dead-lettered before any batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Advance {
-    #[serde(rename = "s")]
     pub source: String,
-    #[serde(rename = "sp")]
+    #[serde(with = "words::span")]
     pub span: Vec<AnchoredRange>,
-    #[serde(rename = "f")]
+    pub dead_lettered: u64,
     pub filtered: u64,
-    #[serde(rename = "d")]
-    pub dead: u64,
-    #[serde(rename = "t")]
+    #[serde(rename = "time")]
     pub at: UnixMillis,
 }
 
 /// Bytes that are gone. Reading moves over them; batches that covered them lose them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
-    #[serde(rename = "s")]
     pub source: String,
-    #[serde(rename = "g")]
     pub segment: SegmentId,
-    #[serde(rename = "a")]
+    /// The file, as it was called last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     pub start: u64,
-    #[serde(rename = "b")]
-    pub end: u64,
+    /// `None` where nobody knows how much is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<u64>,
     /// How many events are known to have been there: those of the batches that lose them; 0 where nobody had read it.
-    #[serde(rename = "e")]
     pub events: u64,
-    #[serde(rename = "r")]
     pub reason: String,
-    #[serde(rename = "t")]
+    /// When the last event before it happened, and the first one after it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_before: Option<UnixMillis>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_after: Option<UnixMillis>,
+    #[serde(rename = "time")]
     pub at: UnixMillis,
+}
+
+/// The receiver refuses us: everything is kept and waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// One of a closed set of words, as in the metrics.
+    pub reason: String,
+    /// What the receiver said.
+    pub cause: String,
+    #[serde(rename = "time")]
+    pub at: UnixMillis,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldEnd {
+    #[serde(rename = "time")]
+    pub at: UnixMillis,
+}
+
+/// What became of a dead letter after it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetterMark {
+    pub event_id: String,
+    pub state: LetterState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(rename = "time")]
+    pub at: UnixMillis,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LetterState {
+    /// The receiver took it after all.
+    Sent,
+    /// An operator decided that it is not needed.
+    Discarded,
 }
 
 /// Segments that the log released, every forwarder being past them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forget {
-    #[serde(rename = "s")]
     pub source: String,
-    #[serde(rename = "gs")]
     pub segments: Vec<SegmentId>,
-    #[serde(rename = "t")]
+    #[serde(rename = "time")]
     pub at: UnixMillis,
 }
 
 /// All that is known of a source is dropped: cursors, outstanding batches, totals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForgetSource {
-    #[serde(rename = "s")]
     pub source: String,
-    #[serde(rename = "t")]
+    #[serde(rename = "time")]
     pub at: UnixMillis,
 }
 
 /// Reading stands at `offset` from now on. What was outstanding in the segment is dropped: what lies before is passed
-/// over, what lies behind is read again. The only record that moves a cursor back.
+/// over, what lies after it is read again. The only record that moves a cursor back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CursorSet {
-    #[serde(rename = "s")]
     pub source: String,
-    #[serde(rename = "g")]
     pub segment: SegmentId,
-    #[serde(rename = "a")]
     pub offset: u64,
     pub by: SetBy,
-    #[serde(rename = "t")]
+    #[serde(rename = "time")]
     pub at: UnixMillis,
 }
 
@@ -205,37 +270,32 @@ pub enum SetBy {
     StartAt,
 }
 
-/// What a compaction keeps beside the records (`k` tells): the state that the dropped lines had led to.
+/// What a compaction keeps beside the records: the state that the dropped lines had led to.
 ///
-/// Cursors stand at the *committed* offsets; the outstanding batches follow as `intent` or `rest`, and what was settled
+/// Cursors stand at the *settled* offsets; the outstanding batches follow as `intent` or `rest`, and what was settled
 /// between them as `advance`. So a line that is lost here shows as a hole, exactly as among the records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "k", rename_all = "snake_case")]
+#[serde(tag = "record", rename_all = "snake_case")]
 pub(super) enum CompactedLine {
     Snapshot {
-        next: u64,
+        next_batch: u64,
     },
     Totals {
-        s: String,
+        source: String,
         #[serde(flatten)]
         totals: Totals,
     },
-    /// `[[segment, offset, anchor], …]`, at most [`CURSORS_A_LINE`].
+    /// At most [`CURSORS_A_LINE`].
     Cursors {
-        s: String,
-        m: Vec<(SegmentId, u64, Option<Anchor>)>,
+        source: String,
+        #[serde(with = "words::cursors")]
+        cursors: Vec<(SegmentId, Cursor)>,
     },
-    /// What remains of a batch that parts were cut from. It has no id: it was never sent as it is.
-    Rest {
-        n: u64,
-        s: String,
-        sp: Vec<AnchoredRange>,
-        e: u64,
-        d: u64,
-        f: u64,
-        t: UnixMillis,
-    },
+    /// What remains of a batch that parts were cut from.
+    Rest(BatchRecord),
     Ledger(LedgerEntry),
+    /// A gap that reading is past.
+    PastGap(Gap),
 }
 
 /// Keeps a line far below the longest one.
@@ -256,54 +316,19 @@ pub struct Totals {
 /// A settled batch: what went where, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerEntry {
-    pub n: u64,
-    pub id: Option<String>,
-    #[serde(rename = "s")]
-    pub source: String,
-    #[serde(rename = "sp")]
-    pub span: Vec<AnchoredRange>,
-    #[serde(rename = "e")]
-    pub events: u64,
-    #[serde(rename = "o")]
+    #[serde(flatten)]
+    pub batch: BatchRecord,
     pub outcome: Outcome,
-    #[serde(rename = "st", default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Of the body before compression, by which a replay knows it again; not of batches that were settled before this
-    /// was kept.
-    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
-    pub crc32: Option<u32>,
-    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
-    pub len: Option<u64>,
-    /// When it was settled.
-    #[serde(rename = "t")]
-    pub at: UnixMillis,
-}
-
-/// A batch that is not settled: to be sent (again).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outstanding {
-    pub n: u64,
-    /// The id it was sent under. `None`: it was never sent as it is (what parts were cut from, or what a damaged
-    /// line left unexplained), so it needs an intent of its own, `of` this one, with a new id.
-    pub id: Option<String>,
-    pub source: String,
-    pub span: Vec<AnchoredRange>,
-    /// As counted when it was read; an estimate where `id` is `None`.
-    pub events: u64,
-    pub dead: u64,
-    pub filtered: u64,
-    /// Of the body before compression; 0 where `id` is `None`.
-    pub crc32: u32,
-    pub len: u64,
-    /// When it was about to be sent first.
-    pub at: UnixMillis,
+    pub settled_at: UnixMillis,
 }
 
 /// One line of a journal after the header.
 #[derive(Debug)]
 pub(super) enum JournalLine {
     Record(JournalRecord),
-    Kept(CompactedLine),
+    Compacted(CompactedLine),
 }
 
 impl JournalLine {
@@ -311,17 +336,11 @@ impl JournalLine {
         // Most lines are records, and their error says more.
         serde_json::from_slice(json)
             .map(Self::Record)
-            .or_else(|e| serde_json::from_slice(json).map(Self::Kept).map_err(|_| e))
+            .or_else(|e| serde_json::from_slice(json).map(Self::Compacted).map_err(|_| e))
     }
 }
 
-impl Outstanding {
-    /// A settled batch as it was when it was sent, to be put together once more.
-    pub fn again(entry: &LedgerEntry) -> Self {
-        let LedgerEntry { n, events, at, .. } = *entry;
-        Self { n, id: entry.id.clone(), events, at, ..Self::unsent(&entry.source, entry.span.clone()) }
-    }
-
+impl BatchRecord {
     /// Bytes to be sent under a new id; the number 0 is replaced when all lines are read.
     pub(super) fn unsent(source: &str, span: Vec<AnchoredRange>) -> Self {
         Self {
@@ -329,48 +348,11 @@ impl Outstanding {
             id: None,
             source: source.to_owned(),
             span,
-            events: 0,
-            dead: 0,
-            filtered: 0,
-            crc32: 0,
-            len: 0,
+            covers: Coverage::default(),
+            counted: false,
+            digest: None,
+            coding: None,
             at: UnixMillis::default(),
-        }
-    }
-}
-
-impl From<&Intent> for Outstanding {
-    fn from(intent: &Intent) -> Self {
-        Self {
-            n: intent.n,
-            id: Some(intent.id.clone()),
-            source: intent.source.clone(),
-            span: intent.span.clone(),
-            events: intent.events,
-            dead: intent.dead,
-            filtered: intent.filtered,
-            crc32: intent.crc32,
-            len: intent.len,
-            at: intent.at,
-        }
-    }
-}
-
-impl From<&Outstanding> for Intent {
-    /// The announcement of a batch as it stands; without an id it needs one.
-    fn from(batch: &Outstanding) -> Self {
-        Self {
-            n: batch.n,
-            id: batch.id.clone().unwrap_or_default(),
-            source: batch.source.clone(),
-            span: batch.span.clone(),
-            events: batch.events,
-            dead: batch.dead,
-            filtered: batch.filtered,
-            crc32: batch.crc32,
-            len: batch.len,
-            of: None,
-            at: batch.at,
         }
     }
 }

@@ -20,13 +20,10 @@ use crate::durable::{
     lines::{ChecksummedLine, ChecksummedLines},
 };
 
-use super::{
-    record::{JournalLine, UnixMillis},
-    state::JournalState,
-};
+use super::{record::JournalLine, state::JournalState, v1, words::UnixMillis};
 
 /// The version that is written, and the newest that is understood.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// A larger file is no journal of ours: it is compacted long before.
 const MAX_BYTES: u64 = 1 << 30;
@@ -60,9 +57,22 @@ pub enum JournalError {
     #[error(
         "the journal {} ({size} bytes) {damage}; where this forwarder stands is unknown, so it is not started rather than \
          skip events: restore the file from a backup, or accept that its state is lost and that all that the logs still \
-         hold is sent again, from the beginning", path.display()
+         hold is sent to it again, from the beginning: stop auditpost and run `{}`", path.display(), way_out(path)
     )]
     Damaged { path: PathBuf, size: u64, damage: &'static str },
+}
+
+/// The command that begins a damaged journal anew; without `--yes` it says what that means.
+fn way_out(path: &Path) -> String {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let forwarder = path.parent().map(name).unwrap_or_default();
+    let state_dir = path.ancestors().nth(3).unwrap_or(path);
+    // Whoever reads it may stand elsewhere than we.
+    let state_dir = std::path::absolute(state_dir).unwrap_or_else(|_| state_dir.to_owned());
+    let state_dir = state_dir.to_string_lossy();
+    let is_plain = state_dir.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
+    let state_dir = if is_plain { state_dir.into_owned() } else { format!("'{}'", state_dir.replace('\'', r"'\''")) };
+    format!("auditpost cursors forget --damaged --forwarder {forwarder} --state-dir {state_dir}")
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -72,6 +82,20 @@ pub(super) struct JournalHeader {
     /// Random; stays the same over compactions.
     pub(super) journal: String,
     pub(super) created: UnixMillis,
+}
+
+/// Version 1 wrote its times as numbers.
+#[derive(Deserialize)]
+struct OldHeader {
+    forwarder: String,
+    journal: String,
+    created: i64,
+}
+
+impl From<OldHeader> for JournalHeader {
+    fn from(OldHeader { forwarder, journal, created }: OldHeader) -> Self {
+        Self { v: VERSION, forwarder, journal, created: UnixMillis(created) }
+    }
 }
 
 /// What every version's header has.
@@ -138,21 +162,23 @@ pub(super) fn load(path: &Path, forwarder: &str, ledger_limit: usize) -> Result<
         Some(ChecksummedLine::Whole { json, .. }) => read_header(path, forwarder, json)?,
         _ => None,
     };
-    let header = header.ok_or_else(|| damaged("has no readable header"))?;
-    let (state, damage) = read_records(&mut lines, ledger_limit).map_err(io)?;
+    let (header, version) = header.ok_or_else(|| damaged("has no readable header"))?;
+    let (state, damage) = read_records(&mut lines, version, ledger_limit).map_err(io)?;
     Ok(Some(Loaded { header, state, damage }))
 }
 
-/// Applies the lines after the header.
+/// Applies the lines after the header of a file of this version.
 pub(super) fn read_records(
     lines: &mut ChecksummedLines<impl BufRead>,
+    version: u32,
     ledger_limit: usize,
 ) -> io::Result<(JournalState, Damage)> {
     let mut state = JournalState::new(ledger_limit);
     let mut damage = Damage::default();
+    let parse = if version == 1 { v1::parse } else { JournalLine::parse };
     while let Some(line) = lines.next_line()? {
         match line {
-            ChecksummedLine::Whole { json, at } => match JournalLine::parse(json) {
+            ChecksummedLine::Whole { json, at } => match parse(json) {
                 Ok(entry) => state.apply_entry(entry),
                 Err(e) => damage.note(json, at, || format!("no record of this version: {e}")),
             },
@@ -164,19 +190,24 @@ pub(super) fn read_records(
     Ok((state, damage))
 }
 
-fn read_header(path: &Path, forwarder: &str, json: &[u8]) -> Result<Option<JournalHeader>, JournalError> {
-    let Ok(AnyHeader { v }) = serde_json::from_slice(json) else {
+/// The header, in this version's words, and the version that the file has.
+fn read_header(path: &Path, forwarder: &str, json: &[u8]) -> Result<Option<(JournalHeader, u32)>, JournalError> {
+    let Ok(AnyHeader { v: version }) = serde_json::from_slice(json) else {
         return Ok(None);
     };
-    if v > VERSION {
-        return Err(JournalError::Newer { path: path.to_owned(), version: v });
+    if version > VERSION {
+        return Err(JournalError::Newer { path: path.to_owned(), version });
     }
-    let Ok(header) = serde_json::from_slice::<JournalHeader>(json) else {
+    let header = match version {
+        1 => serde_json::from_slice::<OldHeader>(json).map(JournalHeader::from),
+        _ => serde_json::from_slice::<JournalHeader>(json),
+    };
+    let Ok(header) = header else {
         return Ok(None);
     };
     if header.forwarder != forwarder {
         let expected = forwarder.to_owned();
         return Err(JournalError::OtherForwarder { path: path.to_owned(), found: header.forwarder, expected });
     }
-    Ok(Some(header))
+    Ok(Some((header, version)))
 }

@@ -7,15 +7,15 @@
 //! not continue where reading stood; the bytes between are then outstanding, to be read and sent again. So damage
 //! costs duplicates, never a record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::log::{AnchoredRange, Cursor, SegmentId, SegmentRange};
 
 use super::{
     ledger::Ledger,
     record::{
-        Advance, CompactedLine, CursorSet, Forget, Gap, Intent, JournalLine, JournalRecord, LedgerEntry, Outcome,
-        Outstanding, Settled, Totals,
+        Advance, BatchParent, BatchRecord, CompactedLine, CursorSet, Forget, Gap, Hold, Intent, JournalLine,
+        JournalRecord, LedgerEntry, LetterMark, Outcome, Settled, Totals,
     },
     span,
 };
@@ -26,14 +26,23 @@ pub type ReadCursors = BTreeMap<SegmentId, Cursor>;
 /// How far each segment of a source is settled, in bytes.
 pub type SettledCursors = BTreeMap<SegmentId, u64>;
 
+/// How many gaps are remembered one by one; their totals are kept in any case.
+const MAX_GAPS: usize = 500;
+
 #[derive(Debug)]
 pub(super) struct JournalState {
     pub(super) next_batch: u64,
     pub(super) read_cursors: BTreeMap<String, ReadCursors>,
     pub(super) totals: BTreeMap<String, Totals>,
     /// In the log's order.
-    pub(super) outstanding: Vec<Outstanding>,
+    pub(super) outstanding: Vec<BatchRecord>,
     pub(super) ledger: Ledger,
+    /// The newest ones, oldest first; no more than [`MAX_GAPS`].
+    pub(super) gaps: VecDeque<Gap>,
+    /// Why the receiver gets nothing now, and since when.
+    pub(super) hold: Option<Hold>,
+    /// What became of dead letters, by the id of their event.
+    pub(super) letters: BTreeMap<String, LetterMark>,
 }
 
 impl JournalState {
@@ -45,6 +54,9 @@ impl JournalState {
             totals: BTreeMap::new(),
             outstanding: Vec::new(),
             ledger: Ledger::new(ledger_limit),
+            gaps: VecDeque::new(),
+            hold: None,
+            letters: BTreeMap::new(),
         }
     }
 
@@ -58,28 +70,27 @@ impl JournalState {
     pub(super) fn apply_entry(&mut self, entry: JournalLine) {
         match entry {
             JournalLine::Record(record) => self.apply(&record),
-            JournalLine::Kept(CompactedLine::Snapshot { next }) => self.next_batch = self.next_batch.max(next),
-            JournalLine::Kept(CompactedLine::Totals { s, totals }) => *self.totals.entry(s).or_default() = totals,
-            JournalLine::Kept(CompactedLine::Cursors { s, m }) => {
-                let cursors = m.into_iter().map(|(segment, offset, anchor)| (segment, Cursor { offset, anchor }));
-                self.read_cursors.entry(s).or_default().extend(cursors);
+            JournalLine::Compacted(compacted) => self.apply_compacted(compacted),
+        }
+    }
+
+    fn apply_compacted(&mut self, line: CompactedLine) {
+        match line {
+            CompactedLine::Snapshot { next_batch } => self.next_batch = self.next_batch.max(next_batch),
+            CompactedLine::Totals { source, totals } => *self.totals.entry(source).or_default() = totals,
+            CompactedLine::Cursors { source, cursors } => {
+                self.read_cursors.entry(source).or_default().extend(cursors)
             }
-            JournalLine::Kept(CompactedLine::Rest { n, s, sp, e, d, f, t }) => {
-                self.extend(&s, &sp);
-                self.next_batch = self.next_batch.max(n.saturating_add(1));
-                self.outstanding.push(Outstanding {
-                    n,
-                    events: e,
-                    dead: d,
-                    filtered: f,
-                    at: t,
-                    ..Outstanding::unsent(&s, sp)
-                });
+            CompactedLine::Rest(rest) => {
+                self.extend(&rest.source, &rest.span);
+                self.next_batch = self.next_batch.max(rest.n.saturating_add(1));
+                self.outstanding.push(rest);
             }
-            JournalLine::Kept(CompactedLine::Ledger(entry)) => {
-                self.next_batch = self.next_batch.max(entry.n.saturating_add(1));
+            CompactedLine::Ledger(entry) => {
+                self.next_batch = self.next_batch.max(entry.batch.n.saturating_add(1));
                 self.ledger.push(entry);
             }
+            CompactedLine::PastGap(gap) => self.remember_gap(gap),
         }
     }
 
@@ -87,13 +98,16 @@ impl JournalState {
         match record {
             JournalRecord::Intent(intent) => self.apply_intent(intent),
             JournalRecord::Settled(settled) => self.settle(settled),
-            JournalRecord::Advance(Advance { source, span, filtered, dead, .. }) => {
+            JournalRecord::Advance(Advance { source, span, filtered, dead_lettered, .. }) => {
                 self.extend(source, span);
                 let totals = self.totals_of(source);
                 add(&mut totals.filtered, *filtered);
-                add(&mut totals.dead_lettered, *dead);
+                add(&mut totals.dead_lettered, *dead_lettered);
             }
             JournalRecord::Gap(gap) => self.apply_gap(gap),
+            JournalRecord::Held(hold) => self.hold = Some(hold.clone()),
+            JournalRecord::HoldEnded(_) => self.hold = None,
+            JournalRecord::Letter(mark) => _ = self.letters.insert(mark.event_id.clone(), mark.clone()),
             JournalRecord::Forget(Forget { source, segments, .. }) => {
                 for segment in segments {
                     // The log released it, so all of it had been settled, whatever lines were lost.
@@ -106,6 +120,7 @@ impl JournalState {
             JournalRecord::ForgetSource(forget) => {
                 self.read_cursors.remove(&forget.source);
                 self.totals.remove(&forget.source);
+                self.gaps.retain(|gap| gap.source != forget.source);
                 self.outstanding.retain(|o| o.source != forget.source);
             }
             JournalRecord::CursorSet(CursorSet { source, segment, offset, .. }) => {
@@ -124,45 +139,46 @@ impl JournalState {
         }
     }
 
-    fn apply_intent(&mut self, intent: &Intent) {
-        self.next_batch = self.next_batch.max(intent.n.saturating_add(1));
-        let batch = Outstanding::from(intent);
-        let Some(of) = intent.of else {
-            self.extend(&intent.source, &intent.span);
-            return self.outstanding.push(batch);
+    fn apply_intent(&mut self, Intent { batch, parent }: &Intent) {
+        self.next_batch = self.next_batch.max(batch.n.saturating_add(1));
+        let known = |n: u64| {
+            let holds = |o: &BatchRecord| o.source == batch.source && span::cut(&o.span, &batch.span).is_some();
+            // Where the parent's own line was lost, its bytes are in a hole or were never heard of.
+            let by_number = self.outstanding.iter().position(|o| o.n == n && holds(o));
+            by_number.or_else(|| self.outstanding.iter().position(holds))
         };
-        let parent = |o: &Outstanding| o.source == batch.source && span::cut(&o.span, &batch.span).is_some();
-        // Where the parent's own line was lost, its bytes are in a hole or were never heard of.
-        let at = self
-            .outstanding
-            .iter()
-            .position(|o| o.n == of && parent(o))
-            .or_else(|| self.outstanding.iter().position(parent));
-        match at {
-            Some(at) => self.carve(at, batch),
+        let found = match parent {
+            None => None,
+            Some(BatchParent::PartOf(n) | BatchParent::Replaces(n)) => known(*n),
+        };
+        match found {
+            Some(at) => self.carve(at, batch.clone(), matches!(parent, Some(BatchParent::Replaces(_)))),
             None => {
-                self.extend(&intent.source, &intent.span);
-                self.outstanding.push(batch);
+                self.extend(&batch.source, &batch.span);
+                self.outstanding.push(batch.clone());
             }
         }
     }
 
     /// Cuts `part` out of the outstanding batch at `at`. What lay before it (only where a line was lost) and what
-    /// remains need ids of their own.
-    fn carve(&mut self, at: usize, part: Outstanding) {
+    /// remains need ids of their own. A part takes no more than its batch has left, whatever it says; what replaces a
+    /// batch was counted anew.
+    fn carve(&mut self, at: usize, mut part: BatchRecord, replaces: bool) {
         let parent = self.outstanding.remove(at);
         let Some(cut) = span::cut(&parent.span, &part.span) else {
             return self.outstanding.insert(at, parent);
         };
-        let remaining = Outstanding {
+        if parent.counted && !replaces {
+            part.covers = part.covers.at_most(parent.covers);
+        }
+        let remaining = BatchRecord {
             n: parent.n,
-            events: parent.events.saturating_sub(part.events),
-            dead: parent.dead.saturating_sub(part.dead),
-            filtered: parent.filtered.saturating_sub(part.filtered),
+            covers: parent.covers.checked_sub(part.covers).unwrap_or_default(),
+            counted: parent.counted,
             at: parent.at,
-            ..Outstanding::unsent(&parent.source, cut.after)
+            ..BatchRecord::unsent(&parent.source, cut.after)
         };
-        let before = Outstanding::unsent(&parent.source, cut.before);
+        let before = BatchRecord::unsent(&parent.source, cut.before);
         let pieces = [before, part, remaining];
         self.outstanding.splice(at..at, pieces.into_iter().filter(|o| !o.span.is_empty()));
     }
@@ -175,7 +191,7 @@ impl JournalState {
             if stood < start && !span[..i].iter().any(|earlier| earlier.range.segment == segment) {
                 // The line that moved reading to `start` was lost: nobody knows whether these bytes were settled.
                 let hole = SegmentRange { segment, start: stood, end: start };
-                self.outstanding.push(Outstanding::unsent(source, vec![hole.into()]));
+                self.outstanding.push(BatchRecord::unsent(source, vec![hole.into()]));
             }
             if stood > start {
                 // The line that set the cursor back was lost: reading went on from `start`, all behind it again.
@@ -187,67 +203,70 @@ impl JournalState {
 
     fn settle(&mut self, settled: &Settled) {
         // A number that is not known is that of a batch whose own line was lost: its bytes are in a hole.
-        let known = |o: &Outstanding| o.n == settled.n && o.n != 0;
+        let known = |o: &BatchRecord| o.n == settled.n && o.n != 0;
         let Some(at) = self.outstanding.iter().position(known) else {
             return;
         };
         let batch = self.outstanding.remove(at);
         self.account(&batch, settled.outcome);
-        let was_sent = batch.id.is_some();
-        self.ledger.push(LedgerEntry {
-            n: batch.n,
-            crc32: was_sent.then_some(batch.crc32),
-            len: was_sent.then_some(batch.len),
-            id: batch.id,
-            source: batch.source,
-            span: batch.span,
-            events: batch.events,
-            outcome: settled.outcome,
-            status: settled.status,
-            at: settled.at,
-        });
+        let Settled { outcome, status, at, .. } = *settled;
+        self.ledger.push(LedgerEntry { batch, outcome, status, settled_at: at });
     }
 
-    fn account(&mut self, batch: &Outstanding, outcome: Outcome) {
+    fn account(&mut self, batch: &BatchRecord, outcome: Outcome) {
         let totals = self.totals_of(&batch.source);
-        add(&mut totals.filtered, batch.filtered);
-        add(&mut totals.dead_lettered, batch.dead);
+        let covers = batch.covers;
+        add(&mut totals.filtered, covers.filtered);
+        add(&mut totals.dead_lettered, covers.dead_lettered);
         match outcome {
-            Outcome::Delivered => add(&mut totals.delivered, batch.events),
-            Outcome::DeadLettered => add(&mut totals.dead_lettered, batch.events),
-            Outcome::Filtered => add(&mut totals.filtered, batch.events),
+            Outcome::Delivered => add(&mut totals.delivered, covers.events),
+            Outcome::DeadLettered => add(&mut totals.dead_lettered, covers.events),
+            Outcome::Filtered => add(&mut totals.filtered, covers.events),
             Outcome::Gap => {
-                add(&mut totals.gap, batch.events);
+                add(&mut totals.gap, covers.events);
                 batch.span.iter().for_each(|r| add(&mut totals.gap_bytes, r.range.len()));
             }
         }
     }
 
     fn apply_gap(&mut self, gap: &Gap) {
+        self.remember_gap(gap.clone());
         let Gap { source, segment, start, end, .. } = gap;
-        let range = SegmentRange { segment: *segment, start: *start, end: *end };
-        let (mut bytes, gone) = self.withdraw(source, range);
-        let unread = SegmentRange { start: self.offset(source, *segment).max(*start), ..range };
-        if unread.end > unread.start {
-            add(&mut bytes, unread.len());
-            self.extend(source, &[unread.into()]);
+        let mut bytes = 0;
+        if let Some(end) = *end {
+            let range = SegmentRange { segment: *segment, start: *start, end };
+            let (taken, gone) = self.withdraw(source, range);
+            bytes = taken;
+            let unread = SegmentRange { start: self.offset(source, *segment).max(*start), ..range };
+            if unread.end > unread.start {
+                add(&mut bytes, unread.len());
+                self.extend(source, &[unread.into()]);
+            }
+            for batch in gone {
+                let totals = self.totals_of(source);
+                add(&mut totals.filtered, batch.covers.filtered);
+                add(&mut totals.dead_lettered, batch.covers.dead_lettered);
+            }
         }
         let totals = self.totals_of(source);
         add(&mut totals.gap, gap.events);
         add(&mut totals.gap_bytes, bytes);
-        for batch in gone {
-            add(&mut totals.filtered, batch.filtered);
-            add(&mut totals.dead_lettered, batch.dead);
+    }
+
+    fn remember_gap(&mut self, gap: Gap) {
+        if self.gaps.len() >= MAX_GAPS {
+            self.gaps.pop_front();
         }
+        self.gaps.push_back(gap);
     }
 
     /// Takes a range away from the outstanding batches of a source. A batch that loses a part loses its id.
     /// Returns how many bytes were taken and the batches of which nothing is left.
-    fn withdraw(&mut self, source: &str, range: SegmentRange) -> (u64, Vec<Outstanding>) {
+    fn withdraw(&mut self, source: &str, range: SegmentRange) -> (u64, Vec<BatchRecord>) {
         let mut bytes = 0;
         let mut gone = Vec::new();
         let touched =
-            |o: &Outstanding| o.source == source && o.span.iter().any(|r| span::overlap(r.range, range) > 0);
+            |o: &BatchRecord| o.source == source && o.span.iter().any(|r| span::overlap(r.range, range) > 0);
         if !self.outstanding.iter().any(touched) {
             return (bytes, gone);
         }
@@ -255,7 +274,7 @@ impl JournalState {
             if touched(&batch) {
                 batch.span.iter().for_each(|r| add(&mut bytes, span::overlap(r.range, range)));
                 batch.span = span::without(&batch.span, range);
-                (batch.id, batch.crc32, batch.len) = (None, 0, 0);
+                (batch.id, batch.digest, batch.counted) = (None, None, false);
             }
             if batch.span.is_empty() { gone.push(batch) } else { self.outstanding.push(batch) }
         }
@@ -282,14 +301,15 @@ impl JournalState {
 }
 
 /// How far each segment's cursor is: up to there everything is settled.
-pub(super) fn settled_cursors(cursors: &ReadCursors, source: &str, outstanding: &[Outstanding]) -> SettledCursors {
-    let mut committed: SettledCursors = cursors.iter().map(|(segment, cursor)| (*segment, cursor.offset)).collect();
+pub(super) fn settled_cursors(cursors: &ReadCursors, source: &str, outstanding: &[BatchRecord]) -> SettledCursors {
+    let mut settled_cursors: SettledCursors =
+        cursors.iter().map(|(segment, cursor)| (*segment, cursor.offset)).collect();
     for AnchoredRange { range, .. } in outstanding.iter().filter(|o| o.source == source).flat_map(|o| &o.span) {
-        if let Some(offset) = committed.get_mut(&range.segment) {
+        if let Some(offset) = settled_cursors.get_mut(&range.segment) {
             *offset = range.start.min(*offset);
         }
     }
-    committed
+    settled_cursors
 }
 
 /// Totals never overflow, whatever a line claims.

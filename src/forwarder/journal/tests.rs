@@ -11,7 +11,10 @@ use std::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::log::{Anchor, AnchoredRange, SegmentId, SegmentRange};
+use crate::{
+    forwarder::compress::{BodyCoding, CodingName, Digest},
+    log::{Anchor, AnchoredRange, SegmentId, SegmentRange},
+};
 
 const AT: UnixMillis = UnixMillis(1_700_000_000_000);
 
@@ -20,14 +23,44 @@ pub(super) fn range(segment: u64, start: u64, end: u64) -> AnchoredRange {
     AnchoredRange { range: SegmentRange { segment: SegmentId(segment), start, end }, anchor }
 }
 
-pub(super) fn intent(n: u64, source: &str, segment: u64, start: u64, end: u64) -> Intent {
+pub(crate) fn intent(n: u64, source: &str, segment: u64, start: u64, end: u64) -> Intent {
     batch(n, source, vec![range(segment, start, end)], None)
 }
 
-fn batch(n: u64, source: &str, span: Vec<AnchoredRange>, of: Option<u64>) -> Intent {
-    let events = span.iter().map(|r| r.range.len()).sum();
-    let (id, source, crc32) = (format!("id-{n}"), source.into(), n as u32);
-    Intent { n, id, source, span, events, dead: 0, filtered: 0, crc32, len: 9, of, at: AT }
+/// A batch with one event for each byte, but for every tenth, which is filtered, and the byte after it, which is a dead
+/// letter.
+fn batch(n: u64, source: &str, span: Vec<AnchoredRange>, parent: Option<BatchParent>) -> Intent {
+    let covers = covers(&span);
+    let (id, source, digest) = (Some(format!("id-{n}")), source.into(), Some(Digest { crc32: n as u32, len: 9 }));
+    let coding = Some(BodyCoding { coding: CodingName::Gzip, level: Some(6) });
+    Intent { batch: BatchRecord { n, id, source, span, covers, counted: true, digest, coding, at: AT }, parent }
+}
+
+fn covers(span: &[AnchoredRange]) -> Coverage {
+    let mut covers = Coverage::default();
+    for byte in span.iter().flat_map(|r| r.range.start..r.range.end) {
+        match byte % 10 {
+            0 => covers.filtered += 1,
+            1 => covers.dead_lettered += 1,
+            _ => covers.events += 1,
+        }
+    }
+    covers
+}
+
+pub(super) fn gap(source: &str, segment: SegmentId, start: u64, end: u64) -> Gap {
+    Gap {
+        source: source.into(),
+        segment,
+        path: Some("/var/log/app.ndjson".into()),
+        start,
+        end: Some(end),
+        events: 0,
+        reason: "deleted".into(),
+        last_before: None,
+        first_after: None,
+        at: AT,
+    }
 }
 
 pub(super) fn settled(n: u64) -> JournalRecord {
@@ -57,10 +90,10 @@ impl Model {
     fn apply(&mut self, record: &JournalRecord) {
         match record {
             JournalRecord::Intent(intent) => {
-                let before = self.of(intent.n);
-                assert_eq!(before, 0);
-                self.put(&intent.source, &intent.span, Byte::Out(intent.n));
-                self.size.insert(intent.n, self.of(intent.n));
+                let batch = &intent.batch;
+                assert_eq!(self.of(batch.n), 0);
+                self.put(&batch.source, &batch.span, Byte::Out(batch.n));
+                self.size.insert(batch.n, self.of(batch.n));
             }
             JournalRecord::Settled(settled) => {
                 for byte in self.bytes.values_mut().flatten().filter(|byte| **byte == Byte::Out(settled.n)) {
@@ -69,7 +102,7 @@ impl Model {
             }
             JournalRecord::Advance(advance) => self.put(&advance.source, &advance.span, Byte::Settled),
             JournalRecord::Gap(gap) => {
-                self.put(&gap.source, &[range(gap.segment.0, gap.start, gap.end)], Byte::Settled)
+                self.put(&gap.source, &[range(gap.segment.0, gap.start, gap.end.unwrap())], Byte::Settled)
             }
             JournalRecord::Forget(forget) => {
                 for segment in &forget.segments {
@@ -81,6 +114,7 @@ impl Model {
                 let bytes = vec![Byte::Settled; set.offset as usize];
                 self.bytes.insert((set.source.clone(), set.segment), bytes);
             }
+            JournalRecord::Held(_) | JournalRecord::HoldEnded(_) | JournalRecord::Letter(_) => {}
         }
         for (place, bytes) in &self.bytes {
             let ever = self.ever.entry(place.clone()).or_default();
@@ -100,7 +134,7 @@ impl Model {
         self.bytes.values().flatten().filter(|byte| **byte == Byte::Out(n)).count()
     }
 
-    fn frontier(&self, source: &str, segment: u64) -> u64 {
+    fn read_to(&self, source: &str, segment: u64) -> u64 {
         self.bytes.get(&(source.to_owned(), SegmentId(segment))).map_or(0, Vec::len) as u64
     }
 
@@ -110,7 +144,8 @@ impl Model {
         for o in &recovered.outstanding {
             let whole = self.of(o.n) == self.size[&o.n];
             assert_eq!(o.id, whole.then(|| format!("id-{}", o.n)), "{o:?}");
-            assert_eq!((o.crc32, o.len), if whole { (o.n as u32, 9) } else { (0, 0) });
+            assert_eq!(o.digest, whole.then_some(Digest { crc32: o.n as u32, len: 9 }));
+            assert!(!o.counted || o.covers == covers(&o.span), "{o:?}");
         }
         for (source, cursors) in &recovered.read_cursors {
             let starts = recovered.outstanding.iter().filter(|o| o.source == *source).flat_map(|o| &o.span);
@@ -195,13 +230,19 @@ fn record(step: &Step, model: &Model, journal: &Journal) -> Option<JournalRecord
             let mut model = model.clone();
             let mut span = Vec::new();
             for (segment, len) in [Some(first), second].into_iter().flatten() {
-                let start = model.frontier(&name(source), segment.into());
+                let start = model.read_to(&name(source), segment.into());
                 span.push(range(segment.into(), start, start + u64::from(len)));
                 model.put(&name(source), &span[span.len() - 1..], Byte::Settled);
             }
             match deliver {
                 true => JournalRecord::Intent(batch(journal.next_batch(), &name(source), span, None)),
-                false => JournalRecord::Advance(Advance { source: name(source), span, filtered: 1, dead: 0, at: AT }),
+                false => JournalRecord::Advance(Advance {
+                    source: name(source),
+                    span,
+                    filtered: 1,
+                    dead_lettered: 0,
+                    at: AT,
+                }),
             }
         }
         Step::Part { which, bytes } => {
@@ -215,13 +256,14 @@ fn record(step: &Step, model: &Model, journal: &Journal) -> Option<JournalRecord
                     span.push(range(r.range.segment.0, r.range.start, end));
                 }
             }
-            JournalRecord::Intent(batch(journal.next_batch(), &parent.source, span, Some(parent.n)))
+            let of = BatchParent::PartOf(parent.n);
+            JournalRecord::Intent(batch(journal.next_batch(), &parent.source, span, Some(of)))
         }
         Step::Settle { which } => settled(chosen(which).filter(|o| o.id.is_some())?.n),
         Step::Gap { source, segment, start, end } => {
-            let start = u64::from(start) % (model.frontier(&name(source), segment.into()) + 1);
+            let start = u64::from(start) % (model.read_to(&name(source), segment.into()) + 1);
             let (source, segment, end) = (name(source), SegmentId(segment.into()), start + u64::from(end));
-            JournalRecord::Gap(Gap { source, segment, start, end, events: 0, reason: "deleted".into(), at: AT })
+            JournalRecord::Gap(gap(&source, segment, start, end))
         }
         Step::Set { source, segment, offset } => JournalRecord::CursorSet(CursorSet {
             source: name(source),
@@ -296,7 +338,7 @@ fn file(dir: &Path) -> std::path::PathBuf {
 fn recover(bytes: &[u8]) -> Recovered {
     let mut lines = lines::ChecksummedLines::new(bytes);
     assert!(matches!(lines.next_line().unwrap(), Some(lines::ChecksummedLine::Whole { .. })), "the header is whole");
-    let (state, damage) = replay::read_records(&mut lines, 0).unwrap();
+    let (state, damage) = replay::read_records(&mut lines, 2, 0).unwrap();
     recovered(&state, damage, false)
 }
 

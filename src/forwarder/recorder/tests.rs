@@ -3,7 +3,10 @@
 use std::{collections::HashMap, fs, path::Path};
 
 use super::*;
-use crate::log::spool::{Limits, Spool};
+use crate::{
+    forwarder::journal::tests::intent,
+    log::spool::{Limits, Spool},
+};
 
 #[test]
 fn a_line_that_was_read_keeps_its_bytes_though_its_file_is_gone_before_it_is_buried() {
@@ -52,22 +55,9 @@ fn range(segment: u64, start: u64, end: u64) -> SegmentRange {
 
 /// A batch of the first line.
 fn announce_one(recorder: &Recorder) {
-    let (n, id, source) = (recorder.next_number(), "id".to_owned(), "app".to_owned());
-    let span = vec![range(1, 0, LINE).into()];
-    let at = UnixMillis::now();
-    recorder.record_intent(Intent {
-        n,
-        id,
-        source,
-        span,
-        events: 1,
-        dead: 0,
-        filtered: 0,
-        crc32: 1,
-        len: 1,
-        of: None,
-        at,
-    });
+    let mut intent = intent(recorder.next_number(), "app", 1, 0, LINE);
+    intent.batch.covers = Coverage { events: 1, ..Coverage::default() };
+    recorder.record_intent(intent);
 }
 
 fn first_is_held(spool: &Spool) -> bool {
@@ -81,7 +71,7 @@ fn a_segment_is_given_up_only_once_its_gap_is_on_disk() {
     let logs = [spool.log().clone()];
     announce_one(&recorder);
     recorder.sync(&logs);
-    recorder.gap("app", &[range(1, LINE, 2 * LINE)], 0, "a test");
+    recorder.gap(spool.log(), &[range(1, LINE, 2 * LINE)], 0, "a test");
     recorder.detach_up_to("app", SegmentId(1));
     // The journal is gone, and nothing can be written in its place.
     fs::remove_file(dir.path().join("forwarders/siem/journal")).unwrap();
@@ -103,7 +93,7 @@ fn a_segment_is_not_given_up_while_the_journal_does_not_know_of_all_its_bytes() 
     recorder.detach_up_to("app", SegmentId(1));
     recorder.sync(&logs);
     assert!(first_is_held(&spool));
-    recorder.gap("app", &[range(1, LINE, 2 * LINE)], 0, "a test");
+    recorder.gap(spool.log(), &[range(1, LINE, 2 * LINE)], 0, "a test");
     recorder.sync(&logs);
     assert!(!first_is_held(&spool));
 }
@@ -111,11 +101,11 @@ fn a_segment_is_not_given_up_while_the_journal_does_not_know_of_all_its_bytes() 
 #[test]
 fn the_alarm_of_a_gap_tells_of_those_before_it() {
     let dir = tempfile::tempdir().unwrap();
-    let (recorder, _spool) = desk_and_spool(dir.path());
+    let (recorder, spool) = desk_and_spool(dir.path());
     let text = || recorder.alarms.raised()[0].text.clone();
-    recorder.gap("app", &[range(1, 0, LINE)], 0, "a test");
+    recorder.gap(spool.log(), &[range(1, 0, LINE)], 0, "a test");
     assert_eq!(text(), "20 bytes of source app can never be delivered: a test");
-    recorder.gap("app", &[range(1, LINE, 2 * LINE), range(2, 0, LINE)], 0, "another");
+    recorder.gap(spool.log(), &[range(1, LINE, 2 * LINE), range(2, 0, LINE)], 0, "another");
     assert_eq!(text(), "40 bytes of source app can never be delivered: another; with earlier gaps it is 60 bytes");
 }
 
@@ -125,7 +115,7 @@ fn a_batch_outlives_the_segment_that_was_given_up_under_it() {
     let (recorder, mut spool) = desk_and_spool(dir.path());
     let logs = [spool.log().clone()];
     announce_one(&recorder);
-    recorder.gap("app", &[range(1, LINE, 2 * LINE)], 0, "a test");
+    recorder.gap(spool.log(), &[range(1, LINE, 2 * LINE)], 0, "a test");
     recorder.detach_up_to("app", SegmentId(1));
     recorder.sync(&logs);
     assert!(spool.release());

@@ -5,6 +5,7 @@
 //! for a batch, never for an event. Nothing here is on disk: the numbers begin at zero with the process.
 
 mod books;
+mod filtered;
 mod histogram;
 
 use std::{
@@ -16,9 +17,8 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::filter::FilteredCounts;
-
 pub use books::{Books, Tally};
+pub use filtered::{FilterRule, FilteredCounts};
 pub use histogram::Histogram;
 
 /// Shared between a forwarder's task and the admin pages.

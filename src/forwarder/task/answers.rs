@@ -5,20 +5,17 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tracing::Level;
 
-use super::{ForwarderTask, LandedRequest, fill::new_id};
+use super::{ForwarderTask, LandedRequest};
 use crate::{
     alarm::AlarmKind,
     forwarder::{
-        compress::Digest,
+        batch::{InFlightBatch, new_id},
         dead_letter::Reason,
         deliver::{
-            Act, Answer, Attempt, Fate, HoldReason, Notice, ReceiverState as HealthState, Request, Ruling, judge,
+            Act, Answer, Attempt, EventRefusal, Fate, HoldReason, Notice, ReceiverState, Request, Ruling, judge,
         },
-        filter::FilteredCounts,
-        journal::Outcome,
-        parcel::{InFlightBatch, SealedBatch},
-        recorder::EventRefusal,
-        stats::{ForwarderState, Tally},
+        journal::{BatchParent, Outcome},
+        stats::{FilteredCounts, ForwarderState, Tally},
     },
 };
 
@@ -28,8 +25,8 @@ impl ForwarderTask {
         batch.flying = true;
         batch.attempts += 1;
         let (n, id, attempt) = (batch.n, batch.id.clone(), batch.attempts);
-        let (events, body) = (batch.parcel.body.events().len(), batch.parcel.wire.clone());
-        let origin = batch.parcel.origin.clone();
+        let (events, body) = (batch.body.events().len(), batch.wire.clone());
+        let origin = batch.origin.clone();
         let compressed = self.config.compression != crate::config::Compression::None;
         let webhook = self.webhook.clone();
         self.flights.spawn(async move {
@@ -62,7 +59,7 @@ impl ForwarderTask {
             }
             (act, _) => self.act(act, index, &answer, now),
         }
-        self.health.set_narrowing(self.window.iter().any(|batch| batch.whole.is_some()));
+        self.health.set_narrowing(self.window.iter().any(|batch| batch.split.is_some()));
         self.tell(notice);
     }
 
@@ -72,7 +69,7 @@ impl ForwarderTask {
             Act::Keep | Act::AgainAtOnce => {}
             Act::Halve { said } => {
                 if said {
-                    let bytes = self.window[index].parcel.digest.len;
+                    let bytes = self.window[index].digest.len;
                     self.ceiling.refused(usize::try_from(bytes).unwrap_or(usize::MAX));
                 }
                 if self.window[index].split() {
@@ -117,7 +114,7 @@ impl ForwarderTask {
     fn delivered(&mut self, index: usize, status: Option<u16>) {
         let (n, events, bytes, source) = {
             let batch = &self.window[index];
-            (batch.n, batch.parcel.events(), batch.parcel.digest.len, batch.parcel.source.clone())
+            (batch.n, batch.covers.events, batch.digest.len, batch.source.clone())
         };
         self.guard.delivered(usize::try_from(events).unwrap_or(usize::MAX));
         self.ceiling.delivered(usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -154,7 +151,7 @@ impl ForwarderTask {
         while let Some(index) = self.window.iter().position(|batch| batch.refusal.is_some()) {
             let batch = &self.window[index];
             let (Some(event), Some(refusal)) = (batch.only_event(), batch.refusal.clone()) else { return true };
-            let (n, body, source) = (batch.n, batch.parcel.body.clone(), batch.parcel.source.clone());
+            let (n, body, source) = (batch.n, batch.body.clone(), batch.source.clone());
             let (recorder, log) = (self.recorder.clone(), self.log(&source));
             let dead_letters_written = tokio::task::block_in_place(|| {
                 // A stub's line is in the dead letters already.
@@ -178,14 +175,14 @@ impl ForwarderTask {
     /// What was sent is settled: on to the next part, or out of the window.
     fn settled(&mut self, index: usize) {
         self.progressed();
-        match &mut self.window[index].whole {
-            Some(whole) => {
-                whole.plan.settle();
+        match &mut self.window[index].split {
+            Some(split) => {
+                split.settle();
                 self.next_part(index);
             }
             None => {
                 let batch = self.window.remove(index);
-                self.bodies.give(batch.parcel.body);
+                self.bodies.give(batch.body);
             }
         }
     }
@@ -197,29 +194,21 @@ impl ForwarderTask {
             self.window.remove(index);
             return;
         };
-        let (recorder, compressors) = (self.recorder.clone(), self.compressors.clone());
-        let SealedBatch { source, origin, .. } = &self.window[index].parcel;
-        let (source, origin) = (source.clone(), origin.clone());
-        // What the whole covers beside its events is counted with its first part.
-        let parent = &mut self.window[index].parcel;
-        let (filtered, dead) = (std::mem::take(&mut parent.filtered), std::mem::take(&mut parent.dead));
-        let (n, id) = (self.next_number, new_id());
+        let (n, id, of) = (self.next_number, new_id(), part.of);
         self.next_number += 1;
-        let (id, parcel) = tokio::task::block_in_place(|| {
-            let wire = compressors.compress(part.body.bytes()).unwrap_or_else(|error| panic!("{error}"));
-            let digest = Digest::of(part.body.bytes());
-            let body = std::sync::Arc::new(part.body);
-            let parcel = SealedBatch { source, origin, span: part.span, body, wire, digest, dead, filtered };
-            recorder.record_intent(parcel.intent(n, &id, Some(part.of)));
-            (id, parcel)
-        });
         let batch = &mut self.window[index];
-        (batch.n, batch.id, batch.parcel, batch.attempts) = (n, id, parcel, 0);
+        tokio::task::block_in_place(|| {
+            let wire = self.compressors.compress(part.body.bytes());
+            batch.send_part(n, id, part, wire);
+            let coding = self.compressors.coding();
+            self.recorder.record_intent(batch.intent(Some(BatchParent::PartOf(of)), coding));
+        });
     }
 
     /// Shows and logs a change of state. The state itself shows last: who sees it finds the alarm and the line.
     pub(super) fn tell(&mut self, notice: Option<Notice>) {
         let now = Timestamp::now();
+        self.record_hold();
         let cause = self.health.cause();
         let object = format!("forwarder {}", self.config.name);
         if self.health.hold_reason().is_some() {
@@ -236,12 +225,25 @@ impl ForwarderTask {
             }
         }
         let state = match self.health.state() {
-            HealthState::Ready => ForwarderState::Ready,
-            HealthState::BackingOff => ForwarderState::BackingOff,
-            HealthState::Open => ForwarderState::Open,
-            HealthState::Held => ForwarderState::Held,
-            HealthState::Narrowing => ForwarderState::Narrowing,
+            ReceiverState::Ready => ForwarderState::Ready,
+            ReceiverState::BackingOff => ForwarderState::BackingOff,
+            ReceiverState::Open => ForwarderState::Open,
+            ReceiverState::Held => ForwarderState::Held,
+            ReceiverState::Narrowing => ForwarderState::Narrowing,
         };
         self.stats.set_state(state, (!cause.is_empty()).then(|| cause.to_owned()), now);
+    }
+
+    /// Writes down that the receiver refuses us, or that it does no longer.
+    fn record_hold(&mut self) {
+        let reason = self.health.hold_reason();
+        if reason == self.recorded_hold {
+            return;
+        }
+        self.recorded_hold = reason;
+        tokio::task::block_in_place(|| match reason {
+            Some(reason) => self.recorder.held(reason.label(), self.health.cause()),
+            None => self.recorder.hold_ended(),
+        });
     }
 }

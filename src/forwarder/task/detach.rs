@@ -47,8 +47,8 @@ impl ForwarderTask {
         }
         let draft = follow.flush();
         let unread = follow.pass_over(last);
-        if let Some(finished) = draft {
-            self.enqueue(finished);
+        if let Some(sealed) = draft {
+            self.enqueue(sealed);
         }
         self.detached.insert(source.clone(), last);
         self.queue.push_back(Queued::Detach(Detachment { source, last, unread }));
@@ -66,7 +66,7 @@ impl ForwarderTask {
         let mut events = 0;
         for batch in self.outstanding.iter().filter(|batch| *batch.source == *source) {
             let ranges: Vec<SegmentRange> = batch.span.iter().map(|range| range.range).collect();
-            events += if ranges.iter().all(is_given_up) { batch.events } else { 0 };
+            events += if ranges.iter().all(is_given_up) { batch.covers.events } else { 0 };
             ranges.into_iter().filter(is_given_up).for_each(|range| span.push(range));
         }
         unread.into_iter().for_each(|range| span.push(range));
@@ -79,7 +79,8 @@ impl ForwarderTask {
                  segment {last} (onFull: detach)",
                 self.config.name
             );
-            tokio::task::block_in_place(|| self.recorder.gap(&source, &span.0, events, &reason));
+            let log = self.log(&source);
+            tokio::task::block_in_place(|| self.recorder.gap(&log, &span.0, events, &reason));
             let left = self.recorder.outstanding();
             self.outstanding.retain_mut(|batch| {
                 let left = left.iter().find(|left| left.n == batch.n);

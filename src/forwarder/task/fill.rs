@@ -3,32 +3,21 @@
 use std::{
     collections::VecDeque,
     io,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::{
-    sync::{Notify, oneshot},
-    task::JoinHandle,
-};
+use tokio::{sync::oneshot, task::JoinHandle};
 use tracing::error;
 
 use super::{ForwarderOrder, ForwarderTask, detach::Detachment};
 use crate::{
     alarm::AlarmKind,
-    config,
     forwarder::{
-        batch::BodyLimits,
-        compress::{CompressError, Compressor, Digest},
-        filter::FilteredCounts,
-        follow::{Filled, Finished, FollowedSource},
-        parcel::{InFlightBatch, SealedBatch},
-        stats::Tally,
+        batch::{BodyLimits, InFlightBatch, SealedBatch, new_id},
+        follow::{FollowedSource, ReadOutcome},
+        stats::{FilteredCounts, Tally},
     },
     log::{Log, SegmentRange},
 };
@@ -41,99 +30,36 @@ pub(super) enum Queued {
     Compressing(JoinHandle<Option<SealedBatch>>),
     Ready(SealedBatch),
     /// Covers records but has no event to deliver.
-    Bare(Finished),
+    WithoutEvents(SealedBatch),
     Gap(Arc<str>, SegmentRange),
     Detach(Detachment),
 }
 
-/// A fill under way. The source comes back as soon as it is read; what was read is compressed by the same thread.
-pub(super) struct PendingFill {
-    back: oneshot::Receiver<WasRead>,
-    job: JoinHandle<Option<SealedBatch>>,
+/// A source that is being read. It comes back as soon as it is read; what was read is compressed by the same thread.
+pub(super) struct PendingRead {
+    back: oneshot::Receiver<SourceRead>,
+    compressed: JoinHandle<Option<SealedBatch>>,
 }
 
-/// A source that comes back from a fill.
-pub(super) struct WasRead {
+/// A source that was read, and what that came to.
+pub(super) struct SourceRead {
     index: usize,
     follow: FollowedSource,
-    came_to: CameTo,
     tally: Tally,
-}
-
-/// What a fill came to.
-#[expect(clippy::large_enum_variant, reason = "there is one at a time, moved once a batch")]
-enum CameTo {
-    /// A batch, which the fill's thread compresses now.
-    Parcel,
-    Bare(Finished),
-    Gap(SegmentRange),
-    Nothing,
-}
-
-/// The compressors of one forwarder: as many as work at once. One more than there are cores keeps all of them busy
-/// while the task hands out work; more would only take the cores from each other and from the task.
-#[derive(Clone)]
-pub(super) struct Compressors {
-    compression: config::Compression,
-    idle: Arc<Mutex<Vec<Compressor>>>,
-    busy: Arc<AtomicUsize>,
-    most: usize,
-    /// Is told when one becomes free.
-    freed: Arc<Notify>,
-}
-
-/// Counts as a busy compressor until it is dropped.
-struct Busy(Compressors);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::Release);
-        self.0.freed.notify_one();
-    }
-}
-
-impl Compressors {
-    pub(super) fn new(compression: config::Compression, freed: Arc<Notify>) -> Self {
-        let most = std::thread::available_parallelism().map_or(1, usize::from) + 1;
-        Self { compression, idle: Arc::default(), busy: Arc::default(), most, freed }
-    }
-
-    pub(super) fn one_is_free(&self) -> bool {
-        self.busy.load(Ordering::Acquire) < self.most
-    }
-
-    fn occupy(&self) -> Busy {
-        self.busy.fetch_add(1, Ordering::Release);
-        Busy(self.clone())
-    }
-
-    /// Blocks for some milliseconds a megabyte.
-    pub(super) fn compress(&self, body: &[u8]) -> Result<Bytes, CompressError> {
-        let idle = self.idle.lock().expect("nothing panics while it holds the compressors").pop();
-        let mut compressor = idle.unwrap_or_else(|| Compressor::new(self.compression));
-        let wire = compressor.compress(body);
-        self.idle.lock().expect("nothing panics while it holds the compressors").push(compressor);
-        wire
-    }
-
-    /// A body that cannot be compressed is a bug and no reason to lose it: it ends the task, which starts anew.
-    pub(super) fn parcel(&self, finished: Finished) -> SealedBatch {
-        let wire = self.compress(finished.draft.body.bytes()).unwrap_or_else(|error| panic!("{error}"));
-        let digest = Digest::of(finished.draft.body.bytes());
-        SealedBatch::new(finished, wire, digest)
-    }
+    /// `None`: a batch, which is being compressed.
+    outcome: Option<ReadOutcome>,
 }
 
 impl ForwarderTask {
     /// Begins to read where there is room for what comes of it.
     pub(super) fn fill(&mut self) {
-        if self.order == ForwarderOrder::Stop || self.filling.is_some() {
+        if self.order == ForwarderOrder::Stop || self.reading.is_some() {
             return;
         }
         if !self.outstanding.is_empty() {
             return self.resume();
         }
-        while self.has_room() && self.filling.is_none() {
+        while self.has_room() && self.reading.is_none() {
             if !self.flush_what_is_due() && !self.read_next() {
                 return;
             }
@@ -151,8 +77,8 @@ impl ForwarderTask {
             old || (draining && follow.begun().is_some() && !follow.has_more())
         };
         let Some(follow) = self.follows.iter_mut().flatten().find(|follow| due(follow)) else { return false };
-        if let Some(finished) = follow.flush() {
-            self.enqueue(finished);
+        if let Some(sealed) = follow.flush() {
+            self.enqueue(sealed);
         }
         true
     }
@@ -167,44 +93,41 @@ impl ForwarderTask {
         let fit = BodyLimits::new(&self.config.batch, Some(self.ceiling.max_bytes()));
         let busy = self.compressors.occupy();
         let (give_back, back) = oneshot::channel();
-        let job = tokio::task::spawn_blocking(move || {
+        let compressed = tokio::task::spawn_blocking(move || {
             let mut tally = Tally::default();
-            let filled = follow.fill(&fit, &mut tally);
-            let (came_to, finished) = match filled {
-                Filled::Draft(finished) if finished.draft.body.is_empty() => (CameTo::Bare(finished), None),
-                Filled::Draft(finished) => (CameTo::Parcel, Some(finished)),
-                Filled::Gap(range) => (CameTo::Gap(range), None),
-                Filled::More | Filled::CaughtUp => (CameTo::Nothing, None),
+            let (outcome, batch) = match follow.fill(&fit, &mut tally) {
+                ReadOutcome::Sealed(batch) if batch.has_events() => (None, Some(batch)),
+                outcome => (Some(outcome), None),
             };
             // Fails where the task was stopped meanwhile: then nobody wants the batch either.
-            give_back.send(WasRead { index, follow, came_to, tally }).ok()?;
-            finished.map(|finished| busy.0.parcel(finished))
+            give_back.send(SourceRead { index, follow, tally, outcome }).ok()?;
+            batch.map(|batch| busy.compress(batch))
         });
-        self.filling = Some(PendingFill { back, job });
+        self.reading = Some(PendingRead { back, compressed });
         true
     }
 
-    /// A source was read; `job` gives the parcel, where there is to be one.
-    pub(super) fn filled(&mut self, (read, job): (WasRead, JoinHandle<Option<SealedBatch>>)) {
-        let WasRead { index, follow, came_to, tally } = read;
+    /// A source was read; `compressed` gives the batch, where there is to be one.
+    pub(super) fn source_read(&mut self, (read, compressed): (SourceRead, JoinHandle<Option<SealedBatch>>)) {
+        let SourceRead { index, follow, tally, outcome } = read;
         let source = follow.source().clone();
         self.follows[index] = Some(follow);
         self.stats.enter(&source, &tally);
-        match came_to {
-            CameTo::Parcel => self.queue.push_back(Queued::Compressing(job)),
-            CameTo::Bare(finished) => self.queue.push_back(Queued::Bare(finished)),
-            CameTo::Gap(range) => self.queue.push_back(Queued::Gap(source, range)),
-            CameTo::Nothing => {}
+        match outcome {
+            None => self.queue.push_back(Queued::Compressing(compressed)),
+            Some(ReadOutcome::Sealed(batch)) => self.queue.push_back(Queued::WithoutEvents(batch)),
+            Some(ReadOutcome::Gap(range)) => self.queue.push_back(Queued::Gap(source, range)),
+            Some(ReadOutcome::More | ReadOutcome::CaughtUp) => {}
         }
     }
 
-    pub(super) fn enqueue(&mut self, finished: Finished) {
-        if finished.draft.body.is_empty() {
-            self.queue.push_back(Queued::Bare(finished));
+    pub(super) fn enqueue(&mut self, sealed: SealedBatch) {
+        if !sealed.has_events() {
+            self.queue.push_back(Queued::WithoutEvents(sealed));
             return;
         }
         let busy = self.compressors.occupy();
-        let job = tokio::task::spawn_blocking(move || Some(busy.0.parcel(finished)));
+        let job = tokio::task::spawn_blocking(move || Some(busy.compress(sealed)));
         self.queue.push_back(Queued::Compressing(job));
     }
 
@@ -222,7 +145,7 @@ impl ForwarderTask {
             let wanted = match &queued {
                 Queued::Compressing(_) => false,
                 Queued::Ready(_) => self.window.len() < self.config.in_flight || self.is_detaching(),
-                Queued::Bare(_) | Queued::Gap(..) | Queued::Detach(_) => true,
+                Queued::WithoutEvents(_) | Queued::Gap(..) | Queued::Detach(_) => true,
             };
             let refused = if wanted { self.admit_one(queued) } else { Some(queued) };
             if let Some(queued) = refused {
@@ -234,65 +157,59 @@ impl ForwarderTask {
 
     /// Gives back what cannot be admitted now.
     fn admit_one(&mut self, queued: Queued) -> Option<Queued> {
-        let recorder = self.recorder.clone();
         match queued {
-            Queued::Ready(parcel) => {
-                let log = self.log(&parcel.source);
-                let (n, id) = (self.next_number, new_id());
-                let dead_letters_written = tokio::task::block_in_place(|| {
-                    recorder.write_dead_letters(&log, &parcel.dead)?;
-                    recorder.record_intent(parcel.intent(n, &id, None));
-                    io::Result::Ok(())
-                });
-                if let Err(error) = dead_letters_written {
+            Queued::Ready(sealed) => match self.write_dead_letters(&sealed) {
+                Ok(()) => self.admit_batch(sealed),
+                Err(error) => {
                     self.dead_letters_failed(&error);
-                    return Some(Queued::Ready(parcel));
+                    return Some(Queued::Ready(sealed));
                 }
-                self.dead_letters_written(&parcel.source, &parcel.filtered, parcel.dead.len() as u64);
-                self.next_number += 1;
-                self.stats.batch(parcel.body.events().len(), parcel.body.len(), parcel.wire.len());
-                self.window.push(InFlightBatch::new(n, id, parcel));
-            }
-            Queued::Bare(finished) => {
-                let log = self.log(&finished.draft.source);
-                let dead_letters_written = tokio::task::block_in_place(|| {
-                    recorder.write_dead_letters(&log, &finished.draft.dead)?;
-                    let dead = finished.draft.dead.len() as u64;
-                    recorder.advance(
-                        &finished.draft.source,
-                        finished.span.clone(),
-                        finished.draft.filtered.total(),
-                        dead,
-                    );
-                    io::Result::Ok(())
-                });
-                if let Err(error) = dead_letters_written {
+            },
+            Queued::WithoutEvents(sealed) => match self.write_dead_letters(&sealed) {
+                Ok(()) => self.pass_over(sealed),
+                Err(error) => {
                     self.dead_letters_failed(&error);
-                    return Some(Queued::Bare(finished));
+                    return Some(Queued::WithoutEvents(sealed));
                 }
-                let draft = finished.draft;
-                self.dead_letters_written(&draft.source, &draft.filtered, draft.dead.len() as u64);
-                self.bodies.give(std::sync::Arc::new(draft.body));
-                self.progressed();
-            }
+            },
             Queued::Gap(source, range) => {
                 let mut tally = Tally::default();
                 tally.gap(range.len());
                 self.stats.enter(&source, &tally);
-                tokio::task::block_in_place(|| {
-                    recorder.gap(
-                        &source,
-                        &[range],
-                        0,
-                        "the file was truncated, rewritten or deleted before it was read",
-                    );
-                });
+                let (recorder, log) = (self.recorder.clone(), self.log(&source));
+                let reason = "the file was truncated, rewritten or deleted before it was read";
+                tokio::task::block_in_place(|| recorder.gap(&log, &[range], 0, reason));
                 self.progressed();
             }
-            Queued::Detach(given_up) => self.record_detachment(given_up),
+            Queued::Detach(detachment) => self.record_detachment(detachment),
             Queued::Compressing(_) => return Some(queued),
         }
         None
+    }
+
+    /// Makes durable which lines of a batch can never be delivered.
+    fn write_dead_letters(&self, sealed: &SealedBatch) -> io::Result<()> {
+        let log = self.log(&sealed.source);
+        tokio::task::block_in_place(|| self.recorder.write_dead_letters(&log, &sealed.rejected))
+    }
+
+    /// Announces a batch and puts it into the window.
+    fn admit_batch(&mut self, sealed: SealedBatch) {
+        self.dead_letters_written(&sealed.source, &sealed.filtered, sealed.rejected.len() as u64);
+        let batch = InFlightBatch::new(self.next_number, new_id(), sealed);
+        self.next_number += 1;
+        tokio::task::block_in_place(|| self.recorder.record_intent(batch.intent(None, self.compressors.coding())));
+        self.stats.batch(batch.body.events().len(), batch.body.len(), batch.wire.len());
+        self.window.push(batch);
+    }
+
+    /// Moves the cursor over a batch that has nothing to deliver.
+    fn pass_over(&mut self, sealed: SealedBatch) {
+        self.dead_letters_written(&sealed.source, &sealed.filtered, sealed.rejected.len() as u64);
+        let covers = sealed.coverage();
+        tokio::task::block_in_place(|| self.recorder.advance(&sealed.source, sealed.span, covers));
+        self.bodies.give(sealed.body);
+        self.progressed();
     }
 
     pub(super) fn dead_letters_written(&mut self, source: &str, filtered: &FilteredCounts, dead: u64) {
@@ -326,28 +243,23 @@ impl ForwarderTask {
     }
 }
 
-/// Sixteen random bytes in hexadecimal digits.
-pub(super) fn new_id() -> String {
-    format!("{:032x}", fastrand::u128(..))
-}
-
 /// The source that comes back next; waits for ever where none is being read.
-pub(super) async fn filled(filling: &mut Option<PendingFill>) -> (WasRead, JoinHandle<Option<SealedBatch>>) {
-    let Some(PendingFill { back, job }) = filling else { return std::future::pending().await };
+pub(super) async fn source_back(reading: &mut Option<PendingRead>) -> (SourceRead, JoinHandle<Option<SealedBatch>>) {
+    let Some(PendingRead { back, compressed }) = reading else { return std::future::pending().await };
     let Ok(read) = back.await else {
-        let error = job.await.expect_err("a fill gives its source back or panics");
+        let error = compressed.await.expect_err("a read gives its source back or panics");
         std::panic::resume_unwind(error.into_panic());
     };
-    let PendingFill { job, .. } = filling.take().expect("it was there when the source came back");
-    (read, job)
+    let PendingRead { compressed, .. } = reading.take().expect("it was there when the source came back");
+    (read, compressed)
 }
 
 /// Waits until the first of the queue is compressed; for ever where it is not being compressed.
 pub(super) async fn compressed(queue: &mut VecDeque<Queued>) {
     match queue.front_mut() {
         Some(Queued::Compressing(job)) => {
-            let parcel = job.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-            queue[0] = Queued::Ready(parcel.expect("what is queued as a parcel becomes one"));
+            let batch = job.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+            queue[0] = Queued::Ready(batch.expect("what is queued as a batch becomes one"));
         }
         _ => std::future::pending().await,
     }

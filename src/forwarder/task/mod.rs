@@ -11,6 +11,7 @@
 //! memory is bounded by the configuration.
 
 mod answers;
+mod compressors;
 mod detach;
 mod fill;
 mod resume;
@@ -30,14 +31,18 @@ use tokio::{
 };
 use tracing::info;
 
-use self::fill::{Compressors, PendingFill, Queued};
+use self::{
+    compressors::Compressors,
+    fill::{PendingRead, Queued},
+};
 use super::{
     backlog::Backlog,
-    bodies::BodyPool,
-    deliver::{Answer, ProbeIntervals, ReceiverHealth, RefusalBreaker, SendAllowance, SizeCeiling, WebhookClient},
+    batch::{BodyPool, InFlightBatch},
+    deliver::{
+        Answer, HoldReason, ProbeIntervals, ReceiverHealth, RefusalBreaker, SendAllowance, SizeCeiling, WebhookClient,
+    },
     follow::FollowedSource,
-    journal::{Outstanding, Recovered},
-    parcel::InFlightBatch,
+    journal::{BatchRecord, Recovered},
     recorder::Recorder,
     stats::{ForwarderState, ForwarderStats},
 };
@@ -95,7 +100,7 @@ pub struct ForwarderTask {
     /// `None` while its source is being read.
     follows: Vec<Option<FollowedSource>>,
     next_follow: usize,
-    outstanding: VecDeque<Outstanding>,
+    outstanding: VecDeque<BatchRecord>,
     /// Up to which segment it gave up what a source asked for.
     detached: HashMap<Arc<str>, SegmentId>,
     /// The next of them is not read before: its file could not be read.
@@ -113,11 +118,13 @@ pub struct ForwarderTask {
     guard: RefusalBreaker,
     compressors: Compressors,
     bodies: BodyPool,
-    filling: Option<PendingFill>,
+    reading: Option<PendingRead>,
     queue: VecDeque<Queued>,
     /// Nothing is admitted before, nor any dead letter written: the last try failed.
     admit_after: Option<Instant>,
     window: Vec<InFlightBatch>,
+    /// Why the receiver gets nothing, as the journal says it.
+    recorded_hold: Option<HoldReason>,
     flights: JoinSet<LandedRequest>,
     next_number: u64,
 
@@ -141,6 +148,9 @@ impl ForwarderTask {
         let now = Instant::now();
         let order = *orders.borrow();
         let probes = ProbeIntervals { hold: config.probe, gone: config.probe.saturating_mul(12) };
+        if recovered.hold.is_some() {
+            recorder.hold_ended(); // What is known of the receiver begins anew.
+        }
         let wake: Arc<Notify> = Arc::default();
         let bodies = BodyPool::new(&config, config.in_flight + AHEAD);
         let follows = sources.iter().map(|(source, log)| {
@@ -172,10 +182,11 @@ impl ForwarderTask {
             guard: RefusalBreaker::default(),
             compressors: Compressors::new(config.compression, wake.clone()),
             bodies,
-            filling: None,
+            reading: None,
             queue: VecDeque::new(),
             admit_after: None,
             window: Vec::new(),
+            recorded_hold: None,
             flights: JoinSet::new(),
             wake,
             syncing: None,
@@ -202,7 +213,7 @@ impl ForwarderTask {
             let until = self.next_moment();
             let wake = self.wake.clone();
             tokio::select! {
-                filling = fill::filled(&mut self.filling) => self.filled(filling),
+                read = fill::source_back(&mut self.reading) => self.source_read(read),
                 () = fill::compressed(&mut self.queue) => {}
                 Some(landing) = self.flights.join_next() => match landing {
                     Ok(landing) => self.landed(landing),
@@ -263,7 +274,7 @@ impl ForwarderTask {
         {
             moments.push(then);
         }
-        if self.has_room() && self.filling.is_none() {
+        if self.has_room() && self.reading.is_none() {
             let begun = self.follows.iter().flatten().filter_map(FollowedSource::begun);
             moments.extend(begun.map(|begun| begun + self.config.batch.max_age));
         }
@@ -286,7 +297,7 @@ impl ForwarderTask {
             .all(|follow| follow.as_ref().is_some_and(|follow| follow.begun().is_none() && !follow.has_more()));
         drafts
             && self.outstanding.is_empty()
-            && self.filling.is_none()
+            && self.reading.is_none()
             && self.queue.is_empty()
             && self.window.is_empty()
     }
@@ -295,7 +306,7 @@ impl ForwarderTask {
         match self.order {
             ForwarderOrder::Run => None,
             ForwarderOrder::Stop => {
-                (self.flights.is_empty() && self.filling.is_none()).then_some(ForwarderEnd::Backlog)
+                (self.flights.is_empty() && self.reading.is_none()).then_some(ForwarderEnd::Backlog)
             }
             ForwarderOrder::Drain(_) if self.is_empty() => Some(ForwarderEnd::Drained),
             ForwarderOrder::Drain(until) => {

@@ -5,17 +5,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
-use super::{
-    ForwarderTask,
-    fill::{Queued, new_id},
-};
+use super::{ForwarderTask, fill::Queued};
 use crate::{
     alarm::AlarmKind,
     forwarder::{
-        compress::Digest,
-        follow::Finished,
-        journal::{Intent, Outcome, Outstanding},
-        parcel::{InFlightBatch, SealedBatch},
+        batch::{InFlightBatch, SealedBatch, new_id},
+        journal::{BatchParent, BatchRecord, Outcome},
         stats::Tally,
     },
     log::{SegmentRange, Unread},
@@ -28,7 +23,7 @@ enum ResumedBatch {
     /// Other bytes, or never sent as it is: another number and id.
     Anew(SealedBatch),
     /// Nothing in it passes the rules any more.
-    Empty,
+    Empty(SealedBatch),
     /// Its bytes are gone.
     Lost(String),
     /// Its bytes cannot be read at this moment.
@@ -66,8 +61,8 @@ impl ForwarderTask {
         let mut tally = Tally::default();
         // Once per batch that a crash left, at the start: as well blocking here as anywhere.
         let again = tokio::task::block_in_place(|| {
-            let finished = follow.again(&outstanding, &mut tally);
-            self.weigh(&outstanding, finished)
+            let sealed = follow.again(&outstanding, &mut tally);
+            self.compare(&outstanding, sealed)
         });
         let source = follow.source().clone();
         self.follows[index] = Some(follow);
@@ -83,7 +78,7 @@ impl ForwarderTask {
     }
 
     /// Nothing new is read before it: what it covers is neither passed over nor taken for lost.
-    fn resume_later(&mut self, outstanding: Outstanding, error: &std::io::Error) {
+    fn resume_later(&mut self, outstanding: BatchRecord, error: &std::io::Error) {
         let text = format!(
             "the file of a batch that was not settled before the restart cannot be read: {error}; {} waits for it, nothing is lost",
             self.config.name
@@ -96,63 +91,56 @@ impl ForwarderTask {
         self.resume_after = Some(Instant::now() + PAUSE);
     }
 
-    fn weigh(&self, outstanding: &Outstanding, finished: Result<Finished, Unread>) -> ResumedBatch {
-        let finished = match finished {
-            Ok(finished) if finished.draft.body.is_empty() => return ResumedBatch::Empty,
-            Ok(finished) => finished,
+    fn compare(&self, outstanding: &BatchRecord, sealed: Result<SealedBatch, Unread>) -> ResumedBatch {
+        let mut sealed = match sealed {
+            Ok(sealed) if !sealed.has_events() => return ResumedBatch::Empty(sealed),
+            Ok(sealed) => sealed,
             Err(Unread::Gone(why)) => return ResumedBatch::Lost(why),
             Err(Unread::NotNow(error)) => return ResumedBatch::Later(error),
         };
-        let digest = Digest::of(finished.draft.body.bytes());
-        let same = digest.crc32 == outstanding.crc32 && digest.len == outstanding.len;
-        let parcel = self.compressors.parcel(finished);
+        sealed.wire = self.compressors.compress(sealed.body.bytes());
         match &outstanding.id {
-            Some(id) if same => ResumedBatch::Same(outstanding.n, id.clone(), parcel),
-            _ => ResumedBatch::Anew(parcel),
+            Some(id) if outstanding.digest == Some(sealed.digest) => {
+                ResumedBatch::Same(outstanding.n, id.clone(), sealed)
+            }
+            _ => ResumedBatch::Anew(sealed),
         }
     }
 
-    fn put_back(&mut self, outstanding: Outstanding, again: ResumedBatch) {
+    fn put_back(&mut self, outstanding: BatchRecord, again: ResumedBatch) {
         let forwarder = self.config.name.clone();
         let (n, source) = (outstanding.n, outstanding.source.clone());
         match again {
-            ResumedBatch::Same(n, id, parcel) => {
+            ResumedBatch::Same(n, id, sealed) => {
+                self.settle_rest(&sealed, &source);
+                let batch = InFlightBatch::new(n, id, sealed);
                 info!(
                     forwarder,
                     batch = n,
-                    id,
-                    events = parcel.events(),
+                    id = batch.id,
+                    events = batch.covers.events,
                     "sending a batch again that was not settled before the restart"
                 );
-                self.settle_rest(&parcel, &source);
-                self.window.push(InFlightBatch::new(n, id, parcel));
+                self.window.push(batch);
             }
-            ResumedBatch::Anew(parcel) => {
-                let (number, id) = (self.next_number, new_id());
-                self.next_number += 1;
+            ResumedBatch::Anew(sealed) => {
+                self.settle_rest(&sealed, &source);
+                let batch = self.replace(n, sealed);
                 info!(
                     forwarder,
-                    batch = number,
+                    batch = batch.n,
                     was = n,
                     "sending what remains of a batch under a new id: it has other bytes than before the restart"
                 );
-                tokio::task::block_in_place(|| self.recorder.record_intent(parcel.intent(number, &id, Some(n))));
-                self.settle_rest(&parcel, &source);
-                self.window.push(InFlightBatch::new(number, id, parcel));
+                self.window.push(batch);
             }
-            ResumedBatch::Empty => {
+            ResumedBatch::Empty(sealed) => {
                 info!(forwarder, batch = n, "no event of this batch passes the rules of the new configuration");
-                let (number, id) = (self.next_number, new_id());
-                let anew = outstanding.id.is_none();
-                self.next_number += u64::from(anew);
-                tokio::task::block_in_place(|| {
-                    if anew {
-                        // What has no id was never announced as it is, and only what was announced can be settled.
-                        let empty = Intent { n: number, id, of: Some(n), ..Intent::from(&outstanding) };
-                        self.recorder.record_intent(empty);
-                    }
-                    self.recorder.settle(if anew { number } else { n }, Outcome::Filtered, None);
-                });
+                self.settle_rest(&sealed, &source);
+                // What it covers is counted as it is by now, and only what was announced can be settled.
+                let batch = self.replace(n, sealed);
+                tokio::task::block_in_place(|| self.recorder.settle(batch.n, Outcome::Filtered, None));
+                self.bodies.give(batch.body);
             }
             ResumedBatch::Later(error) => self.resume_later(outstanding, &error),
             ResumedBatch::Lost(error) => {
@@ -161,16 +149,26 @@ impl ForwarderTask {
                 ranges.iter().for_each(|range| tally.gap(range.len()));
                 self.stats.enter(&source, &tally);
                 let reason = format!("batch {n} was not settled before the restart, and its bytes are gone: {error}");
-                tokio::task::block_in_place(|| self.recorder.gap(&source, &ranges, outstanding.events, &reason));
+                let log = self.log(&source);
+                tokio::task::block_in_place(|| self.recorder.gap(&log, &ranges, outstanding.covers.events, &reason));
             }
         }
     }
 
+    /// Announces what remains of batch `n`, read again, under a number and an id of its own.
+    fn replace(&mut self, n: u64, sealed: SealedBatch) -> InFlightBatch {
+        let batch = InFlightBatch::new(self.next_number, new_id(), sealed);
+        self.next_number += 1;
+        let intent = batch.intent(Some(BatchParent::Replaces(n)), self.compressors.coding());
+        tokio::task::block_in_place(|| self.recorder.record_intent(intent));
+        batch
+    }
+
     /// Counts what a batch covers beside its events. Its dead letters were written before it was first sent.
-    fn settle_rest(&mut self, parcel: &SealedBatch, source: &str) {
+    fn settle_rest(&mut self, sealed: &SealedBatch, source: &str) {
         let mut tally = Tally::default();
-        tally.dead_lettered(parcel.dead.len() as u64);
-        self.stats.enter_filtered(source, tally, &parcel.filtered);
+        tally.dead_lettered(sealed.rejected.len() as u64);
+        self.stats.enter_filtered(source, tally, &sealed.filtered);
         self.alarms.clear(&format!("dead letters of {}", self.config.name), AlarmKind::State);
         debug_assert!(
             !self.queue.iter().any(|queued| matches!(queued, Queued::Ready(_))),

@@ -38,9 +38,9 @@ impl ForwarderTask {
     pub(super) fn look_at_backlog(&mut self) {
         let now = Timestamp::now();
         for log in &self.logs {
-            let committed = self.recorder.settled_cursors(&log.name);
+            let settled_cursors = self.recorder.settled_cursors(&log.name);
             let backlog = self.backlogs.entry(log.name.clone()).or_default();
-            let (bytes, oldest) = backlog.look(log, |segment| committed.get(&segment).copied(), now);
+            let (bytes, oldest) = backlog.look(log, |segment| settled_cursors.get(&segment).copied(), now);
             self.stats.set_backlog(&log.name, bytes, oldest);
         }
     }

@@ -82,7 +82,7 @@ impl Reserve {
         let has_room =
             rustix::fs::statvfs(dir).is_ok_and(|it| it.f_bavail.saturating_mul(it.f_frsize) >= 2 * self.bytes);
         if has_room && self.take().is_err() {
-            self.give_up();
+            self.free();
         }
     }
 
@@ -92,7 +92,7 @@ impl Reserve {
     }
 
     /// Gives the blocks to whoever writes next, us first.
-    pub(super) fn give_up(&mut self) {
+    pub(super) fn free(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -127,7 +127,7 @@ impl Spool {
             Err(error) => {
                 self.abandon_current(&error);
                 if error.kind() == io::ErrorKind::StorageFull {
-                    self.reserve.give_up();
+                    self.reserve.free();
                 }
                 self.try_append(lines, sync).map_err(|error| {
                     self.abandon_current(&error);

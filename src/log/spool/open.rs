@@ -34,13 +34,13 @@ pub enum SpoolError {
 }
 
 impl Spool {
-    /// Opens the spool in `dir`. `claims`: for each segment, the cursors at which forwarders stand.
+    /// Opens the spool in `dir`. `cursors_of_forwarders`: for each segment, the cursors at which forwarders stand.
     pub fn open(
         name: &str,
         dir: &Path,
         catalog: &Path,
         limits: Limits,
-        claims: &HashMap<SegmentId, Vec<Cursor>>,
+        cursors_of_forwarders: &HashMap<SegmentId, Vec<Cursor>>,
     ) -> Result<Self, SpoolError> {
         let failed = |source| SpoolError::Dir { path: dir.to_owned(), source };
         files::create_dir(dir).map_err(failed)?;
@@ -51,7 +51,7 @@ impl Spool {
         let known_next = known.as_ref().map_or(1, |known| known.next);
         let entries: BTreeMap<SegmentId, CatalogEntry> =
             known.into_iter().flat_map(|known| known.lives).map(|entry| (entry.id, entry)).collect();
-        let highest = found.iter().chain(entries.keys()).chain(claims.keys()).map(|id| id.0 + 1).max();
+        let highest = found.iter().chain(entries.keys()).chain(cursors_of_forwarders.keys()).map(|id| id.0 + 1).max();
         let mut spool = Self {
             log,
             publish,
@@ -68,7 +68,7 @@ impl Spool {
         };
         let mut empty = Vec::new();
         for id in found.iter().chain(entries.keys()).copied().collect::<BTreeSet<_>>() {
-            let claimed = claims.get(&id).into_iter().flatten().map(|cursor| cursor.offset).max();
+            let claimed = cursors_of_forwarders.get(&id).into_iter().flatten().map(|cursor| cursor.offset).max();
             let path = files::path(dir, id);
             match (found.contains(&id), entries.get(&id)) {
                 (true, Some(entry)) if entry.stage == CatalogStage::Released => {

@@ -38,8 +38,8 @@ impl Fixture {
         self.try_open(&HashMap::new()).unwrap()
     }
 
-    fn try_open(&self, claims: &HashMap<SegmentId, Vec<Cursor>>) -> Result<Spool, SpoolError> {
-        let spool = Spool::open("app", &self.spool_dir(), &self.catalog(), self.limits, claims)?;
+    fn try_open(&self, cursors_of_forwarders: &HashMap<SegmentId, Vec<Cursor>>) -> Result<Spool, SpoolError> {
+        let spool = Spool::open("app", &self.spool_dir(), &self.catalog(), self.limits, cursors_of_forwarders)?;
         spool.log().release_gate.add_follower("siem");
         Ok(spool)
     }
@@ -163,8 +163,8 @@ fn without_a_catalog_every_segment_is_read_and_numbers_that_forwarders_know_are_
     put(&mut spool, &["{\"n\":1}"]);
     drop(spool);
     fs::remove_file(fixture.catalog()).unwrap();
-    let claims = HashMap::from([(SegmentId(40), vec![Cursor { offset: 8, anchor: None }])]);
-    let mut spool = fixture.try_open(&claims).unwrap();
+    let cursors_of_forwarders = HashMap::from([(SegmentId(40), vec![Cursor { offset: 8, anchor: None }])]);
+    let mut spool = fixture.try_open(&cursors_of_forwarders).unwrap();
     put(&mut spool, &["{\"n\":2}"]);
     assert_eq!(read(&spool), ["{\"n\":1}", "{\"n\":2}"]);
     assert_eq!(fixture.files().last().unwrap(), "00000000000000000041.ndjson");

@@ -87,7 +87,7 @@ impl Tail {
         absent.map(Path::to_owned).collect()
     }
 
-    /// Step 3: gives the new_files files their numbers, oldest first.
+    /// Step 3: gives the new files their numbers, oldest first.
     pub(super) fn arrive(&mut self, mut new_files: Vec<NewFile>, named: &Named, now: Instant) {
         self.possible_copies(&mut new_files);
         self.packed_that_wait(&mut new_files, now);
@@ -95,7 +95,7 @@ impl Tail {
         if !new_files.is_empty() {
             self.find_copies(&mut new_files);
             new_files.retain(|new_file| !new_file.only_as_copy);
-            self.find_packed_of_bereft(now);
+            self.find_compressed_of_lost(now);
             new_files.retain(|new_file| !self.newest.contains_key(&new_file.stat.key));
             new_files.sort_by_cached_key(NewFile::age);
             let around = Around {
@@ -111,7 +111,7 @@ impl Tail {
                 }
             }
         }
-        self.find_packed_of_bereft(now);
+        self.find_compressed_of_lost(now);
         let waiting = |life: &FileLife| self.packed.waits_for(life.segment.id);
         for life in self.lives.values_mut().filter(|life| life.content_lost && !waiting(life)) {
             life.content_lost = false;

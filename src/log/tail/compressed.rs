@@ -119,9 +119,9 @@ impl Tail {
     }
 
     /// The same for those whose file was cut, and is in no copy that is not compressed.
-    pub(super) fn find_packed_of_bereft(&mut self, now: Instant) {
-        let bereft = self.lives.values().filter(|life| life.content_lost && self.seeks_a_copy(life));
-        for id in bereft.map(|life| life.segment.id).collect::<Vec<_>>() {
+    pub(super) fn find_compressed_of_lost(&mut self, now: Instant) {
+        let lost = self.lives.values().filter(|life| life.content_lost && self.seeks_a_copy(life));
+        for id in lost.map(|life| life.segment.id).collect::<Vec<_>>() {
             self.find_packed_life(id, now);
         }
     }

@@ -27,7 +27,7 @@ impl Tail {
         suspicions: &HashMap<SegmentId, Cursor>,
         now: Instant,
     ) -> Vec<NewFile> {
-        let mut reborn = Vec::new();
+        let mut truncated = Vec::new();
         let ids: Vec<SegmentId> = self.lives.keys().copied().collect();
         for id in ids {
             let Some(life) = self.lives.get_mut(&id) else { continue };
@@ -48,7 +48,7 @@ impl Tail {
                         self.bereave(id, how);
                         let key = segment.key();
                         if let Some(path) = named.path(&key) {
-                            reborn.push(NewFile {
+                            truncated.push(NewFile {
                                 path: path.clone(),
                                 stat,
                                 lineage: None,
@@ -57,7 +57,7 @@ impl Tail {
                             });
                         } else if let Some(path) = self.listings.find_by_key(&segment.lineage, &key) {
                             let lineage = Some(segment.lineage.clone());
-                            reborn.push(NewFile { path, stat, lineage, only_as_copy: false, truncated: true });
+                            truncated.push(NewFile { path, stat, lineage, only_as_copy: false, truncated: true });
                         }
                     }
                     Err(error) => self.notices.cannot_open(&segment.path(), &error),
@@ -66,7 +66,7 @@ impl Tail {
                 Err(error) => self.notices.cannot_look(&segment.path(), &error),
             }
         }
-        reborn
+        truncated
     }
 
     /// Matches the lives of the catalog with files: by what the paths name, by their last path, by their inode in
@@ -74,7 +74,7 @@ impl Tail {
     ///
     /// A file that stands under a rotated name with other bytes than those that were seen is returned as unknown.
     pub(super) fn resolve(&mut self, named: &Named, now: Instant) -> Vec<NewFile> {
-        let mut reborn = Vec::new();
+        let mut truncated = Vec::new();
         let unsure = self.lives.iter().filter(|(id, life)| life.released || self.unresolved.contains(id));
         for id in unsure.map(|(id, _)| *id).collect::<Vec<_>>() {
             let Some(life) = self.lives.get_mut(&id) else { continue };
@@ -120,14 +120,14 @@ impl Tail {
                     };
                     if !named.has(&stat.key) {
                         let lineage = Some(life.segment.lineage.clone());
-                        reborn.push(NewFile { path, stat, lineage, only_as_copy: false, truncated: true });
+                        truncated.push(NewFile { path, stat, lineage, only_as_copy: false, truncated: true });
                     }
                     self.bereave(id, how);
                 }
                 Err(error) => self.notices.cannot_open(&path, &error),
             }
         }
-        reborn
+        truncated
     }
 
     /// The bytes of this life are gone from its file.

@@ -36,7 +36,7 @@ struct Seekers {
 }
 
 impl Tail {
-    /// Files beside a bereft life that may be its copy.
+    /// Files beside a life that lost its content that may be its copy.
     pub(super) fn possible_copies(&mut self, new_files: &mut Vec<NewFile>) {
         let seeking = self.lives.values().filter(|life| self.seeks_a_copy(life));
         let lineages: HashSet<Arc<Path>> = seeking.map(|life| life.segment.lineage.clone()).collect();

@@ -15,7 +15,7 @@ use crate::log::identity::FileKey;
 /// More paths are not remembered: names that have a date in them never come again.
 const MOST: usize = 1000;
 
-/// What stood beside each empty_paths path at the last scan.
+/// What stood beside each empty path at the last scan.
 #[derive(Debug, Default)]
 pub(super) struct EmptyPaths {
     beside: HashMap<Arc<Path>, HashSet<FileKey>>,
@@ -32,7 +32,7 @@ impl EmptyPaths {
         self.beside.keys()
     }
 
-    /// What stood beside this path, if it is empty_paths.
+    /// What stood beside this path, if it has no file.
     pub(super) fn beside(&self, path: &Path) -> Option<&HashSet<FileKey>> {
         self.beside.get(path)
     }
@@ -53,7 +53,7 @@ impl EmptyPaths {
 }
 
 impl Tail {
-    /// The end of a scan: which paths are empty_paths now, and what stands beside them.
+    /// The end of a scan: which paths have no file now, and what stands beside them.
     pub(super) fn look_beside_empty_paths(&mut self) {
         if self.empty_paths.left.is_empty() && self.empty_paths.beside.is_empty() {
             return;

@@ -59,8 +59,8 @@ impl FileLife {
         }
     }
 
-    /// A life of the catalog. `claims`: the cursors at which forwarders stand in it.
-    pub(super) fn of(entry: CatalogEntry, claims: &[Cursor]) -> Self {
+    /// A life of the catalog. `cursors_of_forwarders`: the cursors at which forwarders stand in it.
+    pub(super) fn of(entry: CatalogEntry, cursors_of_forwarders: &[Cursor]) -> Self {
         let state = match entry.stage {
             CatalogStage::Active => SegmentState::Active,
             CatalogStage::Draining | CatalogStage::Released => SegmentState::Draining,
@@ -69,7 +69,8 @@ impl FileLife {
         };
         // Who stands behind what is gone is no measure for what the file has.
         let is_there = |cursor: &Cursor| entry.gone_from.is_none_or(|gone| cursor.offset <= gone);
-        let mut trail: Vec<Cursor> = claims.iter().copied().filter(is_there).chain([entry.seen]).collect();
+        let mut trail: Vec<Cursor> =
+            cursors_of_forwarders.iter().copied().filter(is_there).chain([entry.seen]).collect();
         trail.sort_by_key(|cursor| cursor.offset);
         let furthest = trail.pop().unwrap_or_default();
         let size = entry.size.max(furthest.offset);

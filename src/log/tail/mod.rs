@@ -4,8 +4,8 @@
 //! It goes through the same steps each time:
 //!
 //! 1. *meet*: match what the paths name with the lives that are known, by device, inode and birth;
-//! 2. *check*: see that each life still has the bytes it had; one that has not is bereft;
-//! 3. *arrive*: give the new_files files their numbers, oldest first — unless one is the copy of a bereft life
+//! 2. *check*: see that each life still has the bytes it had; one that has not has lost its content;
+//! 3. *arrive*: give the new files their numbers, oldest first — unless one is the copy of a life that did
 //!    (copytruncate), which continues in it, or may be about to become one, which is held back for a while;
 //! 4. *retire*: drain, seal and release lives whose path names another file, or none;
 //! 5. *absorb*: copy what is unread of files that no path names any more, where they were held for long.
@@ -116,7 +116,7 @@ struct NewFile {
     stat: FileStat,
     /// Where it is a generation that was missed, or a possible copy, of this lineage.
     lineage: Option<Arc<Path>>,
-    /// It counts only as the continuation of a bereft life.
+    /// It counts only as the continuation of a life that lost its content.
     only_as_copy: bool,
     /// It lost the bytes of an earlier life.
     truncated: bool,
@@ -232,7 +232,7 @@ impl Tail {
         named.complete();
         self.facts.files_matched = named.len() as u64;
         let mut new_files = self.resolve(&named, now);
-        let bereft: HashSet<FileKey> =
+        let content_lost: HashSet<FileKey> =
             self.lives.values().filter(|life| life.content_lost).map(|life| life.segment.key()).collect();
         let strangers = named.iter().filter(|(_, stat)| !self.newest.contains_key(&stat.key));
         new_files.extend(strangers.map(|(path, stat)| NewFile {
@@ -240,7 +240,7 @@ impl Tail {
             stat: *stat,
             lineage: None,
             only_as_copy: false,
-            truncated: bereft.contains(&stat.key),
+            truncated: content_lost.contains(&stat.key),
         }));
         self.held.retain(|key, _| named.has(key));
         (named, new_files)

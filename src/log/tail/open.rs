@@ -22,21 +22,21 @@ use crate::{
 };
 
 impl Tail {
-    /// Opens the log of a source at `dir` (`<stateDir>/sources/<name>`). `claims`: for each segment, the cursors at
+    /// Opens the log of a source at `dir` (`<stateDir>/sources/<name>`). `cursors_of_forwarders`: for each segment, the cursors at
     /// which forwarders stand. `pins`: how many descriptors may be held for files that still stand at their path.
     pub fn open(
         name: &str,
         source: FileSource,
         dir: &Path,
         state_dir: &Path,
-        claims: &HashMap<SegmentId, Vec<Cursor>>,
+        cursors_of_forwarders: &HashMap<SegmentId, Vec<Cursor>>,
         pins: usize,
     ) -> Result<(Self, Log), CatalogError> {
         let path = dir.join("catalog");
         let loaded = Catalog::load(&path)?;
         // A lost catalog is no first start: forwarders stood somewhere, and those numbers must not mean other files.
-        let first = loaded.is_none() && claims.is_empty();
-        let lost = loaded.is_none() && !claims.is_empty();
+        let first = loaded.is_none() && cursors_of_forwarders.is_empty();
+        let lost = loaded.is_none() && !cursors_of_forwarders.is_empty();
         let catalog =
             loaded.unwrap_or_else(|| Catalog { log: format!("{:08x}", fastrand::u32(..)), ..Catalog::default() });
         if catalog.damaged > 0 {
@@ -49,7 +49,7 @@ impl Tail {
         }
         let (log, publish) = Log::new(name, &catalog.log);
         let log = log.in_format(source.format);
-        let claimed = claims.keys().map(|id| id.0 + 1).max().unwrap_or(0);
+        let claimed = cursors_of_forwarders.keys().map(|id| id.0 + 1).max().unwrap_or(0);
         let mut tail = Self {
             source,
             log: log.clone(),
@@ -72,8 +72,8 @@ impl Tail {
             notices: Notices::new(name),
         };
         for entry in catalog.lives {
-            let claims = claims.get(&entry.id).map_or(&[][..], Vec::as_slice);
-            tail.remember(entry, claims);
+            let cursors_of_forwarders = cursors_of_forwarders.get(&entry.id).map_or(&[][..], Vec::as_slice);
+            tail.remember(entry, cursors_of_forwarders);
         }
         tail.packed.remove_orphans(&tail.lives);
         tail.absorbing.remove_orphans(&tail.lives);
@@ -81,7 +81,7 @@ impl Tail {
     }
 
     /// Puts a life of the catalog where the scans will look for its file.
-    fn remember(&mut self, mut entry: CatalogEntry, claims: &[Cursor]) {
+    fn remember(&mut self, mut entry: CatalogEntry, cursors_of_forwarders: &[Cursor]) {
         let (id, key, stage) = (entry.id, entry.key, entry.stage);
         let removed = entry.absorbed.is_some() && stage == CatalogStage::Released;
         if entry.absorbed.is_some() {
@@ -94,7 +94,7 @@ impl Tail {
             }
             self.newest.insert(origin.key, id);
         }
-        self.lives.insert(id, FileLife::of(entry, claims));
+        self.lives.insert(id, FileLife::of(entry, cursors_of_forwarders));
         if stage != CatalogStage::Gone && !removed {
             self.newest.insert(key, id);
         }

@@ -89,10 +89,12 @@ impl Bench {
 
     /// Starts where it was stopped.
     fn start(&mut self) -> &mut Self {
-        let claims: HashMap<_, _> = self.cursors.iter().map(|(id, cursor)| (*id, vec![*cursor])).collect();
+        let cursors_of_forwarders: HashMap<_, _> =
+            self.cursors.iter().map(|(id, cursor)| (*id, vec![*cursor])).collect();
         let state = self.dir.path().join("state");
         fs::create_dir_all(&state).unwrap();
-        let (tail, log) = Tail::open("t", self.source.clone(), &state, &state, &claims, self.pins).unwrap();
+        let (tail, log) =
+            Tail::open("t", self.source.clone(), &state, &state, &cursors_of_forwarders, self.pins).unwrap();
         log.release_gate.add_follower("f");
         self.reader = Some(Reader::new(log.clone(), MAX_LINE, self.cursors.clone()));
         (self.tail, self.log) = (Some(tail), Some(log));

@@ -10,6 +10,7 @@ mod dead_letters;
 mod in_flight;
 mod intakes;
 mod isolation;
+mod ledger;
 mod narrowing;
 mod oauth;
 mod peer;

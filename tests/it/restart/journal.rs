@@ -61,11 +61,11 @@ fn a_damaged_line_in_the_middle_is_quarantined_told_and_made_up_for() {
         let mut sidecar = killed(&receiver);
         let text = sidecar.read(JOURNAL);
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        let middle = lines.iter().position(|line| line.contains("\"n\":3,")).unwrap();
+        let middle = lines.iter().position(|line| line.contains("\"batch\":3,")).unwrap();
         lines[middle] = match change {
-            0 => lines[middle].replacen("\"n\":3,", "\"n\":4,", 1),
+            0 => lines[middle].replacen("\"batch\":3,", "\"batch\":4,", 1),
             1 => "not a line of ours at all".to_owned(),
-            _ => line(r#"{"k":"intent","garbage":true}"#).trim_end().to_owned(),
+            _ => line(r#"{"record":"intent","garbage":true}"#).trim_end().to_owned(),
         };
         fs::write(sidecar.path(JOURNAL), lines.join("\n") + "\n").unwrap();
         sidecar.start_again();
@@ -99,15 +99,15 @@ fn a_journal_that_cannot_be_trusted_stops_the_start_and_is_left_alone() {
     let mut sidecar = killed(&receiver);
     let good = sidecar.read(JOURNAL);
     let header = good.lines().next().unwrap()[9..].to_owned();
-    let newer = line(&header.replace("\"v\":1", "\"v\":2"));
+    let newer = line(&header.replace("\"v\":2", "\"v\":3"));
     let other = line(&header.replace("\"siem\"", "\"other\""));
     let cases: [(&str, String, i32, &str); 7] = [
         ("empty", String::new(), 74, "is empty"),
         ("one byte", "x".to_owned(), 74, "has no readable header"),
         ("garbage", "\u{7f}ELF\0\0garbage\n".repeat(100), 74, "has no readable header"),
-        ("a damaged header", good.replacen("\"v\":1", "\"v\":3", 1), 74, "has no readable header"),
+        ("a damaged header", good.replacen("\"v\":2", "\"v\":4", 1), 74, "has no readable header"),
         ("zeros", "\0".repeat(4096), 74, "has no readable header"),
-        ("a newer version", newer, 78, "has format version 2 and this program understands 1"),
+        ("a newer version", newer, 78, "has format version 3 and this program understands 2"),
         ("another forwarder's", other, 78, "belongs to forwarder 'other', not to 'siem'"),
     ];
     sidecar.write_lines(LOG, 50..60);

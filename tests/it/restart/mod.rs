@@ -4,6 +4,7 @@ mod backlog;
 mod catalog;
 mod clock;
 mod cursors;
+mod damaged;
 mod disk_full;
 mod journal;
 mod kills;

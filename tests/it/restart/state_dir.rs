@@ -76,7 +76,7 @@ fn refused(sidecar: &mut Sidecar, receiver: &Receiver, words: &str) {
     sidecar.start_again();
     assert_eq!(sidecar.wait(), 73, "{}", sidecar.stderr());
     let said = sidecar.stderr()[before..].to_owned();
-    assert!(said.contains(words) && said.contains("nothing is started"), "{said}");
+    assert!(said.contains(words) && said.contains("what needs it is not started"), "{said}");
     assert!(receiver.deliveries().is_empty());
 }
 

@@ -31,7 +31,7 @@ fn a_sync_that_fails_once_leads_to_a_new_file() {
     receiver.wait_for_lines(20);
     // Written anew, in whole: it begins with what a compaction leaves.
     let journal = sidecar.read(JOURNAL);
-    assert!(journal.lines().nth(2).unwrap().contains("\"k\":\"totals\""), "{journal}");
+    assert!(journal.lines().nth(2).unwrap().contains("\"record\":\"totals\""), "{journal}");
     sidecar.kill();
     let mut sidecar = sidecar.through(&[]);
     sidecar.start_again();

@@ -123,7 +123,10 @@ fn truncation_of_unread_bytes_is_a_gap_that_everybody_is_told_of() {
     sidecar.assert_books_balance();
     assert_eq!(sidecar.stop(), 0);
     let journal = sidecar.read("state/forwarders/siem/journal");
-    assert!(journal.contains("\"k\":\"gap\"") || journal.contains(&format!("\"gap_bytes\":{lost}")), "{journal}");
+    assert!(
+        journal.contains("\"record\":\"gap\"") || journal.contains(&format!("\"gap_bytes\":{lost}")),
+        "{journal}"
+    );
     let (_, cursors, _) = sidecar.command(&["cursors", "list"]);
     assert!(cursors.contains(&format!("in gaps ({lost} bytes)")), "{cursors}");
 }

@@ -61,53 +61,53 @@ pub(super) fn encode<'a, 'o, 'w>(
     let severity = rules.severity(class_id, Some("success"), severity(&record, class_id));
     let time = record.time(TIMESTAMP, others, scratch);
     let header = CefHeader { vendor: PRODUCT, product: PRODUCT, version: MAPPING_VERSION, class_id, name, severity };
-    let mut sheet = CefRecordWriter::begin(record, rules, &header, time, (marks, others, scratch), out);
+    let mut writer = CefRecordWriter::begin(record, rules, &header, time, (marks, others, scratch), out);
     if CefHeader::keeps_class_id(class_id) {
-        sheet.said(ACTION_TYPE);
+        writer.said(ACTION_TYPE);
     }
-    sheet.said_if(EVENT_TYPE, "AUDIT_EVENT");
-    fill(&mut sheet, class_id);
-    sheet
+    writer.said_if(EVENT_TYPE, "AUDIT_EVENT");
+    fill(&mut writer, class_id);
+    writer
 }
 
-fn fill(sheet: &mut CefRecordWriter<'_, '_, '_>, class_id: &str) {
-    if !(sheet.text(CefKey::Suser, ACTOR_EMAIL) || sheet.text(CefKey::Suser, ACTOR_NAME)) {
-        sheet.line.text(CefKey::Suser, SYSTEM);
+fn fill(writer: &mut CefRecordWriter<'_, '_, '_>, class_id: &str) {
+    if !(writer.text(CefKey::Suser, ACTOR_EMAIL) || writer.text(CefKey::Suser, ACTOR_NAME)) {
+        writer.line.text(CefKey::Suser, SYSTEM);
     }
-    sheet.text(CefKey::Suid, ACTOR_ID);
-    sheet.text(CefKey::Spriv, ACTOR_TYPE);
+    writer.text(CefKey::Suid, ACTOR_ID);
+    writer.text(CefKey::Spriv, ACTOR_TYPE);
     let whom = [
         (INFO_USER_EMAIL, Some(INFO_USER_ID)),
         (INFO_REMOVED_USER_EMAIL, Some(INFO_REMOVED_USER_ID)),
         (INFO_RECEIVER_EMAIL, None),
         (INFO_EMAIL, Some(INFO_USER_ID)),
     ];
-    if let Some((_, Some(id))) = whom.into_iter().find(|(email, _)| sheet.text(CefKey::Duser, *email)) {
-        sheet.text(CefKey::Duid, id);
+    if let Some((_, Some(id))) = whom.into_iter().find(|(email, _)| writer.text(CefKey::Duser, *email)) {
+        writer.text(CefKey::Duid, id);
     }
     if let Some(verb) = verb(class_id) {
-        sheet.line.text(CefKey::Act, verb);
+        writer.line.text(CefKey::Act, verb);
     }
-    sheet.field(CefKey::Outcome, Field::Outcome);
-    sheet.text(CefKey::Reason, INFO_STATUS_ERROR);
-    let id = fingerprint([sheet.record.text, ""]);
-    sheet.line.text(CefKey::ExternalId, std::str::from_utf8(&id).unwrap_or_default());
-    sheet.text(CefKey::Msg, DESCRIPTION);
-    sheet.text(CefKey::FileHash, INFO_DIGEST);
-    sheet.text(CefKey::Fname, INFO_FILE_NAME);
-    if !sheet.text(CefKey::Fsize, INFO_SIZE_BYTES) {
-        sheet.custom(CefKey::Cn1, "sizeBytes", "size_bytes", INFO_SIZE_BYTES);
+    writer.field(CefKey::Outcome, Field::Outcome);
+    writer.text(CefKey::Reason, INFO_STATUS_ERROR);
+    let id = fingerprint([writer.record.text, ""]);
+    writer.line.text(CefKey::ExternalId, std::str::from_utf8(&id).unwrap_or_default());
+    writer.text(CefKey::Msg, DESCRIPTION);
+    writer.text(CefKey::FileHash, INFO_DIGEST);
+    writer.text(CefKey::Fname, INFO_FILE_NAME);
+    if !writer.text(CefKey::Fsize, INFO_SIZE_BYTES) {
+        writer.custom(CefKey::Cn1, "sizeBytes", "size_bytes", INFO_SIZE_BYTES);
     }
-    sheet.text(CefKey::Cat, TARGET_TYPE);
-    sheet.custom(CefKey::Cs1, "targetType", "target_type", TARGET_TYPE);
-    sheet.custom(CefKey::Cs2, "targetId", "target_id", TARGET_ID);
-    sheet.custom(CefKey::Cs3, "orgId", "org_id", ORG_ID);
-    sheet.custom(CefKey::Cs4, "info", "info", INFO);
-    sheet.custom(CefKey::Cs5, "digest", "digest", DIGEST);
-    if !sheet.custom(CefKey::Cs6, "project", "project", INFO_PROJECT_NAME) {
-        sheet.custom(CefKey::Cs6, "workflow", "workflow", INFO_WORKFLOW_NAME);
+    writer.text(CefKey::Cat, TARGET_TYPE);
+    writer.custom(CefKey::Cs1, "targetType", "target_type", TARGET_TYPE);
+    writer.custom(CefKey::Cs2, "targetId", "target_id", TARGET_ID);
+    writer.custom(CefKey::Cs3, "orgId", "org_id", ORG_ID);
+    writer.custom(CefKey::Cs4, "info", "info", INFO);
+    writer.custom(CefKey::Cs5, "digest", "digest", DIGEST);
+    if !writer.custom(CefKey::Cs6, "project", "project", INFO_PROJECT_NAME) {
+        writer.custom(CefKey::Cs6, "workflow", "workflow", INFO_WORKFLOW_NAME);
     }
-    sheet.custom(CefKey::DeviceCustomDate1, "expiresAt", "expires_at", INFO_EXPIRES_AT);
+    writer.custom(CefKey::DeviceCustomDate1, "expiresAt", "expires_at", INFO_EXPIRES_AT);
 }
 
 fn severity(record: &CefInput<'_>, class_id: &str) -> u8 {

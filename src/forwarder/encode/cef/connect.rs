@@ -59,30 +59,30 @@ pub(super) fn encode<'a, 'o, 'w>(
     let version = record.at(SERVER_VERSION).map_or(MAPPING_VERSION, |value| value.text(class));
     let header = CefHeader { vendor: "Cofide", product: "Connect", version, class_id, name, severity };
     let own_version = rules.settings.version.is_none() && CefHeader::keeps_version(version);
-    let mut sheet = CefRecordWriter::begin(record, rules, &header, time, (marks, others, scratch), out);
+    let mut writer = CefRecordWriter::begin(record, rules, &header, time, (marks, others, scratch), out);
     if own_version {
-        sheet.said(SERVER_VERSION);
+        writer.said(SERVER_VERSION);
     }
     if CefHeader::keeps_class_id(class_id) {
-        sheet.said(TYPE);
+        writer.said(TYPE);
     }
-    fill(&mut sheet, class_id);
-    sheet
+    fill(&mut writer, class_id);
+    writer
 }
 
-fn fill(sheet: &mut CefRecordWriter<'_, '_, '_>, class_id: &str) {
-    sheet.source_address(SOURCE_IP);
-    sheet.text(CefKey::Suser, ACTOR);
-    sheet.text(CefKey::Suid, ACTOR);
-    sheet.field(CefKey::Spriv, Field::ActorType);
-    sheet.line.text(CefKey::Act, verb(class_id));
-    if sheet.field(CefKey::Outcome, Field::Outcome) {
-        sheet.said(OUTCOME);
+fn fill(writer: &mut CefRecordWriter<'_, '_, '_>, class_id: &str) {
+    writer.source_address(SOURCE_IP);
+    writer.text(CefKey::Suser, ACTOR);
+    writer.text(CefKey::Suid, ACTOR);
+    writer.field(CefKey::Spriv, Field::ActorType);
+    writer.line.text(CefKey::Act, verb(class_id));
+    if writer.field(CefKey::Outcome, Field::Outcome) {
+        writer.said(OUTCOME);
     }
-    sheet.text(CefKey::ExternalId, ID);
-    sheet.text(CefKey::Msg, MESSAGE);
-    entities(sheet);
-    data(sheet);
+    writer.text(CefKey::ExternalId, ID);
+    writer.text(CefKey::Msg, MESSAGE);
+    entities(writer);
+    data(writer);
 }
 
 fn severity(class_id: &str, outcome: Option<&str>) -> u8 {
@@ -106,53 +106,53 @@ fn verb(class_id: &str) -> &str {
     }
 }
 
-fn entities(sheet: &mut CefRecordWriter<'_, '_, '_>) {
-    if !sheet.custom(CefKey::Cs1, "entityLinks", "links", LINKS) {
+fn entities(writer: &mut CefRecordWriter<'_, '_, '_>) {
+    if !writer.custom(CefKey::Cs1, "entityLinks", "links", LINKS) {
         return;
     }
-    if let Some(link) = primary(sheet.record.facts) {
-        let kind = &mut *sheet.scratch;
+    if let Some(link) = primary(writer.record.facts) {
+        let kind = &mut *writer.scratch;
         kind.clear();
         kind.push_str(link.kind.strip_prefix("ENTITY_TYPE_").unwrap_or(&link.kind));
         kind.make_ascii_lowercase();
-        sheet.line.text(CefKey::Cat, kind);
-        sheet.line.custom(CefKey::Cs2, "entityType", "entity_type", kind);
-        sheet.line.custom(CefKey::Cs3, "entityId", "entity_id", &link.id);
+        writer.line.text(CefKey::Cat, kind);
+        writer.line.custom(CefKey::Cs2, "entityType", "entity_type", kind);
+        writer.line.custom(CefKey::Cs3, "entityId", "entity_id", &link.id);
     }
     let (mut organization, mut zone) = (None, None);
-    links(sheet.record.at(LINKS).map_or("", |value| value.raw), |link| match &*link.kind {
+    links(writer.record.at(LINKS).map_or("", |value| value.raw), |link| match &*link.kind {
         "ENTITY_TYPE_ORGANIZATION" => organization = organization.take().or(Some(link.id)),
         "ENTITY_TYPE_TRUST_ZONE" => zone = zone.take().or(Some(link.id)),
         _ => {}
     });
     if let Some(id) = organization {
-        sheet.line.custom(CefKey::Cs4, "organizationId", "org_id", &id);
+        writer.line.custom(CefKey::Cs4, "organizationId", "org_id", &id);
     }
     if let Some(id) = zone {
-        sheet.line.custom(CefKey::Cs6, "trustZoneId", "trust_zone_id", &id);
+        writer.line.custom(CefKey::Cs6, "trustZoneId", "trust_zone_id", &id);
     }
 }
 
 /// What the base64 of the data says. What is not base64 of text stays as it is, under a key of ours.
-fn data(sheet: &mut CefRecordWriter<'_, '_, '_>) {
-    let Some(value) = sheet.record.at(DATA) else { return };
+fn data(writer: &mut CefRecordWriter<'_, '_, '_>) {
+    let Some(value) = writer.record.at(DATA) else { return };
     let mut unescaped = String::new();
-    if !decode_data(value.text(&mut unescaped), sheet.scratch) {
+    if !decode_data(value.text(&mut unescaped), writer.scratch) {
         return;
     }
-    let data = sheet.scratch.trim();
+    let data = writer.scratch.trim();
     let mut text = String::new();
     let mut find = |path: &[&str]| {
         let found = Entries::find(data, path)?;
         Some(found.text(&mut text).to_owned())
     };
     if let Some(subject) = find(&["role_binding", "user", "subject"]) {
-        sheet.line.text(CefKey::Duser, &subject);
+        writer.line.text(CefKey::Duser, &subject);
     }
     if let Some(reason) = find(&["deny_reason"]) {
-        sheet.line.text(CefKey::Reason, &reason);
+        writer.line.text(CefKey::Reason, &reason);
     }
-    if data == "{}" || sheet.line.custom(CefKey::Cs5, "data", "data", data) {
-        sheet.others.say(value);
+    if data == "{}" || writer.line.custom(CefKey::Cs5, "data", "data", data) {
+        writer.others.say(value);
     }
 }

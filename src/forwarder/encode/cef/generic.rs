@@ -48,16 +48,16 @@ pub(super) fn encode<'a, 'o, 'w>(
     out: &'o mut Vec<u8>,
 ) -> CefRecordWriter<'a, 'o, 'w> {
     let names = Names { record, fields };
-    let mut sheet = names.header(rules, work, out);
-    standard::mapped(&mut sheet);
-    let CefRecordWriter { line, others, scratch, .. } = &mut sheet;
+    let mut writer = names.header(rules, work, out);
+    standard::mapped(&mut writer);
+    let CefRecordWriter { line, others, scratch, .. } = &mut writer;
     let address = names.scalars(NameHint::SourceAddress).find(|value| line.source_address(value.text(scratch)));
     address.into_iter().for_each(|value| others.say(value));
     for (field, key) in TEXTS {
         let written = names.scalars(field).find(|value| line.text(key, value.text(scratch)));
         written.into_iter().for_each(|value| others.say(value));
     }
-    sheet
+    writer
 }
 
 /// A checked object and what the pass over it found under common names.

@@ -49,43 +49,43 @@ pub(super) fn encode<'a, 'o, 'w>(
     let time = record.time(CREATED_AT, others, scratch);
     let name = if name.trim().is_empty() { class_id } else { name };
     let header = CefHeader { vendor: PRODUCT, product: PRODUCT, version: MAPPING_VERSION, class_id, name, severity };
-    let mut sheet = CefRecordWriter::begin(record, rules, &header, time, (marks, others, scratch), out);
-    fill(&mut sheet);
-    sheet
+    let mut writer = CefRecordWriter::begin(record, rules, &header, time, (marks, others, scratch), out);
+    fill(&mut writer);
+    writer
 }
 
-fn fill(sheet: &mut CefRecordWriter<'_, '_, '_>) {
-    sheet.text(CefKey::Suser, IDENTIFIER);
-    sheet.text(CefKey::Suid, USER_ID);
-    sheet.text(CefKey::Spriv, PROVIDER);
-    if sheet.record.is(MODEL, "user") {
-        sheet.text(CefKey::Duid, ENTITY_ID);
+fn fill(writer: &mut CefRecordWriter<'_, '_, '_>) {
+    writer.text(CefKey::Suser, IDENTIFIER);
+    writer.text(CefKey::Suid, USER_ID);
+    writer.text(CefKey::Spriv, PROVIDER);
+    if writer.record.is(MODEL, "user") {
+        writer.text(CefKey::Duid, ENTITY_ID);
     }
-    sheet.text(CefKey::Act, ACTION);
-    sheet.field(CefKey::Outcome, Field::Outcome);
-    sheet.text(CefKey::ExternalId, ID);
-    sheet.field(CefKey::Msg, Field::Message);
-    sheet.text(CefKey::Cat, MODEL);
-    sheet.custom(CefKey::Cn1, "revisionNumber", "revision_number", REVISION);
-    sheet.custom(CefKey::Cs1, "model", "model", MODEL);
-    sheet.custom(CefKey::Cs2, "entityId", "entity_id", ENTITY_ID);
-    sheet.custom(CefKey::Cs3, "provider", "provider", PROVIDER);
-    let source = sheet.record.source;
-    sheet.line.custom(CefKey::Cs4, "source", "instance", source);
-    creator(sheet);
+    writer.text(CefKey::Act, ACTION);
+    writer.field(CefKey::Outcome, Field::Outcome);
+    writer.text(CefKey::ExternalId, ID);
+    writer.field(CefKey::Msg, Field::Message);
+    writer.text(CefKey::Cat, MODEL);
+    writer.custom(CefKey::Cn1, "revisionNumber", "revision_number", REVISION);
+    writer.custom(CefKey::Cs1, "model", "model", MODEL);
+    writer.custom(CefKey::Cs2, "entityId", "entity_id", ENTITY_ID);
+    writer.custom(CefKey::Cs3, "provider", "provider", PROVIDER);
+    let source = writer.record.source;
+    writer.line.custom(CefKey::Cs4, "source", "instance", source);
+    creator(writer);
 }
 
 /// The creator's id is the userId, and its kind is always the same.
-fn creator(sheet: &mut CefRecordWriter<'_, '_, '_>) {
-    let Some(creator) = sheet.record.member("creator") else { return };
+fn creator(writer: &mut CefRecordWriter<'_, '_, '_>) {
+    let Some(creator) = writer.record.member("creator") else { return };
     for MemberEntry { name, value } in Entries::new(creator.raw) {
         let known = match name.raw {
-            "id" => sheet.record.at(USER_ID).is_some_and(|id| id.raw == value.raw),
+            "id" => writer.record.at(USER_ID).is_some_and(|id| id.raw == value.raw),
             "entityName" | "_entity_name" => value.raw == "user",
             _ => false,
         };
         if known {
-            sheet.others.say(value);
+            writer.others.say(value);
         }
     }
 }

@@ -87,31 +87,31 @@ pub(super) fn encode<'a, 'o, 'w>(
         (NAME, CefHeader::keeps_name(header.name)),
         (SEVERITY, stated == Some(severity)),
     ];
-    let mut sheet = CefRecordWriter::begin(record, rules, &header, time, (marks, others, scratch), out);
+    let mut writer = CefRecordWriter::begin(record, rules, &header, time, (marks, others, scratch), out);
     for (place, _) in kept.iter().filter(|(_, kept)| *kept) {
-        sheet.said(*place);
+        writer.said(*place);
     }
-    sheet.said_if(CEF_VERSION, "0");
-    pulled(&mut sheet, class, [header.class_id, header.name]);
-    match sheet.dialect() {
-        Dialect::Strict => strict(&mut sheet, class),
-        Dialect::Konnect => native(&mut sheet),
+    writer.said_if(CEF_VERSION, "0");
+    pulled(&mut writer, class, [header.class_id, header.name]);
+    match writer.dialect() {
+        Dialect::Strict => strict(&mut writer, class),
+        Dialect::Konnect => native(&mut writer),
     }
-    sheet
+    writer
 }
 
-fn strict(sheet: &mut CefRecordWriter<'_, '_, '_>, class: Option<Class>) {
-    sheet.source_address(SRC);
-    sheet.text(CefKey::Suser, PRINCIPAL_NAME);
-    sheet.text(CefKey::Suid, PRINCIPAL_ID);
-    sheet.text(CefKey::Act, if class == Some(Class::Access) { ACT } else { ACTION });
-    outcome(sheet, class);
-    let id = fingerprint(without_signature(&sheet.record));
-    sheet.line.text(CefKey::ExternalId, std::str::from_utf8(&id).unwrap_or_default());
-    sheet.text(CefKey::Request, REQUEST);
-    sheet.text(CefKey::RequestMethod, ACT);
-    sheet.text(CefKey::RequestClientApplication, USER_AGENT);
-    sheet.custom(CefKey::Cn1, "status", "status", STATUS);
+fn strict(writer: &mut CefRecordWriter<'_, '_, '_>, class: Option<Class>) {
+    writer.source_address(SRC);
+    writer.text(CefKey::Suser, PRINCIPAL_NAME);
+    writer.text(CefKey::Suid, PRINCIPAL_ID);
+    writer.text(CefKey::Act, if class == Some(Class::Access) { ACT } else { ACTION });
+    outcome(writer, class);
+    let id = fingerprint(without_signature(&writer.record));
+    writer.line.text(CefKey::ExternalId, std::str::from_utf8(&id).unwrap_or_default());
+    writer.text(CefKey::Request, REQUEST);
+    writer.text(CefKey::RequestMethod, ACT);
+    writer.text(CefKey::RequestClientApplication, USER_AGENT);
+    writer.custom(CefKey::Cn1, "status", "status", STATUS);
     for (key, label, place) in [
         (CefKey::Cs1, "org_id", ORG_ID),
         (CefKey::Cs2, "trace_id", TRACE_ID),
@@ -120,16 +120,16 @@ fn strict(sheet: &mut CefRecordWriter<'_, '_, '_>, class: Option<Class>) {
         (CefKey::Cs5, "actor_id", ACTOR_ID),
         (CefKey::Cs6, "sig", SIG),
     ] {
-        sheet.custom(key, label, label, place);
+        writer.custom(key, label, label, place);
     }
     if let Some(class) = class {
-        sheet.line.text(CefKey::Cat, class.name());
+        writer.line.text(CefKey::Cat, class.name());
     }
-    sheet.line.text(CefKey::Dvchost, HOST);
+    writer.line.text(CefKey::Dvchost, HOST);
 }
 
 /// Konnect's own keys, in its order.
-fn native(sheet: &mut CefRecordWriter<'_, '_, '_>) {
+fn native(writer: &mut CefRecordWriter<'_, '_, '_>) {
     for (key, place) in [
         ("src", SRC),
         ("request", REQUEST),
@@ -148,26 +148,26 @@ fn native(sheet: &mut CefRecordWriter<'_, '_, '_>) {
         ("user_agent", USER_AGENT),
         ("query", QUERY),
     ] {
-        sheet.own(key, place);
+        writer.own(key, place);
     }
 }
 
-fn outcome(sheet: &mut CefRecordWriter<'_, '_, '_>, class: Option<Class>) {
-    let word = match sheet.record.facts.get(Field::Outcome, sheet.scratch) {
+fn outcome(writer: &mut CefRecordWriter<'_, '_, '_>, class: Option<Class>) {
+    let word = match writer.record.facts.get(Field::Outcome, writer.scratch) {
         Some("success") => "success",
         Some(_) => "failure",
         None => return,
     };
-    if !sheet.line.text(CefKey::Outcome, word) {
+    if !writer.line.text(CefKey::Outcome, word) {
         return;
     }
     for place in [SUCCESS, GRANTED] {
         let expected = if word == "success" { "true" } else { "false" };
-        sheet.said_if(place, expected);
+        writer.said_if(place, expected);
     }
-    if let Some(reason) = sheet.record.facts.get(Field::Reason, sheet.scratch) {
+    if let Some(reason) = writer.record.facts.get(Field::Reason, writer.scratch) {
         let upper = if class == Some(Class::Authn) { reason.to_ascii_uppercase() } else { reason.to_owned() };
-        sheet.line.text(CefKey::Reason, &upper);
+        writer.line.text(CefKey::Reason, &upper);
     }
 }
 
@@ -206,7 +206,7 @@ fn class_id(record: &CefInput<'_>, class: Option<Class>, into: &mut String) {
 }
 
 /// Says of the words of the pull API that the class id and the name were made of that they are in the line.
-fn pulled(sheet: &mut CefRecordWriter<'_, '_, '_>, class: Option<Class>, [class_id, name]: [&str; 2]) {
+fn pulled(writer: &mut CefRecordWriter<'_, '_, '_>, class: Option<Class>, [class_id, name]: [&str; 2]) {
     let made = match class {
         Some(Class::Authn) => &[(PULL_AUTHENTICATION_TYPE, class_id), (PULL_OUTCOME, name)][..],
         Some(Class::Authz) => &[(PULL_SERVICE, class_id)],
@@ -220,12 +220,12 @@ fn pulled(sheet: &mut CefRecordWriter<'_, '_, '_>, class: Option<Class>, [class_
                 && tail.is_some_and(|tail| tail.eq_ignore_ascii_case(word))
         };
         let kept = CefHeader::keeps_name(text);
-        if kept && sheet.record.at(*place).is_some_and(|value| value.raw == *text || tells(value.raw)) {
-            sheet.said(*place);
+        if kept && writer.record.at(*place).is_some_and(|value| value.raw == *text || tells(value.raw)) {
+            writer.said(*place);
         }
     }
     for word in ["authentication", "authorization", "gateway_access"] {
-        sheet.said_if(PULL_TYPE, word);
+        writer.said_if(PULL_TYPE, word);
     }
 }
 

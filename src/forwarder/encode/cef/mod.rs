@@ -102,7 +102,7 @@ impl CefEncoder {
 
     fn record(record: CefInput<'_>, event: &Event<'_>, rules: &Rules, work: &mut CefScratch, out: &mut Vec<u8>) {
         work.others.clear();
-        let mut sheet = match (record.facts.system(), event.form) {
+        let mut writer = match (record.facts.system(), event.form) {
             (System::Connect, _) => connect::encode(record, rules, work, out),
             (System::InfraKitchen, _) => infrakitchen::encode(record, rules, work, out),
             (System::Konnect, _) => konnect::encode(record, rules, work, out),
@@ -112,12 +112,12 @@ impl CefEncoder {
             }
             (System::Kubernetes | System::Vault | System::Generic, _) => standard::encode(record, rules, work, out),
         };
-        sheet.mapped(&rules.settings);
-        sheet.rest(match record.facts.system() {
+        writer.mapped(&rules.settings);
+        writer.rest(match record.facts.system() {
             System::Konnect | System::Chainloop => &ENVELOPES,
             _ => &[],
         });
-        finish(rules, record.text, sheet.line);
+        finish(rules, record.text, writer.line);
     }
 
     /// The event as one value: text, JSON that is no object, or an object with too many members to set apart.

@@ -75,30 +75,30 @@ pub(super) fn encode<'a, 'o, 'w>(
     let severity = rules.severity(class_id, outcome, severity(outcome));
     let time = time(record.facts, others, scratch);
     let header = CefHeader { vendor, product, version: MAPPING_VERSION, class_id, name: class_id, severity };
-    let mut sheet = CefRecordWriter::begin(record, rules, &header, time, (marks, others, scratch), out);
-    fill(&mut sheet, |_| true);
-    sheet
+    let mut writer = CefRecordWriter::begin(record, rules, &header, time, (marks, others, scratch), out);
+    fill(&mut writer, |_| true);
+    writer
 }
 
 /// Writes the fields that the source's own `fields` name.
-pub(super) fn mapped(sheet: &mut CefRecordWriter<'_, '_, '_>) {
-    let facts = sheet.record.facts;
-    fill(sheet, |field| facts.is_mapped(field));
+pub(super) fn mapped(writer: &mut CefRecordWriter<'_, '_, '_>) {
+    let facts = writer.record.facts;
+    fill(writer, |field| facts.is_mapped(field));
 }
 
-fn fill(sheet: &mut CefRecordWriter<'_, '_, '_>, wanted: impl Fn(Field) -> bool) {
+fn fill(writer: &mut CefRecordWriter<'_, '_, '_>, wanted: impl Fn(Field) -> bool) {
     if wanted(Field::SourceAddress)
-        && let Some(address) = sheet.record.facts.get(Field::SourceAddress, sheet.scratch)
-        && sheet.line.source_address(address)
+        && let Some(address) = writer.record.facts.get(Field::SourceAddress, writer.scratch)
+        && writer.line.source_address(address)
     {
-        sheet.others.say_text(address);
+        writer.others.say_text(address);
     }
     for (key, fields) in TEXTS {
-        let _ = fields.iter().any(|field| wanted(*field) && sheet.field(key, *field));
+        let _ = fields.iter().any(|field| wanted(*field) && writer.field(key, *field));
     }
     for (key, label, own, field) in CUSTOM {
         if wanted(field) {
-            sheet.custom_field(key, label, own, field);
+            writer.custom_field(key, label, own, field);
         }
     }
 }

@@ -8,8 +8,9 @@ use super::*;
 use crate::{
     durable::lines,
     forwarder::journal::{
-        Advance, Gap, Intent, Journal, JournalAppendError, JournalRecord, Outcome, Recovered, Settled,
-        tests::{intent, range, settled},
+        Advance, BatchParent, BatchRecord, Coverage, Gap, Intent, Journal, JournalAppendError, JournalRecord,
+        Outcome, Recovered, Settled,
+        tests::{self, intent, range, settled},
     },
     log::SegmentId,
 };
@@ -55,12 +56,12 @@ fn what_cannot_be_understood_is_refused_and_left_as_it_is() {
         lines::encode(&mut line, &header).unwrap();
         line
     };
-    let mut torn = header(1, "siem");
+    let mut torn = header(2, "siem");
     torn.pop();
     let no_header = [torn.clone(), b"\n".to_vec()].concat().split_off(1);
     for (content, expected) in [
-        (header(2, "siem"), "has format version 2"),
-        (header(1, "other"), "belongs to forwarder 'other'"),
+        (header(3, "siem"), "has format version 3"),
+        (header(2, "other"), "belongs to forwarder 'other'"),
         (vec![], "is empty"),
         (b"x".to_vec(), "has no readable header"),
         (torn, "has no readable header"),
@@ -89,15 +90,25 @@ fn a_huge_file_and_a_link_are_refused_at_once() {
 }
 
 #[test]
+fn the_way_out_of_damage_is_a_command_that_a_shell_takes() {
+    let command = |state_dir: &str| way_out(&Path::new(state_dir).join("forwarders/siem/journal"));
+    let forget = "auditpost cursors forget --damaged --forwarder siem --state-dir";
+    assert_eq!(command("/var/lib/auditpost"), format!("{forget} /var/lib/auditpost"));
+    assert_eq!(command("/srv/it's; here"), format!(r"{forget} '/srv/it'\''s; here'"));
+    let here = std::env::current_dir().unwrap();
+    assert_eq!(command("./state"), format!("{forget} {}", here.join("state").display()));
+}
+
+#[test]
 fn an_operator_who_accepts_the_loss_starts_over_and_keeps_the_damaged_file() {
     let (dir, _) = journal(&[JournalRecord::Intent(intent(1, "s", 1, 0, 10))]);
     damage(dir.path(), "forwarder");
     assert!(matches!(Journal::open(dir.path(), "siem"), Err(JournalError::Damaged { .. })));
-    let (_, recovered) = Journal::start_over(dir.path(), "siem").unwrap();
-    assert!(recovered.fresh && recovered.read_cursors.is_empty());
-    let names = fs::read_dir(dir.path().join("forwarders/siem")).unwrap();
-    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    assert!(names.iter().any(|name| name.starts_with("journal.damaged-")), "{names:?}");
+    let damaged = fs::read(file(dir.path())).unwrap();
+    let aside = Journal::start_over(dir.path(), "siem").unwrap();
+    assert!(aside.file_name().unwrap().to_str().unwrap().starts_with("journal.damaged-"), "{}", aside.display());
+    assert_eq!(fs::read(aside).unwrap(), damaged);
+    assert!(reopen(dir.path()).read_cursors.is_empty());
 }
 
 #[test]
@@ -116,18 +127,22 @@ fn a_batch_keeps_its_id_until_it_is_settled() {
 
 #[test]
 fn what_parts_were_cut_from_needs_a_new_id_and_is_gone_when_nothing_of_it_remains() {
-    let part = |n, of, start, end| JournalRecord::Intent(Intent { of: Some(of), ..intent(n, "s", 1, start, end) });
+    let part = |n, of, start, end| {
+        let parent = Some(BatchParent::PartOf(of));
+        JournalRecord::Intent(Intent { parent, ..intent(n, "s", 1, start, end) })
+    };
     let (dir, mut journal) = journal(&[JournalRecord::Intent(intent(1, "s", 1, 0, 100)), part(2, 1, 0, 50)]);
     journal.append(&[part(3, 2, 0, 10), settled(3)]).unwrap();
     drop(journal);
     let (mut journal, recovered) = Journal::open(dir.path(), "siem").unwrap();
     assert_eq!(ranges(&recovered), [(2, None, 10, 50), (1, None, 50, 100)]);
-    assert_eq!(recovered.outstanding.iter().map(|o| o.events).collect::<Vec<_>>(), [40, 50]);
+    assert_eq!(recovered.outstanding.iter().map(|o| o.covers.events).collect::<Vec<_>>(), [32, 40]);
     journal.append(&[part(4, 2, 10, 50), part(5, 1, 50, 100), settled(5)]).unwrap();
     drop(journal);
     let recovered = reopen(dir.path());
     assert_eq!(ranges(&recovered), [(4, Some("id-4"), 10, 50)]);
-    assert_eq!(recovered.totals["s"].delivered, 60);
+    let totals = recovered.totals["s"];
+    assert_eq!((totals.delivered, totals.filtered, totals.dead_lettered), (48, 6, 6));
     assert_eq!(recovered.settled_cursors("s")[&SegmentId(1)], 10);
 }
 
@@ -143,7 +158,7 @@ fn a_lost_line_makes_its_bytes_outstanding_again_and_is_set_aside() {
     assert_eq!((recovered.damage.quarantined, recovered.damage.torn), (1, false));
     assert_eq!(recovered.damage.reported[0].1, "wrong checksum");
     let aside = fs::read_to_string(dir.path().join("forwarders/siem/journal.quarantine")).unwrap();
-    assert!(aside.contains("\"sp\":[[1,10,20,"), "{aside}");
+    assert!(aside.contains(r#""span":[{"segment":1,"start":10,"end":20,"#), "{aside}");
     // It was written anew: the number of what was lost is fixed, and the damage is told once.
     let again = reopen(dir.path());
     assert_eq!((ranges(&again), again.damage.clone()), (ranges(&recovered), Damage::default()));
@@ -151,7 +166,7 @@ fn a_lost_line_makes_its_bytes_outstanding_again_and_is_set_aside() {
 
 #[test]
 fn a_part_of_a_batch_whose_line_was_lost_leaves_the_others_their_ids() {
-    let part = JournalRecord::Intent(Intent { of: Some(1), ..intent(3, "s", 1, 0, 5) });
+    let part = JournalRecord::Intent(Intent { parent: Some(BatchParent::PartOf(1)), ..intent(3, "s", 1, 0, 5) });
     let batches =
         [JournalRecord::Intent(intent(1, "s", 1, 0, 10)), JournalRecord::Intent(intent(2, "s", 1, 10, 20)), part];
     let (dir, _) = journal(&batches);
@@ -159,20 +174,14 @@ fn a_part_of_a_batch_whose_line_was_lost_leaves_the_others_their_ids() {
     assert_eq!(ranges(&reopen(dir.path())), [(3, Some("id-3"), 0, 5), (4, None, 5, 10), (2, Some("id-2"), 10, 20)]);
 }
 
-/// A batch that lost its middle to a gap, and went on as one part.
+/// A batch that lost its middle to a gap, and went on under another number.
 fn around_a_gap() -> [JournalRecord; 4] {
-    let gap = Gap {
-        source: "s".into(),
-        segment: SegmentId(1),
-        start: 20,
-        end: 30,
-        events: 0,
-        reason: "hole".into(),
-        at: UnixMillis(0),
-    };
-    let part = Intent { of: Some(1), span: vec![range(1, 0, 20), range(1, 30, 50)], ..intent(2, "s", 1, 0, 50) };
+    let gap = Gap { reason: "hole".into(), ..tests::gap("s", SegmentId(1), 20, 30) };
+    let whole = intent(2, "s", 1, 0, 50).batch;
+    let batch = BatchRecord { span: vec![range(1, 0, 20), range(1, 30, 50)], ..whole };
+    let again = Intent { parent: Some(BatchParent::Replaces(1)), batch };
     let first = JournalRecord::Intent(intent(1, "s", 1, 0, 50));
-    [first, JournalRecord::Gap(gap), JournalRecord::Intent(part), JournalRecord::Intent(intent(3, "s", 1, 50, 60))]
+    [first, JournalRecord::Gap(gap), JournalRecord::Intent(again), JournalRecord::Intent(intent(3, "s", 1, 50, 60))]
 }
 
 #[test]
@@ -201,20 +210,32 @@ fn a_compaction_never_says_that_outstanding_bytes_are_settled() {
 #[test]
 fn nonsense_under_a_right_checksum_is_set_aside_too() {
     let (dir, journal) = journal(&[JournalRecord::Intent(intent(1, "s", 1, 0, 10))]);
-    let huge = u64::MAX;
+    let (huge, time) = (u64::MAX, r#""time":"2026-11-29T00:00:00.000Z""#);
+    let none = r#""filtered":0,"dead_lettered":0"#;
     let mut bytes = fs::read(file(dir.path())).unwrap();
     for json in [
         "null".to_owned(),
         "{}".into(),
-        r#"{"k":"later"}"#.into(),
-        r#"{"k":"advance","s":"s","sp":[[1,10,5,null]],"f":0,"d":0,"t":0}"#.into(),
-        r#"{"k":"advance","s":"s","sp":[[1,0,5,"256:xyz"]],"f":0,"d":0,"t":0}"#.into(),
+        r#"{"record":"later"}"#.into(),
+        format!(r#"{{"record":"advance","source":"s","span":[{{"segment":1,"start":10,"end":5}}],{none},{time}}}"#),
+        format!(
+            r#"{{"record":"advance","source":"s","span":[{{"segment":1,"start":0,"end":5,"anchor":"256:xyz"}}],{none},{time}}}"#
+        ),
+        r#"{"record":"settled","batch":1,"outcome":"delivered","time":"yesterday"}"#.into(),
         // These can be read; they must not make the reader overflow.
-        format!(r#"{{"k":"settled","n":0,"o":"delivered","t":{}}}"#, i64::MIN),
-        format!(r#"{{"k":"advance","s":"x","sp":[[1,0,{huge},null]],"f":{huge},"d":{huge},"t":0}}"#),
-        format!(r#"{{"k":"gap","s":"x","g":1,"a":{huge},"b":0,"e":{huge},"r":"","t":0}}"#),
-        format!(r#"{{"k":"gap","s":"y","g":1,"a":0,"b":{huge},"e":{huge},"r":"","t":0}}"#),
-        format!(r#"{{"k":"rest","n":{huge},"s":"x","sp":[[2,0,{huge},null]],"e":{huge},"d":1,"f":1,"t":0}}"#),
+        format!(r#"{{"record":"settled","batch":0,"outcome":"delivered","time":"{} ms"}}"#, i64::MIN),
+        format!(
+            r#"{{"record":"advance","source":"x","span":[{{"segment":1,"start":0,"end":{huge}}}],"filtered":{huge},"dead_lettered":{huge},{time}}}"#
+        ),
+        format!(
+            r#"{{"record":"gap","source":"x","segment":1,"start":{huge},"end":0,"events":{huge},"reason":"",{time}}}"#
+        ),
+        format!(
+            r#"{{"record":"gap","source":"y","segment":1,"start":0,"end":{huge},"events":{huge},"reason":"",{time}}}"#
+        ),
+        format!(
+            r#"{{"record":"rest","batch":{huge},"source":"x","span":[{{"segment":2,"start":0,"end":{huge}}}],"events":{huge},"dead_lettered":1,"filtered":1,{time}}}"#
+        ),
     ] {
         let line = format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()));
         bytes.extend_from_slice(line.as_bytes());
@@ -222,30 +243,31 @@ fn nonsense_under_a_right_checksum_is_set_aside_too() {
     drop(journal);
     fs::write(file(dir.path()), bytes).unwrap();
     let recovered = reopen(dir.path());
-    assert_eq!(recovered.damage.quarantined, 5, "{:?}", recovered.damage);
+    assert_eq!(recovered.damage.quarantined, 6, "{:?}", recovered.damage);
     assert_eq!(recovered.read_cursors["s"][&SegmentId(1)].offset, 10);
 }
 
 #[test]
 fn a_record_that_contradicts_the_journal_is_refused() {
-    let part = |n, start, end| JournalRecord::Intent(Intent { of: Some(1), ..intent(n, "s", 1, start, end) });
+    let part = |n, start, end| {
+        let parent = Some(BatchParent::PartOf(1));
+        JournalRecord::Intent(Intent { parent, ..intent(n, "s", 1, start, end) })
+    };
     let advance = |start, end| {
         JournalRecord::Advance(Advance {
             source: "s".into(),
             span: vec![range(1, start, end)],
             filtered: 0,
-            dead: 0,
+            dead_lettered: 0,
             at: UnixMillis(0),
         })
     };
-    let gap = Gap {
-        source: "s".into(),
-        segment: SegmentId(1),
-        start: 11,
-        end: 20,
-        events: 0,
-        reason: String::new(),
-        at: UnixMillis(0),
+    let gap = tests::gap("s", SegmentId(1), 11, 20);
+    // It claims more of everything than the batch has.
+    let greedy = |greed: fn(&mut Coverage)| {
+        let mut intent = Intent { parent: Some(BatchParent::PartOf(1)), ..intent(2, "s", 1, 0, 10) };
+        greed(&mut intent.batch.covers);
+        JournalRecord::Intent(intent)
     };
     let (dir, mut journal) = journal(&[JournalRecord::Intent(intent(1, "s", 1, 0, 10))]);
     for record in [
@@ -256,7 +278,11 @@ fn a_record_that_contradicts_the_journal_is_refused() {
         JournalRecord::Intent(intent(2, "s", 2, 5, 10)),
         part(2, 5, 10),
         part(2, 0, 11),
-        JournalRecord::Intent(Intent { of: Some(7), ..intent(2, "s", 1, 0, 5) }),
+        JournalRecord::Intent(Intent { parent: Some(BatchParent::PartOf(7)), ..intent(2, "s", 1, 0, 5) }),
+        JournalRecord::Intent(Intent { parent: Some(BatchParent::Replaces(1)), ..intent(2, "s", 1, 0, 5) }),
+        greedy(|covers| covers.events += 1),
+        greedy(|covers| covers.filtered += 1),
+        greedy(|covers| covers.dead_lettered += 1),
         settled(2),
         advance(9, 20),
         advance(11, 20),
@@ -275,21 +301,20 @@ fn a_record_that_contradicts_the_journal_is_refused() {
 
 #[test]
 fn every_event_is_in_one_total_or_outstanding() {
-    let batch = |n, start, end, filtered, dead| {
-        JournalRecord::Intent(Intent { filtered, dead, ..intent(n, "s", 1, start, end) })
+    let batch = |n, start, end, filtered, dead_lettered| {
+        let mut intent = intent(n, "s", 1, start, end);
+        intent.batch.covers = Coverage { events: end - start, filtered, dead_lettered };
+        JournalRecord::Intent(intent)
     };
     let outcome = |n, outcome| JournalRecord::Settled(Settled { n, outcome, status: None, at: UnixMillis(0) });
-    let advance =
-        Advance { source: "s".into(), span: vec![range(1, 50, 60)], filtered: 3, dead: 4, at: UnixMillis(0) };
-    let gap = Gap {
+    let advance = Advance {
         source: "s".into(),
-        segment: SegmentId(1),
-        start: 40,
-        end: 70,
-        events: 10,
-        reason: "deleted".into(),
+        span: vec![range(1, 50, 60)],
+        filtered: 3,
+        dead_lettered: 4,
         at: UnixMillis(0),
     };
+    let gap = Gap { events: 10, ..tests::gap("s", SegmentId(1), 40, 70) };
     let (dir, mut journal) = journal(&[
         batch(1, 0, 10, 1, 0),
         batch(2, 10, 20, 0, 2),

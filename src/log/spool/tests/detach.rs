@@ -12,7 +12,7 @@ fn fill(spool: &mut Spool) -> u64 {
 }
 
 /// What `siem` and `other` are to give up after both were asked to report, and then said that they are past these segments.
-fn given_up(spool: &Spool, past: [u64; 2], refused: bool) -> [Option<u64>; 2] {
+fn detached(spool: &Spool, past: [u64; 2], refused: bool) -> [Option<u64>; 2] {
     let board = &spool.log().release_gate;
     board.ask(&BTreeSet::new(), SegmentId(0));
     spool.ask_for_room(300, refused);
@@ -38,21 +38,21 @@ fn whoever_holds_a_spool_that_needs_room_is_to_give_it_up_and_only_while_it_does
     for _ in 0..22 {
         put(&mut spool, &["x".repeat(39).as_str()]);
     }
-    assert_eq!(given_up(&spool, [0, 0], false), [None, None], "880 of 1000 bytes leave room for a segment and more");
+    assert_eq!(detached(&spool, [0, 0], false), [None, None], "880 of 1000 bytes leave room for a segment and more");
     let newest = fill(&mut spool);
     assert_eq!((newest, spool.used()), (13, 1000));
-    assert_eq!(given_up(&spool, [0, 0], false), [Some(9), Some(9)]);
+    assert_eq!(detached(&spool, [0, 0], false), [Some(9), Some(9)]);
     // Both were known to hold all of it; one of them had only not said yet that it does not.
-    assert_eq!(given_up(&spool, [0, 6], false), [Some(6), None], "the others are the other's too");
-    assert_eq!(given_up(&spool, [4, 6], false), [Some(6), None]);
+    assert_eq!(detached(&spool, [0, 6], false), [Some(6), None], "the others are the other's too");
+    assert_eq!(detached(&spool, [4, 6], false), [Some(6), None]);
     assert_eq!(spool.held_by(), "forwarder siem");
     spool.release();
     assert_eq!(spool.used(), 680, "to be asked is not to have given up");
     board.detached("siem", SegmentId(6));
     assert!(spool.release());
     assert_eq!((spool.used(), spool.held_by()), (520, "forwarders other, siem".to_owned()));
-    assert_eq!(given_up(&spool, [6, 6], false), [None, None], "there is room");
-    assert_eq!(given_up(&spool, [6, 6], true), [Some(9), Some(9)], "not for a record that was refused");
+    assert_eq!(detached(&spool, [6, 6], false), [None, None], "there is room");
+    assert_eq!(detached(&spool, [6, 6], true), [Some(9), Some(9)], "not for a record that was refused");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The body of one request while it is built: framed events, and where each of them stands.
 //!
 //! What always holds: the body's bytes follow from its events and the framing alone, and so do those of every
-//! part of it ([`BatchBody::subset`]). A body is never longer than its [`BodyLimits`] allows, unless it is one event that is.
+//! part of it ([`BatchBody::subset`]). A body is never longer than its [`BodyLimits`] allows, unless it is one event
+//! that is.
 
 use std::sync::Arc;
 
@@ -35,6 +36,17 @@ pub struct EventAt {
     pub end: usize,
     /// Whether it stands for a line that was too long.
     pub stub: bool,
+    pub beside: Beside,
+}
+
+/// Records that are not sent, from the end of the event before to the end of this one: so that what a part of a batch
+/// covers is known without reading it again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// Set aside here. The line that a stub stands for is one of them.
+    pub rejected: u32,
+    /// Kept back by a rule.
+    pub filtered: u32,
 }
 
 /// What stands round and between the events of a body. Clones are cheap.
@@ -117,6 +129,16 @@ impl BatchBody {
         &self.events
     }
 
+    /// Events that stand for records of the log: all but stubs, whose lines are dead letters.
+    pub fn records(&self) -> u64 {
+        self.events.iter().filter(|event| !event.stub).count() as u64
+    }
+
+    /// What stands beside the event that was pushed last.
+    pub(super) fn last_beside(&mut self) -> Option<&mut Beside> {
+        self.events.last_mut().map(|event| &mut event.beside)
+    }
+
     /// Whether no further event can fit, so that there is nothing to wait for.
     pub fn is_full(&self, fit: &BodyLimits) -> bool {
         let most = if self.frame.framing == Framing::Single { 1 } else { fit.max_events.max(1) };
@@ -146,7 +168,7 @@ impl BatchBody {
             Framing::Lines | Framing::Single => {}
         }
         encode(&mut self.bytes);
-        self.events.push(EventAt { range, end: self.bytes.len(), stub });
+        self.events.push(EventAt { range, end: self.bytes.len(), stub, beside: Beside::default() });
         if self.frame.framing == Framing::Lines {
             self.bytes.push(b'\n');
         }
@@ -200,9 +222,10 @@ impl BatchBody {
         let mut part = BatchBody::new(self.frame.clone());
         let whole = BodyLimits { max_events: usize::MAX, max_bytes: usize::MAX };
         for index in events {
-            let EventAt { range, stub, .. } = self.events[index];
+            let EventAt { range, stub, beside, .. } = self.events[index];
             let pushed = part.push(&whole, range, stub, |out| out.extend_from_slice(self.event_bytes(index)));
             debug_assert_eq!(pushed, Pushed::In, "what was one body fits into one");
+            part.last_beside().into_iter().for_each(|of_part| *of_part = beside);
         }
         part.finish();
         part

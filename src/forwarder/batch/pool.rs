@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::batch::{BatchBody, BodyFrame};
+use super::{BatchBody, BodyFrame};
 use crate::config;
 
 /// Room beside the largest body: the event that turns out not to fit is written before it is taken back.

@@ -1,0 +1,157 @@
+//! A batch while it is put together from one log, in order.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{BatchBody, Beside, BodyLimits, Pushed, SealedBatch};
+use crate::{
+    forwarder::{
+        dead_letter::Reason,
+        stats::{FilterRule, FilteredCounts},
+    },
+    log::{AnchoredRange, ContainerOrigin, Cursor, SegmentId, SegmentRange, Span},
+};
+
+/// What was read since the last batch: the events for its body, and what else its span covers.
+#[derive(Debug)]
+pub struct BatchDraft {
+    pub source: Arc<str>,
+    /// The container that all events of the body are of.
+    pub origin: Option<Arc<ContainerOrigin>>,
+    pub body: BatchBody,
+    /// When its first record was taken: its age counts from here.
+    pub begun: Option<Instant>,
+    rejected: Vec<RejectedLine>,
+    filtered: FilteredCounts,
+    covered: Span,
+    /// What was taken since the last event of the body.
+    since_event: Beside,
+    /// Bytes of rejected lines that are held.
+    held: usize,
+}
+
+/// A line that is no event.
+#[derive(Debug)]
+pub struct RejectedLine {
+    pub range: SegmentRange,
+    pub reason: Reason,
+    /// What is wrong with it, for a person.
+    pub detail: String,
+    /// Its bytes, while they are at hand: the file may be cut before they are written down. None for a line that is
+    /// too long to be held.
+    pub payload: Option<Vec<u8>>,
+}
+
+impl BatchDraft {
+    pub fn new(source: Arc<str>, body: BatchBody) -> Self {
+        Self {
+            source,
+            origin: None,
+            body,
+            begun: None,
+            rejected: Vec::new(),
+            filtered: FilteredCounts::default(),
+            covered: Span::default(),
+            since_event: Beside::default(),
+            held: 0,
+        }
+    }
+
+    /// Puts an event into the body.
+    pub fn push_of(
+        &mut self,
+        origin: &Option<Arc<ContainerOrigin>>,
+        fit: &BodyLimits,
+        range: SegmentRange,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Pushed {
+        self.is_of(origin);
+        self.push(fit, range, false, encode)
+    }
+
+    /// Puts a stub into the body, however full it is, and the line that it stands for among the rejected ones.
+    pub fn push_stub(
+        &mut self,
+        origin: &Option<Arc<ContainerOrigin>>,
+        line: RejectedLine,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) {
+        const NO_LIMITS: BodyLimits = BodyLimits { max_events: usize::MAX, max_bytes: usize::MAX };
+        self.is_of(origin);
+        self.since_event.rejected += 1;
+        let pushed = self.push(&NO_LIMITS, line.range, true, encode);
+        debug_assert_eq!(pushed, Pushed::In, "a body without limits takes it");
+        self.rejected.push(line);
+    }
+
+    fn push(
+        &mut self,
+        fit: &BodyLimits,
+        range: SegmentRange,
+        stub: bool,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Pushed {
+        let pushed = self.body.push(fit, range, stub, encode);
+        if pushed == Pushed::In
+            && let Some(beside) = self.body.last_beside()
+        {
+            *beside = std::mem::take(&mut self.since_event);
+        }
+        pushed
+    }
+
+    /// Counts records that a rule keeps back. Those of an empty range stand inside the event before them.
+    pub fn filter(&mut self, rule: FilterRule, records: u64, range: SegmentRange) {
+        self.filtered.add(rule, records);
+        let inside = if range.is_empty() { self.body.last_beside() } else { None };
+        let beside = inside.unwrap_or(&mut self.since_event);
+        beside.filtered = beside.filtered.saturating_add(u32::try_from(records).unwrap_or(u32::MAX));
+    }
+
+    /// What comes next is of this container: where the body has events of another one, nothing is said of any.
+    pub fn is_of(&mut self, origin: &Option<Arc<ContainerOrigin>>) {
+        if self.body.is_empty() {
+            self.origin.clone_from(origin);
+        } else if self.origin != *origin {
+            self.origin = None;
+        }
+    }
+
+    /// Takes a line that can never be delivered; false where enough of them are held already.
+    pub fn reject(&mut self, fit: &BodyLimits, line: RejectedLine) -> bool {
+        let bytes = line.payload.as_ref().map_or(0, Vec::len);
+        let full = self.rejected.len() >= fit.max_events || self.held + bytes > fit.max_bytes;
+        if full && !self.rejected.is_empty() {
+            return false;
+        }
+        self.held += bytes;
+        self.rejected.push(line);
+        self.since_event.rejected += 1;
+        true
+    }
+
+    pub fn cover(&mut self, range: SegmentRange, now: Instant) {
+        self.begun.get_or_insert(now);
+        self.covered.push(range);
+    }
+
+    /// Nothing was taken yet.
+    pub fn is_empty(&self) -> bool {
+        self.covered.is_empty()
+    }
+
+    /// The span, with the anchor of each segment's last range: `cursors` says where reading stands.
+    pub fn span(&self, cursors: impl Fn(SegmentId) -> Option<Cursor>) -> Vec<AnchoredRange> {
+        let anchored = self.covered.0.iter().map(|range| {
+            let cursor = cursors(range.segment).filter(|cursor| cursor.offset == range.end);
+            AnchoredRange { range: *range, anchor: cursor.and_then(|cursor| cursor.anchor) }
+        });
+        anchored.collect()
+    }
+
+    /// The batch as it is, which covers `span`.
+    pub fn seal(mut self, span: Vec<AnchoredRange>) -> SealedBatch {
+        self.body.finish();
+        let Self { source, origin, body, rejected, filtered, .. } = self;
+        SealedBatch::new(source, origin, span, body, rejected, filtered)
+    }
+}

@@ -1,0 +1,149 @@
+//! A batch that has a number and an id: what is sent under them now, and the split where it is a part of something.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{BatchBody, BatchPart, EventAt, SealedBatch, SplitBatch};
+use crate::{
+    forwarder::{
+        compress::{BodyCoding, Digest},
+        deliver::{EventRefusal, Fate},
+        journal::{BatchParent, BatchRecord, Coverage, Intent, UnixMillis},
+    },
+    log::{AnchoredRange, ContainerOrigin},
+};
+
+/// Sixteen random bytes in hexadecimal digits.
+pub fn new_id() -> String {
+    format!("{:032x}", fastrand::u128(..))
+}
+
+#[derive(Debug)]
+pub struct InFlightBatch {
+    pub n: u64,
+    pub id: String,
+    pub source: Arc<str>,
+    /// The container that its events are of.
+    pub origin: Option<Arc<ContainerOrigin>>,
+    pub span: Vec<AnchoredRange>,
+    pub body: Arc<BatchBody>,
+    pub wire: Bytes,
+    pub digest: Digest,
+    /// What becomes of the records of its span.
+    pub covers: Coverage,
+    pub attempts: u32,
+    /// A request is on its way.
+    pub flying: bool,
+    /// The receiver refuses its one event, which is no dead letter yet: it is not sent again.
+    pub refusal: Option<EventRefusal>,
+    /// The batch that this one is a part of.
+    pub split: Option<SplitBatch>,
+}
+
+impl InFlightBatch {
+    pub fn new(n: u64, id: String, sealed: SealedBatch) -> Self {
+        let covers = sealed.coverage();
+        let SealedBatch { source, origin, span, body, wire, digest, .. } = sealed;
+        Self {
+            n,
+            id,
+            source,
+            origin,
+            span,
+            body,
+            wire,
+            digest,
+            covers,
+            attempts: 0,
+            flying: false,
+            refusal: None,
+            split: None,
+        }
+    }
+
+    /// What the journal says of it before it is sent.
+    pub fn intent(&self, parent: Option<BatchParent>, coding: BodyCoding) -> Intent {
+        let batch = BatchRecord {
+            n: self.n,
+            id: Some(self.id.clone()),
+            source: self.source.to_string(),
+            span: self.span.clone(),
+            covers: self.covers,
+            counted: true,
+            digest: Some(self.digest),
+            coding: Some(coding),
+            at: UnixMillis::now(),
+        };
+        Intent { batch, parent }
+    }
+
+    /// Whether it is to be sent.
+    pub fn waits(&self) -> bool {
+        !self.flying && self.refusal.is_none() && self.fate().is_none()
+    }
+
+    /// What the receiver said of the events of this part when they were in a larger batch, so that it is not sent.
+    pub fn fate(&self) -> Option<&Fate> {
+        self.split.as_ref().filter(|_| !self.flying && self.refusal.is_none())?.fate()
+    }
+
+    /// What the receiver said of events that it refuses no longer counts: they are to be sent.
+    pub fn forget_refusals(&mut self) {
+        self.split.iter_mut().for_each(SplitBatch::forget_refusals);
+    }
+
+    /// The one event of a batch that cannot be split further.
+    pub fn only_event(&self) -> Option<EventAt> {
+        match self.body.events() {
+            [event] => Some(*event),
+            _ => None,
+        }
+    }
+
+    /// This batch was refused: from now on it goes in halves. False where it is one event.
+    pub fn split(&mut self) -> bool {
+        if self.body.events().len() < 2 {
+            return false;
+        }
+        match &mut self.split {
+            None => {
+                self.split = Some(SplitBatch::in_halves(self.n, self.body.clone(), self.span.clone(), self.covers));
+                true
+            }
+            Some(split) => split.halve(self.n, &self.span, self.covers),
+        }
+    }
+
+    /// The receiver said of each event what became of it: from now on the batch goes in parts of one fate each, and each
+    /// event that it refuses is a part of its own. False where this is one event, or the fates are not those of its
+    /// events.
+    pub fn split_by(&mut self, fates: &[Fate]) -> bool {
+        let events = self.body.events().len();
+        if events < 2 || fates.len() != events {
+            return false;
+        }
+        match &mut self.split {
+            None => {
+                let (body, span) = (self.body.clone(), self.span.clone());
+                self.split = Some(SplitBatch::by_fates(self.n, body, span, self.covers, fates));
+                true
+            }
+            Some(split) => split.cut_by_fates(self.n, &self.span, self.covers, fates),
+        }
+    }
+
+    /// The part that was sent is settled, or was split: the next one, if any is left. One of more than `hopeless` bytes
+    /// is halved unsent.
+    pub fn next_part(&mut self, hopeless: usize) -> Option<BatchPart> {
+        self.split.as_mut()?.next_part(hopeless)
+    }
+
+    /// From now on this is what is sent, under a number and an id of its own, for it has other bytes.
+    pub fn send_part(&mut self, n: u64, id: String, part: BatchPart, wire: Bytes) {
+        (self.n, self.id, self.attempts) = (n, id, 0);
+        self.digest = Digest::of(part.body.bytes());
+        (self.body, self.wire) = (Arc::new(part.body), wire);
+        (self.span, self.covers) = (part.span, part.covers);
+    }
+}
