@@ -8,16 +8,9 @@
 
 use std::hint::black_box;
 
-use auditpost::{
-    config::{Compression, CompressionLevel, EventTypes, FilterRules as Types, Format, Framing, Schema},
-    forwarder::{
-        batch::{BatchBody, BodyLimits},
-        compress::{Compressor, Digest, LEVELS},
-        encode::EventEncoder,
-        filter::{EventFilter, FilterVerdict},
-    },
-    log::{SegmentId, SegmentRange},
-    schema::{Checker, Needs},
+use auditpost::internals::{
+    BatchBody, BodyLimits, Checker, Compression, CompressionLevel, Compressor, Digest, EventEncoder, EventFilter,
+    EventTypes, FilterRules as Types, FilterVerdict, Format, Framing, LEVELS, Needs, Schema, SegmentId, SegmentRange,
 };
 
 const SAMPLES: [&str; 4] = [

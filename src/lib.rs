@@ -11,31 +11,59 @@
 //!
 //! `source` and `forwarder` never import each other; they meet at `log`.
 
-pub mod format;
-pub mod scan;
-pub mod schema;
+mod format;
+mod scan;
+mod schema;
 
-pub mod config;
-pub mod token;
+mod config;
+mod token;
 
-pub mod source;
+mod source;
 
-pub mod log;
+mod log;
 
-pub mod forwarder;
+mod forwarder;
 
-pub mod alarm;
-pub mod health;
-pub mod notify;
+mod alarm;
+mod health;
+mod notify;
 
-pub mod admin;
+mod admin;
 
-pub mod app;
+mod app;
 pub mod cli;
 
-pub mod durable;
-pub mod local_file;
-pub mod lock;
+mod durable;
+mod local_file;
+mod lock;
 
 /// The program's version, as in `User-Agent: auditpost/VERSION`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What the benches, the fuzz targets and the tests of this package look into. Nobody else may rely on it.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::{
+        alarm::AlarmKind,
+        config::{
+            CefConfig, Compression, CompressionLevel, CriStream, Dialect, EventTypes, FilterRules, Format, Framing,
+            Ipv6, LineFormat, Mapped, MappedFrom, MappedKey, PrefixPart, Problems, Schema, load_text,
+        },
+        format::CefKey,
+        forwarder::{
+            batch::{BatchBody, BodyLimits, Pushed},
+            compress::{Compressor, Digest, LEVELS},
+            encode::EventEncoder,
+            filter::{EventFilter, FilterVerdict},
+            journal::Journal,
+        },
+        health::STUCK_AFTER,
+        log::{SegmentId, SegmentRange},
+        scan::{Invalid, Nothing, scan},
+        schema::{Checker, Field, FieldSet, Needs, connect},
+        source::{
+            framing::{FramedItem, Framer},
+            stats::IntakeRefusal,
+        },
+    };
+}

@@ -2,10 +2,7 @@
 
 use std::{fs::File, io::Read, time::Instant};
 
-use auditpost::{
-    config::{Compression, CompressionLevel},
-    forwarder::compress::Compressor,
-};
+use auditpost::internals::{Compression, CompressionLevel, Compressor};
 use bytes::Bytes;
 
 const BLOCK: usize = 1_000_000;

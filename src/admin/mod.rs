@@ -79,6 +79,7 @@ impl AdminServer {
     }
 
     /// With the port that was chosen where the configuration said 0.
+    #[cfg(test)]
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }

@@ -47,7 +47,6 @@ use crate::{
 
 use open::Opened;
 pub use open::StartError;
-pub use reload::ReloadError;
 pub use spooled::SPOOL_CATALOG;
 use stopped::StoppedForwarder;
 

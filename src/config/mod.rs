@@ -44,15 +44,14 @@ pub use format::{CriStream, LineFormat};
 pub(crate) use http::base64;
 pub use http::{DECODED, Hmac, HmacAlgorithm, HmacEncoding, HttpIntake, Senders, webhook_key};
 pub use load::{environment, load, load_text};
-pub use nearest::nearest;
-pub use problem::{Problem, Problems};
+pub use problem::Problems;
 pub use pushed::{
     HttpSource, OnFull, SourceFraming, SourceTls, SpoolKeys, StdinSource, StreamLimits, SyncPolicy, TcpSource,
     UdpSource, UnixSocket, UnixSource,
 };
 pub use secret::Secret;
 pub use template::{TemplateInput, WrapTemplate};
-pub use units::{UnitError, duration, size, size_text};
+pub use units::size_text;
 pub use uri::Uri;
 
 /// The configuration file, where none is named; in the working directory.

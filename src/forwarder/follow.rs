@@ -76,10 +76,6 @@ impl FollowedSource {
         &self.source
     }
 
-    pub fn log(&self) -> &Log {
-        self.reader.log()
-    }
-
     /// Whether a fill may find something.
     pub fn has_more(&self) -> bool {
         self.reader.has_more()
@@ -234,11 +230,6 @@ impl FollowedSource {
     pub fn pass_over(&mut self, last: SegmentId) -> Vec<SegmentRange> {
         debug_assert!(self.draft.is_empty(), "a draft has no holes");
         self.reader.pass_over(last)
-    }
-
-    /// Bytes of the log past the cursors.
-    pub fn unread_bytes(&self) -> u64 {
-        self.reader.unread_bytes()
     }
 
     fn put_stub(&mut self, range: SegmentRange, now: Instant) -> Result<(), Unread> {

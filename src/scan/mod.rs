@@ -12,9 +12,8 @@ mod swar;
 pub(crate) mod tests;
 mod text;
 
-pub use cef::{CefFields, CefRecord, HEADER};
-pub use fields::{Fields, MAX_MEMBERS, Member, Value};
-pub use json::{Invalid, JsonKind, MAX_DEPTH, Nothing, Sink, scan};
+pub use cef::{CefFields, CefRecord};
+pub use fields::{Fields, Member, Value};
+pub use json::{Invalid, JsonKind, Nothing, Sink, scan};
 pub use paths::{NodeId, PointerSet};
 pub(crate) use swar::{below, equal, find, from};
-pub use text::unescape;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde::de::IgnoredAny;
 use serde_json::Value as Tree;
 
-use super::*;
+use super::{fields::MAX_MEMBERS, json::MAX_DEPTH, *};
 use mutate::mutate;
 
 const SAMPLES: [&str; 6] = [

@@ -11,7 +11,6 @@ use super::{
 places! { Kubernetes;
     AUDIT_ID = ["/auditID"];
     STAGE = ["/stage"];
-    LEVEL = ["/level"];
     VERB = ["/verb"];
     REQUEST_URI = ["/requestURI"];
     USERNAME = ["/user/username"];

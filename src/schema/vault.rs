@@ -19,7 +19,6 @@ places! { Vault;
     OPERATION = ["/request/operation"];
     PATH = ["/request/path"];
     MOUNT_TYPE = ["/request/mount_type"];
-    MOUNT_POINT = ["/request/mount_point"];
     NAMESPACE = ["/request/namespace/path", "/request/namespace/id"];
     REMOTE_ADDRESS = ["/request/remote_address"];
     DATA = ["/request/data"];

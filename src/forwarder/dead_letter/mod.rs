@@ -21,7 +21,7 @@ mod write;
 use jiff::Timestamp;
 
 pub use read::{Letter, LetterFilter, Letters, select};
-pub use write::{DeadLetters, Streamed};
+pub use write::DeadLetters;
 
 /// Why an event is a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

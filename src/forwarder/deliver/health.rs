@@ -225,11 +225,6 @@ impl ReceiverHealth {
         }
     }
 
-    /// Since when the state is what it is.
-    pub fn since(&self) -> Instant {
-        self.since
-    }
-
     /// Why the state is not Ready, in words; empty where it is.
     pub fn cause(&self) -> &str {
         if self.phase == Phase::Ready { "" } else { &self.cause }
@@ -240,11 +235,6 @@ impl ReceiverHealth {
             Phase::Held { why, .. } => Some(why),
             _ => None,
         }
-    }
-
-    /// Transient failures in a row.
-    pub fn failures(&self) -> u32 {
-        self.failures
     }
 
     fn judged(&mut self, act: Act, now: Instant) -> Act {
@@ -337,8 +327,6 @@ fn is_garbled(answer: &Answer) -> bool {
 }
 
 impl ReceiverState {
-    pub const ALL: [Self; 5] = [Self::Ready, Self::BackingOff, Self::Open, Self::Held, Self::Narrowing];
-
     pub fn label(self) -> &'static str {
         match self {
             Self::Ready => "ready",

@@ -34,12 +34,12 @@ mod tests;
 
 use crate::{local_file, token};
 
-pub use crate::local_file::LocalError;
 pub use answer::{Answer, EventRefusal, FailureKind, judge};
 pub use backoff::Backoff;
 pub use breaker::{RefusalBreaker, Ruling};
 pub use bulk::Fate;
 pub use ceiling::SizeCeiling;
+#[cfg(test)]
 pub use certificate::Certificate;
 pub use health::{Act, Attempt, ProbeIntervals, ReceiverHealth, ReceiverState, SendAllowance};
 pub use notice::{HoldReason, Notice};

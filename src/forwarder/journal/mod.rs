@@ -42,11 +42,10 @@ use crate::durable::{self, lines};
 
 pub use record::{
     Advance, BatchParent, BatchRecord, Coverage, CursorSet, Forget, ForgetSource, Gap, Hold, HoldEnd, Intent,
-    JournalRecord, LedgerEntry, LetterMark, LetterState, Outcome, SetBy, Settled, Totals,
+    JournalRecord, LedgerEntry, LetterMark, Outcome, SetBy, Settled, Totals,
 };
 pub use replay::{Damage, JournalError};
 pub use state::{ReadCursors, SettledCursors};
-pub use storage::{SyncDone, SyncStarted};
 pub use words::UnixMillis;
 
 use replay::{JournalHeader, Loaded, VERSION};

@@ -14,9 +14,6 @@ pub struct Books {
     gap: u64,
     gap_bytes: u64,
     values_cut: u64,
-    /// Events and bytes given back: they count as read, and reading them again does not count.
-    to_read_again: u64,
-    bytes_to_read_again: u64,
 }
 
 /// What happened to events of one source since the last time it was entered.
@@ -31,8 +28,6 @@ pub struct Tally {
     dead_lettered: u64,
     gaps: u64,
     gap_bytes: u64,
-    returned: u64,
-    bytes_returned: u64,
     values_cut: u64,
 }
 
@@ -69,21 +64,9 @@ impl Tally {
         self.gap_bytes += bytes;
     }
 
-    /// Events in flight were put down without being settled, as when a forwarder stops for a reload, and will be
-    /// read again from its cursor. They stay in flight until then, and are not read twice in the books.
-    pub fn returned(&mut self, events: u64, bytes: u64) {
-        self.returned += events;
-        self.bytes_returned += bytes;
-    }
-
     /// Values were cut to the length that their CEF key holds; an event encoded again is counted again.
     pub fn values_cut(&mut self, values: u64) {
         self.values_cut += values;
-    }
-
-    /// Leaves an empty tally.
-    pub fn take(&mut self) -> Self {
-        std::mem::take(self)
     }
 }
 
@@ -91,13 +74,8 @@ impl Books {
     /// Enters a tally. Settling more than was read is a bug: it panics in a debug build, and counts the surplus as
     /// read in a release.
     pub fn enter(&mut self, tally: &Tally) {
-        let again = tally.read.min(self.to_read_again);
-        let bytes_again = tally.bytes_read.min(self.bytes_to_read_again);
-        self.to_read_again = self.to_read_again - again + tally.returned;
-        self.bytes_to_read_again = self.bytes_to_read_again - bytes_again + tally.bytes_returned;
-
-        self.read += tally.read - again + tally.gaps;
-        self.bytes_read += tally.bytes_read - bytes_again;
+        self.read += tally.read + tally.gaps;
+        self.bytes_read += tally.bytes_read;
         self.delivered += tally.delivered;
         self.filtered += tally.filtered;
         self.dead_lettered += tally.dead_lettered;
@@ -187,32 +165,6 @@ mod tests {
         enter(&mut books, |tally| tally.gap(5000));
         assert_eq!((books.read(), books.gap(), books.in_flight()), (1, 1, 0));
         assert_eq!((books.bytes_read(), books.gap_bytes()), (0, 5000));
-    }
-
-    #[test]
-    fn what_is_given_back_and_read_again_is_counted_once() {
-        let mut books = Books::default();
-        enter(&mut books, |tally| tally.read(10, 1000));
-        enter(&mut books, |tally| {
-            tally.delivered(4);
-            tally.returned(6, 600);
-        });
-        assert_eq!((books.read(), books.in_flight()), (10, 6));
-        enter(&mut books, |tally| tally.read(8, 800));
-        assert_eq!((books.read(), books.bytes_read(), books.in_flight()), (12, 1200, 8));
-        enter(&mut books, |tally| tally.read(1, 100));
-        assert_eq!((books.read(), books.bytes_read()), (13, 1300));
-    }
-
-    #[test]
-    fn what_is_given_back_twice_is_counted_once() {
-        let mut books = Books::default();
-        enter(&mut books, |tally| tally.read(3, 30));
-        for _ in 0..2 {
-            enter(&mut books, |tally| tally.returned(3, 30));
-            enter(&mut books, |tally| tally.read(3, 30));
-        }
-        assert_eq!((books.read(), books.bytes_read(), books.in_flight()), (3, 30, 3));
     }
 
     #[test]

@@ -117,11 +117,6 @@ impl Reader {
         self.cursors.get(&segment).copied()
     }
 
-    /// Bytes of the log that are past the cursors, unterminated lines among them.
-    pub fn unread_bytes(&self) -> u64 {
-        self.log.segments().iter().map(|segment| segment.size().saturating_sub(self.offset(segment))).sum()
-    }
-
     /// Whether a read may find something.
     pub fn has_more(&self) -> bool {
         self.log.segments().iter().any(|segment| self.is_ready(segment))

@@ -75,7 +75,7 @@ fn a_stop_has_the_time_to_drain_and_a_hang_the_time_to_be_noticed() {
     let drain = seconds(drain.split(' ').next().unwrap());
     // Two seconds more for the last writes, and some for a busy machine.
     assert!(seconds(settings("TimeoutStopSec")[0]) >= drain + 10);
-    assert!(seconds(settings("WatchdogSec")[0]) > auditpost::health::STUCK_AFTER.as_secs());
+    assert!(seconds(settings("WatchdogSec")[0]) > auditpost::internals::STUCK_AFTER.as_secs());
 }
 
 /// `LoadCredential=` puts the token where the configuration looks for it.

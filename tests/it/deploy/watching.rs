@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use auditpost::{alarm::AlarmKind, source::stats::IntakeRefusal};
+use auditpost::internals::{AlarmKind, IntakeRefusal};
 use regex_lite::Regex;
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use auditpost::{cli::command::CommandLine, config};
+use auditpost::{cli::command::CommandLine, internals::load_text};
 use clap::{Parser, error::ErrorKind};
 
 use super::{fenced, pages, prose};
@@ -118,10 +118,8 @@ fn every_configuration_that_is_shown_is_valid() {
             let forwarder = format!("{SOURCES}forwarders:\n- uri: https://siem.test/x\n  {keys}\n");
             let tries =
                 [block.clone(), format!("{block}{FORWARDERS}"), format!("{forwarder}  framing: array\n"), forwarder];
-            let problems: Vec<_> = tries
-                .iter()
-                .map_while(|text| config::load_text("it", text, &|_| Some("value".to_owned())).err())
-                .collect();
+            let problems: Vec<_> =
+                tries.iter().map_while(|text| load_text("it", text, &|_| Some("value".to_owned())).err()).collect();
             assert!(problems.len() < tries.len(), "{}:\n{block}\n{}", path.display(), problems[3]);
             shown += 1;
         }

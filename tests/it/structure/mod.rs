@@ -59,6 +59,28 @@ fn a_name_means_one_type() {
     assert!(definitions.is_empty(), "names that more than one type has: {definitions:#?}");
 }
 
+/// With its tests: where a file grows beyond this, it has a second noun.
+const MOST_LINES: usize = 400;
+
+#[test]
+fn no_file_is_long() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![root.join("src")];
+    let mut long = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let lines = fs::read_to_string(&path).unwrap().lines().count();
+                long.extend((lines > MOST_LINES).then(|| format!("{}: {lines} lines", path.display())));
+            }
+        }
+    }
+    assert!(long.is_empty(), "{long:#?}");
+}
+
 #[test]
 fn folders_use_only_what_lies_below_them() {
     let floors: BTreeMap<&str, usize> =

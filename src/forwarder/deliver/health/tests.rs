@@ -78,7 +78,7 @@ fn a_transient_failure_backs_off_and_a_success_ends_it() {
     story.wait_out();
     assert_eq!(story.health.may_send(story.now), SendAllowance::Yes);
     let (act, notice) = story.get(&status(200));
-    assert_eq!((act, story.state(), story.health.failures()), (Act::Settle, ReceiverState::Ready, 0));
+    assert_eq!((act, story.state(), story.health.failures), (Act::Settle, ReceiverState::Ready, 0));
     assert!(matches!(notice, Some(Notice::Recovered { .. })));
     assert_eq!(story.health.cause(), "");
 }
@@ -88,7 +88,7 @@ fn five_failures_in_a_row_leave_one_request_at_a_time() {
     let mut story = Story::new();
     for failure in 1..5 {
         story.wait_out().get(&status(500));
-        assert_eq!((story.state(), story.health.failures()), (ReceiverState::BackingOff, failure));
+        assert_eq!((story.state(), story.health.failures), (ReceiverState::BackingOff, failure));
     }
     let (_, notice) = story.wait_out().get(&status(500));
     assert_eq!(story.state(), ReceiverState::Open);
@@ -108,7 +108,7 @@ fn a_minute_of_failing_opens_it_too() {
     story.after(59 * SECOND).get(&failed(FailureKind::Timeout));
     assert_eq!(story.state(), ReceiverState::BackingOff);
     story.after(2 * SECOND).get(&failed(FailureKind::Timeout));
-    assert_eq!((story.state(), story.health.failures()), (ReceiverState::Open, 3));
+    assert_eq!((story.state(), story.health.failures), (ReceiverState::Open, 3));
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn what_the_receiver_refuses_of_a_batch_says_that_the_receiver_works() {
     }
     (0..6).for_each(|_| drop(story.wait_out().get(&status(500))));
     story.wait_out().get(&status(400));
-    assert_eq!((story.state(), story.health.failures()), (ReceiverState::Ready, 0));
+    assert_eq!((story.state(), story.health.failures), (ReceiverState::Ready, 0));
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn requests_that_were_on_their_way_together_fail_as_one() {
         let answer = status(503);
         story.health.on_answer(Attempt { batch, begun }, AnswerVerdict::Retry, &answer, story.now);
     }
-    assert_eq!((story.health.failures(), story.state()), (1, ReceiverState::BackingOff));
+    assert_eq!((story.health.failures, story.state()), (1, ReceiverState::BackingOff));
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_connection_closed_while_idle_is_replaced_once_without_counting() {
     story.wait_out().get(&status(200));
     for _ in 0..1000 {
         assert_eq!(story.get(&failed(FailureKind::Closed)), (Act::AgainAtOnce, None));
-        assert_eq!((story.state(), story.health.failures()), (ReceiverState::Ready, 0));
+        assert_eq!((story.state(), story.health.failures), (ReceiverState::Ready, 0));
         assert_eq!(story.act(&status(200)), Act::Settle);
     }
     assert_eq!(story.act(&failed(FailureKind::Reset { sending: false })), Act::AgainAtOnce);

@@ -1,5 +1,5 @@
 //! CEF, version 0: what is written where. How it is written, so that no value can become a second line, key or
-//! header field, is [`CefWriter`]'s; what the dictionary and the configuration allow is `line`'s.
+//! header field, is [`CefWriter`](writer::CefWriter)'s; what the dictionary and the configuration allow is `line`'s.
 //!
 //! Each known system has a mapping, the table of which heads its file; the others are written by their fields
 //! (`standard`) or by the names that events commonly have (`generic`). What no mapping has a place for goes under
@@ -31,7 +31,7 @@ mod tests;
 mod time;
 mod writer;
 
-pub use writer::{CefHeader, CefWriter};
+pub use writer::CefHeader;
 
 use crate::{
     config::{self, Dialect},
