@@ -146,7 +146,10 @@ fn encoded(lines: &[&[u8]], filter: &EventFilter, format: Format) -> usize {
             body.clear();
         }
         let range = SegmentRange { segment: SegmentId(1), start: 0, end: 1 };
-        let _ = body.push(&fit, range, false, |out| encoder.encode(&event, out));
+        if let Some(out) = body.begin_event(&fit) {
+            encoder.encode(&event, out);
+        }
+        let _ = body.end_event(&fit, range, false);
     }
     sent + body.finish().len()
 }

@@ -1,9 +1,9 @@
-//! Any bytes as a container's log: the pieces cover them without gaps, and where they are cut changes no record.
+//! Any bytes as a container's log: the items cover them without gaps, and where they are cut changes no record.
 #![no_main]
 
 use auditpost::{
     config::CriStream,
-    log::{cri::Records, lines::Piece},
+    log::{ItemKind, SegmentId, cri::Records, lines::SegmentBytes},
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -13,12 +13,12 @@ fuzz_target!(|input: (Vec<u8>, usize)| {
     assert_eq!(end, data.len());
 
     let cut = cut % (data.len() + 1);
-    let (mut pieces, consumed) = read(&data[..cut], 0, false);
+    let (mut items, consumed) = read(&data[..cut], 0, false);
     let (rest, _) = read(&data[consumed..], consumed, true);
-    pieces.extend(rest);
+    items.extend(rest);
     // A hole of NUL may be cut in two.
-    let records = |pieces: Vec<Read>| pieces.into_iter().filter(|piece| piece.kind != "blank").collect::<Vec<_>>();
-    assert_eq!(records(pieces), records(whole));
+    let records = |items: Vec<Read>| items.into_iter().filter(|item| item.kind != "blank").collect::<Vec<_>>();
+    assert_eq!(records(items), records(whole));
 });
 
 #[derive(Debug, PartialEq)]
@@ -31,21 +31,24 @@ struct Read {
 
 fn read(data: &[u8], base: usize, complete: bool) -> (Vec<Read>, usize) {
     let mut joined = Vec::new();
-    let mut records = Records::new(data, base as u64, CriStream::Stdout, complete, &mut joined);
-    let mut pieces = Vec::new();
+    let of = SegmentBytes { segment: SegmentId(1), start: base as u64, bytes: data, is_complete: complete };
+    let mut records = Records::new(of, CriStream::Stdout, &mut joined);
+    let mut items = Vec::new();
     let mut at = base as u64;
-    while let Some(piece) = records.next_piece() {
-        let read = match piece {
-            Piece::Line { start, end, bytes } => Read { kind: "record", start, end, bytes: bytes.to_vec() },
-            Piece::Foreign { start, end, bytes } => Read { kind: "foreign", start, end, bytes: bytes.to_vec() },
-            Piece::Other { start, end } => Read { kind: "other", start, end, bytes: Vec::new() },
-            Piece::Blank { start, end } => Read { kind: "blank", start, end, bytes: Vec::new() },
+    while let Some(item) = records.next_item() {
+        let (kind, bytes) = match item.kind {
+            ItemKind::Line(bytes) => ("record", bytes),
+            ItemKind::Foreign(bytes) => ("foreign", bytes),
+            ItemKind::Other(_) => ("other", &[][..]),
+            ItemKind::Blank => ("blank", &[][..]),
+            kind => unreachable!("{kind:?}: neither is told by the records themselves"),
         };
+        let read = Read { kind, start: item.range.start, end: item.range.end, bytes: bytes.to_vec() };
         assert!(read.start == at && read.end > at);
         at = read.end;
-        pieces.push(read);
+        items.push(read);
     }
     let consumed = records.consumed();
     assert_eq!(at, (base + consumed) as u64);
-    (pieces, base + consumed)
+    (items, base + consumed)
 }

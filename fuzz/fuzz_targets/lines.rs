@@ -1,7 +1,10 @@
-//! Any bytes, cut anywhere: the pieces cover them without gaps, and the cut changes nothing.
+//! Any bytes, cut anywhere: the items cover them without gaps, and the cut changes nothing.
 #![no_main]
 
-use auditpost::log::lines::{Lines, Piece};
+use auditpost::log::{
+    ItemKind, LogItem, SegmentId,
+    lines::{LineSplitter, SegmentBytes},
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (Vec<u8>, usize, u8)| {
@@ -16,24 +19,28 @@ fuzz_target!(|input: (Vec<u8>, usize, u8)| {
     assert_eq!(at, base + data.len() as u64);
 
     let cut = cut % (data.len() + 1);
-    let mut first = Lines::new(&data[..cut], base, false);
-    let mut pieces: Vec<_> = first.by_ref().map(own).collect();
+    let mut first = splitter(&data[..cut], base, false);
+    let mut items: Vec<_> = first.by_ref().map(own).collect();
     let consumed = first.consumed();
-    pieces.extend(read(&data[consumed..], base + consumed as u64, true));
-    let lines = |pieces: &[(u64, u64, Vec<u8>)]| -> Vec<_> {
-        pieces.iter().filter(|piece| !piece.2.is_empty()).cloned().collect()
+    items.extend(read(&data[consumed..], base + consumed as u64, true));
+    let lines = |items: &[(u64, u64, Vec<u8>)]| -> Vec<_> {
+        items.iter().filter(|item| !item.2.is_empty()).cloned().collect()
     };
-    assert_eq!(lines(&pieces), lines(&whole));
+    assert_eq!(lines(&items), lines(&whole));
 });
 
-fn read(data: &[u8], base: u64, complete: bool) -> Vec<(u64, u64, Vec<u8>)> {
-    Lines::new(data, base, complete).map(own).collect()
+fn splitter(bytes: &[u8], start: u64, is_complete: bool) -> LineSplitter<'_> {
+    LineSplitter::new(SegmentBytes { segment: SegmentId(1), start, bytes, is_complete })
 }
 
-fn own(piece: Piece<'_>) -> (u64, u64, Vec<u8>) {
-    match piece {
-        Piece::Line { start, end, bytes } => (start, end, bytes.to_vec()),
-        Piece::Blank { start, end } => (start, end, Vec::new()),
-        Piece::Foreign { .. } | Piece::Other { .. } => unreachable!("these are plain lines"),
+fn read(data: &[u8], base: u64, complete: bool) -> Vec<(u64, u64, Vec<u8>)> {
+    splitter(data, base, complete).map(own).collect()
+}
+
+fn own(LogItem { range, kind }: LogItem<'_>) -> (u64, u64, Vec<u8>) {
+    match kind {
+        ItemKind::Line(bytes) => (range.start, range.end, bytes.to_vec()),
+        ItemKind::Blank => (range.start, range.end, Vec::new()),
+        kind => unreachable!("{kind:?}: these are plain lines"),
     }
 }

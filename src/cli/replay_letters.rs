@@ -111,7 +111,10 @@ fn body(config: &Config, forwarder: &config::Forwarder, letter: &Letter) -> Resu
     let mut body = BatchBody::new(BodyFrame::of(forwarder));
     let fit = BodyLimits { max_events: 1, max_bytes: usize::MAX };
     let range = crate::log::SegmentRange { segment: crate::log::SegmentId(0), start: 0, end: letter.bytes };
-    let _ = body.push(&fit, range, false, |out| writer.write(&event, out));
+    if let Some(out) = body.begin_event(&fit) {
+        writer.write(&event, out);
+    }
+    let _ = body.end_event(&fit, range, false);
     body.finish();
     Ok(body)
 }

@@ -3,24 +3,20 @@
 //! All of this is plain and blocking: it runs where blocking is allowed. What always holds: a draft covers exactly
 //! what was read since the one before, so no cursor passes over a hole.
 
-use std::{io::Read, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
-use sha2::{Digest, Sha256};
 use tracing::warn;
 
 use super::{
-    batch::{BatchDraft, BodyLimits, BodyPool, Pushed, RejectedLine, SealedBatch},
-    dead_letter::Reason,
-    encode::{EventWriter, Stub},
-    filter::{EventFilter, FilterVerdict},
+    batch::{BatchDraft, BodyLimits, BodyPool, SealedBatch},
     journal::BatchRecord,
-    stats::{FilterRule, Tally},
+    line_rule::{LineRule, LinesOf, TakeContext, TakeMode},
+    stats::Tally,
 };
 use crate::{
     config,
-    log::{ContainerOrigin, Log, LogItem, ReadEnd, Reader, SegmentId, SegmentRange, Span, Take, Unread},
-    scan::Invalid,
-    schema::{Checker, Event, Needs},
+    log::{ReadEnd, Reader, SegmentId, SegmentRange, Span, Take, Unread},
+    schema::Needs,
 };
 
 /// Bytes read before others have a turn, where a filter lets nothing pass.
@@ -33,10 +29,7 @@ const MAX_COVERED: u64 = 64 * 1024 * 1024;
 pub struct FollowedSource {
     source: Arc<str>,
     reader: Reader,
-    checker: Checker,
-    filter: EventFilter,
-    writer: EventWriter,
-    origins: ContainerOrigins,
+    rule: LineRule,
     bodies: BodyPool,
     draft: BatchDraft,
     covered: u64,
@@ -57,16 +50,12 @@ pub enum ReadOutcome {
 
 impl FollowedSource {
     pub fn new(forwarder: &config::Forwarder, source: &config::Source, reader: Reader, bodies: BodyPool) -> Self {
-        let (checker, filter, writer) = judges(forwarder, source, Needs::Validity);
         let name: Arc<str> = source.name.as_str().into();
         Self {
-            checker,
+            rule: LineRule::new(forwarder, source, Needs::Validity),
             draft: BatchDraft::new(name.clone(), bodies.take()),
             source: name,
             reader,
-            filter,
-            writer,
-            origins: ContainerOrigins::default(),
             bodies,
             covered: 0,
         }
@@ -94,132 +83,62 @@ impl FollowedSource {
     /// Reads until a draft is complete or nothing is left. `tally` takes what was read.
     pub fn fill(&mut self, fit: &BodyLimits, tally: &mut Tally) -> ReadOutcome {
         let now = Instant::now();
-        let mut stop = None;
         let log = self.reader.log().clone();
-        let Self { reader, checker, filter, writer, origins, draft, covered, .. } = self;
+        let context = TakeContext { mode: TakeMode::Fresh(fit), lines_of: LinesOf::Log(&log), now };
+        let mut unread = None;
+        let Self { reader, rule, draft, covered, .. } = self;
         let end = reader.read(BUDGET, &mut |item| {
-            let range = match &item {
-                LogItem::Line { range, .. } | LogItem::Blank { range } | LogItem::Foreign { range, .. } => *range,
-                LogItem::Other { range, .. } | LogItem::TooLong { range } | LogItem::Gap { range } => *range,
-            };
-            let take = match item {
-                LogItem::Blank { .. } => Take::More,
-                LogItem::Other { lines, .. } => {
-                    draft.filter(FilterRule::Stream, lines, range);
-                    tally.read(lines, range.len());
-                    Take::More
+            let range = item.range;
+            match rule.judge(item).take_into(draft, tally, &context) {
+                Ok(Take::Not) => Take::Not,
+                Ok(take) => {
+                    *covered += range.len();
+                    take
                 }
-                LogItem::Foreign { bytes, .. } => reject(draft, fit, foreign(range, Some(bytes)), tally),
-                LogItem::Line { bytes, .. } => match judge(bytes, checker, filter, writer) {
-                    Err(invalid) => reject(draft, fit, dead(range, &invalid, Some(bytes)), tally),
-                    Ok(Judged::Dropped(rule)) => {
-                        draft.filter(rule, 1, range);
-                        tally.read_event(range.len());
-                        Take::More
-                    }
-                    Ok(Judged::Passes(event)) => {
-                        let origin = origins.of(&log, range.segment);
-                        if !draft.body.is_empty() && draft.origin != *origin {
-                            return Take::Not;
-                        }
-                        match draft.push_of(origin, fit, range, |out| writer.write(&event, out)) {
-                            Pushed::Full => Take::Not,
-                            Pushed::In => {
-                                tally.read_event(range.len());
-                                if draft.body.is_full(fit) { Take::Last } else { Take::More }
-                            }
-                        }
-                    }
-                },
-                LogItem::TooLong { .. } | LogItem::Gap { .. } if !draft.is_empty() => Take::Not,
-                LogItem::TooLong { .. } => {
-                    stop = Some(StoppedAt::TooLong(range));
-                    return Take::Last;
+                // A gap has no place in a draft: it comes after it, when the bytes are looked for again.
+                Err(Unread::Gone(_)) if !draft.is_empty() => Take::Not,
+                Err(error) => {
+                    let take = if matches!(error, Unread::Gone(_)) { Take::Last } else { Take::Not };
+                    unread = Some((range, error));
+                    take
                 }
-                LogItem::Gap { .. } => {
-                    stop = Some(StoppedAt::Gap(range));
-                    return Take::Last;
-                }
-            };
-            if take != Take::Not {
-                draft.cover(range, now);
-                *covered += range.len();
             }
-            take
         });
-        tally.values_cut(self.writer.take_cuts());
-        match stop {
-            Some(StoppedAt::Gap(range)) => ReadOutcome::Gap(range),
-            Some(StoppedAt::TooLong(range)) => match self.put_stub(range, now) {
-                Ok(()) => {
-                    tally.read_event(range.len());
-                    ReadOutcome::More
-                }
-                Err(Unread::Gone(_)) => ReadOutcome::Gap(range),
-                Err(Unread::NotNow(error)) => {
-                    // The next scan finds out what became of its file.
-                    self.reader.log().scan_soon();
-                    warn!(source = %self.source, %error, "cannot read a line that is too long; it is tried again");
-                    self.reader.put_back(range);
-                    ReadOutcome::CaughtUp
-                }
-            },
-            None => match end {
-                ReadEnd::Stopped => ReadOutcome::Sealed(self.finish()),
-                ReadEnd::Budget if self.draft.body.is_empty() || self.covered > MAX_COVERED => {
-                    ReadOutcome::Sealed(self.finish())
-                }
-                ReadEnd::Budget => ReadOutcome::More,
-                ReadEnd::CaughtUp => ReadOutcome::CaughtUp,
-            },
+        tally.values_cut(self.rule.take_cuts());
+        match (unread, end) {
+            (Some((range, Unread::Gone(_))), _) => ReadOutcome::Gap(range),
+            (Some((range, Unread::NotNow(error))), _) => {
+                // The next scan finds out what became of its file.
+                log.scan_soon();
+                warn!(source = %self.source, %error, "cannot read a line that is too long; it is tried again");
+                self.reader.leave_alone(range.segment);
+                ReadOutcome::CaughtUp
+            }
+            (None, ReadEnd::Stopped) => ReadOutcome::Sealed(self.finish()),
+            (None, ReadEnd::Budget) if self.draft.body.is_empty() || self.covered > MAX_COVERED => {
+                ReadOutcome::Sealed(self.finish())
+            }
+            (None, ReadEnd::Budget) => ReadOutcome::More,
+            (None, ReadEnd::CaughtUp) => ReadOutcome::CaughtUp,
         }
     }
 
     /// Puts a batch together again as it was before a restart. What it adds to the tally counts only where that is done.
     pub fn again(&mut self, batch: &BatchRecord, tally: &mut Tally) -> Result<SealedBatch, Unread> {
-        let now = Instant::now();
-        let whole = BodyLimits { max_events: usize::MAX, max_bytes: usize::MAX };
+        let log = self.reader.log().clone();
+        let context = TakeContext { mode: TakeMode::Again, lines_of: LinesOf::Log(&log), now: Instant::now() };
         let span = Span(batch.span.iter().map(|anchored| anchored.range).collect());
         let mut draft = BatchDraft::new(self.source.clone(), self.bodies.take());
-        let mut failed = None;
-        let log = self.reader.log().clone();
-        let Self { reader, checker, filter, writer, origins, .. } = self;
-        reader.read_again(&span, &mut |item| match item {
-            LogItem::Blank { range } | LogItem::Gap { range } => draft.cover(range, now),
-            LogItem::Other { range, lines } => {
-                tally.read(lines, range.len());
-                draft.filter(FilterRule::Stream, lines, range);
-                draft.cover(range, now);
-            }
-            LogItem::Foreign { range, .. } => {
-                tally.read_event(range.len());
-                let _ = draft.reject(&whole, foreign(range, None));
-                draft.cover(range, now);
-            }
-            LogItem::TooLong { range } => {
-                tally.read_event(range.len());
-                match push_stub(&log, origins, writer, &mut draft, range) {
-                    Ok(()) => draft.cover(range, now),
-                    Err(error) => failed = Some(error),
-                }
-            }
-            LogItem::Line { range, bytes } => {
-                tally.read_event(range.len());
-                draft.cover(range, now);
-                match judge(bytes, checker, filter, writer) {
-                    // Written down before the batch was first sent.
-                    Err(invalid) => _ = draft.reject(&whole, dead(range, &invalid, None)),
-                    Ok(Judged::Dropped(rule)) => draft.filter(rule, 1, range),
-                    // A body without limits takes it.
-                    Ok(Judged::Passes(event)) => {
-                        let origin = origins.of(&log, range.segment);
-                        let _ = draft.push_of(origin, &whole, range, |out| writer.write(&event, out));
-                    }
-                }
+        let mut unread = None;
+        let Self { reader, rule, .. } = self;
+        reader.read_again(&span, &mut |item| {
+            // Nothing is refused that is read again, so an error is all that can come of it.
+            if let Err(error) = rule.judge(item).take_into(&mut draft, tally, &context) {
+                unread.get_or_insert(error);
             }
         })?;
-        tally.values_cut(self.writer.take_cuts());
-        if let Some(error) = failed {
+        tally.values_cut(self.rule.take_cuts());
+        if let Some(error) = unread {
             return Err(error);
         }
         Ok(draft.seal(batch.span.clone()))
@@ -232,14 +151,6 @@ impl FollowedSource {
         self.reader.pass_over(last)
     }
 
-    fn put_stub(&mut self, range: SegmentRange, now: Instant) -> Result<(), Unread> {
-        let log = self.reader.log().clone();
-        push_stub(&log, &mut self.origins, &self.writer, &mut self.draft, range)?;
-        self.draft.cover(range, now);
-        self.covered += range.len();
-        Ok(())
-    }
-
     fn finish(&mut self) -> SealedBatch {
         let fresh = BatchDraft::new(self.source.clone(), self.bodies.take());
         let draft = std::mem::replace(&mut self.draft, fresh);
@@ -247,120 +158,4 @@ impl FollowedSource {
         let span = draft.span(|segment| self.reader.cursor(segment));
         draft.seal(span)
     }
-}
-
-enum StoppedAt {
-    TooLong(SegmentRange),
-    Gap(SegmentRange),
-}
-
-/// The container of the segment that was asked for last: records of one come in runs.
-#[derive(Debug, Default)]
-struct ContainerOrigins {
-    last: Option<SegmentId>,
-    origin: Option<Arc<ContainerOrigin>>,
-}
-
-impl ContainerOrigins {
-    fn of(&mut self, log: &Log, segment: SegmentId) -> &Option<Arc<ContainerOrigin>> {
-        if self.last != Some(segment) {
-            self.last = Some(segment);
-            self.origin = log.origin(segment).map(Arc::new);
-        }
-        &self.origin
-    }
-}
-
-/// What becomes of a line that is an event.
-pub enum Judged<'a> {
-    Passes(Event<'a>),
-    Dropped(FilterRule),
-}
-
-/// What judges a source's lines for a forwarder and writes its events. `beside`: what the caller asks of events itself.
-pub fn judges(
-    forwarder: &config::Forwarder,
-    source: &config::Source,
-    beside: Needs,
-) -> (Checker, EventFilter, EventWriter) {
-    let filter = EventFilter::new(&forwarder.filter);
-    let writer = EventWriter::new(forwarder, &source.name);
-    let needs = writer.needs().max(filter.needs()).max(beside);
-    let checker = Checker::with(source.schema, &source.fields, needs, filter.pointers());
-    (checker.only_json(source.only_json), filter, writer)
-}
-
-/// Checks a line, asks the rules, and only of what passes them whether it can be sent in the forwarder's format.
-pub fn judge<'a>(
-    line: &'a [u8],
-    checker: &'a mut Checker,
-    filter: &mut EventFilter,
-    writer: &EventWriter,
-) -> Result<Judged<'a>, Invalid> {
-    if checker.passes_over(line) {
-        return Ok(Judged::Dropped(FilterRule::OnlyJson));
-    }
-    let event = checker.check(line)?;
-    match filter.verdict(&event) {
-        FilterVerdict::Dropped(rule) => Ok(Judged::Dropped(rule)),
-        FilterVerdict::Pass => writer.takes(&event).map(|()| Judged::Passes(event)),
-    }
-}
-
-fn dead(range: SegmentRange, invalid: &Invalid, payload: Option<&[u8]>) -> RejectedLine {
-    let reason = match invalid {
-        Invalid::Utf8 { .. } => Reason::InvalidUtf8,
-        Invalid::Json { .. } | Invalid::TooDeep { .. } | Invalid::Cef => Reason::InvalidJson,
-    };
-    RejectedLine { range, reason, detail: invalid.to_string(), payload: payload.map(<[u8]>::to_vec) }
-}
-
-/// What a line is that its file should not have.
-pub const FOREIGN: &str = "it is no line of the CRI format: time, stdout or stderr, P or F, message";
-
-fn foreign(range: SegmentRange, payload: Option<&[u8]>) -> RejectedLine {
-    let (detail, payload) = (FOREIGN.to_owned(), payload.map(<[u8]>::to_vec));
-    RejectedLine { range, reason: Reason::InvalidCri, detail, payload }
-}
-
-fn reject(draft: &mut BatchDraft, fit: &BodyLimits, dead: RejectedLine, tally: &mut Tally) -> Take {
-    let length = dead.range.len();
-    if !draft.reject(fit, dead) {
-        return Take::Not;
-    }
-    tally.read_event(length);
-    Take::More
-}
-
-/// The event that takes the place of a line that is too long; the line itself goes to the dead letters.
-fn push_stub(
-    log: &Log,
-    origins: &mut ContainerOrigins,
-    writer: &EventWriter,
-    draft: &mut BatchDraft,
-    range: SegmentRange,
-) -> Result<(), Unread> {
-    let (bytes, sha256) = hash(log, range)?;
-    let stub = Stub { event_id: &log.event_id(range.segment, range.start), bytes, sha256: &sha256 };
-    let detail = format!("the line is {bytes} bytes long, more than maxEventBytes allows");
-    let line = RejectedLine { range, reason: Reason::LineTooLong, detail, payload: None };
-    draft.push_stub(origins.of(log, range.segment), line, |out| writer.write_stub(&stub, out));
-    Ok(())
-}
-
-fn hash(log: &Log, range: SegmentRange) -> Result<(u64, String), Unread> {
-    let mut record = log.record(range)?;
-    let mut length = 0;
-    let mut hasher = Sha256::new();
-    let mut chunk = vec![0; 64 * 1024];
-    loop {
-        match record.read(&mut chunk)? {
-            0 => break,
-            got => {
-                hasher.update(&chunk[..got]);
-                length += got as u64;
-            }
-        }
-    }
-    Ok((length, hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
 }

@@ -6,6 +6,8 @@
 
 pub mod follow;
 
+pub mod line_rule;
+
 pub mod filter;
 
 pub mod encode;

@@ -13,14 +13,15 @@
 //!
 //! The format: <https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md>.
 
-use std::{fs::File, io};
-
 use memchr::memchr;
 
-use super::{lines::Piece, reader::read_fully};
+use super::{
+    item::{ItemKind, LogItem},
+    lines::SegmentBytes,
+};
 use crate::config::CriStream;
 
-/// What stands before a message is shorter than this, in bytes.
+/// What stands before a message ends within so many bytes: these alone tell what a line is.
 pub const MAX_HEAD: usize = 128;
 
 /// One line of the format.
@@ -35,9 +36,11 @@ pub struct CriLine<'a> {
 impl<'a> CriLine<'a> {
     /// A line without its `\n`; None where it is in no such format. A `\r` stays: it may be the message's own.
     pub fn parse(line: &'a [u8]) -> Option<Self> {
-        let (time, rest) = word(line)?;
+        let head = &line[..line.len().min(MAX_HEAD)];
+        let (time, rest) = word(head)?;
         let (stream, rest) = word(rest)?;
-        let (tags, message) = word(rest)?;
+        let (tags, rest) = word(rest)?;
+        let message = &line[head.len() - rest.len()..];
         let is_time = time.len() >= "2026-11-22T04:00:00Z".len() && time[4] == b'-' && time[10] == b'T';
         if !is_time || !time[0].is_ascii_digit() {
             return None;
@@ -58,19 +61,15 @@ impl<'a> CriLine<'a> {
 }
 
 fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = memchr(b' ', &text[..text.len().min(MAX_HEAD)])?;
+    let end = memchr(b' ', text)?;
     Some((&text[..end], &text[end + 1..]))
 }
 
-/// Goes through the whole records of `data`, as [`LineSplitter`](super::lines::LineSplitter) does through lines.
+/// Goes through the whole records of a run of bytes, as [`LineSplitter`](super::lines::LineSplitter) does through lines.
 #[derive(Debug)]
 pub struct Records<'a> {
-    data: &'a [u8],
-    /// The segment's offset of `data[0]`.
-    base: u64,
+    of: SegmentBytes<'a>,
     stream: CriStream,
-    /// No more bytes will come: what stands there of a record is all of it.
-    complete: bool,
     at: usize,
     /// The parts of the present record.
     joined: &'a mut Vec<u8>,
@@ -85,11 +84,11 @@ enum Raw<'a> {
 }
 
 impl<'a> Records<'a> {
-    pub fn new(data: &'a [u8], base: u64, stream: CriStream, complete: bool, joined: &'a mut Vec<u8>) -> Self {
-        Self { data, base, stream, complete, at: 0, joined, between: 0 }
+    pub fn new(of: SegmentBytes<'a>, stream: CriStream, joined: &'a mut Vec<u8>) -> Self {
+        Self { of, stream, at: 0, joined, between: 0 }
     }
 
-    /// How many bytes the pieces given so far cover.
+    /// How many bytes the items given so far cover.
     pub fn consumed(&self) -> usize {
         self.at
     }
@@ -99,64 +98,58 @@ impl<'a> Records<'a> {
         self.between
     }
 
-    /// The next record, or what is none.
-    pub fn next_piece(&mut self) -> Option<Piece<'_>> {
-        let data = self.data;
+    /// The next record, or what is not one. A record is given where its message is empty too.
+    pub fn next_item(&mut self) -> Option<LogItem<'_>> {
+        let SegmentBytes { bytes: data, is_complete, .. } = self.of;
         let begin = self.at;
-        let start = self.base + begin as u64;
         self.joined.clear();
         self.between = 0;
         let (mut scan, mut open) = (begin, false);
         loop {
-            let (line, end) = match raw(data, scan, self.complete) {
-                None if open && self.complete => return Some(self.joined_until(begin, scan)),
+            let (line, end) = match raw(data, scan, is_complete) {
+                None if open && (is_complete || is_foreign(&data[scan..])) => return Some(self.joined_until(scan)),
                 None => return None,
                 Some(Raw::Blank(end)) if open => {
                     scan = end;
                     continue;
                 }
-                Some(Raw::Blank(end)) => {
-                    self.at = end;
-                    return Some(Piece::Blank { start, end: self.base + end as u64 });
-                }
+                Some(Raw::Blank(end)) => return Some(self.upto(end, ItemKind::Blank)),
                 Some(Raw::Line(line, end)) => (line, end),
             };
             match CriLine::parse(line) {
-                None if open => return Some(self.joined_until(begin, scan)),
-                None => {
-                    self.at = end;
-                    return Some(Piece::Foreign { start, end: self.base + end as u64, bytes: line });
-                }
+                None if open => return Some(self.joined_until(scan)),
+                None => return Some(self.upto(end, ItemKind::Foreign(line))),
                 Some(line) if line.stream != self.stream && open => self.between += 1,
-                Some(line) if line.stream != self.stream => {
-                    self.at = end;
-                    return Some(Piece::Other { start, end: self.base + end as u64 });
-                }
+                Some(line) if line.stream != self.stream => return Some(self.upto(end, ItemKind::Other(1))),
                 Some(line) if line.partial => {
                     open = true;
                     self.joined.extend_from_slice(line.message);
                 }
                 Some(line) if open => {
                     self.joined.extend_from_slice(line.message);
-                    return Some(self.joined_until(begin, end));
+                    return Some(self.joined_until(end));
                 }
-                Some(line) => {
-                    self.at = end;
-                    return Some(piece(start, self.base + end as u64, trimmed(line.message)));
-                }
+                Some(line) => return Some(self.upto(end, ItemKind::Line(trimmed(line.message)))),
             }
             scan = end;
         }
     }
 
-    fn joined_until(&mut self, begin: usize, end: usize) -> Piece<'_> {
-        self.at = end;
-        piece(self.base + begin as u64, self.base + end as u64, trimmed(self.joined))
+    fn joined_until(&mut self, end: usize) -> LogItem<'_> {
+        let start = std::mem::replace(&mut self.at, end);
+        self.of.item(start..end, ItemKind::Line(trimmed(self.joined)))
+    }
+
+    fn upto<'i>(&mut self, end: usize, kind: ItemKind<'i>) -> LogItem<'i> {
+        let start = std::mem::replace(&mut self.at, end);
+        self.of.item(start..end, kind)
     }
 }
 
-fn piece(start: u64, end: u64, bytes: &[u8]) -> Piece<'_> {
-    if bytes.is_empty() { Piece::Blank { start, end } } else { Piece::Line { start, end, bytes } }
+/// Whether a line of which the end is not written yet is in another format already: an open record ends before it
+/// then, however long it becomes.
+fn is_foreign(line: &[u8]) -> bool {
+    line.len() >= MAX_HEAD && CriLine::parse(line).is_none()
 }
 
 fn trimmed(message: &[u8]) -> &[u8] {
@@ -175,71 +168,6 @@ fn raw(data: &[u8], at: usize, complete: bool) -> Option<Raw<'_>> {
         Some(length) => Some(Raw::Line(&rest[..length], at + length + 1)),
         None if complete && !rest.is_empty() => Some(Raw::Line(rest, data.len())),
         None => None,
-    }
-}
-
-/// The end of a record that is too long to be held, and whether its stream is the one that is read.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct LongEnd {
-    pub(super) end: u64,
-    pub(super) ours: bool,
-}
-
-/// Looks for the end of the record that begins at `start`, without keeping its bytes. `looked`: a line end up to which
-/// it did not end, which is moved on.
-pub(super) fn long_end(
-    file: &File,
-    stream: CriStream,
-    start: u64,
-    looked: &mut u64,
-    complete: Option<u64>,
-) -> io::Result<Option<LongEnd>> {
-    loop {
-        let mut head = [0; MAX_HEAD];
-        let most = complete.map_or(u64::MAX, |end| end.saturating_sub(*looked)).min(MAX_HEAD as u64) as usize;
-        let got = read_fully(file, &mut head[..most], *looked)?;
-        let hole = head[..got].iter().take_while(|byte| **byte == 0).count();
-        if hole > 0 {
-            *looked += hole as u64;
-            continue;
-        }
-        let Some((end, terminated)) = line_end(file, *looked, complete)? else { return Ok(None) };
-        let head = &head[..memchr(b'\n', &head[..got]).unwrap_or(got)];
-        let closes = match CriLine::parse(head) {
-            _ if head.is_empty() || head == b"\r" => false,
-            None if *looked > start => return Ok(Some(LongEnd { end: *looked, ours: true })),
-            None => true,
-            Some(line) if line.stream != stream => {
-                if *looked == start {
-                    return Ok(Some(LongEnd { end, ours: false }));
-                }
-                false
-            }
-            Some(line) => !line.partial,
-        };
-        *looked = end;
-        if closes || !terminated || complete == Some(end) {
-            return Ok(Some(LongEnd { end, ours: true }));
-        }
-    }
-}
-
-/// Where the line that begins at `at` ends, and whether a `\n` ends it; None where that is not written yet.
-fn line_end(file: &File, mut at: u64, complete: Option<u64>) -> io::Result<Option<(u64, bool)>> {
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let most = complete.map_or(buffer.len(), |end| buffer.len().min(end.saturating_sub(at) as usize));
-        let got = read_fully(file, &mut buffer[..most], at)?;
-        if let Some(length) = memchr(b'\n', &buffer[..got]) {
-            return Ok(Some((at + length as u64 + 1, true)));
-        }
-        at += got as u64;
-        if complete.is_some_and(|end| at >= end) {
-            return Ok(Some((at, false)));
-        }
-        if got < most || got == 0 {
-            return Ok(None);
-        }
     }
 }
 

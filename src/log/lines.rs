@@ -3,121 +3,224 @@
 //! A line ends at `\n`; one `\r` before it is trimmed. Empty lines, and runs of NUL where a line would begin (the
 //! hole that copytruncate leaves under a writer that kept its offset), are no events but move the cursor. A byte
 //! order mark at offset 0 belongs to the first line and is trimmed from it.
+//!
+//! What always holds: which items a run of bytes gives depends on those bytes alone, not on how many of them were
+//! there when a reader first looked. A record is too long by its own bytes, never because more followed.
 
 use memchr::memchr;
 
-use super::cri::Records;
+use super::{
+    cri::{MAX_HEAD, Records},
+    item::{ItemKind, LogItem},
+    position::{SegmentId, SegmentRange},
+    reader::Take,
+};
 use crate::config::LineFormat;
 
-/// A piece of the input; pieces follow each other without gaps.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
-    /// A line without its end; `start..end` are its bytes in the segment, the line end among them.
-    Line { start: u64, end: u64, bytes: &'a [u8] },
-    /// Bytes that are no event.
-    Blank { start: u64, end: u64 },
-    /// A line that is not in the format that the file should be in.
-    Foreign { start: u64, end: u64, bytes: &'a [u8] },
-    /// A line of a stream that is not read.
-    Other { start: u64, end: u64 },
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Bytes of a segment that are at hand.
+#[derive(Clone, Copy, Debug)]
+pub struct SegmentBytes<'a> {
+    pub segment: SegmentId,
+    /// The offset of the first byte, where an item begins.
+    pub start: u64,
+    pub bytes: &'a [u8],
+    /// No more bytes will come: what stands after the last `\n` is a line.
+    pub is_complete: bool,
 }
 
-/// The pieces of a run of bytes, in the format of its file.
+impl<'a> SegmentBytes<'a> {
+    /// An item that covers the bytes at `places`.
+    pub(super) fn item<'i>(&self, places: std::ops::Range<usize>, kind: ItemKind<'i>) -> LogItem<'i> {
+        let [start, end] = [places.start, places.end].map(|at| self.start + at as u64);
+        LogItem { range: SegmentRange { segment: self.segment, start, end }, kind }
+    }
+
+    /// The bytes that an item of this run covers.
+    pub fn of(&self, range: SegmentRange) -> &'a [u8] {
+        &self.bytes[(range.start - self.start) as usize..(range.end - self.start) as usize]
+    }
+}
+
+/// How the lines of a source look: their format, and how long one may be.
+#[derive(Clone, Copy, Debug)]
+pub struct LineShape {
+    pub format: LineFormat,
+    max_line: usize,
+    /// What a record of that length may take in its file; no bound of its own for plain lines.
+    max_raw: u64,
+}
+
+/// How far the items of a run of bytes were taken.
+#[derive(Clone, Copy, Debug)]
+pub struct HandedOut {
+    /// How many bytes the items cover that were taken.
+    pub taken: usize,
+    /// The taker wants no more.
+    pub stopped: bool,
+}
+
+impl LineShape {
+    pub fn new(format: LineFormat, max_line: usize) -> Self {
+        let max_raw = match format {
+            LineFormat::Lines => u64::MAX,
+            // Some tens of bytes before each part of some thousands, a few lines of the other stream, a line end.
+            LineFormat::Cri(_) => (max_line + max_line / 64 + 1024 + 1) as u64,
+        };
+        Self { format, max_line, max_raw }
+    }
+
+    /// Where more bytes than this are at hand and give no item, the record that begins there is too long.
+    pub fn most_held(&self) -> usize {
+        match self.format {
+            LineFormat::Lines => BYTE_ORDER_MARK.len() + self.max_line + 1,
+            // Only by its head can the line after a record be told to belong to it.
+            LineFormat::Cri(_) => self.max_raw as usize + MAX_HEAD,
+        }
+    }
+
+    /// The items of a run of bytes. `joined` is memory for records that were written in parts.
+    pub fn items<'a>(&self, of: SegmentBytes<'a>, joined: &'a mut Vec<u8>) -> LogItems<'a> {
+        let splitter = match self.format {
+            LineFormat::Lines => FormatSplitter::Lines(LineSplitter::new(of)),
+            LineFormat::Cri(stream) => FormatSplitter::Cri(Records::new(of, stream, joined)),
+        };
+        LogItems { splitter, shape: *self }
+    }
+
+    /// Hands out the items of a run of bytes until the taker stops it.
+    pub fn hand_out(
+        &self,
+        of: SegmentBytes<'_>,
+        joined: &mut Vec<u8>,
+        take: &mut dyn FnMut(LogItem<'_>) -> Take,
+    ) -> HandedOut {
+        let mut items = self.items(of, joined);
+        let mut taken = 0;
+        while let Some(item) = items.next_item() {
+            let is_record = matches!(item.kind, ItemKind::Line(_));
+            let answer = take(item);
+            if answer != Take::Not {
+                taken = items.consumed();
+                let between = items.between();
+                if is_record && between > 0 {
+                    take(of.item(taken..taken, ItemKind::Other(between)));
+                }
+            }
+            if answer != Take::More {
+                return HandedOut { taken, stopped: true };
+            }
+        }
+        HandedOut { taken, stopped: false }
+    }
+
+    /// What is found in one go is what would be found if it were larger than the memory for it.
+    fn limited<'i>(&self, item: LogItem<'i>) -> LogItem<'i> {
+        let kind = match item.kind {
+            ItemKind::Line(bytes) | ItemKind::Foreign(bytes)
+                if bytes.len() > self.max_line || item.range.len() > self.max_raw =>
+            {
+                ItemKind::TooLong
+            }
+            // A record whose parts are all empty.
+            ItemKind::Line([]) => ItemKind::Blank,
+            kind => kind,
+        };
+        LogItem { kind, ..item }
+    }
+}
+
+/// The items of a run of bytes, in the format of its file.
 #[derive(Debug)]
-pub enum Pieces<'a> {
+pub struct LogItems<'a> {
+    splitter: FormatSplitter<'a>,
+    shape: LineShape,
+}
+
+#[derive(Debug)]
+enum FormatSplitter<'a> {
     Lines(LineSplitter<'a>),
     Cri(Records<'a>),
 }
 
-impl<'a> Pieces<'a> {
-    /// `complete`: no more bytes will come. `joined` is memory for records that were written in parts.
-    pub fn new(format: LineFormat, data: &'a [u8], base: u64, complete: bool, joined: &'a mut Vec<u8>) -> Self {
-        match format {
-            LineFormat::Lines => Self::Lines(LineSplitter::new(data, base, complete)),
-            LineFormat::Cri(stream) => Self::Cri(Records::new(data, base, stream, complete, joined)),
-        }
+impl LogItems<'_> {
+    pub fn next_item(&mut self) -> Option<LogItem<'_>> {
+        let item = match &mut self.splitter {
+            FormatSplitter::Lines(lines) => lines.next(),
+            FormatSplitter::Cri(records) => records.next_item(),
+        };
+        item.map(|item| self.shape.limited(item))
     }
 
-    pub fn next_piece(&mut self) -> Option<Piece<'_>> {
-        match self {
-            Self::Lines(lines) => lines.next(),
-            Self::Cri(records) => records.next_piece(),
-        }
-    }
-
-    /// How many bytes the pieces given so far cover.
+    /// How many bytes the items given so far cover.
     pub fn consumed(&self) -> usize {
-        match self {
-            Self::Lines(lines) => lines.consumed(),
-            Self::Cri(records) => records.consumed(),
+        match &self.splitter {
+            FormatSplitter::Lines(lines) => lines.consumed(),
+            FormatSplitter::Cri(records) => records.consumed(),
         }
     }
 
-    /// Lines of a stream that is not read, between the parts of the piece that was given last.
-    pub fn between(&self) -> u64 {
-        match self {
-            Self::Lines(_) => 0,
-            Self::Cri(records) => records.between(),
+    /// Lines of a stream that is not read, between the parts of the item that was given last.
+    fn between(&self) -> u64 {
+        match &self.splitter {
+            FormatSplitter::Lines(_) => 0,
+            FormatSplitter::Cri(records) => records.between(),
         }
     }
 }
 
-/// Iterates over the whole lines of `data`.
+/// Iterates over the whole lines of a run of bytes.
 #[derive(Debug)]
 pub struct LineSplitter<'a> {
-    data: &'a [u8],
-    /// The segment's offset of `data[0]`.
-    base: u64,
+    of: SegmentBytes<'a>,
     at: usize,
-    /// No more bytes will come: what stands after the last `\n` is a line.
-    complete: bool,
 }
 
 impl<'a> LineSplitter<'a> {
-    pub fn new(data: &'a [u8], base: u64, complete: bool) -> Self {
-        Self { data, base, at: 0, complete }
+    pub fn new(of: SegmentBytes<'a>) -> Self {
+        Self { of, at: 0 }
     }
 
-    /// How many bytes the pieces given so far cover.
+    /// How many bytes the items given so far cover.
     pub fn consumed(&self) -> usize {
         self.at
     }
 
-    fn offset(&self, at: usize) -> u64 {
-        self.base + at as u64
+    fn item(&mut self, bytes: &'a [u8], end: usize) -> LogItem<'a> {
+        let bytes = without_mark(bytes, self.of.start + self.at as u64);
+        self.upto(end, if bytes.is_empty() { ItemKind::Blank } else { ItemKind::Line(bytes) })
     }
 
-    fn piece(&mut self, bytes: &'a [u8], end: usize) -> Piece<'a> {
-        let (start, end_offset) = (self.offset(self.at), self.offset(end));
-        self.at = end;
-        let bytes = if start == 0 { bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes) } else { bytes };
-        match bytes {
-            [] => Piece::Blank { start, end: end_offset },
-            bytes => Piece::Line { start, end: end_offset, bytes },
-        }
+    fn upto(&mut self, end: usize, kind: ItemKind<'a>) -> LogItem<'a> {
+        let start = std::mem::replace(&mut self.at, end);
+        self.of.item(start..end, kind)
     }
 }
 
 impl<'a> Iterator for LineSplitter<'a> {
-    type Item = Piece<'a>;
+    type Item = LogItem<'a>;
 
-    fn next(&mut self) -> Option<Piece<'a>> {
-        let rest = &self.data[self.at..];
+    fn next(&mut self) -> Option<LogItem<'a>> {
+        let rest = &self.of.bytes[self.at..];
         if rest.first() == Some(&0) {
             let run = rest.iter().position(|byte| *byte != 0).unwrap_or(rest.len());
-            let (start, end) = (self.offset(self.at), self.offset(self.at + run));
-            self.at += run;
-            return Some(Piece::Blank { start, end });
+            return Some(self.upto(self.at + run, ItemKind::Blank));
         }
         match memchr(b'\n', rest) {
             Some(length) => {
                 let line = &rest[..length];
-                Some(self.piece(line.strip_suffix(b"\r").unwrap_or(line), self.at + length + 1))
+                Some(self.item(line.strip_suffix(b"\r").unwrap_or(line), self.at + length + 1))
             }
-            None if self.complete && !rest.is_empty() => Some(self.piece(rest, self.data.len())),
+            None if self.of.is_complete && !rest.is_empty() => Some(self.item(rest, self.of.bytes.len())),
             None => None,
         }
     }
+}
+
+/// A line that begins at this offset, without the byte order mark of its file.
+pub fn without_mark(line: &[u8], start: u64) -> &[u8] {
+    if start == 0 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line }
 }
 
 #[cfg(test)]
@@ -126,14 +229,20 @@ mod tests {
 
     use super::*;
 
-    fn texts(data: &[u8], base: u64, complete: bool) -> Vec<String> {
-        LineSplitter::new(data, base, complete)
-            .map(|piece| match piece {
-                Piece::Line { start, end, bytes } => format!("{start}..{end} {}", String::from_utf8_lossy(bytes)),
-                Piece::Blank { start, end } => format!("{start}..{end}"),
-                piece => panic!("{piece:?}"),
-            })
-            .collect()
+    fn splitter(bytes: &[u8], start: u64, is_complete: bool) -> LineSplitter<'_> {
+        LineSplitter::new(SegmentBytes { segment: SegmentId(1), start, bytes, is_complete })
+    }
+
+    fn texts(data: &[u8], start: u64, is_complete: bool) -> Vec<String> {
+        splitter(data, start, is_complete).map(text).collect()
+    }
+
+    fn text(LogItem { range: SegmentRange { start, end, .. }, kind }: LogItem<'_>) -> String {
+        match kind {
+            ItemKind::Line(bytes) => format!("{start}..{end} {}", String::from_utf8_lossy(bytes)),
+            ItemKind::Blank => format!("{start}..{end}"),
+            kind => panic!("{kind:?}"),
+        }
     }
 
     #[test]
@@ -161,18 +270,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_cover_the_input_without_gaps(data in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(0), Just(b'\r'), any::<u8>()], 0..200), base in 0u64..9, complete: bool) {
+        fn items_cover_the_input_without_gaps(data in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(0), Just(b'\r'), any::<u8>()], 0..200), base in 0u64..9, complete: bool) {
             let mut at = base;
-            let mut lines = LineSplitter::new(&data, base, complete);
-            for piece in &mut lines {
-                let (start, end) = match piece {
-                    Piece::Line { start, end, bytes } => { prop_assert!(!bytes.is_empty() && !bytes.contains(&b'\n')); (start, end) }
-                    Piece::Blank { start, end } => (start, end),
-                    piece => panic!("{piece:?}"),
-                };
-                prop_assert_eq!(start, at);
-                prop_assert!(end > start);
-                at = end;
+            let mut lines = splitter(&data, base, complete);
+            for item in &mut lines {
+                match item.kind {
+                    ItemKind::Line(bytes) => prop_assert!(!bytes.is_empty() && !bytes.contains(&b'\n')),
+                    kind => prop_assert_eq!(kind, ItemKind::Blank),
+                }
+                prop_assert_eq!(item.range.start, at);
+                prop_assert!(!item.range.is_empty());
+                at = item.range.end;
             }
             let left = &data[lines.consumed()..];
             prop_assert_eq!(at, base + lines.consumed() as u64);
@@ -184,20 +292,11 @@ mod tests {
             let data: Vec<u8> = data.into_iter().filter(|byte| *byte != 0).collect();
             let cut = cut.min(data.len());
             let whole = texts(&data, 0, true);
-            let mut first = LineSplitter::new(&data[..cut], 0, false);
-            let mut parts: Vec<String> = Vec::new();
-            for piece in &mut first { parts.push(texts_of(piece)); }
+            let mut first = splitter(&data[..cut], 0, false);
+            let mut parts: Vec<String> = first.by_ref().map(text).collect();
             let consumed = first.consumed();
             parts.extend(texts(&data[consumed..], consumed as u64, true));
             prop_assert_eq!(whole, parts);
-        }
-    }
-
-    fn texts_of(piece: Piece<'_>) -> String {
-        match piece {
-            Piece::Line { start, end, bytes } => format!("{start}..{end} {}", String::from_utf8_lossy(bytes)),
-            Piece::Blank { start, end } => format!("{start}..{end}"),
-            piece => panic!("{piece:?}"),
         }
     }
 }

@@ -12,7 +12,9 @@ pub mod catalog;
 pub mod container;
 pub mod cri;
 pub mod identity;
+pub mod item;
 pub mod lines;
+pub mod long;
 pub mod position;
 pub mod reader;
 pub mod record;
@@ -36,8 +38,9 @@ use tokio::sync::{Notify, watch};
 use crate::config::LineFormat;
 
 pub use container::ContainerOrigin;
+pub use item::{ItemKind, LogItem};
 pub use position::{Anchor, AnchoredRange, Cursor, SegmentId, SegmentRange, Span};
-pub use reader::{LogItem, ReadEnd, Reader, Take, Unread};
+pub use reader::{ReadEnd, Reader, Take, Unread};
 pub use release_gate::{FollowerRequest, ReleaseGate};
 pub use segment::{Extent, Segment, SegmentState};
 

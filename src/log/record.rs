@@ -8,6 +8,7 @@ use std::{
 };
 
 use memchr::memchr;
+use sha2::{Digest, Sha256};
 
 use super::{
     Log, Segment, SegmentRange, SegmentState, Unread,
@@ -26,6 +27,21 @@ pub struct RecordBytes {
     parts: Option<(CriStream, bool)>,
 }
 
+/// What is told of a record that is not held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordDigest {
+    /// Its length, without the line end.
+    pub bytes: u64,
+    pub sha256: [u8; 32],
+}
+
+impl RecordDigest {
+    /// The hash in lower-case digits.
+    pub fn hex(&self) -> String {
+        self.sha256.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 impl Log {
     /// The record at `range`.
     pub fn record(&self, range: SegmentRange) -> Result<RecordBytes, Unread> {
@@ -38,6 +54,11 @@ impl Log {
         };
         let Some(segment) = segment.filter(is_there) else { return Err(Unread::Gone("its file is gone".to_owned())) };
         Ok(RecordBytes::new(segment.open()?, range, self.format)?)
+    }
+
+    /// The length and the hash of the record at `range`.
+    pub fn digest(&self, range: SegmentRange) -> Result<RecordDigest, Unread> {
+        Ok(self.record(range)?.digest()?)
     }
 }
 
@@ -57,6 +78,22 @@ impl RecordBytes {
             record.parts = Some((stream, true));
         }
         Ok(record)
+    }
+
+    /// Reads all of it.
+    pub fn digest(mut self) -> io::Result<RecordDigest> {
+        let mut hasher = Sha256::new();
+        let mut bytes = 0;
+        let mut chunk = vec![0; 64 * 1024];
+        loop {
+            match self.read(&mut chunk)? {
+                0 => return Ok(RecordDigest { bytes, sha256: hasher.finalize().into() }),
+                got => {
+                    hasher.update(&chunk[..got]);
+                    bytes += got as u64;
+                }
+            }
+        }
     }
 
     fn byte(&self, offset: u64) -> io::Result<u8> {
@@ -88,10 +125,17 @@ impl RecordBytes {
         Ok(CriLine::parse(line).map(|part| (part.stream, (line.len() - part.message.len()) as u64)))
     }
 
+    /// Passes over a line that is not a part, or over the NUL before a line.
     fn pass_line(&mut self) -> io::Result<()> {
         let mut buffer = [0; 4096];
+        let start = self.at;
         while self.at < self.end {
             let got = self.read_raw(&mut buffer)?;
+            if self.at - got as u64 == start && buffer[0] == 0 {
+                let hole = buffer[..got].iter().take_while(|byte| **byte == 0).count();
+                self.at = start + hole as u64;
+                return Ok(());
+            }
             if let Some(length) = memchr(b'\n', &buffer[..got]) {
                 self.at -= (got - length - 1) as u64;
                 return Ok(());
@@ -155,7 +199,7 @@ mod tests {
     fn a_record_in_parts_is_its_message_and_any_other_its_bytes() {
         let time = "2026-11-22T04:00:00.000000001Z";
         let parts = format!(
-            "{time} stdout P {{\"a\"\r\n{time} stderr F x stdout F y\n\n{time} stdout P \n{time} stdout F :1}}\r\n"
+            "{time} stdout P {{\"a\"\r\n{time} stderr F x stdout F y\n\n\0\0{time} stdout P \n{time} stdout F :1}}\r\n"
         );
         let cri = LineFormat::Cri(CriStream::Stdout);
         for piece in [1, 2, 7, 100, 1000] {

@@ -7,13 +7,12 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, Read},
+    io,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -27,7 +26,10 @@ use super::{
 use crate::{
     alarm::AlarmKind,
     config::SourceFraming,
-    log::{AnchoredRange, Cursor, Log, LogItem, Reader, SegmentId, SegmentRange, Span, Take, Unread},
+    log::{
+        AnchoredRange, Cursor, ItemKind, Log, LogItem, Reader, SegmentId, SegmentRange, Span, Take, Unread,
+        record::RecordDigest,
+    },
 };
 
 /// Bytes read before they are put together.
@@ -166,8 +168,8 @@ impl CopyWork {
             AnchoredRange { range: *range, anchor: cursor.and_then(|cursor| cursor.anchor) }
         };
         let ranges: Vec<_> = read.span.0.iter().map(anchored).collect();
-        if let Some((range, _)) = &read.failed {
-            reader.put_back(*range);
+        if let Some((segment, _)) = &read.failed {
+            reader.leave_alone(*segment);
         }
         let failure = read.failed.map(|(_, failure)| failure);
         if ranges.is_empty() {
@@ -211,7 +213,7 @@ impl CopyWork {
         let mut read = CopyReading::new(self.files.clone(), usize::MAX);
         let span = Span(copy.ranges.iter().map(|anchored| anchored.range).collect());
         let again = reader.read_again(&span, &mut |item| {
-            let range = range_of(&item);
+            let range = item.range;
             read.take(item);
             if read.lines.bytes.len() as u64 <= there {
                 cursors.insert(range.segment, Cursor { offset: range.end, anchor: None });
@@ -245,7 +247,7 @@ struct CopyReading {
     lines: SpoolLines,
     span: Span,
     gap: Option<SegmentRange>,
-    failed: Option<(SegmentRange, io::Error)>,
+    failed: Option<(SegmentId, io::Error)>,
     /// More bytes are not put together.
     most: usize,
 }
@@ -257,55 +259,25 @@ impl CopyReading {
     }
 
     fn take(&mut self, item: LogItem<'_>) -> Take {
-        let range = range_of(&item);
+        let range = item.range;
         if !self.lines.bytes.is_empty() && self.lines.bytes.len() as u64 + range.len() > self.most as u64 {
             return Take::Not;
         }
-        match item {
-            LogItem::Line { bytes, .. } | LogItem::Foreign { bytes, .. } => {
-                self.lines.add(&FramedItem::Record(bytes))
-            }
-            LogItem::Blank { .. } | LogItem::Other { .. } => {}
-            LogItem::TooLong { .. } => match digest(&self.files, range) {
-                Ok((bytes, sha256)) => self.lines.add(&FramedItem::TooLong { bytes, sha256 }),
+        match item.kind {
+            ItemKind::Line(bytes) | ItemKind::Foreign(bytes) => self.lines.add(&FramedItem::Record(bytes)),
+            ItemKind::Blank | ItemKind::Other(_) => {}
+            ItemKind::TooLong => match self.files.digest(range) {
+                Ok(RecordDigest { bytes, sha256 }) => self.lines.add(&FramedItem::TooLong { bytes, sha256 }),
                 Err(Unread::NotNow(error)) => {
-                    self.failed = Some((range, error));
-                    return Take::Last; // It is put back.
+                    self.failed = Some((range.segment, error));
+                    return Take::Not;
                 }
                 Err(Unread::Gone(_)) => self.gap = Some(range),
             },
-            LogItem::Gap { .. } => self.gap = Some(range),
+            ItemKind::Gap => self.gap = Some(range),
         }
         self.span.push(range);
         if self.gap.is_some() { Take::Last } else { Take::More }
-    }
-}
-
-fn range_of(item: &LogItem<'_>) -> SegmentRange {
-    match item {
-        LogItem::Line { range, .. }
-        | LogItem::Foreign { range, .. }
-        | LogItem::Other { range, .. }
-        | LogItem::Blank { range }
-        | LogItem::TooLong { range }
-        | LogItem::Gap { range } => *range,
-    }
-}
-
-/// How long a line is that is too long for the spool, and what it hashes to.
-fn digest(files: &Log, range: SegmentRange) -> Result<(u64, [u8; 32]), Unread> {
-    let mut record = files.record(range)?;
-    let mut bytes = 0;
-    let mut hasher = Sha256::new();
-    let mut chunk = vec![0; 64 * 1024];
-    loop {
-        match record.read(&mut chunk)? {
-            0 => return Ok((bytes, hasher.finalize().into())),
-            got => {
-                hasher.update(&chunk[..got]);
-                bytes += got as u64;
-            }
-        }
     }
 }
 

@@ -1,16 +1,20 @@
 //! `auditpost explain`: what each forwarder would do with real lines, and the exact requests. Nothing is sent.
 //!
-//! It goes the way that `run` goes: the same checker, filter, encoder and batching. What it cannot know is when: it
+//! It goes the way that `run` goes: the same splitter of lines, the same rule for each of them, the same drafts. What it cannot know is when: it
 //! ends a batch where it is full or the input ends, and never by age. Memory is bounded by one line and one batch a
 //! forwarder.
 
 mod lines;
 mod plan;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on says where by panicking")]
+mod tests;
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use self::{lines::InputLines, plan::ExplainPlan};
@@ -99,30 +103,27 @@ fn explain(
         _ => LineFormat::Lines,
     };
     let path = std::path::absolute(file)?;
-    let origin = if format == LineFormat::Lines { None } else { ContainerOrigin::of(&path) };
+    let origin = if format == LineFormat::Lines { None } else { ContainerOrigin::of(&path).map(Arc::new) };
     let followed_by = config.forwarders.iter().filter(|forwarder| forwarder.sources.contains(&source.name));
-    let plan = |forwarder| ExplainPlan::new(forwarder, source, origin.as_ref());
+    let plan = |forwarder| ExplainPlan::new(forwarder, source, origin.clone());
     let mut plans = followed_by.map(plan).collect::<Result<Vec<_>, _>>()?;
     if plans.is_empty() {
         writeln!(out, "no forwarder follows source {}: its events go nowhere", source.name)?;
         return Ok(Exit::Ok);
     }
     let width = plans.iter().map(|plan| plan.name().len()).max().unwrap_or(0);
-    let mut lines = InputLines::new(BufReader::with_capacity(1 << 16, input), source.max_event_bytes, format);
     let mut any = false;
-    while let Some(line) = lines.next()? {
+    InputLines::new(input, source.max_event_bytes, format).each(&mut |line| {
         any = true;
-        writeln!(out, "line {}: {}", line.number, shown(&line.bytes))?;
+        writeln!(out, "line {}: {}", line.number, shown(line.text))?;
         let mut full = Vec::new();
         for plan in &mut plans {
-            let (verdict, request) = plan.take(&line);
+            let (verdict, requests) = plan.take(line);
             writeln!(out, "  {:width$}  {verdict}", plan.name())?;
-            full.extend(request);
+            full.extend(requests);
         }
-        for request in full {
-            out.write_all(&request)?;
-        }
-    }
+        Ok(out.write_all(&full)?)
+    })?;
     for request in plans.iter_mut().filter_map(ExplainPlan::flush) {
         out.write_all(&request)?;
     }

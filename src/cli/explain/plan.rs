@@ -1,25 +1,23 @@
 //! What one forwarder would do with the lines of one source.
 
-use std::io::Write;
+use std::{io::Write, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
-use super::lines::{InputLine, InputLineKind};
+use super::lines::InputLine;
 use crate::{
     cli::{exit::Exit, failure::Failure, printable::printable},
     config::{self, Forwarder, Source},
     forwarder::{
-        batch::{BatchBody, BodyFrame, BodyLimits, Pushed},
+        batch::{BatchBody, BatchDraft, BodyFrame, BodyLimits},
         compress::Compressor,
-        dead_letter::Reason,
         deliver::{Request, WebhookClient},
-        encode::{EventWriter, Stub},
-        filter::EventFilter,
-        follow::{FOREIGN, Judged, judge, judges},
-        stats::FilterRule,
+        encode::Stub,
+        line_rule::{LineRule, LineVerdict, LinesOf, TakeContext, TakeMode},
+        stats::{FilterRule, Tally},
     },
-    log::{ContainerOrigin, SegmentId, SegmentRange},
-    schema::{Checker, Event, Needs, System},
+    log::{ContainerOrigin, Take},
+    schema::{Event, Needs, System},
 };
 
 /// What stands for a batch's id, which is drawn at random when it is announced.
@@ -31,13 +29,10 @@ const SHA256: &str = "SHA256-OF-THE-LINE";
 
 pub(super) struct ExplainPlan<'c> {
     forwarder: &'c Forwarder,
-    most: usize,
-    origin: Option<&'c ContainerOrigin>,
-    checker: Checker,
-    filter: EventFilter,
-    writer: EventWriter,
+    origin: Option<Arc<ContainerOrigin>>,
+    rule: LineRule,
     webhook: WebhookClient,
-    body: BatchBody,
+    draft: BatchDraft,
     fit: BodyLimits,
     /// Requests that are complete.
     requests: u64,
@@ -47,22 +42,18 @@ impl<'c> ExplainPlan<'c> {
     pub(super) fn new(
         forwarder: &'c Forwarder,
         source: &Source,
-        origin: Option<&'c ContainerOrigin>,
+        origin: Option<Arc<ContainerOrigin>>,
     ) -> Result<Self, Failure> {
         let webhook = WebhookClient::new(forwarder)
             .map_err(|error| Failure::Told(Exit::Config, format!("forwarder {}: {error}", forwarder.name)))?;
-        // The type is shown in any case.
-        let (checker, filter, writer) = judges(forwarder, source, Needs::Type);
         Ok(Self {
             forwarder,
-            most: source.max_event_bytes,
             origin,
-            checker,
-            filter,
-            writer,
+            // The type is shown in any case.
+            rule: LineRule::new(forwarder, source, Needs::Type),
             webhook,
-            body: BatchBody::new(BodyFrame::of(forwarder)),
-            fit: BodyLimits::new(&forwarder.batch, None),
+            draft: BatchDraft::new(source.name.as_str().into(), BatchBody::new(BodyFrame::of(forwarder))),
+            fit: BodyLimits::new(&forwarder.batch, forwarder.framing, None),
             requests: 0,
         })
     }
@@ -71,88 +62,68 @@ impl<'c> ExplainPlan<'c> {
         &self.forwarder.name
     }
 
-    /// What becomes of the line, and the request that it completes or that had no room for it.
-    pub(super) fn take(&mut self, line: &InputLine) -> (String, Option<Vec<u8>>) {
-        match line.kind {
-            InputLineKind::Record => {}
-            InputLineKind::Other => return (format!("filtered: {}", FilterRule::Stream), None),
-            InputLineKind::Foreign => {
-                return (format!("dead letter: {}: {FOREIGN}", Reason::InvalidCri.as_str()), None);
-            }
+    /// What becomes of the line, and the requests that it completes or that had no room for it.
+    pub(super) fn take(&mut self, line: &InputLine<'_>) -> (String, Vec<u8>) {
+        let mut requests = Vec::new();
+        let (mut what, mut take) = self.put(line);
+        if take == Take::Not {
+            // Where the batch before had no room, the line is the first of the next one.
+            requests.extend(self.flush().unwrap_or_default());
+            (what, take) = self.put(line);
         }
-        if line.length > self.most as u64 {
-            let stub = Stub { event_id: EVENT_ID, bytes: line.length, sha256: SHA256 };
-            let mut bytes = Vec::new();
-            self.writer.write_stub(&stub, &mut bytes);
-            let request = self.push(true, &bytes);
-            let what = format!(
-                "dead letter: line_too_long: {} bytes are more than maxEventBytes; a stub is sent in its place",
-                line.length
-            );
-            return (what, request);
+        if what.starts_with("sent") {
+            what += &format!(", in request {}", self.requests + 1);
         }
-        let mut bytes = Vec::new();
-        let event_type;
-        match judge(&line.bytes, &mut self.checker, &mut self.filter, &self.writer) {
-            Err(invalid) => return (format!("dead letter: {}: {invalid}", invalid.reason()), None),
-            Ok(Judged::Dropped(rule)) => return (self.dropped(line, rule), None),
-            Ok(Judged::Passes(event)) => {
-                event_type = what(&event);
-                self.writer.write(&event, &mut bytes);
-            }
+        if take == Take::Last {
+            requests.extend(self.flush().unwrap_or_default());
         }
-        let number = self.requests + 1;
-        let request = self.push(false, &bytes);
-        // Where the batch before had no room, the event is the first of the next one.
-        let number = if request.is_some() && !self.body.is_empty() { number + 1 } else { number };
-        (format!("sent{event_type}, in request {number}"), request)
+        (what, requests)
     }
 
-    fn dropped(&mut self, line: &InputLine, rule: FilterRule) -> String {
-        let condition = match rule {
-            FilterRule::Where(number) => self.forwarder.filter.conditions.get(usize::from(number)),
-            _ => None,
-        };
-        let asked = condition.map(|condition| format!(" ({})", asked(condition))).unwrap_or_default();
-        let what = self.checker.check(&line.bytes).map(|event| what(&event)).unwrap_or_default();
-        format!("filtered{what}: {rule}{asked}")
-    }
-
-    fn push(&mut self, stub: bool, bytes: &[u8]) -> Option<Vec<u8>> {
-        let range = SegmentRange { segment: SegmentId(0), start: 0, end: bytes.len() as u64 };
-        let mut request = None;
-        if self.body.push(&self.fit, range, stub, |out| out.extend_from_slice(bytes)) == Pushed::Full {
-            request = self.flush();
-            let _ = self.body.push(&self.fit, range, stub, |out| out.extend_from_slice(bytes));
-        }
-        if request.is_none() && self.body.is_full(&self.fit) { self.flush() } else { request }
+    fn put(&mut self, line: &InputLine<'_>) -> (String, Take) {
+        let Self { forwarder, origin, rule, draft, fit, .. } = self;
+        let stub = Stub { event_id: EVENT_ID, bytes: line.length, sha256: SHA256 };
+        let lines_of = LinesOf::Stream { origin, stub };
+        let context = TakeContext { mode: TakeMode::Fresh(fit), lines_of, now: Instant::now() };
+        let judged = rule.judge(line.item);
+        let what = told(forwarder, &judged.verdict, line.length);
+        let take = judged.take_into(draft, &mut Tally::default(), &context);
+        (what, take.expect("a stream's lines are at hand, and it has no gaps"))
     }
 
     /// The request that the events make that wait for others, if there are any.
     pub(super) fn flush(&mut self) -> Option<Vec<u8>> {
-        if self.body.is_empty() {
+        let empty = BatchDraft::new(self.draft.source.clone(), BatchBody::new(BodyFrame::of(self.forwarder)));
+        let mut body = std::mem::replace(&mut self.draft, empty).body;
+        if body.is_empty() {
             return None;
         }
-        self.body.finish();
+        body.finish();
         self.requests += 1;
         let mut out = Vec::new();
-        self.request(&mut out).expect("a Vec takes every write");
-        self.body.clear();
+        self.request(&body, &mut out).expect("a Vec takes every write");
         Some(out)
     }
 
-    fn request(&self, out: &mut Vec<u8>) -> std::io::Result<()> {
+    fn request(&self, body: &BatchBody, out: &mut Vec<u8>) -> std::io::Result<()> {
         let compressed = self.forwarder.compression != config::Compression::None;
-        let (name, number, events) = (self.name(), self.requests, self.body.events().len());
-        let raw = self.body.bytes();
+        let (name, number, events) = (self.name(), self.requests, body.events().len());
+        let raw = body.bytes();
         let wire = Compressor::new(self.forwarder.compression).compress(raw).unwrap_or_else(|_| Bytes::new());
         write!(out, "\n--- {name}, request {number}: {events} event{}, ", if events == 1 { "" } else { "s" })?;
         match compressed {
             true => writeln!(out, "{} bytes, gzipped to {}; shown as before gzip", raw.len(), wire.len())?,
             false => writeln!(out, "{} bytes", raw.len())?,
         }
-        let request =
-            Request { batch_id: ID, number, events, attempt: 1, body: wire, compressed, origin: self.origin };
+        let request = Request {
+            batch_id: ID,
+            number,
+            events,
+            attempt: 1,
+            body: wire,
+            compressed,
+            origin: self.origin.as_deref(),
+        };
         match self.webhook.preview(&request) {
             Ok(head) => writeln!(out, "{head}")?,
             Err(error) => writeln!(out, "cannot be built: {error}")?,
@@ -162,6 +133,28 @@ impl<'c> ExplainPlan<'c> {
             out.push(b'\n');
         }
         writeln!(out, "---\n")
+    }
+}
+
+/// What a verdict is for a person, but for the request that an event is in.
+fn told(forwarder: &Forwarder, verdict: &LineVerdict<'_>, length: u64) -> String {
+    match verdict {
+        LineVerdict::Blank | LineVerdict::Gone => String::new(),
+        LineVerdict::Passes(event) => format!("sent{}", what(event)),
+        LineVerdict::Filtered { rule, event, .. } => {
+            let condition = match rule {
+                FilterRule::Where(number) => forwarder.filter.conditions.get(usize::from(*number)),
+                _ => None,
+            };
+            let asked = condition.map(|condition| format!(" ({})", asked(condition))).unwrap_or_default();
+            format!("filtered{}: {rule}{asked}", event.as_ref().map(what).unwrap_or_default())
+        }
+        LineVerdict::Rejected { fault, .. } => format!("dead letter: {}: {fault}", fault.reason().as_str()),
+        LineVerdict::TooLong => {
+            format!(
+                "dead letter: line_too_long: {length} bytes are more than maxEventBytes; a stub is sent in its place"
+            )
+        }
     }
 }
 

@@ -150,7 +150,10 @@ impl Test {
         let mut body = BatchBody::new(BodyFrame::of(forwarder));
         let range = SegmentRange { segment: SegmentId(0), start: 0, end: line.len() as u64 };
         let fit = BodyLimits { max_events: 1, max_bytes: usize::MAX };
-        let _ = body.push(&fit, range, false, |out| writer.write(&event, out));
+        if let Some(out) = body.begin_event(&fit) {
+            writer.write(&event, out);
+        }
+        let _ = body.end_event(&fit, range, false);
         body.finish();
         Ok(Self { id, body })
     }

@@ -192,12 +192,20 @@ impl<'c> Replay<'c> {
         let id = known.cloned().unwrap_or_else(new_id);
         // A number belongs to an id.
         let number = if known.is_some() { entry.batch.n } else { 0 };
-        if !self.args.dry_run {
+        let events = body.events().len();
+        // The framing may have been another one then.
+        let singly = self.forwarder.framing == config::Framing::Single && events > 1;
+        if !self.args.dry_run && singly {
+            for index in 0..events {
+                let (id, body) = (new_id(), body.subset(index..index + 1));
+                let again = RepeatedBody { id: &id, number: 0, body: &body, origin: origin.as_deref() };
+                self.runtime.block_on(deliver(&self.webhook, self.forwarder, &again))?;
+            }
+        } else if !self.args.dry_run {
             let again = RepeatedBody { id: &id, number, body: &body, origin: origin.as_deref() };
             self.runtime.block_on(deliver(&self.webhook, self.forwarder, &again))?;
         }
         let verb = if self.args.dry_run { "would be sent" } else { "sent" };
-        let events = body.events().len();
         Ok(match (same, known.is_some()) {
             (_, true) => format!("{verb} again under its id {id}"),
             (true, false) => format!("{verb} again, the same bytes under a new id"),

@@ -20,10 +20,14 @@ pub struct BodyLimits {
 }
 
 impl BodyLimits {
-    /// `learned` is what the receiver was seen to take, where that is less than what is configured.
-    pub fn new(limits: &BatchLimits, learned: Option<usize>) -> BodyLimits {
+    pub const NONE: BodyLimits = BodyLimits { max_events: usize::MAX, max_bytes: usize::MAX };
+
+    /// `learned` is what the receiver was seen to take, where that is less than what is configured. A request of a single
+    /// event has one.
+    pub fn new(limits: &BatchLimits, framing: Framing, learned: Option<usize>) -> BodyLimits {
+        let max_events = if framing == Framing::Single { 1 } else { limits.max_events };
         let max_bytes = learned.map_or(limits.max_bytes, |learned| learned.min(limits.max_bytes));
-        BodyLimits { max_events: limits.max_events, max_bytes }
+        BodyLimits { max_events, max_bytes }
     }
 }
 
@@ -85,12 +89,14 @@ pub struct BatchBody {
     frame: BodyFrame,
     bytes: Vec<u8>,
     events: Vec<EventAt>,
+    /// Where the event begins that is being written.
+    begun_at: usize,
     finished: bool,
 }
 
 impl BatchBody {
     pub fn new(frame: impl Into<BodyFrame>) -> BatchBody {
-        BatchBody { frame: frame.into(), bytes: Vec::new(), events: Vec::new(), finished: false }
+        BatchBody { frame: frame.into(), bytes: Vec::new(), events: Vec::new(), begun_at: 0, finished: false }
     }
 
     /// A body that grows to `bytes` without being moved. Memory that is not written to is not used.
@@ -141,25 +147,17 @@ impl BatchBody {
 
     /// Whether no further event can fit, so that there is nothing to wait for.
     pub fn is_full(&self, fit: &BodyLimits) -> bool {
-        let most = if self.frame.framing == Framing::Single { 1 } else { fit.max_events.max(1) };
-        self.events.len() >= most || self.len() >= fit.max_bytes && !self.is_empty()
+        self.events.len() >= fit.max_events.max(1) || self.len() >= fit.max_bytes && !self.is_empty()
     }
 
-    /// Appends the event that `encode` writes, which may append to what it is given and change nothing else.
-    ///
-    /// An empty body takes every event, however long. After [`Pushed::Full`] the body is as it was before.
-    pub fn push(
-        &mut self,
-        fit: &BodyLimits,
-        range: SegmentRange,
-        stub: bool,
-        encode: impl FnOnce(&mut Vec<u8>),
-    ) -> Pushed {
+    /// Where the next event is to be written: nothing but appended, until [`BatchBody::end_event`]. `None` where there is no
+    /// room for any; an empty body takes every event, however long.
+    pub fn begin_event(&mut self, limits: &BodyLimits) -> Option<&mut Vec<u8>> {
         debug_assert!(!self.finished, "an event for a finished body");
-        if self.is_full(fit) {
-            return Pushed::Full;
+        if self.is_full(limits) {
+            return None;
         }
-        let before = self.bytes.len();
+        self.begun_at = self.bytes.len();
         if self.is_empty() {
             self.bytes.extend_from_slice(self.frame.prefix.as_bytes());
         }
@@ -167,17 +165,30 @@ impl BatchBody {
             Framing::Array => self.bytes.push(if self.is_empty() { b'[' } else { b',' }),
             Framing::Lines | Framing::Single => {}
         }
-        encode(&mut self.bytes);
+        Some(&mut self.bytes)
+    }
+
+    /// The event was written. After [`Pushed::Full`] the body is as it was before it was begun.
+    pub fn end_event(&mut self, limits: &BodyLimits, range: SegmentRange, stub: bool) -> Pushed {
         self.events.push(EventAt { range, end: self.bytes.len(), stub, beside: Beside::default() });
         if self.frame.framing == Framing::Lines {
             self.bytes.push(b'\n');
         }
-        if self.events.len() > 1 && self.len() > fit.max_bytes {
+        if self.events.len() > 1 && self.len() > limits.max_bytes {
             self.events.pop();
-            self.bytes.truncate(before);
+            self.bytes.truncate(self.begun_at);
             return Pushed::Full;
         }
         Pushed::In
+    }
+
+    /// Appends an event that is written already.
+    pub fn push(&mut self, limits: &BodyLimits, range: SegmentRange, stub: bool, event: &[u8]) -> Pushed {
+        match self.begin_event(limits) {
+            Some(out) => out.extend_from_slice(event),
+            None => return Pushed::Full,
+        }
+        self.end_event(limits, range, stub)
     }
 
     /// Closes the framing; the bytes are then what is sent. Once is enough, again does no harm.
@@ -201,7 +212,8 @@ impl BatchBody {
     /// The bytes of one event with its own wrapper, framing not included.
     pub fn event_bytes(&self, index: usize) -> &[u8] {
         let start = match (index.checked_sub(1), self.frame.framing) {
-            // Behind the `\n` or the `,`.
+            (Some(before), Framing::Single) => self.events[before].end,
+            // After the `\n` or the `,`.
             (Some(before), _) => self.events[before].end + 1,
             (None, Framing::Array) => self.frame.prefix.len() + 1,
             (None, _) => self.frame.prefix.len(),
@@ -220,10 +232,9 @@ impl BatchBody {
     /// A finished body of some of the events, framed as if only these had been pushed.
     pub fn subset(&self, events: std::ops::Range<usize>) -> BatchBody {
         let mut part = BatchBody::new(self.frame.clone());
-        let whole = BodyLimits { max_events: usize::MAX, max_bytes: usize::MAX };
         for index in events {
             let EventAt { range, stub, beside, .. } = self.events[index];
-            let pushed = part.push(&whole, range, stub, |out| out.extend_from_slice(self.event_bytes(index)));
+            let pushed = part.push(&BodyLimits::NONE, range, stub, self.event_bytes(index));
             debug_assert_eq!(pushed, Pushed::In, "what was one body fits into one");
             part.last_beside().into_iter().for_each(|of_part| *of_part = beside);
         }
@@ -237,7 +248,7 @@ mod tests {
     use super::*;
     use crate::log::SegmentId;
 
-    const NO_LIMIT: BodyLimits = BodyLimits { max_events: usize::MAX, max_bytes: usize::MAX };
+    const NO_LIMIT: BodyLimits = BodyLimits::NONE;
 
     fn range(index: usize) -> SegmentRange {
         let start = 100 * index as u64;
@@ -246,7 +257,7 @@ mod tests {
 
     fn push(body: &mut BatchBody, fit: &BodyLimits, text: &str) -> Pushed {
         let range = range(body.events().len());
-        body.push(fit, range, false, |out| out.extend_from_slice(text.as_bytes()))
+        body.push(fit, range, false, text.as_bytes())
     }
 
     fn enveloped(framing: Framing) -> BodyFrame {
@@ -292,10 +303,12 @@ mod tests {
     #[test]
     fn a_single_takes_one_event_and_is_full() {
         let mut body = BatchBody::new(Framing::Single);
-        assert!(!body.is_full(&NO_LIMIT));
-        assert_eq!(push(&mut body, &NO_LIMIT, "1"), Pushed::In);
-        assert!(body.is_full(&NO_LIMIT));
-        assert_eq!(push(&mut body, &NO_LIMIT, "2"), Pushed::Full);
+        let limits = BatchLimits { max_events: 7, max_bytes: 1000, max_age: std::time::Duration::ZERO };
+        let fit = BodyLimits::new(&limits, Framing::Single, None);
+        assert!(!body.is_full(&fit));
+        assert_eq!(push(&mut body, &fit, "1"), Pushed::In);
+        assert!(body.is_full(&fit));
+        assert_eq!(push(&mut body, &fit, "2"), Pushed::Full);
         assert_eq!(body.finish(), b"1");
     }
 
@@ -344,9 +357,9 @@ mod tests {
     #[test]
     fn the_lower_of_the_configured_and_the_learned_ceiling_holds() {
         let limits = BatchLimits { max_events: 7, max_bytes: 1000, max_age: std::time::Duration::from_secs(1) };
-        assert_eq!(BodyLimits::new(&limits, None), BodyLimits { max_events: 7, max_bytes: 1000 });
-        assert_eq!(BodyLimits::new(&limits, Some(300)).max_bytes, 300);
-        assert_eq!(BodyLimits::new(&limits, Some(3000)).max_bytes, 1000);
+        assert_eq!(BodyLimits::new(&limits, Framing::Lines, None), BodyLimits { max_events: 7, max_bytes: 1000 });
+        assert_eq!(BodyLimits::new(&limits, Framing::Array, Some(300)).max_bytes, 300);
+        assert_eq!(BodyLimits::new(&limits, Framing::Array, Some(3000)).max_bytes, 1000);
     }
 
     #[test]
@@ -377,7 +390,7 @@ mod tests {
         body.clear();
         assert!(body.is_empty() && body.finish().is_empty());
         body.clear();
-        assert_eq!(body.push(&NO_LIMIT, range(0), true, |out| out.push(b'9')), Pushed::In);
+        assert_eq!(body.push(&NO_LIMIT, range(0), true, b"9"), Pushed::In);
         assert!(body.events()[0].stub);
         assert_eq!(body.finish(), b"[9]");
     }

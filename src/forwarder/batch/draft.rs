@@ -56,47 +56,31 @@ impl BatchDraft {
         }
     }
 
-    /// Puts an event into the body.
-    pub fn push_of(
+    /// Where the next event is to be written, unless the body has no room for any.
+    pub fn begin_event(
         &mut self,
         origin: &Option<Arc<ContainerOrigin>>,
-        fit: &BodyLimits,
-        range: SegmentRange,
-        encode: impl FnOnce(&mut Vec<u8>),
-    ) -> Pushed {
+        limits: &BodyLimits,
+    ) -> Option<&mut Vec<u8>> {
         self.is_of(origin);
-        self.push(fit, range, false, encode)
+        self.body.begin_event(limits)
     }
 
-    /// Puts a stub into the body, however full it is, and the line that it stands for among the rejected ones.
-    pub fn push_stub(
-        &mut self,
-        origin: &Option<Arc<ContainerOrigin>>,
-        line: RejectedLine,
-        encode: impl FnOnce(&mut Vec<u8>),
-    ) {
-        const NO_LIMITS: BodyLimits = BodyLimits { max_events: usize::MAX, max_bytes: usize::MAX };
-        self.is_of(origin);
-        self.since_event.rejected += 1;
-        let pushed = self.push(&NO_LIMITS, line.range, true, encode);
-        debug_assert_eq!(pushed, Pushed::In, "a body without limits takes it");
-        self.rejected.push(line);
-    }
-
-    fn push(
-        &mut self,
-        fit: &BodyLimits,
-        range: SegmentRange,
-        stub: bool,
-        encode: impl FnOnce(&mut Vec<u8>),
-    ) -> Pushed {
-        let pushed = self.body.push(fit, range, stub, encode);
+    /// The event was written; `stub`: it stands for a line that was too long.
+    pub fn end_event(&mut self, limits: &BodyLimits, range: SegmentRange, stub: bool) -> Pushed {
+        let pushed = self.body.end_event(limits, range, stub);
         if pushed == Pushed::In
             && let Some(beside) = self.body.last_beside()
         {
             *beside = std::mem::take(&mut self.since_event);
         }
         pushed
+    }
+
+    /// Takes the line that the stub stands for which was written last.
+    pub fn reject_stubbed(&mut self, line: RejectedLine) {
+        self.rejected.push(line);
+        self.body.last_beside().into_iter().for_each(|beside| beside.rejected += 1);
     }
 
     /// Counts records that a rule keeps back. Those of an empty range stand inside the event before them.
@@ -108,7 +92,7 @@ impl BatchDraft {
     }
 
     /// What comes next is of this container: where the body has events of another one, nothing is said of any.
-    pub fn is_of(&mut self, origin: &Option<Arc<ContainerOrigin>>) {
+    fn is_of(&mut self, origin: &Option<Arc<ContainerOrigin>>) {
         if self.body.is_empty() {
             self.origin.clone_from(origin);
         } else if self.origin != *origin {

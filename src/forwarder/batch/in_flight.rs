@@ -115,6 +115,16 @@ impl InFlightBatch {
         }
     }
 
+    /// This batch was read again, and a request holds one event by now: it goes in as many parts as it has events. False
+    /// where it has one.
+    pub fn split_singly(&mut self) -> bool {
+        if self.body.events().len() < 2 {
+            return false;
+        }
+        self.split = Some(SplitBatch::singly(self.n, self.body.clone(), self.span.clone(), self.covers));
+        true
+    }
+
     /// The receiver said of each event what became of it: from now on the batch goes in parts of one fate each, and each
     /// event that it refuses is a part of its own. False where this is one event, or the fates are not those of its
     /// events.

@@ -48,6 +48,13 @@ impl SplitBatch {
         Self { body, plan: Narrowing::new(events), fates: Vec::new(), rests }
     }
 
+    pub(super) fn singly(n: u64, body: Arc<BatchBody>, span: Vec<AnchoredRange>, covers: Coverage) -> Self {
+        let events = body.events().len();
+        let rests = vec![UnsentRest { n, events: 0..events, span, covers }];
+        let plan = Narrowing::in_parts((0..events).map(|event| event..event + 1));
+        Self { body, plan, fates: Vec::new(), rests }
+    }
+
     pub(super) fn by_fates(
         n: u64,
         body: Arc<BatchBody>,

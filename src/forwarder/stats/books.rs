@@ -32,11 +32,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// One event was read, `bytes` with its line end: it is in flight.
-    pub fn read_event(&mut self, bytes: u64) {
-        self.read(1, bytes);
-    }
-
+    /// Events were read, `bytes` with their line ends: they are in flight.
     pub fn read(&mut self, events: u64, bytes: u64) {
         self.read += events;
         self.bytes_read += bytes;
@@ -147,7 +143,7 @@ mod tests {
     fn an_event_is_in_flight_from_read_to_settled() {
         let mut books = Books::default();
         enter(&mut books, |tally| {
-            (0..10).for_each(|_| tally.read_event(100));
+            (0..10).for_each(|_| tally.read(1, 100));
             tally.filtered(1);
         });
         assert_eq!((books.read(), books.bytes_read(), books.in_flight()), (10, 1000, 9));

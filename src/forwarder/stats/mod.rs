@@ -252,7 +252,7 @@ mod tests {
     fn sources_keep_their_own_books() {
         let stats = ForwarderStats::new("siem", ["a", "b"], at(0));
         let mut tally = Tally::default();
-        tally.read_event(10);
+        tally.read(1, 10);
         stats.enter("b", &tally);
         stats.enter("late", &tally);
         let read: Vec<(String, u64)> =

@@ -188,7 +188,7 @@ impl ForwarderTask {
     }
 
     /// The next part of a batch that goes in parts takes its place in the window, under an id of its own.
-    fn next_part(&mut self, index: usize) {
+    pub(super) fn next_part(&mut self, index: usize) {
         let hopeless = self.ceiling.hopeless();
         let Some(part) = self.window[index].next_part(hopeless) else {
             self.window.remove(index);

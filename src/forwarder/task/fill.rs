@@ -90,7 +90,7 @@ impl ForwarderTask {
         let Some(index) = (0..count).map(|step| (self.next_follow + step) % count).find(ready) else { return false };
         self.next_follow = (index + 1) % count;
         let Some(mut follow) = self.follows[index].take() else { return false };
-        let fit = BodyLimits::new(&self.config.batch, Some(self.ceiling.max_bytes()));
+        let fit = BodyLimits::new(&self.config.batch, self.config.framing, Some(self.ceiling.max_bytes()));
         let busy = self.compressors.occupy();
         let (give_back, back) = oneshot::channel();
         let compressed = tokio::task::spawn_blocking(move || {

@@ -8,6 +8,7 @@ use tracing::{error, info, warn};
 use super::{ForwarderTask, fill::Queued};
 use crate::{
     alarm::AlarmKind,
+    config::Framing,
     forwarder::{
         batch::{InFlightBatch, SealedBatch, new_id},
         journal::{BatchParent, BatchRecord, Outcome},
@@ -133,6 +134,10 @@ impl ForwarderTask {
                     "sending what remains of a batch under a new id: it has other bytes than before the restart"
                 );
                 self.window.push(batch);
+                let last = self.window.len() - 1;
+                if self.config.framing == Framing::Single && self.window[last].split_singly() {
+                    self.next_part(last);
+                }
             }
             ResumedBatch::Empty(sealed) => {
                 info!(forwarder, batch = n, "no event of this batch passes the rules of the new configuration");

@@ -1,27 +1,36 @@
 //! Lines and records of the CRI format.
 
-use std::io::Write;
-
 use proptest::prelude::*;
 
 use super::*;
+use crate::{
+    config::LineFormat,
+    log::{
+        SegmentId,
+        long::{LongEnd, LongRecord},
+    },
+};
 
 const OUT: &str = "2026-11-22T04:00:00.123456789+00:00 stdout";
 const ERR: &str = "2026-11-22T04:00:00.123456789Z stderr";
 
+fn of(bytes: &[u8], start: usize, is_complete: bool) -> SegmentBytes<'_> {
+    SegmentBytes { segment: SegmentId(1), start: start as u64, bytes, is_complete }
+}
+
 fn texts(data: &[u8], complete: bool) -> Vec<String> {
     let mut joined = Vec::new();
-    let mut records = Records::new(data, 0, CriStream::Stdout, complete, &mut joined);
+    let mut records = Records::new(of(data, 0, complete), CriStream::Stdout, &mut joined);
     let mut texts = Vec::new();
     loop {
-        let text = match records.next_piece() {
-            None => return texts,
-            Some(Piece::Line { start, end, bytes }) => format!("{start}..{end} {}", String::from_utf8_lossy(bytes)),
-            Some(Piece::Blank { start, end }) => format!("{start}..{end}"),
-            Some(Piece::Foreign { start, end, bytes }) => {
-                format!("{start}..{end} foreign {}", String::from_utf8_lossy(bytes))
-            }
-            Some(Piece::Other { start, end }) => format!("{start}..{end} other"),
+        let Some(item) = records.next_item() else { return texts };
+        let range = format!("{}..{}", item.range.start, item.range.end);
+        let text = match item.kind {
+            ItemKind::Line([]) | ItemKind::Blank => range,
+            ItemKind::Line(bytes) => format!("{range} {}", String::from_utf8_lossy(bytes)),
+            ItemKind::Foreign(bytes) => format!("{range} foreign {}", String::from_utf8_lossy(bytes)),
+            ItemKind::Other(_) => format!("{range} other"),
+            kind => panic!("{kind:?}"),
         };
         let between = records.between();
         texts.push(if between > 0 { format!("{text} +{between}") } else { text });
@@ -142,24 +151,17 @@ fn read(data: &[u8], cut: usize) -> (Vec<Vec<u8>>, u64) {
     let (mut found, mut others, mut at) = (Vec::new(), 0, 0);
     let mut joined = Vec::new();
     for upto in [cut.min(data.len()), data.len()] {
-        let mut records = Records::new(&data[at..upto], at as u64, CriStream::Stdout, false, &mut joined);
+        let mut records = Records::new(of(&data[at..upto], at, false), CriStream::Stdout, &mut joined);
         let mut next = at as u64;
-        loop {
-            let (start, end) = match records.next_piece() {
-                None => break,
-                Some(Piece::Line { start, end, bytes }) => {
-                    found.push(bytes.to_vec());
-                    (start, end)
-                }
-                Some(Piece::Other { start, end }) => {
-                    others += 1;
-                    (start, end)
-                }
-                Some(Piece::Blank { start, end }) => (start, end),
-                Some(piece @ Piece::Foreign { .. }) => panic!("{piece:?}"),
-            };
-            assert_eq!(start, next, "pieces follow each other without gaps");
-            next = end;
+        while let Some(item) = records.next_item() {
+            match item.kind {
+                ItemKind::Line([]) | ItemKind::Blank => {}
+                ItemKind::Line(bytes) => found.push(bytes.to_vec()),
+                ItemKind::Other(lines) => others += lines,
+                kind => panic!("{kind:?}"),
+            }
+            assert_eq!(item.range.start, next, "items follow each other without gaps");
+            next = item.range.end;
             others += records.between();
         }
         at += records.consumed();
@@ -197,29 +199,35 @@ proptest! {
 
     #[test]
     fn the_end_of_a_long_record_is_where_it_is_when_it_is_held(
-        all in messages(), turns in proptest::collection::vec(any::<bool>(), 0..30), complete: bool
+        all in messages(), turns in proptest::collection::vec(any::<bool>(), 0..30),
+        torn in prop_oneof![Just(""), Just("what"), Just("\r"), Just("\0")], piece in 1usize..300, complete: bool
     ) {
         let mut data = interleaved(&all, &turns);
-        if !complete {
-            data.extend_from_slice(format!("{OUT} P more\n").as_bytes());
-        }
-        let mut file = tempfile::tempfile().expect("a file");
-        file.write_all(&data).expect("it is written");
+        data.extend_from_slice(format!("{OUT} P more\r\n{torn}").as_bytes());
         let mut joined = Vec::new();
-        let mut records = Records::new(&data, 0, CriStream::Stdout, complete, &mut joined);
-        let complete = complete.then_some(data.len() as u64);
+        let mut records = Records::new(of(&data, 0, complete), CriStream::Stdout, &mut joined);
         loop {
-            let (mut looked, start) = (records.consumed() as u64, records.consumed() as u64);
-            let expected = match records.next_piece() {
-                Some(Piece::Other { end, .. }) => Some(LongEnd { end, ours: false }),
-                Some(Piece::Line { end, .. } | Piece::Blank { end, .. } | Piece::Foreign { end, .. }) => Some(LongEnd { end, ours: true }),
-                None if complete == Some(start) => break,
-                None => None,
-            };
-            prop_assert_eq!(long_end(&file, CriStream::Stdout, start, &mut looked, complete).expect("it is read"), expected.as_ref().map(|it| LongEnd { end: it.end, ours: it.ours }));
-            if expected.is_none() {
-                break;
+            let start = records.consumed();
+            let Some(item) = records.next_item() else { break };
+            if item.kind == ItemKind::Blank {
+                continue;
             }
+            let (is_ours, end) = (!matches!(item.kind, ItemKind::Other(_)), item.range.end);
+            let mut long = LongRecord::new(LineFormat::Cri(CriStream::Stdout), start as u64);
+            let found = (start..).step_by(piece).find_map(|upto| {
+                let upto = (upto + piece).min(data.len());
+                long.feed(&data[long.looked() as usize..upto], complete && upto == data.len())
+            });
+            let Some(LongEnd { bytes, .. }) = found else { panic!("it ends") };
+            prop_assert_eq!(found, Some(LongEnd { end, is_ours, bytes }));
         }
+    }
+
+    #[test]
+    fn a_line_is_told_by_its_head_however_long_it_becomes(text in "[ -~]{0,300}", stream in 0usize..3) {
+        let line = [format!("{OUT} P "), format!("{ERR} F "), String::new()][stream].clone() + &text;
+        let head = &line.as_bytes()[..line.len().min(MAX_HEAD)];
+        let told = CriLine::parse(line.as_bytes()).map(|line| (line.stream, line.partial));
+        prop_assert_eq!(told, CriLine::parse(head).map(|line| (line.stream, line.partial)));
     }
 }

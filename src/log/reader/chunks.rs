@@ -11,18 +11,12 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-use memchr::memchr;
-
-use super::{LogItem, Take};
-use crate::{
-    config::LineFormat,
-    log::{
-        Segment,
-        cri::{self, LongEnd},
-        identity,
-        lines::{Piece, Pieces},
-        position::{Anchor, Cursor, SegmentId, SegmentRange},
-    },
+use super::Take;
+use crate::log::{
+    ItemKind, LogItem, Segment, identity,
+    lines::{HandedOut, LineShape, SegmentBytes},
+    long::{LongEnd, LongRecord},
+    position::{Anchor, Cursor, SegmentId, SegmentRange},
 };
 
 /// Bytes read at a time, and a lineage's turn.
@@ -31,22 +25,12 @@ pub const CHUNK: usize = 256 * 1024;
 /// The buffer, and what is known of over-long lines.
 #[derive(Debug)]
 pub(super) struct Chunks {
-    format: LineFormat,
-    max_line: usize,
-    /// What a record of that length may take in the file, where that is more.
-    max_raw: Option<usize>,
+    shape: LineShape,
     buffer: Vec<u8>,
     /// The parts of a record that was written in parts.
     joined: Vec<u8>,
     /// Over-long lines whose end is not found yet.
-    long: HashMap<SegmentId, Long>,
-}
-
-/// A line that is longer than allowed: where it begins, and how far its end was looked for.
-#[derive(Clone, Copy, Debug)]
-struct Long {
-    start: u64,
-    looked: u64,
+    long: HashMap<SegmentId, LongRecord>,
 }
 
 /// What one step came to: where the cursor is now, and why it ended.
@@ -67,13 +51,8 @@ pub(super) enum StepEnd {
 }
 
 impl Chunks {
-    pub(super) fn new(format: LineFormat, max_line: usize) -> Self {
-        let max_raw = match format {
-            LineFormat::Lines => None,
-            // Some tens of bytes before each part of some thousands, and a few lines of the other stream.
-            LineFormat::Cri(_) => Some(max_line + max_line / 64 + 1024),
-        };
-        Self { format, max_line, max_raw, buffer: Vec::new(), joined: Vec::new(), long: HashMap::new() }
+    pub(super) fn new(shape: LineShape) -> Self {
+        Self { shape, buffer: Vec::new(), joined: Vec::new(), long: HashMap::new() }
     }
 
     pub(super) fn forget_all_but(&mut self, known: &HashSet<SegmentId>) {
@@ -92,11 +71,11 @@ impl Chunks {
         let segment = of.id;
         let head = of.head();
         let dry = |end| Step { cursor, end };
-        if let Some(long) = self.long.get(&segment).filter(|long| long.start == cursor.offset) {
-            return self.skip_long(file, segment, cursor, long.looked, complete, take);
+        if let Some(long) = self.long.get(&segment).copied().filter(|long| long.start() == cursor.offset) {
+            return self.skip_long(file, segment, cursor, long, complete, take);
         }
         let before = cursor.anchor.map_or(0, |anchor| usize::from(anchor.len));
-        let held = self.max_raw.unwrap_or(self.max_line);
+        let most_held = self.shape.most_held();
         let mut want = CHUNK;
         loop {
             let limit = complete.map_or(want, |end| want.min((end - cursor.offset) as usize));
@@ -111,28 +90,8 @@ impl Chunks {
             }
             let data = &self.buffer[before..got];
             let ends_here = complete.is_some_and(|end| cursor.offset + data.len() as u64 >= end);
-            let mut pieces = Pieces::new(self.format, data, cursor.offset, ends_here, &mut self.joined);
-            let mut taken = 0;
-            let mut stopped = false;
-            while let Some(piece) = pieces.next_piece() {
-                let item = self::item(segment, piece, self.max_line, self.max_raw);
-                let is_record = matches!(item, LogItem::Line { .. });
-                let answer = take(item);
-                if answer != Take::Not {
-                    taken = pieces.consumed();
-                    if is_record && pieces.between() > 0 {
-                        let end = cursor.offset + taken as u64;
-                        take(LogItem::Other {
-                            range: SegmentRange { segment, start: end, end },
-                            lines: pieces.between(),
-                        });
-                    }
-                }
-                if answer != Take::More {
-                    stopped = true;
-                    break;
-                }
-            }
+            let of = SegmentBytes { segment, start: cursor.offset, bytes: data, is_complete: ends_here };
+            let HandedOut { taken, stopped } = self.shape.hand_out(of, &mut self.joined, take);
             if taken > 0 || stopped {
                 let offset = cursor.offset + taken as u64;
                 let upto = before + taken;
@@ -147,90 +106,48 @@ impl Chunks {
                 };
                 return Ok(Step { cursor: Cursor { offset, anchor }, end });
             }
-            if data.len() > held + 1 {
-                let looked = match self.format {
-                    LineFormat::Lines => cursor.offset + data.len() as u64,
-                    LineFormat::Cri(_) => cursor.offset, // The parts are to be told apart.
-                };
-                self.long.insert(segment, Long { start: cursor.offset, looked });
+            if data.len() > most_held {
+                self.long.insert(segment, LongRecord::new(self.shape.format, cursor.offset));
                 return Ok(dry(StepEnd::More));
             }
             if got < before + limit || data.is_empty() {
                 return Ok(dry(StepEnd::Dry));
             }
-            want = (want * 2).min(held + 2 + CHUNK);
+            want = (want * 2).min(most_held + 1 + CHUNK);
         }
     }
 
-    /// Looks for the end of a line that is longer than allowed, without keeping its bytes.
+    /// Looks for the end of a record that is longer than allowed, without keeping its bytes.
     fn skip_long(
         &mut self,
         file: &File,
         segment: SegmentId,
         cursor: Cursor,
-        mut looked: u64,
+        mut long: LongRecord,
         complete: Option<u64>,
         take: &mut dyn FnMut(LogItem<'_>) -> Take,
     ) -> io::Result<Step> {
-        if let LineFormat::Cri(stream) = self.format {
-            let start = cursor.offset;
-            let Some(LongEnd { end, ours }) = cri::long_end(file, stream, start, &mut looked, complete)? else {
-                self.long.insert(segment, Long { start, looked });
-                return Ok(Step { cursor, end: StepEnd::Dry });
-            };
-            return self.take_long(file, SegmentRange { segment, start, end }, cursor, ours, take);
-        }
         self.buffer.resize(CHUNK, 0);
-        let end = loop {
-            let limit = complete.map_or(CHUNK, |end| CHUNK.min(end.saturating_sub(looked) as usize));
-            let got = read_fully(file, &mut self.buffer[..limit], looked)?;
-            if let Some(at) = memchr(b'\n', &self.buffer[..got]) {
-                break looked + at as u64 + 1;
+        let LongEnd { end, is_ours, .. } = loop {
+            let limit = complete.map_or(CHUNK, |end| CHUNK.min(end.saturating_sub(long.looked()) as usize));
+            let got = read_fully(file, &mut self.buffer[..limit], long.looked())?;
+            let ends_here = complete.is_some_and(|end| long.looked() + got as u64 >= end);
+            if let Some(end) = long.feed(&self.buffer[..got], ends_here) {
+                break end;
             }
-            looked += got as u64;
-            self.long.insert(segment, Long { start: cursor.offset, looked });
-            if complete.is_some_and(|end| looked >= end) {
-                break looked;
-            }
+            self.long.insert(segment, long);
             if got < limit {
                 return Ok(Step { cursor, end: StepEnd::Dry });
             }
         };
-        self.take_long(file, SegmentRange { segment, start: cursor.offset, end }, cursor, true, take)
-    }
-
-    fn take_long(
-        &mut self,
-        file: &File,
-        range: SegmentRange,
-        cursor: Cursor,
-        ours: bool,
-        take: &mut dyn FnMut(LogItem<'_>) -> Take,
-    ) -> io::Result<Step> {
-        let answer = take(if ours { LogItem::TooLong { range } } else { LogItem::Other { range, lines: 1 } });
+        let range = SegmentRange { segment, start: cursor.offset, end };
+        let answer = take(LogItem { range, kind: if is_ours { ItemKind::TooLong } else { ItemKind::Other(1) } });
         if answer == Take::Not {
             return Ok(Step { cursor, end: StepEnd::Stopped });
         }
-        self.long.remove(&range.segment);
-        let end = if answer == Take::Last { StepEnd::Stopped } else { StepEnd::More };
-        Ok(Step { cursor: identity::cursor_at(file, range.end)?, end })
-    }
-}
-
-fn item(segment: SegmentId, piece: Piece<'_>, max_line: usize, max_raw: Option<usize>) -> LogItem<'_> {
-    match piece {
-        // What is found in one go is what would be found if it were larger than the buffer.
-        Piece::Line { start, end, bytes } | Piece::Foreign { start, end, bytes }
-            if bytes.len() > max_line || max_raw.is_some_and(|most| (end - start) as usize > most + 1) =>
-        {
-            LogItem::TooLong { range: SegmentRange { segment, start, end } }
-        }
-        Piece::Foreign { start, end, bytes } => {
-            LogItem::Foreign { range: SegmentRange { segment, start, end }, bytes }
-        }
-        Piece::Other { start, end } => LogItem::Other { range: SegmentRange { segment, start, end }, lines: 1 },
-        Piece::Line { start, end, bytes } => LogItem::Line { range: SegmentRange { segment, start, end }, bytes },
-        Piece::Blank { start, end } => LogItem::Blank { range: SegmentRange { segment, start, end } },
+        self.long.remove(&segment);
+        let stopped = if answer == Take::Last { StepEnd::Stopped } else { StepEnd::More };
+        Ok(Step { cursor: identity::cursor_at(file, end)?, end: stopped })
     }
 }
 

@@ -19,7 +19,8 @@ use tracing::warn;
 
 use self::chunks::{Chunks, StepEnd};
 use super::{
-    Extent, Log, Segment, SegmentState,
+    Extent, ItemKind, Log, LogItem, Segment, SegmentState,
+    lines::LineShape,
     position::{Cursor, SegmentId, SegmentRange, Span},
 };
 
@@ -28,24 +29,6 @@ pub(super) use self::chunks::read_fully;
 
 /// How long a file that could not be read is left alone.
 const FAULT_PAUSE: Duration = Duration::from_secs(1);
-
-/// What stands in a log.
-#[derive(Debug)]
-pub enum LogItem<'a> {
-    /// A line without its end. The range covers the line end too.
-    Line { range: SegmentRange, bytes: &'a [u8] },
-    /// An empty line or a run of NUL: no event.
-    Blank { range: SegmentRange },
-    /// A line that is not in the format of the source.
-    Foreign { range: SegmentRange, bytes: &'a [u8] },
-    /// Lines of a stream that the source does not read. The range is empty where they stand inside a record, behind
-    /// which they are given; they cannot be refused.
-    Other { range: SegmentRange, lines: u64 },
-    /// A line longer than the source allows; its bytes stay in the file.
-    TooLong { range: SegmentRange },
-    /// Bytes that are gone before they were read.
-    Gap { range: SegmentRange },
-}
 
 /// The taker's answer to an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +79,7 @@ pub struct Reader {
 impl Reader {
     /// A reader that stands at `cursors`, and at its beginning in every other segment.
     pub fn new(log: Log, max_line: usize, cursors: BTreeMap<SegmentId, Cursor>) -> Self {
-        let chunks = Chunks::new(log.format, max_line);
+        let chunks = Chunks::new(LineShape::new(log.format, max_line));
         Self {
             log,
             cursors,
@@ -216,10 +199,9 @@ impl Reader {
         passed
     }
 
-    /// Stands before a record again that was taken and could not be dealt with; it is left alone for a moment.
-    pub fn put_back(&mut self, range: SegmentRange) {
-        self.cursors.insert(range.segment, Cursor { offset: range.start, anchor: None });
-        self.faults.insert(range.segment, Instant::now());
+    /// Reads nothing of a segment for a moment: a record of it could not be read, and was not taken.
+    pub fn leave_alone(&mut self, segment: SegmentId) {
+        self.faults.insert(segment, Instant::now());
     }
 
     fn offset(&self, segment: &Segment) -> u64 {
@@ -254,15 +236,15 @@ impl Reader {
         let cursor = self.cursors.get(&segment.id).copied().unwrap_or(segment.start);
         if extent.state == SegmentState::Gone || cursor.offset >= extent.there {
             let range = SegmentRange { segment: segment.id, start: cursor.offset, end: extent.size };
-            let answer = take(LogItem::Gap { range });
+            let answer = take(LogItem { range, kind: ItemKind::Gap });
             if answer != Take::Not {
                 self.cursors.insert(segment.id, Cursor { offset: extent.size, anchor: None });
             }
             return Ok(answer != Take::More);
         }
         if let Some(kept) = segment.kept_from.filter(|kept| cursor.offset < *kept) {
-            let answer =
-                take(LogItem::Gap { range: SegmentRange { segment: segment.id, start: cursor.offset, end: kept } });
+            let range = SegmentRange { segment: segment.id, start: cursor.offset, end: kept };
+            let answer = take(LogItem { range, kind: ItemKind::Gap });
             if answer != Take::Not {
                 self.cursors.insert(segment.id, Cursor { offset: kept, anchor: None });
             }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{Limits, Spool, SpoolAppendError, files, open::SpoolError};
-use crate::log::{Cursor, LogItem, ReadEnd, Reader, SegmentId, Take, identity};
+use crate::log::{Cursor, ItemKind, ReadEnd, Reader, SegmentId, Take, identity};
 
 const LIMITS: Limits = Limits { segment: 64, total: 1000 };
 
@@ -70,10 +70,10 @@ fn read(spool: &Spool) -> Vec<String> {
 fn read_from(reader: &mut Reader) -> Vec<String> {
     let mut read = Vec::new();
     let end = reader.read(usize::MAX, &mut |item| {
-        match item {
-            LogItem::Line { bytes, .. } => read.push(String::from_utf8(bytes.to_vec()).unwrap()),
-            LogItem::Gap { range } => read.push(format!("-{}", range.len())),
-            LogItem::Blank { .. } | LogItem::TooLong { .. } | LogItem::Foreign { .. } | LogItem::Other { .. } => {
+        match item.kind {
+            ItemKind::Line(bytes) => read.push(String::from_utf8(bytes.to_vec()).unwrap()),
+            ItemKind::Gap => read.push(format!("-{}", item.range.len())),
+            ItemKind::Blank | ItemKind::TooLong | ItemKind::Foreign(_) | ItemKind::Other(_) => {
                 read.push("?".to_owned())
             }
         }

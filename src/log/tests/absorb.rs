@@ -37,7 +37,7 @@ impl Bench {
     fn again(&mut self, range: SegmentRange) -> Result<Vec<String>, Unread> {
         let mut read = Vec::new();
         self.reader.as_mut().unwrap().read_again(&Span(vec![range]), &mut |item| {
-            if let LogItem::Line { bytes, .. } = item {
+            if let ItemKind::Line(bytes) = item.kind {
                 read.push(String::from_utf8_lossy(bytes).into_owned());
             }
         })?;

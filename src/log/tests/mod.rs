@@ -16,7 +16,7 @@ use std::{
 };
 
 use super::{
-    Cursor, Log, LogItem, ReadEnd, Reader, SegmentId, Take,
+    Cursor, ItemKind, Log, ReadEnd, Reader, SegmentId, Take,
     tail::{FoundPaths, Tail, TailFacts},
 };
 use crate::config::{FileSource, LineFormat, StartAt};
@@ -139,25 +139,25 @@ impl Bench {
     fn read_at_most(&mut self, most: usize) -> Vec<String> {
         let mut lines = Vec::new();
         let (mut gap, mut blank, mut long) = (0, 0, Vec::new());
-        let end = self.reader.as_mut().unwrap().read(usize::MAX, &mut |item| match item {
-            LogItem::Line { bytes, .. } => {
+        let end = self.reader.as_mut().unwrap().read(usize::MAX, &mut |item| match item.kind {
+            ItemKind::Line(bytes) => {
                 if lines.len() == most {
                     return Take::Not;
                 }
                 lines.push(String::from_utf8_lossy(bytes).into_owned());
                 Take::More
             }
-            LogItem::Blank { range } => {
-                blank += range.len();
+            ItemKind::Blank => {
+                blank += item.range.len();
                 Take::More
             }
-            LogItem::Foreign { .. } | LogItem::Other { .. } => panic!("these are lines"),
-            LogItem::TooLong { range } => {
-                long.push(range.len());
+            ItemKind::Foreign(_) | ItemKind::Other(_) => panic!("these are lines"),
+            ItemKind::TooLong => {
+                long.push(item.range.len());
                 Take::More
             }
-            LogItem::Gap { range } => {
-                gap += range.len();
+            ItemKind::Gap => {
+                gap += item.range.len();
                 Take::More
             }
         });

@@ -267,7 +267,7 @@ fn a_span_is_read_again_as_it_was() {
     let mut again = Vec::new();
     reader
         .read_again(&span, &mut |item| {
-            if let LogItem::Line { bytes, .. } = item {
+            if let ItemKind::Line(bytes) = item.kind {
                 again.push(String::from_utf8_lossy(bytes).into_owned());
             }
         })

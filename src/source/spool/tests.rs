@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::{
     health::ProcessHealth,
-    log::{LogItem, Reader, Take, spool::Limits},
+    log::{ItemKind, Reader, Take, spool::Limits},
 };
 
 struct Running {
@@ -47,7 +47,7 @@ async fn wait_for_alarms(alarms: &Alarms, kinds: &[AlarmKind]) {
 fn read(log: &Log) -> Vec<String> {
     let mut lines = Vec::new();
     Reader::new(log.clone(), 10_000, BTreeMap::new()).read(usize::MAX, &mut |item| {
-        if let LogItem::Line { bytes, .. } = item {
+        if let ItemKind::Line(bytes) = item.kind {
             lines.push(String::from_utf8(bytes.to_vec()).unwrap());
         }
         Take::More

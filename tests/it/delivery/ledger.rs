@@ -182,3 +182,27 @@ fn a_restart_whose_rules_let_nothing_pass_leaves_nothing_in_flight() {
     assert_eq!(sidecar.stop(), 0);
     assert_no_bug(&sidecar);
 }
+
+#[test]
+fn a_batch_that_was_on_its_way_goes_event_by_event_once_a_request_holds_one() {
+    let receiver = Receiver::start();
+    receiver.always(Reply::hang());
+    let sidecar = narrowed(&receiver, "");
+    write_records(&sidecar);
+    let mut sidecar = sidecar.start();
+    receiver.wait_for_requests(1);
+    sidecar.kill();
+    receiver.clear();
+    receiver.rule(|delivery| Reply::status(if is_refused(delivery) { 400 } else { 200 }));
+    let yaml = sidecar.yaml().replace("disabledEvents: [update]", "disabledEvents: [update]\n  framing: single");
+    let yaml = yaml.replace("maxEvents: 200, ", "");
+    sidecar.set_config(&yaml);
+    sidecar.start_again();
+    sidecar.wait_settled("siem", 96);
+    assert_eq!((in_books(&sidecar), recorded(&sidecar)), (TRUTH, TRUTH));
+    // The stub, too.
+    assert_eq!(receiver.accepted_lines().len(), 60);
+    assert!(receiver.deliveries().iter().all(|delivery| delivery.line_count() == 1));
+    assert_eq!(sidecar.stop(), 0);
+    assert_no_bug(&sidecar);
+}

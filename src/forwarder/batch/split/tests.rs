@@ -39,17 +39,24 @@ fn batch(lines: &[Line]) -> InFlightBatch {
         let rejected = |reason| RejectedLine { range: at, reason, detail: String::new(), payload: None };
         match line {
             Line::Event => {
-                let pushed = draft.push_of(&None, &NO_LIMITS, at, |out| out.extend(format!("event-{n}").bytes()));
-                assert_eq!(pushed, Pushed::In);
+                push(&mut draft, at, format!("event-{n}").as_bytes(), false);
             }
             Line::Filtered => draft.filter(FilterRule::Disabled, 1, at),
             Line::Rejected => assert!(draft.reject(&NO_LIMITS, rejected(Reason::InvalidJson))),
-            Line::TooLong => draft.push_stub(&None, rejected(Reason::LineTooLong), |out| out.extend(b"stub")),
+            Line::TooLong => {
+                push(&mut draft, at, b"stub", true);
+                draft.reject_stubbed(rejected(Reason::LineTooLong));
+            }
         }
         draft.cover(at, std::time::Instant::now());
     }
     let span = draft.span(|_| None);
     InFlightBatch::new(1, "id".into(), draft.seal(span))
+}
+
+fn push(draft: &mut BatchDraft, at: SegmentRange, event: &[u8], stub: bool) {
+    draft.begin_event(&None, &NO_LIMITS).expect("there is room").extend_from_slice(event);
+    assert_eq!(draft.end_event(&NO_LIMITS, at, stub), Pushed::In);
 }
 
 /// Counts the lines that a span has: what its part must say that it covers.
@@ -167,7 +174,7 @@ fn what_stands_inside_a_record_belongs_to_it() {
     let mut draft = BatchDraft::new("s".into(), BatchBody::new(Framing::Lines));
     for n in 0..2 {
         let at = range(1, 10 * n, 10 * n + 10);
-        assert_eq!(draft.push_of(&None, &NO_LIMITS, at, |out| out.push(b'x')), Pushed::In);
+        push(&mut draft, at, b"x", false);
         draft.filter(FilterRule::Stream, 3, range(1, at.end, at.end));
         draft.cover(at, std::time::Instant::now());
     }

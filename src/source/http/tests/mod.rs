@@ -22,7 +22,7 @@ use crate::{
     config::{OnFull, Schema, Senders, SourceKind, SpoolKeys, SyncPolicy},
     health::ProcessHealth,
     log::{
-        Log, LogItem, Reader, Take,
+        ItemKind, Log, Reader, Take,
         spool::{Limits, Spool},
     },
     source::spool::SpoolTask,
@@ -100,7 +100,7 @@ impl Running {
     fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         Reader::new(self.log.clone(), 10_000_000, BTreeMap::new()).read(usize::MAX, &mut |item| {
-            if let LogItem::Line { bytes, .. } = item {
+            if let ItemKind::Line(bytes) = item.kind {
                 lines.push(String::from_utf8(bytes.to_vec()).unwrap());
             }
             Take::More
