@@ -58,7 +58,11 @@ pub mod internals {
             journal::Journal,
         },
         health::STUCK_AFTER,
-        log::{SegmentId, SegmentRange},
+        log::{
+            ItemKind, LogItem, SegmentId, SegmentRange,
+            cri::Records,
+            lines::{LineSplitter, SegmentBytes},
+        },
         scan::{Invalid, Nothing, scan},
         schema::{Checker, Field, FieldSet, Needs, connect},
         source::{

@@ -60,22 +60,22 @@ impl ServiceManager {
 
     /// Everything is started, or a reload is over, whether it changed something or not.
     pub fn ready(&self) {
-        self.tell("READY=1");
+        self.send("READY=1");
     }
 
     /// A reload begins; [`Self::ready`] ends it. The time tells a manager which reload it is (`Type=notify-reload`).
     pub fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
         let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
-        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
+        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
     }
 
     pub fn stopping(&self) {
-        self.tell("STOPPING=1");
+        self.send("STOPPING=1");
     }
 
     /// Keeps the watchdog fed and the status line true for as long as it is polled.
-    pub async fn attend(self: Arc<Self>, registry: Arc<Registry>) {
+    pub async fn run(self: Arc<Self>, registry: Arc<Registry>) {
         if self.line.is_none() {
             return;
         }
@@ -90,7 +90,7 @@ impl ServiceManager {
             let status = Status::of(&registry, Timestamp::now());
             let lives = status.stuck.is_empty();
             if lives != lived && self.watchdog.is_some() {
-                say(&status.stuck);
+                log_stuck(&status.stuck);
             }
             lived = lives;
             let line = describe(&status);
@@ -101,13 +101,13 @@ impl ServiceManager {
             if lives && self.watchdog.is_some() {
                 message += "WATCHDOG=1\n";
             }
-            if !message.is_empty() && self.tell(message.trim_end()) {
+            if !message.is_empty() && self.send(message.trim_end()) {
                 told = line;
             }
         }
     }
 
-    fn tell(&self, message: &str) -> bool {
+    fn send(&self, message: &str) -> bool {
         let Some((socket, manager)) = &self.line else { return false };
         let sent = socket.send_to_addr(message.as_bytes(), manager);
         if let Err(error) = &sent {
@@ -140,7 +140,7 @@ fn watchdog(env: &dyn Fn(&str) -> Option<OsString>) -> Option<Duration> {
     number("WATCHDOG_USEC").filter(|micros| *micros > 0).map(Duration::from_micros)
 }
 
-fn say(stuck: &[String]) {
+fn log_stuck(stuck: &[String]) {
     if stuck.is_empty() {
         info!("every loop turns again: the service manager's watchdog is fed");
     } else {
@@ -221,10 +221,10 @@ mod tests {
             told.stopping();
             assert_eq!([heard(&socket), heard(&socket)], ["READY=1", "STOPPING=1"]);
             drop(socket);
-            assert!(!told.tell("READY=1"), "nobody is there, and that is no reason to end");
+            assert!(!told.send("READY=1"), "nobody is there, and that is no reason to end");
             let _ = std::fs::remove_file(path);
             let (socket, _) = manager(name, &[]);
-            assert!(told.tell("READY=1"));
+            assert!(told.send("READY=1"));
             assert_eq!(heard(&socket), "READY=1");
         }
     }
@@ -248,7 +248,7 @@ mod tests {
     fn nobody_is_told_where_nobody_asked_or_the_name_is_no_socket() {
         for name in [None, Some(""), Some("vsock:2:1234"), Some("relative/path")] {
             let told = ServiceManager::of(&|asked| (asked == "NOTIFY_SOCKET").then_some(name?.into()));
-            assert!(told.line.is_none() && !told.tell("READY=1"), "{name:?}");
+            assert!(told.line.is_none() && !told.send("READY=1"), "{name:?}");
         }
     }
 
@@ -272,7 +272,7 @@ mod tests {
         let name = dir.path().join("notify");
         let (socket, told) = manager(name.to_str().unwrap(), &[("WATCHDOG_USEC", "40000")]);
         let registry = Arc::new(Registry::new(Timestamp::now()));
-        let attended = tokio::spawn(Arc::new(told).attend(registry.clone()));
+        let attended = tokio::spawn(Arc::new(told).run(registry.clone()));
         assert_eq!(heard(&socket), "STATUS=0 forwarders: ; backlog 0 B\nWATCHDOG=1");
         assert_eq!([heard(&socket), heard(&socket)], ["WATCHDOG=1"; 2]);
         let inner = registry.clone();

@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    match auditpost::config::load_text("fuzz.yaml", text, &|name| (name.len() < 4).then(|| name.to_lowercase())) {
+    match auditpost::internals::load_text("fuzz.yaml", text, &|name| (name.len() < 4).then(|| name.to_lowercase())) {
         Ok(config) => drop(format!("{config:?}")),
         Err(problems) => {
             assert!(problems.count() > 0);

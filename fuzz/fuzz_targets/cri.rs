@@ -1,10 +1,7 @@
 //! Any bytes as a container's log: the items cover them without gaps, and where they are cut changes no record.
 #![no_main]
 
-use auditpost::{
-    config::CriStream,
-    log::{ItemKind, SegmentId, cri::Records, lines::SegmentBytes},
-};
+use auditpost::internals::{CriStream, ItemKind, Records, SegmentBytes, SegmentId};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (Vec<u8>, usize)| {

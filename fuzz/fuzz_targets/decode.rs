@@ -1,10 +1,7 @@
 //! Any bytes under any schema and need: no panic, and a field asked for alone is the same as among all.
 #![no_main]
 
-use auditpost::{
-    config::Schema,
-    schema::{Checker, Field, FieldSet, Needs, connect},
-};
+use auditpost::internals::{Checker, Field, FieldSet, Needs, Schema, connect};
 use libfuzzer_sys::fuzz_target;
 
 const SCHEMAS: [Schema; 9] = [

@@ -5,14 +5,9 @@
 
 use std::cell::RefCell;
 
-use auditpost::{
-    config::{Cef, Dialect, Framing, Ipv6, Mapped, MappedFrom, MappedKey, PrefixPart, Schema},
-    forwarder::{
-        batch::{Body, Fit, Pushed},
-        encode::{Encoder, cef::Key},
-    },
-    log::{Range, SegmentId},
-    schema::{Checker, Field, Needs},
+use auditpost::internals::{
+    BatchBody, BodyLimits, CefConfig, CefKey, Checker, Dialect, EventEncoder, Field, Framing, Ipv6, Mapped,
+    MappedFrom, MappedKey, Needs, PrefixPart, Pushed, Schema, SegmentId, SegmentRange,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -30,8 +25,8 @@ const SCHEMAS: [Schema; 8] = [
 /// One reader of lines and one writer of events, used again for every line as a forwarder does.
 struct Way {
     checker: Checker,
-    encoder: Encoder,
-    settings: Option<Cef>,
+    encoder: EventEncoder,
+    settings: Option<CefConfig>,
 }
 
 thread_local! {
@@ -45,32 +40,35 @@ fuzz_target!(|line: &[u8]| {
 });
 
 fn ways() -> Vec<Way> {
-    let of = |schema, encoder: Encoder, settings| {
+    let of = |schema, encoder: EventEncoder, settings| {
         let checker = Checker::new(schema, encoder.needs().max(Needs::Type));
         Way { checker, encoder, settings }
     };
     let cef = SCHEMAS.into_iter().flat_map(|schema| settings().map(|settings| (schema, settings)));
-    let cef = cef.map(|(schema, settings)| of(schema, Encoder::cef(&settings, "fuzz"), Some(settings)));
-    [of(Schema::Auto, Encoder::Json, None)].into_iter().chain(cef).collect()
+    let cef = cef.map(|(schema, settings)| of(schema, EventEncoder::cef(&settings, "fuzz"), Some(settings)));
+    [of(Schema::Auto, EventEncoder::Json, None)].into_iter().chain(cef).collect()
 }
 
-fn settings() -> [Cef; 3] {
-    let konnect = Cef { dialect: Dialect::Konnect, ..Cef::default() };
+fn settings() -> [CefConfig; 3] {
+    let konnect = CefConfig { dialect: Dialect::Konnect, ..CefConfig::default() };
     let mapped = |key, from| Mapped { key, from };
-    let all = Cef {
+    let all = CefConfig {
         host: Some("node-1".to_owned()),
         prefix: vec![PrefixPart::Time, PrefixPart::Text(" ".to_owned()), PrefixPart::Host],
         map: vec![
-            mapped(MappedKey::Dictionary(Key::Cs1, Some("x".to_owned())), MappedFrom::Pointer(vec!["a".to_owned()])),
-            mapped(MappedKey::Dictionary(Key::Rt, None), MappedFrom::Field(Field::Time)),
+            mapped(
+                MappedKey::Dictionary(CefKey::Cs1, Some("x".to_owned())),
+                MappedFrom::Pointer(vec!["a".to_owned()]),
+            ),
+            mapped(MappedKey::Dictionary(CefKey::Rt, None), MappedFrom::Field(Field::Time)),
             mapped(MappedKey::Own("own".to_owned()), MappedFrom::Field(Field::ActorName)),
         ],
         ipv6: Ipv6::C6a2,
         leading_space: true,
         raw_event: true,
-        ..Cef::default()
+        ..CefConfig::default()
     };
-    [Cef::default(), konnect, all]
+    [CefConfig::default(), konnect, all]
 }
 
 impl Way {
@@ -81,11 +79,12 @@ impl Way {
         if encoder.takes(&event).is_err() {
             return;
         }
-        let fit = Fit { max_events: 10, max_bytes: usize::MAX };
-        let mut body = Body::new(Framing::Lines);
+        let fit = BodyLimits { max_events: 10, max_bytes: usize::MAX };
+        let mut body = BatchBody::new(Framing::Lines);
         for n in 0..2 {
-            let range = Range { segment: SegmentId(1), start: n, end: n + 1 };
-            assert_eq!(body.push(&fit, range, false, |out| encoder.encode(&event, out)), Pushed::In);
+            let range = SegmentRange { segment: SegmentId(1), start: n, end: n + 1 };
+            encoder.encode(&event, body.begin_event(&fit).expect("there is room"));
+            assert_eq!(body.end_event(&fit, range, false), Pushed::In);
         }
         body.finish();
         assert_eq!(body.event_bytes(0), body.event_bytes(1));

@@ -1,7 +1,7 @@
 //! Any stream, cut anywhere: the same records, and no more is held than one may have.
 #![no_main]
 
-use auditpost::source::framing::{Frame, Framer};
+use auditpost::internals::{FramedItem, Framer};
 use libfuzzer_sys::fuzz_target;
 
 const MOST: usize = 40;
@@ -23,12 +23,12 @@ fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
 fn read(pieces: &[&[u8]]) -> (Vec<Vec<u8>>, bool) {
     let mut framer = Framer::new(MOST);
     let mut records = Vec::new();
-    let mut take = |frame: Frame<'_>| match frame {
-        Frame::Record(record) => {
+    let mut take = |frame: FramedItem<'_>| match frame {
+        FramedItem::Record(record) => {
             assert!(record.len() <= MOST && !record.contains(&b'\n'));
             records.push(record.to_vec());
         }
-        Frame::TooLong { bytes, sha256 } => records.push([&bytes.to_be_bytes()[..], &sha256].concat()),
+        FramedItem::TooLong { bytes, sha256 } => records.push([&bytes.to_be_bytes()[..], &sha256].concat()),
     };
     for piece in pieces {
         framer.feed(piece, &mut take);

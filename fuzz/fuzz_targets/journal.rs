@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use auditpost::forwarder::journal::Journal;
+use auditpost::internals::Journal;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -30,7 +30,10 @@ fuzz_target!(|bytes: &[u8]| {
         Ok((journal, first)) => {
             drop(journal);
             let (_, second) = Journal::open(dir.path(), "f").expect("what was opened opens again");
-            assert_eq!((first.next_batch, first.frontiers, first.outstanding), (second.next_batch, second.frontiers, second.outstanding));
+            assert_eq!(
+                (first.next_batch, first.read_cursors, first.outstanding),
+                (second.next_batch, second.read_cursors, second.outstanding)
+            );
         }
         Err(error) => {
             assert!(!error.to_string().is_empty());

@@ -1,10 +1,7 @@
 //! Any bytes, cut anywhere: the items cover them without gaps, and the cut changes nothing.
 #![no_main]
 
-use auditpost::log::{
-    ItemKind, LogItem, SegmentId,
-    lines::{LineSplitter, SegmentBytes},
-};
+use auditpost::internals::{ItemKind, LineSplitter, LogItem, SegmentBytes, SegmentId};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (Vec<u8>, usize, u8)| {

@@ -1,7 +1,7 @@
 //! Any line: the scanner and serde_json agree on whether it is JSON, but for the depth limit.
 #![no_main]
 
-use auditpost::scan::{Invalid, Nothing, scan};
+use auditpost::internals::{Invalid, Nothing, scan};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|line: &[u8]| {

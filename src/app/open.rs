@@ -31,6 +31,9 @@ use crate::{
     source::{file::FileTask, listener::ListenError, stats::SourceStats},
 };
 
+/// No segment that was ever numbered has such a number, where neither a catalog nor a journal says what there was.
+pub(super) const BEYOND_UNKNOWN: SegmentId = SegmentId(1 << 30);
+
 /// Descriptors that are not for tailed files: connections, journals, the runtime.
 const OTHER_DESCRIPTORS: u64 = 128;
 
@@ -192,7 +195,7 @@ impl App {
             durable::create_private_dir(&directory)?;
         }
         let pins = self.pins();
-        let mut cursors_of_forwarders = cursors_of_forwarders(&config.name, opened);
+        let mut cursors_of_forwarders = self.cursors_of_forwarders(&config.name, opened, &dir.join("catalog"));
         spooled::in_files(&mut cursors_of_forwarders);
         spooled::tell_of_what_is_left(&self.config.state_dir, &config.name, &self.registry.alarms);
         let (tail, log) =
@@ -250,13 +253,30 @@ impl App {
         let share = limit.saturating_sub(OTHER_DESCRIPTORS) / (2 * self.config.sources.len().max(1) as u64);
         usize::try_from(share).unwrap_or(usize::MAX).max(8)
     }
-}
 
-/// Where the forwarders stand in each segment of a source: a file is the same only if it still has those bytes.
-pub(super) fn cursors_of_forwarders(source: &str, opened: &[Opened]) -> HashMap<SegmentId, Vec<Cursor>> {
-    let mut cursors_of_forwarders: HashMap<SegmentId, Vec<Cursor>> = HashMap::new();
-    for (id, cursor) in opened.iter().filter_map(|opened| opened.recovered.read_cursors.get(source)).flatten() {
-        cursors_of_forwarders.entry(*id).or_default().push(*cursor);
+    /// Where the forwarders stand in each segment of a source: a file is the same only if it still has those bytes.
+    pub(super) fn cursors_of_forwarders(
+        &self,
+        source: &str,
+        opened: &[Opened],
+        catalog: &Path,
+    ) -> HashMap<SegmentId, Vec<Cursor>> {
+        let mut cursors_of_forwarders: HashMap<SegmentId, Vec<Cursor>> = HashMap::new();
+        for (id, cursor) in opened.iter().filter_map(|opened| opened.recovered.read_cursors.get(source)).flatten() {
+            cursors_of_forwarders.entry(*id).or_default().push(*cursor);
+        }
+        if !catalog.exists() && !self.knows_all_followers(source, opened) {
+            // Numbers that the one that cannot be opened knows must not come to mean other files.
+            cursors_of_forwarders.entry(BEYOND_UNKNOWN).or_default();
+        }
+        cursors_of_forwarders
     }
-    cursors_of_forwarders
+
+    /// Whether every forwarder of a source could be opened: else one may be behind them all.
+    pub(super) fn knows_all_followers(&self, source: &str, opened: &[Opened]) -> bool {
+        let followers =
+            self.config.forwarders.iter().filter(|forwarder| forwarder.sources.iter().any(|s| s == source));
+        let is_known = |name: &str| opened.iter().any(|opened| opened.name() == name);
+        followers.into_iter().all(|forwarder| is_known(&forwarder.name))
+    }
 }

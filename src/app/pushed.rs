@@ -6,10 +6,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{
-    App, RunningSource, StartError,
-    open::{Opened, cursors_of_forwarders},
-};
+use super::{App, RunningSource, StartError, open::Opened};
 use crate::{
     config::{self, SpoolKeys},
     durable,
@@ -34,7 +31,7 @@ impl App {
         // A quarter, so that the newest segment, which is not released, never fills a small spool.
         let limits = Limits { segment: SEGMENT_BYTES.min(keys.max_bytes / 4), total: keys.max_bytes };
         let spool_dir = spool::dir(&self.config.state_dir, &config.name);
-        let cursors_of_forwarders = cursors_of_forwarders(&config.name, opened);
+        let cursors_of_forwarders = self.cursors_of_forwarders(&config.name, opened, &dir.join("catalog"));
         let spool = Spool::open(&config.name, &spool_dir, &dir.join("catalog"), limits, &cursors_of_forwarders)
             .map_err(|source| StartError::Spool { name: name(), source })?;
         let log = spool.log().clone();
@@ -49,14 +46,14 @@ impl App {
         let spool_writer = SpoolWriter::new(&config, intake, stats.clone(), alarms);
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         info!(source = config.name, on = %listener, "taking events");
-        let task = tokio::spawn(keep(listener, spool_writer, task, ended.clone(), stop.clone()));
+        let task = tokio::spawn(run_together(listener, spool_writer, task, ended.clone(), stop.clone()));
         self.sources.insert(config.name.clone(), RunningSource { config, log, stats, ended, stop, task });
         Ok(())
     }
 }
 
 /// Ends the listener first, then the spool once what was taken is written. Ends before the stop where either panics.
-async fn keep(
+async fn run_together(
     listener: Listener,
     spool_writer: SpoolWriter,
     spool: SpoolTask,

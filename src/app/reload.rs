@@ -43,7 +43,7 @@ impl App {
         let kept = (self.config.state_dir.clone(), self.config.admin.clone(), self.config.diagnostics.clone());
         self.config = config;
         (self.config.state_dir, self.config.admin, self.config.diagnostics) = kept;
-        self.say(&plan);
+        self.log_plan(&plan);
         self.start_again(plan).await
     }
 
@@ -91,7 +91,7 @@ impl App {
         }
     }
 
-    fn say(&self, plan: &ReloadPlan) {
+    fn log_plan(&self, plan: &ReloadPlan) {
         let names = |forwarders: &[config::Forwarder]| -> Vec<String> {
             forwarders.iter().map(|forwarder| forwarder.name.clone()).collect()
         };

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use super::{
     App, RunningSource, StartError,
-    open::{Opened, cursors_of_forwarders},
+    open::{BEYOND_UNKNOWN, Opened},
 };
 use crate::{
     alarm::{AlarmKind, Alarms},
@@ -76,11 +76,13 @@ impl App {
         }
         let of_files = |source| StartError::Copied { name: name(), source };
         let of_spool = |source| StartError::Spool { name: name(), source };
-        let mut cursors_of_forwarders = cursors_of_forwarders(&config.name, opened);
+        let knows_all = self.knows_all_followers(&config.name, opened);
+        let mut cursors_of_forwarders = self.cursors_of_forwarders(&config.name, opened, &dir.join("catalog"));
         let catalog = dir.join(SPOOL_CATALOG);
         if !catalog.exists() {
             let log = format!("{:08x}", fastrand::u32(..));
-            Catalog { log, next: FIRST.0, ..Catalog::default() }.save(&catalog).map_err(of_files)?;
+            let next = FIRST.0 + if knows_all { 0 } else { BEYOND_UNKNOWN.0 };
+            Catalog { log, next, ..Catalog::default() }.save(&catalog).map_err(of_files)?;
         }
         let limits = Limits { segment: SEGMENT_BYTES.min(keys.max_bytes / 4), total: keys.max_bytes };
         let spool_dir = spool::dir(&self.config.state_dir, &config.name);
@@ -95,14 +97,18 @@ impl App {
         let hindmost = |cursors: &Vec<Cursor>| cursors.iter().copied().min_by_key(|cursor| cursor.offset);
         let mut before: BTreeMap<_, _> =
             cursors_of_forwarders.iter().filter_map(|(id, cursors)| Some((*id, hindmost(cursors)?))).collect();
-        let is_known = |name: &str| opened.iter().any(|opened| opened.name() == name);
-        let mut followers =
-            self.config.forwarders.iter().filter(|forwarder| forwarder.sources.contains(&config.name));
-        if !followers.all(|forwarder| is_known(&forwarder.name)) {
-            // One cannot be opened and may be behind them all.
-            before.clear();
+        let copy_journal = dir.join("copied");
+        if !knows_all {
+            before.clear(); // One cannot be opened and may be behind them all.
+            if !copy_journal.exists() {
+                warn!(
+                    source = config.name,
+                    "a forwarder of this source cannot be opened, so all that the files still hold is copied to the spool: \
+                     the others get again what they had delivered"
+                );
+            }
         }
-        let copied = CopyJournal::open(&dir.join("copied"), before).map_err(of_files)?;
+        let copied = CopyJournal::open(&copy_journal, before).map_err(of_files)?;
         let cursors = copied.cursors().iter().map(|(id, cursor)| (*id, vec![*cursor])).collect();
         let (tail, files) =
             Tail::open(&config.name, file.clone(), &dir, &self.config.state_dir, &cursors, self.pins())
@@ -121,7 +127,7 @@ impl App {
         let file = FileTask::new(file, tail, files, stats.clone(), alarms, of_files).called(object);
         info!(source = config.name, "copying what files get to the spool");
         let stop = CancellationToken::new();
-        let task = tokio::spawn(keep(file, copier, spool, stop.clone()));
+        let task = tokio::spawn(run_together(file, copier, spool, stop.clone()));
         self.sources.insert(
             config.name.clone(),
             RunningSource { config, log, stats, ended: CancellationToken::new(), stop, task },
@@ -131,7 +137,7 @@ impl App {
 }
 
 /// Stops in the order in which lines pass. Ends before the stop where one of them panics: all are started anew then.
-async fn keep(file: FileTask, copier: Copier, spool: SpoolTask, stop: CancellationToken) {
+async fn run_together(file: FileTask, copier: Copier, spool: SpoolTask, stop: CancellationToken) {
     let stops = [(); 3].map(|()| CancellationToken::new());
     let mut tasks: [JoinHandle<()>; 3] = [
         tokio::spawn(file.run(stops[0].clone())),

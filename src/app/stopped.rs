@@ -51,9 +51,8 @@ impl App {
         } else {
             ("a reload (SIGHUP) or a start tries it again", None)
         };
-        let text = format!(
-            "it is not started, and the others run; the logs keep all that it may need, and {tried}: {cause}"
-        );
+        let others = if self.config.forwarders.len() > 1 { ", and the others run" } else { "" };
+        let text = format!("it is not started{others}; the logs keep all that it may need, and {tried}: {cause}");
         self.registry.alarms.raise(&object, AlarmKind::File, &*text, now);
         error!(forwarder = name, "{text}");
         // Where it ran before: of what its task raised, it can clear nothing any more, and no loop has to turn.
@@ -104,7 +103,7 @@ impl App {
             for name in &config.sources {
                 let Some(source) = self.sources.get(name) else { continue };
                 let backlog = backlogs.entry(name.clone()).or_default();
-                let (bytes, oldest) = backlog.look(&source.log, |_| None, now);
+                let (bytes, oldest) = backlog.measure(&source.log, |_| None, now);
                 stats.set_backlog(name, bytes, oldest);
             }
         }

@@ -50,14 +50,17 @@ async fn send_all(config: &Config, letters: Letters) -> Exit {
         };
         let Some(forwarder) = config.forwarders.iter().find(|forwarder| forwarder.name == letter.forwarder) else {
             kept += 1;
-            say(&format!("{}: kept: the configuration has no forwarder {}", letter.event_id, letter.forwarder));
+            print_line(&format!(
+                "{}: kept: the configuration has no forwarder {}",
+                letter.event_id, letter.forwarder
+            ));
             continue;
         };
         let body = match body(config, forwarder, &letter) {
             Ok(body) => body,
             Err(why) => {
                 kept += 1;
-                say(&format!("{}: kept: {why}", letter.event_id));
+                print_line(&format!("{}: kept: {why}", letter.event_id));
                 continue;
             }
         };
@@ -71,11 +74,11 @@ async fn send_all(config: &Config, letters: Letters) -> Exit {
         match deliver(&webhooks[&forwarder.name], forwarder, &again).await {
             Ok(()) => {
                 sent += 1;
-                say(&format!("{}: sent to {}", letter.event_id, forwarder.name));
+                print_line(&format!("{}: sent to {}", letter.event_id, forwarder.name));
             }
             Err(ReplayStop::Refused(why)) => {
                 kept += 1;
-                say(&format!("{}: refused again: {why}", letter.event_id));
+                print_line(&format!("{}: refused again: {why}", letter.event_id));
             }
             Err(ReplayStop::Receiver(why)) => {
                 let text = format!(
@@ -86,7 +89,7 @@ async fn send_all(config: &Config, letters: Letters) -> Exit {
             }
         }
     }
-    say(&format!("{sent} sent, {kept} kept"));
+    print_line(&format!("{sent} sent, {kept} kept"));
     if kept == 0 { Exit::Ok } else { Exit::Backlog }
 }
 
@@ -180,7 +183,7 @@ pub(super) async fn deliver(
     unreachable!("the loop returns at the last attempt")
 }
 
-fn say(line: &str) {
+fn print_line(line: &str) {
     // A closed pipe is no reason to stop sending.
     let _ = writeln!(io::stdout(), "{line}");
 }

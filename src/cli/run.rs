@@ -98,7 +98,7 @@ async fn forward(args: &RunArgs, config: Config) -> Exit {
     let manager = Arc::new(ServiceManager::of_environment());
     manager.ready();
     // It goes on to the end: a drain that hangs is no life either.
-    tokio::spawn(manager.clone().attend(app.registry()));
+    tokio::spawn(manager.clone().run(app.registry()));
     loop {
         let mut asked = false;
         app.run_until(async {

@@ -22,7 +22,7 @@ pub struct Backlog {
 impl Backlog {
     /// Looks at the log. `settled`: up to where each segment is. Bytes not settled, and since when the first of them
     /// was seen.
-    pub fn look(
+    pub fn measure(
         &mut self,
         log: &Log,
         settled: impl Fn(SegmentId) -> Option<u64>,

@@ -78,8 +78,7 @@ pub enum TakeMode<'a> {
     /// For the first time: it refuses what it has no room for, and holds the bytes of rejected lines, for their file
     /// may be cut before they are written down.
     Fresh(&'a BodyLimits),
-    /// As they were in a batch before a restart: it refuses nothing, but for a second event where the framing became
-    /// one that holds a single one. Rejected lines were written down then.
+    /// As they were in a batch before a restart: it refuses nothing. Rejected lines were written down then.
     Again,
 }
 

@@ -51,6 +51,23 @@ impl Recorder {
 
     /// Makes the letters durable. On an error none counts, and what they belong to must wait.
     pub fn write_dead_letters(&self, log: &Log, dead: &[RejectedLine]) -> io::Result<()> {
+        self.write_letters(log, &dead.iter().collect::<Vec<_>>())
+    }
+
+    /// The same for lines of a batch that is read again: most of them were written before it was first sent, but other
+    /// rules may set others aside.
+    pub fn write_missing_dead_letters(&self, log: &Log, dead: &[RejectedLine]) -> io::Result<()> {
+        if dead.is_empty() {
+            return Ok(());
+        }
+        let id = |dead: &RejectedLine| log.event_id(dead.range.segment, dead.range.start);
+        let ids: Vec<String> = dead.iter().map(id).collect();
+        let written = self.letters.lock().expect("nothing panics while it writes letters").written(&ids)?;
+        let missing: Vec<_> = dead.iter().zip(&ids).filter(|(_, id)| !written.contains(*id)).collect();
+        self.write_letters(log, &missing.into_iter().map(|(dead, _)| dead).collect::<Vec<_>>())
+    }
+
+    fn write_letters(&self, log: &Log, dead: &[&RejectedLine]) -> io::Result<()> {
         if dead.is_empty() {
             return Ok(());
         }

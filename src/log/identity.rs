@@ -48,12 +48,12 @@ pub struct FileStat {
 }
 
 /// Looks at what `path` names, through symbolic links.
-pub fn look(path: &Path) -> io::Result<FileStat> {
+pub fn stat_path(path: &Path) -> io::Result<FileStat> {
     Ok(rustix::fs::statx(CWD, path, AtFlags::empty(), WANTED).map(stat)?)
 }
 
 /// Looks at an open file.
-pub fn look_at(file: &File) -> io::Result<FileStat> {
+pub fn stat_file(file: &File) -> io::Result<FileStat> {
     Ok(rustix::fs::statx(file.as_fd(), "", AtFlags::EMPTY_PATH, WANTED).map(stat)?)
 }
 
@@ -61,7 +61,7 @@ pub fn look_at(file: &File) -> io::Result<FileStat> {
 pub fn open(path: &Path) -> io::Result<(File, FileStat)> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    let stat = look_at(&file)?;
+    let stat = stat_file(&file)?;
     Ok((file, stat))
 }
 
@@ -121,7 +121,7 @@ mod tests {
         let cursor = cursor_at(&file, 8).unwrap();
         assert!(still_has(&file, &cursor).unwrap());
         std::fs::write(&path, "ONE\nTWO\nTHREE\nFOUR\n").unwrap();
-        let after = look(&path).unwrap();
+        let after = stat_path(&path).unwrap();
         assert_eq!(after.key, before.key);
         assert!(after.size > cursor.offset);
         assert!(!still_has(&file, &cursor).unwrap());

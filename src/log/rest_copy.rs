@@ -135,7 +135,7 @@ mod tests {
             assert_eq!(parts, (end - from.saturating_sub(256) / PAGE * PAGE).div_ceil(1_000_000));
             let (named, copy, stat) = rest.finish(&file).unwrap();
             assert_eq!((named, stat.size), (to.clone(), end));
-            assert_eq!(stat.modified, identity::look(&path).unwrap().modified);
+            assert_eq!(stat.modified, identity::stat_path(&path).unwrap().modified);
             let bytes = fs::read(&to).unwrap();
             let kept = from.saturating_sub(256) as usize;
             assert!(bytes[kept..] == original[kept..], "from {from}");

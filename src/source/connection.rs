@@ -159,7 +159,7 @@ impl Connection {
         loop {
             let batch = match ahead.take() {
                 Some(batch) => batch,
-                None if at_once || self.wait().await => match self.turn().await {
+                None if at_once || self.wait().await => match self.wait_turn().await {
                     Some(batch) => batch,
                     None => return,
                 },
@@ -216,7 +216,7 @@ impl Connection {
     }
 
     /// Reads what is there; `None` where nothing may be read any more.
-    async fn turn(&mut self) -> Option<PendingRecords> {
+    async fn wait_turn(&mut self) -> Option<PendingRecords> {
         let last = self.terms.stop.is_cancelled();
         let room = self.terms.budget.turns.clone().acquire_many_owned(TURN as u32).await.ok()?;
         Some(self.read(SpoolLines::new(self.terms.framing), room, last).await)

@@ -87,7 +87,7 @@ impl Copier {
         loop {
             let group = self.with(CopyWork::next).await;
             let tried = group.failure.is_none();
-            self.tell(&group);
+            self.report_group(&group);
             if !group.lines.is_empty() && self.spool_writer.put(group.lines, &stop).await.is_err() {
                 return; // What is not in the spool is in the files, and copied after the next start.
             }
@@ -106,7 +106,7 @@ impl Copier {
         self.with(CopyWork::settle).await;
     }
 
-    fn tell(&self, group: &Group) {
+    fn report_group(&self, group: &Group) {
         if let Some(gap) = group.gap {
             let text = format!(
                 "{} bytes of segment {} were gone from their file before they were copied to the spool: they can never be delivered",

@@ -161,8 +161,8 @@ impl FileTask {
         self.watch_directories(&tail);
         let facts = tail.facts();
         self.stats.scanned(facts.files_matched, facts.files_open, facts.truncations);
-        self.tell(AlarmKind::File, tail.unread());
-        self.tell(
+        self.set_alarm(AlarmKind::File, tail.unread());
+        self.set_alarm(
             AlarmKind::State,
             tail.catalog_failure().map(|why| format!("the catalog cannot be written: {why}")),
         );
@@ -203,7 +203,7 @@ impl FileTask {
     }
 
     /// Raises an alarm of this source, or clears it.
-    fn tell(&self, kind: AlarmKind, trouble: Option<String>) {
+    fn set_alarm(&self, kind: AlarmKind, trouble: Option<String>) {
         match trouble {
             Some(text) => {
                 self.alarms.raise(&self.object, kind, text, Timestamp::now());

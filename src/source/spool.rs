@@ -277,18 +277,18 @@ fn write(spool: &mut Spool, puts: Vec<Put>, sync: bool) -> Option<SpoolAppendErr
             group.push(put);
         }
         match spool.append(&bytes, sync) {
-            Ok(()) => group.into_iter().for_each(|put| tell(put, Ok(()))),
+            Ok(()) => group.into_iter().for_each(|put| answer_put(put, Ok(()))),
             // A small record may fit where all of them do not.
             Err(SpoolAppendError::Full { .. }) if group.len() > 1 => {
                 for put in group {
                     let appended = spool.append(&put.lines, sync);
-                    tell(put, appended.as_ref().map_err(refusal).copied());
+                    answer_put(put, appended.as_ref().map_err(refusal).copied());
                     failure = appended.err().or(failure);
                 }
             }
             Err(error) => {
                 for put in group {
-                    tell(put, Err(refusal(&error)));
+                    answer_put(put, Err(refusal(&error)));
                 }
                 failure = Some(error);
             }
@@ -304,7 +304,7 @@ fn refusal(error: &SpoolAppendError) -> Refused {
     }
 }
 
-fn tell(put: Put, outcome: Result<(), Refused>) {
+fn answer_put(put: Put, outcome: Result<(), Refused>) {
     // Who does not wait for the answer any more may find the record taken all the same.
     let _ = put.done.send(outcome);
 }

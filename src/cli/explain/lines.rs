@@ -122,6 +122,9 @@ impl<R: Read> InputLines<R> {
         let mut last = SegmentRange { segment: SEGMENT, start: *start, end: *start };
         let mut seen = Ok(());
         let HandedOut { taken, .. } = shape.hand_out(of, joined, &mut |item| {
+            if seen.is_err() {
+                return Take::Not; // What stands between the parts of a record is given with it.
+            }
             seen = match item.kind {
                 ItemKind::Other(_) if item.range.is_empty() => see_between(shape.format, of, last, at, see),
                 _ => {

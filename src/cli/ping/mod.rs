@@ -60,7 +60,7 @@ pub fn run(args: &PingArgs) -> Exit {
             let findings =
                 runtime.block_on(asked).map_err(|error| Failure::Told(Exit::Software, error.to_string()))?;
             bad += usize::from(findings.iter().any(|finding| finding.mark == PingMark::Failed));
-            tell(forwarder, &findings, out)?;
+            print_findings(forwarder, &findings, out)?;
             out.flush()?;
         }
         writeln!(out, "{} of {} receivers take events", chosen.len() - bad, chosen.len())?;
@@ -79,7 +79,7 @@ fn chosen<'c>(all: &'c [Forwarder], names: &[String]) -> Result<Vec<&'c Forwarde
     Ok(all.iter().filter(|forwarder| names.is_empty() || names.contains(&forwarder.name)).collect())
 }
 
-fn tell(forwarder: &Forwarder, findings: &[PingFinding], out: &mut dyn Write) -> std::io::Result<()> {
+fn print_findings(forwarder: &Forwarder, findings: &[PingFinding], out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "forwarder {}", forwarder.name)?;
     for PingFinding { mark, step, text } in findings {
         writeln!(out, "  {:<6} {step}: {}", mark.word(), printable(text))?;

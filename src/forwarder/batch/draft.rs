@@ -11,6 +11,9 @@ use crate::{
     log::{AnchoredRange, ContainerOrigin, Cursor, SegmentId, SegmentRange, Span},
 };
 
+/// Lines that can never be delivered, in one draft.
+const MAX_REJECTED: usize = 1000;
+
 /// What was read since the last batch: the events for its body, and what else its span covers.
 #[derive(Debug)]
 pub struct BatchDraft {
@@ -83,10 +86,16 @@ impl BatchDraft {
         self.body.last_beside().into_iter().for_each(|beside| beside.rejected += 1);
     }
 
-    /// Counts records that a rule keeps back. Those of an empty range stand inside the event before them.
+    /// Counts records that a rule keeps back. Those of an empty range stand inside the record that ends there.
     pub fn filter(&mut self, rule: FilterRule, records: u64, range: SegmentRange) {
         self.filtered.add(rule, records);
-        let inside = if range.is_empty() { self.body.last_beside() } else { None };
+        let is_inside_event = range.is_empty()
+            && self
+                .body
+                .events()
+                .last()
+                .is_some_and(|event| (event.range.segment, event.range.end) == (range.segment, range.end));
+        let inside = if is_inside_event { self.body.last_beside() } else { None };
         let beside = inside.unwrap_or(&mut self.since_event);
         beside.filtered = beside.filtered.saturating_add(u32::try_from(records).unwrap_or(u32::MAX));
     }
@@ -103,7 +112,7 @@ impl BatchDraft {
     /// Takes a line that can never be delivered; false where enough of them are held already.
     pub fn reject(&mut self, fit: &BodyLimits, line: RejectedLine) -> bool {
         let bytes = line.payload.as_ref().map_or(0, Vec::len);
-        let full = self.rejected.len() >= fit.max_events || self.held + bytes > fit.max_bytes;
+        let full = self.rejected.len() >= MAX_REJECTED || self.held + bytes > fit.max_bytes;
         if full && !self.rejected.is_empty() {
             return false;
         }

@@ -84,9 +84,14 @@ pub fn select(state_dir: &Path, filter: LetterFilter) -> io::Result<Letters> {
         None => subdirectories(&state_dir.join("dead-letters"))?,
     };
     forwarders.sort_unstable();
+    in_directories(&forwarders, filter)
+}
+
+/// The letters of these directories that pass a filter.
+pub(super) fn in_directories(directories: &[PathBuf], filter: LetterFilter) -> io::Result<Letters> {
     let mut files = Vec::new();
-    for directory in forwarders {
-        files.extend(numbers(&directory)?.into_iter().map(|number| path(&directory, number)));
+    for directory in directories {
+        files.extend(numbers(directory)?.into_iter().map(|number| path(directory, number)));
     }
     Ok(Letters { filter, files: files.into_iter(), current: None, seen: HashSet::new(), unreadable: 0 })
 }
@@ -226,7 +231,7 @@ impl Scan {
             if let Some(from) = end.from {
                 // The head keeps what came before this block, so the payload begins in this block or before it.
                 let skip = usize::try_from(from.saturating_sub(end.passed)).unwrap_or(0).min(taken);
-                end.look(&block[skip..taken], end.passed + skip as u64);
+                end.scan_block(&block[skip..taken], end.passed + skip as u64);
             }
             end.passed += taken as u64;
             self.reader.consume(taken);
@@ -278,7 +283,7 @@ struct End {
 }
 
 impl End {
-    fn look(&mut self, block: &[u8], at: u64) {
+    fn scan_block(&mut self, block: &[u8], at: u64) {
         let mut rest = 0;
         while self.quote.is_none() && rest < block.len() {
             if self.escaped {

@@ -1,6 +1,7 @@
 //! Writing dead letters, durably.
 
 use std::{
+    collections::HashSet,
     fs::File,
     io::{self, BufWriter, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -12,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::durable;
 
-use super::{DeadLetter, LetterEnvelope, MAX_TEXT, read};
+use super::{DeadLetter, LetterEnvelope, LetterFilter, MAX_TEXT, read};
 
 /// A new file is begun when the last one is larger, in bytes.
 const FILE_LIMIT: u64 = 16 << 20;
@@ -57,6 +58,22 @@ impl DeadLetters {
             letters.reopen()?;
         }
         Ok(letters)
+    }
+
+    /// Which of these events have a letter. Reads all letters that there are.
+    pub fn written(&self, event_ids: &[String]) -> io::Result<HashSet<String>> {
+        let wanted: HashSet<&str> = event_ids.iter().map(String::as_str).collect();
+        let mut found = HashSet::new();
+        for letter in read::in_directories(std::slice::from_ref(&self.directory), LetterFilter::default())? {
+            let letter = letter?;
+            if wanted.contains(letter.event_id.as_str()) {
+                found.insert(letter.event_id);
+            }
+            if found.len() == wanted.len() {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Writes letters and makes them durable.

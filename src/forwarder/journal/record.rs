@@ -53,6 +53,15 @@ pub struct Coverage {
 }
 
 impl Coverage {
+    /// What is left once a part is taken away, and nothing of what it says too much.
+    pub(super) fn saturating_sub(self, part: Self) -> Self {
+        Self {
+            events: self.events.saturating_sub(part.events),
+            dead_lettered: self.dead_lettered.saturating_sub(part.dead_lettered),
+            filtered: self.filtered.saturating_sub(part.filtered),
+        }
+    }
+
     /// What is left once a part is taken away; `None` where the part says more than there is.
     pub fn checked_sub(self, part: Self) -> Option<Self> {
         Some(Self {
@@ -62,10 +71,10 @@ impl Coverage {
         })
     }
 
-    /// No more of anything than there is.
-    pub(super) fn at_most(self, limit: Self) -> Self {
+    /// No more beside the events than there is.
+    pub(super) fn beside_at_most(self, limit: Self) -> Self {
         Self {
-            events: self.events.min(limit.events),
+            events: self.events,
             dead_lettered: self.dead_lettered.min(limit.dead_lettered),
             filtered: self.filtered.min(limit.filtered),
         }

@@ -161,19 +161,19 @@ impl JournalState {
     }
 
     /// Cuts `part` out of the outstanding batch at `at`. What lay before it (only where a line was lost) and what
-    /// remains need ids of their own. A part takes no more than its batch has left, whatever it says; what replaces a
-    /// batch was counted anew.
+    /// remains need ids of their own. A part takes no more than its batch has left of what is no event, whatever it says
+    /// (version 1 said it again for each part); what replaces a batch was counted anew.
     fn carve(&mut self, at: usize, mut part: BatchRecord, replaces: bool) {
         let parent = self.outstanding.remove(at);
         let Some(cut) = span::cut(&parent.span, &part.span) else {
             return self.outstanding.insert(at, parent);
         };
         if parent.counted && !replaces {
-            part.covers = part.covers.at_most(parent.covers);
+            part.covers = part.covers.beside_at_most(parent.covers);
         }
         let remaining = BatchRecord {
             n: parent.n,
-            covers: parent.covers.checked_sub(part.covers).unwrap_or_default(),
+            covers: parent.covers.saturating_sub(part.covers),
             counted: parent.counted,
             at: parent.at,
             ..BatchRecord::unsent(&parent.source, cut.after)

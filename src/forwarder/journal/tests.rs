@@ -12,60 +12,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    forwarder::compress::{BodyCoding, CodingName, Digest},
-    log::{Anchor, AnchoredRange, SegmentId, SegmentRange},
+    forwarder::compress::Digest,
+    log::{AnchoredRange, SegmentId},
 };
 
-const AT: UnixMillis = UnixMillis(1_700_000_000_000);
+mod made;
 
-pub(super) fn range(segment: u64, start: u64, end: u64) -> AnchoredRange {
-    let anchor = Some(Anchor { len: 256, hash: end * 31 + segment });
-    AnchoredRange { range: SegmentRange { segment: SegmentId(segment), start, end }, anchor }
-}
-
-pub(crate) fn intent(n: u64, source: &str, segment: u64, start: u64, end: u64) -> Intent {
-    batch(n, source, vec![range(segment, start, end)], None)
-}
-
-/// A batch with one event for each byte, but for every tenth, which is filtered, and the byte after it, which is a dead
-/// letter.
-fn batch(n: u64, source: &str, span: Vec<AnchoredRange>, parent: Option<BatchParent>) -> Intent {
-    let covers = covers(&span);
-    let (id, source, digest) = (Some(format!("id-{n}")), source.into(), Some(Digest { crc32: n as u32, len: 9 }));
-    let coding = Some(BodyCoding { coding: CodingName::Gzip, level: Some(6) });
-    Intent { batch: BatchRecord { n, id, source, span, covers, counted: true, digest, coding, at: AT }, parent }
-}
-
-fn covers(span: &[AnchoredRange]) -> Coverage {
-    let mut covers = Coverage::default();
-    for byte in span.iter().flat_map(|r| r.range.start..r.range.end) {
-        match byte % 10 {
-            0 => covers.filtered += 1,
-            1 => covers.dead_lettered += 1,
-            _ => covers.events += 1,
-        }
-    }
-    covers
-}
-
-pub(super) fn gap(source: &str, segment: SegmentId, start: u64, end: u64) -> Gap {
-    Gap {
-        source: source.into(),
-        segment,
-        path: Some("/var/log/app.ndjson".into()),
-        start,
-        end: Some(end),
-        events: 0,
-        reason: "deleted".into(),
-        last_before: None,
-        first_after: None,
-        at: AT,
-    }
-}
-
-pub(super) fn settled(n: u64) -> JournalRecord {
-    JournalRecord::Settled(Settled { n, outcome: Outcome::Delivered, status: Some(200), at: AT })
-}
+pub(crate) use made::*;
 
 /// What became of a byte that reading is past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +45,9 @@ impl Model {
             JournalRecord::Intent(intent) => {
                 let batch = &intent.batch;
                 assert_eq!(self.of(batch.n), 0);
+                if let Some(BatchParent::Replaces(n)) = intent.parent {
+                    self.size.remove(&n);
+                }
                 self.put(&batch.source, &batch.span, Byte::Out(batch.n));
                 self.size.insert(batch.n, self.of(batch.n));
             }
@@ -189,6 +145,7 @@ fn bytes_of(recovered: &Recovered) -> BTreeMap<Place, Vec<Byte>> {
 enum Step {
     Read { source: bool, first: (u8, u8), second: Option<(u8, u8)>, deliver: bool },
     Part { which: u8, bytes: u8 },
+    Replace { which: u8 },
     Settle { which: u8 },
     Gap { source: bool, segment: u8, start: u8, end: u8 },
     Set { source: bool, segment: u8, offset: u8 },
@@ -204,6 +161,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (any::<bool>(), place(), proptest::option::of(place()), proptest::bool::weighted(0.7))
             .prop_map(|(source, first, second, deliver)| Step::Read { source, first, second, deliver }),
         6 => (any::<u8>(), 1..30u8).prop_map(|(which, bytes)| Step::Part { which, bytes }),
+        2 => any::<u8>().prop_map(|which| Step::Replace { which }),
         6 => any::<u8>().prop_map(|which| Step::Settle { which }),
         2 => (any::<bool>(), 0..3u8, any::<u8>(), 0..30u8)
             .prop_map(|(source, segment, start, end)| Step::Gap { source, segment, start, end }),
@@ -258,6 +216,11 @@ fn record(step: &Step, model: &Model, journal: &Journal) -> Option<JournalRecord
             }
             let of = BatchParent::PartOf(parent.n);
             JournalRecord::Intent(batch(journal.next_batch(), &parent.source, span, Some(of)))
+        }
+        Step::Replace { which } => {
+            let replaced = chosen(which)?;
+            let of = BatchParent::Replaces(replaced.n);
+            JournalRecord::Intent(batch(journal.next_batch(), &replaced.source, replaced.span, Some(of)))
         }
         Step::Settle { which } => settled(chosen(which).filter(|o| o.id.is_some())?.n),
         Step::Gap { source, segment, start, end } => {

@@ -132,13 +132,16 @@ fn compacted(old: OldCompacted) -> CompactedLine {
         OldCompacted::Rest { n, s, sp, e, d, f, t } => {
             let covers = Coverage { events: e, dead_lettered: d, filtered: f };
             let at = UnixMillis(t);
-            CompactedLine::Rest(BatchRecord { n, covers, counted: true, at, ..BatchRecord::unsent(&s, sp) })
+            // Nothing at all was said of what a damaged line had left unexplained.
+            let counted = covers != Coverage::default();
+            CompactedLine::Rest(BatchRecord { n, covers, counted, at, ..BatchRecord::unsent(&s, sp) })
         }
         OldCompacted::Ledger { n, id, s, sp, e, o, st, c, l, t } => {
             let digest = c.zip(l).map(|(crc32, len)| Digest { crc32, len });
             let covers = Coverage { events: e, ..Coverage::default() };
             let at = UnixMillis(t);
-            let batch = BatchRecord { n, id, covers, counted: true, digest, at, ..BatchRecord::unsent(&s, sp) };
+            // It said nothing of what was filtered or set aside.
+            let batch = BatchRecord { n, id, covers, digest, at, ..BatchRecord::unsent(&s, sp) };
             CompactedLine::Ledger(LedgerEntry { batch, outcome: o, status: st, settled_at: at })
         }
     }

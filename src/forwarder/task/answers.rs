@@ -38,7 +38,7 @@ impl ForwarderTask {
         });
     }
 
-    pub(super) fn landed(&mut self, landing: LandedRequest) {
+    pub(super) fn on_answer(&mut self, landing: LandedRequest) {
         let LandedRequest { n, begun, answer } = landing;
         let now = Instant::now();
         self.stats.request(&answer.label(), now - begun);
@@ -57,13 +57,13 @@ impl ForwarderTask {
                     self.settle_what_is_known();
                 }
             }
-            (act, _) => self.act(act, index, &answer, now),
+            (act, _) => self.carry_out(act, index, &answer, now),
         }
         self.health.set_narrowing(self.window.iter().any(|batch| batch.split.is_some()));
-        self.tell(notice);
+        self.show_receiver_state(notice);
     }
 
-    fn act(&mut self, act: Act, index: usize, answer: &Answer, now: Instant) {
+    fn carry_out(&mut self, act: Act, index: usize, answer: &Answer, now: Instant) {
         match act {
             Act::Settle => self.delivered(index, answer.code()),
             Act::Keep | Act::AgainAtOnce => {}
@@ -140,7 +140,7 @@ impl ForwarderTask {
             Ruling::Hold => {
                 let cause = format!("{answer}: nearly every event is refused, even alone");
                 let notice = self.health.hold(HoldReason::Systemic, cause, now);
-                self.tell(notice);
+                self.show_receiver_state(notice);
             }
         }
     }
@@ -206,7 +206,7 @@ impl ForwarderTask {
     }
 
     /// Shows and logs a change of state. The state itself shows last: who sees it finds the alarm and the line.
-    pub(super) fn tell(&mut self, notice: Option<Notice>) {
+    pub(super) fn show_receiver_state(&mut self, notice: Option<Notice>) {
         let now = Timestamp::now();
         self.record_hold();
         let cause = self.health.cause();

@@ -216,13 +216,13 @@ impl ForwarderTask {
                 read = fill::source_back(&mut self.reading) => self.source_read(read),
                 () = fill::compressed(&mut self.queue) => {}
                 Some(landing) = self.flights.join_next() => match landing {
-                    Ok(landing) => self.landed(landing),
+                    Ok(landing) => self.on_answer(landing),
                     Err(error) => std::panic::resume_unwind(error.into_panic()),
                 },
                 () = wake.notified() => {}
                 () = tokio::time::sleep_until(until.into()) => {}
                 _ = ticks.tick() => self.tick().await,
-                Ok(()) = self.orders.changed() => self.ordered(),
+                Ok(()) = self.orders.changed() => self.take_order(),
             }
         }
     }
@@ -242,7 +242,7 @@ impl ForwarderTask {
         listeners
     }
 
-    fn ordered(&mut self) {
+    fn take_order(&mut self) {
         self.order = *self.orders.borrow_and_update();
         if matches!(self.order, ForwarderOrder::Drain(_)) && !std::mem::replace(&mut self.drain_begun, true) {
             self.health.probe_now(Instant::now());
@@ -331,7 +331,7 @@ impl ForwarderTask {
         let (recorder, logs) = (self.recorder.clone(), self.logs.clone());
         let _ = tokio::task::spawn_blocking(move || recorder.sync(&logs)).await;
         let ended = if self.recorder.is_degraded() { ForwarderEnd::Unwritten } else { ended };
-        self.look_at_backlog();
+        self.measure_backlog();
         self.stats.set_state(ForwarderState::Stopped, None, Timestamp::now());
         info!(forwarder = self.config.name, ?ended, "forwarder stopped");
         ended

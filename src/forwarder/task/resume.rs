@@ -11,7 +11,7 @@ use crate::{
     config::Framing,
     forwarder::{
         batch::{InFlightBatch, SealedBatch, new_id},
-        journal::{BatchParent, BatchRecord, Outcome},
+        journal::{BatchParent, BatchRecord, Coverage, Outcome},
         stats::Tally,
     },
     log::{SegmentRange, Unread},
@@ -19,8 +19,11 @@ use crate::{
 
 /// What became of a batch that was outstanding.
 enum ResumedBatch {
-    /// The same bytes: the same number and id.
+    /// The same bytes, which cover the same: the same number and id.
     Same(u64, String, SealedBatch),
+    /// The same bytes under rules that count what is beside the events otherwise: the same id, which stands for the bytes,
+    /// and another number.
+    Recounted(String, SealedBatch),
     /// Other bytes, or never sent as it is: another number and id.
     Anew(SealedBatch),
     /// Nothing in it passes the rules any more.
@@ -81,7 +84,7 @@ impl ForwarderTask {
     /// Nothing new is read before it: what it covers is neither passed over nor taken for lost.
     fn resume_later(&mut self, outstanding: BatchRecord, error: &std::io::Error) {
         let text = format!(
-            "the file of a batch that was not settled before the restart cannot be read: {error}; {} waits for it, nothing is lost",
+            "a batch that was not settled before the restart cannot be taken up again: {error}; {} waits for it, nothing is lost",
             self.config.name
         );
         let object = format!("source {}", outstanding.source);
@@ -94,16 +97,26 @@ impl ForwarderTask {
 
     fn compare(&self, outstanding: &BatchRecord, sealed: Result<SealedBatch, Unread>) -> ResumedBatch {
         let mut sealed = match sealed {
-            Ok(sealed) if !sealed.has_events() => return ResumedBatch::Empty(sealed),
             Ok(sealed) => sealed,
             Err(Unread::Gone(why)) => return ResumedBatch::Lost(why),
             Err(Unread::NotNow(error)) => return ResumedBatch::Later(error),
         };
+        // A request holds one event where the framing became single: several cannot go as they went.
+        let is_one_request = self.config.framing != Framing::Single || sealed.body.events().len() <= 1;
+        let is_same = is_one_request && outstanding.digest == Some(sealed.digest);
+        let is_counted_so = outstanding.counted && sealed.coverage() == outstanding.covers;
+        // The rules of now may set other lines aside than those that were written down.
+        let log = self.log(&sealed.source);
+        if let Err(error) = self.recorder.write_missing_dead_letters(&log, &sealed.rejected) {
+            return ResumedBatch::Later(error);
+        }
+        if !sealed.has_events() {
+            return ResumedBatch::Empty(sealed);
+        }
         sealed.wire = self.compressors.compress(sealed.body.bytes());
         match &outstanding.id {
-            Some(id) if outstanding.digest == Some(sealed.digest) => {
-                ResumedBatch::Same(outstanding.n, id.clone(), sealed)
-            }
+            Some(id) if is_same && is_counted_so => ResumedBatch::Same(outstanding.n, id.clone(), sealed),
+            Some(id) if is_same => ResumedBatch::Recounted(id.clone(), sealed),
             _ => ResumedBatch::Anew(sealed),
         }
     }
@@ -124,15 +137,22 @@ impl ForwarderTask {
                 );
                 self.window.push(batch);
             }
-            ResumedBatch::Anew(sealed) => {
+            ResumedBatch::Recounted(id, sealed) => {
                 self.settle_rest(&sealed, &source);
-                let batch = self.replace(n, sealed);
+                let batch = self.replace(n, id, sealed);
                 info!(
                     forwarder,
                     batch = batch.n,
                     was = n,
-                    "sending what remains of a batch under a new id: it has other bytes than before the restart"
+                    id = batch.id,
+                    "sending a batch again under its id; what it covers beside its events is counted anew"
                 );
+                self.window.push(batch);
+            }
+            ResumedBatch::Anew(sealed) => {
+                self.settle_rest(&sealed, &source);
+                let batch = self.replace(n, new_id(), sealed);
+                info!(forwarder, batch = batch.n, was = n, "sending what remains of a batch under a new id");
                 self.window.push(batch);
                 let last = self.window.len() - 1;
                 if self.config.framing == Framing::Single && self.window[last].split_singly() {
@@ -140,10 +160,17 @@ impl ForwarderTask {
                 }
             }
             ResumedBatch::Empty(sealed) => {
-                info!(forwarder, batch = n, "no event of this batch passes the rules of the new configuration");
+                let Coverage { filtered, dead_lettered, .. } = sealed.coverage();
+                info!(
+                    forwarder,
+                    batch = n,
+                    filtered,
+                    dead_lettered,
+                    "nothing of this batch is to be sent by the rules of now"
+                );
                 self.settle_rest(&sealed, &source);
                 // What it covers is counted as it is by now, and only what was announced can be settled.
-                let batch = self.replace(n, sealed);
+                let batch = self.replace(n, new_id(), sealed);
                 tokio::task::block_in_place(|| self.recorder.settle(batch.n, Outcome::Filtered, None));
                 self.bodies.give(batch.body);
             }
@@ -160,16 +187,16 @@ impl ForwarderTask {
         }
     }
 
-    /// Announces what remains of batch `n`, read again, under a number and an id of its own.
-    fn replace(&mut self, n: u64, sealed: SealedBatch) -> InFlightBatch {
-        let batch = InFlightBatch::new(self.next_number, new_id(), sealed);
+    /// Announces what remains of batch `n`, read again, under a number of its own.
+    fn replace(&mut self, n: u64, id: String, sealed: SealedBatch) -> InFlightBatch {
+        let batch = InFlightBatch::new(self.next_number, id, sealed);
         self.next_number += 1;
         let intent = batch.intent(Some(BatchParent::Replaces(n)), self.compressors.coding());
         tokio::task::block_in_place(|| self.recorder.record_intent(intent));
         batch
     }
 
-    /// Counts what a batch covers beside its events. Its dead letters were written before it was first sent.
+    /// Counts what a batch covers beside its events. Its dead letters are written.
     fn settle_rest(&mut self, sealed: &SealedBatch, source: &str) {
         let mut tally = Tally::default();
         tally.dead_lettered(sealed.rejected.len() as u64);

@@ -15,7 +15,7 @@ impl ForwarderTask {
     pub(super) async fn tick(&mut self) {
         self.pulse.beat();
         self.sync();
-        self.look_at_backlog();
+        self.measure_backlog();
         self.watch_progress();
         if self.health.state() == HealthState::Held
             && self.flights.is_empty()
@@ -23,7 +23,7 @@ impl ForwarderTask {
         {
             self.health.probe_now(Instant::now());
         }
-        self.tell(None);
+        self.show_receiver_state(None);
     }
 
     /// Makes durable what was written since the last time, without waiting for it.
@@ -35,12 +35,12 @@ impl ForwarderTask {
         self.syncing = Some(tokio::task::spawn_blocking(move || recorder.sync(&logs)));
     }
 
-    pub(super) fn look_at_backlog(&mut self) {
+    pub(super) fn measure_backlog(&mut self) {
         let now = Timestamp::now();
         for log in &self.logs {
             let settled_cursors = self.recorder.settled_cursors(&log.name);
             let backlog = self.backlogs.entry(log.name.clone()).or_default();
-            let (bytes, oldest) = backlog.look(log, |segment| settled_cursors.get(&segment).copied(), now);
+            let (bytes, oldest) = backlog.measure(log, |segment| settled_cursors.get(&segment).copied(), now);
             self.stats.set_backlog(&log.name, bytes, oldest);
         }
     }

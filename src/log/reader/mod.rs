@@ -121,7 +121,7 @@ impl Reader {
                 }
                 let turn_before = std::mem::replace(&mut self.last_turn, segment.id);
                 let before = self.offset(&segment);
-                let stopped = match self.turn(&segment, take) {
+                let stopped = match self.read_turn(&segment, take) {
                     Ok(stopped) => stopped,
                     Err(error) => {
                         self.fault(&segment, &error);
@@ -231,7 +231,9 @@ impl Reader {
     }
 
     /// One lineage's turn; true where the taker stopped it.
-    fn turn(&mut self, segment: &Segment, take: &mut dyn FnMut(LogItem<'_>) -> Take) -> io::Result<bool> {
+    fn read_turn(&mut self, segment: &Segment, take: &mut dyn FnMut(LogItem<'_>) -> Take) -> io::Result<bool> {
+        // Before the file is looked at: a scan that ends meanwhile knows more, and later segments must not go first.
+        let scans = self.log.scans();
         let extent = segment.extent();
         let cursor = self.cursors.get(&segment.id).copied().unwrap_or(segment.start);
         if extent.state == SegmentState::Gone || cursor.offset >= extent.there {
@@ -253,7 +255,7 @@ impl Reader {
         let file = match segment.open() {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.unclear.insert(segment.id, self.log.scans());
+                self.unclear.insert(segment.id, scans);
                 self.log.scan_soon();
                 return Ok(false);
             }
@@ -268,7 +270,7 @@ impl Reader {
         }
         match step.end {
             StepEnd::Suspect => {
-                self.unclear.insert(segment.id, self.log.scans());
+                self.unclear.insert(segment.id, scans);
                 self.log.suspect(segment.id, if cursor.offset == 0 { segment.head() } else { cursor });
             }
             // The size at the time of the look, not now: what came in between makes the segment ready again.

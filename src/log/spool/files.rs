@@ -44,7 +44,7 @@ pub(super) fn id(name: &Path) -> Option<SegmentId> {
 /// A segment that is read from `path`, which is held open.
 pub(super) fn segment(dir: &Path, id: SegmentId, path: &Path, size: u64, state: SegmentState) -> io::Result<Segment> {
     let file = durable::read_file(path)?;
-    let stat = identity::look_at(&file)?;
+    let stat = identity::stat_file(&file)?;
     if !stat.regular {
         return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} is no regular file", path.display())));
     }
@@ -74,7 +74,7 @@ impl Reserve {
     }
 
     /// Takes the blocks, unless that would leave less than as many for others.
-    pub(super) fn keep(&mut self) {
+    pub(super) fn recreate(&mut self) {
         if fs::symlink_metadata(&self.path).is_ok_and(|it| it.is_file() && it.len() == self.bytes) {
             return;
         }

@@ -257,7 +257,7 @@ impl Spool {
 
     /// Takes room for hard times back, where there is enough of it.
     pub fn keep_reserve(&mut self) {
-        self.reserve.keep();
+        self.reserve.recreate();
     }
 
     /// Syncs and seals, so that the next start has nothing to mend.

@@ -192,7 +192,7 @@ impl Tail {
         let from = self.log.release_gate.lowest(id, segment.start.offset);
         let place = self.absorbing.place(id);
         let begun = segment.open().and_then(|file| {
-            let (size, end) = (identity::look_at(&file)?.size, segment.extent().there);
+            let (size, end) = (identity::stat_file(&file)?.size, segment.extent().there);
             let rest = RestCopy::begin(&file, segment.head().offset, from, end, place)?;
             Ok(Job { id, file, size, end, from, rest })
         });
@@ -234,7 +234,7 @@ impl Tail {
         let old = life.segment.clone();
         let changed = || io::Error::other("it changed while it was copied");
         // A forwarder may have come that begins before what was copied.
-        if identity::look_at(&file)?.size != size || self.log.release_gate.lowest(id, old.start.offset) < from {
+        if identity::stat_file(&file)?.size != size || self.log.release_gate.lowest(id, old.start.offset) < from {
             return Err(changed());
         }
         let (place, copy, stat) = rest.finish(&file)?;

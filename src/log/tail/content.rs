@@ -21,7 +21,7 @@ use crate::log::{
 impl Tail {
     /// Step 2: looks at every life whose file changed. A file that lost its bytes and is still named begins
     /// another life: it is returned as unknown.
-    pub(super) fn check(
+    pub(super) fn verify_content(
         &mut self,
         named: &Named,
         suspicions: &HashMap<SegmentId, Cursor>,
@@ -149,9 +149,9 @@ impl Tail {
 /// Looks at a segment's file: the pinned descriptor, else what its path names if that is still the same file.
 fn look_through(segment: &Segment) -> io::Result<Option<FileStat>> {
     if segment.is_pinned() {
-        return identity::look_at(&*segment.open()?).map(Some);
+        return identity::stat_file(&*segment.open()?).map(Some);
     }
-    match identity::look(&segment.path()) {
+    match identity::stat_path(&segment.path()) {
         Ok(stat) => Ok((stat.key == segment.key()).then_some(stat)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

@@ -37,7 +37,7 @@ impl EmptyPaths {
         self.beside.get(path)
     }
 
-    fn look(&mut self, lived_in: &HashSet<Arc<Path>>, listings: &mut Listings) {
+    fn list_beside(&mut self, lived_in: &HashSet<Arc<Path>>, listings: &mut Listings) {
         let left = self.left.drain(..).map(|path| (path, HashSet::new()));
         self.beside.extend(left);
         self.beside.retain(|path, _| !lived_in.contains(path));
@@ -59,6 +59,6 @@ impl Tail {
             return;
         }
         let lived_in = self.lives.values().map(|life| life.segment.lineage.clone()).collect();
-        self.empty_paths.look(&lived_in, &mut self.listings);
+        self.empty_paths.list_beside(&lived_in, &mut self.listings);
     }
 }

@@ -84,7 +84,7 @@ impl Tail {
     pub(super) fn keep_or_drop_packed(&mut self, id: SegmentId, consistent: bool) {
         let Some(life) = self.lives.get_mut(&id) else { return };
         let Some(origin) = &mut life.packed else { return };
-        if identity::look(&origin.path).is_ok_and(|stat| stat.key == origin.key) {
+        if identity::stat_path(&origin.path).is_ok_and(|stat| stat.key == origin.key) {
             life.missing = 0;
         } else if let Some(path) = self.listings.find_by_key(&life.segment.lineage, &origin.key) {
             origin.path = path;

@@ -31,7 +31,7 @@ impl Listings {
         let same_beginning = |other: &&OsString| other.as_bytes().starts_with(name.as_bytes());
         let siblings = listing.names[from..].iter().take_while(same_beginning).map(|name| directory.join(name));
         siblings
-            .filter_map(|path| identity::look(&path).ok().filter(|stat| stat.regular).map(|stat| (path, stat)))
+            .filter_map(|path| identity::stat_path(&path).ok().filter(|stat| stat.regular).map(|stat| (path, stat)))
             .collect()
     }
 
@@ -40,7 +40,7 @@ impl Listings {
         let name = lineage.file_name()?.as_bytes();
         let paths = self.with_inode(lineage.parent()?, key.inode);
         let related = |path: &PathBuf| path.file_name().map(OsStr::as_bytes).is_some_and(|it| it.starts_with(name));
-        paths.into_iter().filter(related).find(|path| identity::look(path).is_ok_and(|stat| stat.key == *key))
+        paths.into_iter().filter(related).find(|path| identity::stat_path(path).is_ok_and(|stat| stat.key == *key))
     }
 
     /// The paths in a directory that have this inode.
@@ -86,9 +86,9 @@ mod tests {
         let names: Vec<_> = siblings.map(|(path, _)| path.file_name().unwrap().to_owned()).collect();
         assert_eq!(names, ["a.log-2026", "a.log.1", "a.logs"]);
 
-        let key = identity::look(&dir.path().join("a.log.1")).unwrap().key;
+        let key = identity::stat_path(&dir.path().join("a.log.1")).unwrap().key;
         assert_eq!(listings.find_by_key(&path, &key), Some(dir.path().join("a.log.1")));
-        let elsewhere = identity::look(&dir.path().join("b.log")).unwrap().key;
+        let elsewhere = identity::stat_path(&dir.path().join("b.log")).unwrap().key;
         assert_eq!(listings.find_by_key(&path, &elsewhere), None);
     }
 }

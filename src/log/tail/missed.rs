@@ -26,7 +26,7 @@ impl Tail {
         for key in due {
             let Some(lineage) = self.packed.missed.get(&key).map(|(lineage, _)| lineage.clone()) else { continue };
             if let Some(path) = self.listings.find_by_key(&lineage, &key)
-                && let Ok(stat) = identity::look(&path)
+                && let Ok(stat) = identity::stat_path(&path)
                 && new_files.iter().all(|new_files| new_files.stat.key != key)
             {
                 let lineage = Some(lineage);
@@ -120,7 +120,7 @@ impl Tail {
                 return begins(first, &head);
             }
             // Few bytes prove little: what the file has now counts, or that there never were more.
-            let now = segment.open().and_then(|file| identity::head(&file, identity::look_at(&file)?.size));
+            let now = segment.open().and_then(|file| identity::head(&file, identity::stat_file(&file)?.size));
             now.map_or(first.len() as u64 == segment.size(), |head| begins(first, &head))
         })
     }

@@ -3,8 +3,8 @@
 //! A scan is what is correct; everything that only makes it prompt (inotify, a reader's suspicion) ends in one.
 //! It goes through the same steps each time:
 //!
-//! 1. *meet*: match what the paths name with the lives that are known, by device, inode and birth;
-//! 2. *check*: see that each life still has the bytes it had; one that has not has lost its content;
+//! 1. *match_paths*: match what the paths name with the lives that are known, by device, inode and birth;
+//! 2. *verify_content*: see that each life still has the bytes it had; one that has not has lost its content;
 //! 3. *arrive*: give the new files their numbers, oldest first — unless one is the copy of a life that did
 //!    (copytruncate), which continues in it, or may be about to become one, which is held back for a while;
 //! 4. *retire*: drain, seal and release lives whose path names another file, or none;
@@ -160,8 +160,8 @@ impl Tail {
         for (path, error) in &found.unreadable {
             self.notices.unreadable(path, error);
         }
-        let (named, mut new_files) = self.meet(&found.paths, now);
-        new_files.extend(self.check(&named, &suspicions, now));
+        let (named, mut new_files) = self.match_paths(&found.paths, now);
+        new_files.extend(self.verify_content(&named, &suspicions, now));
         self.missed_generations(&named, &mut new_files);
         self.arrive(new_files, &named, now);
         self.retire(&named, consistent, now);
@@ -183,7 +183,7 @@ impl Tail {
         let now = Instant::now();
         let mut grew = false;
         for path in paths {
-            let Ok(stat) = identity::look(path) else { return false };
+            let Ok(stat) = identity::stat_path(path) else { return false };
             let id = self.newest.get(&stat.key);
             let Some(life) = id.and_then(|id| self.lives.get_mut(id)) else { continue };
             if life.released {
@@ -206,10 +206,10 @@ impl Tail {
     }
 
     /// Step 1: which life, if any, does each path name?
-    fn meet(&mut self, paths: &[PathBuf], now: Instant) -> (Named, Vec<NewFile>) {
+    fn match_paths(&mut self, paths: &[PathBuf], now: Instant) -> (Named, Vec<NewFile>) {
         let mut named = Named::default();
         for path in paths {
-            let stat = match identity::look(path) {
+            let stat = match identity::stat_path(path) {
                 Ok(stat) if stat.regular => stat,
                 Ok(_) => {
                     self.notices.not_a_file(path);

@@ -88,7 +88,7 @@ impl Tail {
             entry.path = self.absorbing.place(id); // Wherever the state directory is now.
         }
         if let Some(origin) = &mut entry.packed {
-            match identity::look(&origin.path) {
+            match identity::stat_path(&origin.path) {
                 Ok(stat) if stat.key.same_but_device(&origin.key) => origin.key = stat.key,
                 _ => {} // Renamed, or gone: the scans see which.
             }

@@ -25,7 +25,7 @@ impl Tail {
                 continue;
             }
             self.follow_its_name(id, named, consistent, now);
-            self.hold(id);
+            self.pin_file(id);
             self.seal_if_quiet(id, now);
             self.release_if_past(id);
         }
@@ -54,7 +54,7 @@ impl Tail {
         if life.missing >= MISSING_SCANS || self.packed.waits_for(id) {
             return; // Deleted: held by its descriptor alone, or to be restored.
         }
-        let stands = stands_there(&identity::look(&path), &key);
+        let stands = stands_there(&identity::stat_path(&path), &key);
         if stands == Some(true) {
             life.missing = 0;
             if state == SegmentState::Active {
@@ -120,7 +120,7 @@ impl Tail {
     }
 
     /// Holds the descriptor of a file that has none, as far as there are descriptors.
-    fn hold(&mut self, id: SegmentId) {
+    fn pin_file(&mut self, id: SegmentId) {
         let Some(life) = self.lives.get(&id) else { return };
         let segment = &life.segment;
         if segment.state() != SegmentState::Gone
@@ -187,7 +187,7 @@ impl Tail {
             return self.drop_absorbed(id, consistent);
         }
         let (key, mut path) = (segment.key(), segment.path());
-        let mut looked = identity::look(&path);
+        let mut looked = identity::stat_path(&path);
         let stands = stands_there(&looked, &key);
         let name = named.path(&key).cloned().or_else(|| match stands {
             Some(true) => None,
@@ -195,7 +195,7 @@ impl Tail {
         });
         if let Some(name) = name.filter(|name| *name != path) {
             path = name;
-            looked = identity::look(&path);
+            looked = identity::stat_path(&path);
             segment.moved_to(path.clone());
             self.dirty = true;
         }
@@ -245,7 +245,7 @@ impl Tail {
         life.quiet_since = now;
         self.lives.insert(next, life);
         self.drain(next);
-        self.hold(next);
+        self.pin_file(next);
     }
 
     /// The file under this key, if it is met again, is a new one.

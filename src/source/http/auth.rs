@@ -136,10 +136,10 @@ impl SenderAuth {
     fn contexts(&self, claims: &Claims) -> Result<Vec<hmac::Context>, Denied> {
         let mut contexts = Vec::new();
         if let Some((_, credential)) = &self.hmac {
-            contexts.push(hmac::Context::with_key(&*credential.look(true).ok_or(Denied::NoSecret)?));
+            contexts.push(hmac::Context::with_key(&*credential.reread_key(true).ok_or(Denied::NoSecret)?));
         }
         if let (Some(signed), Some(credential)) = (&claims.signed, &self.signature) {
-            contexts.push(signed.begin(&*credential.look(true).ok_or(Denied::NoSecret)?));
+            contexts.push(signed.begin(&*credential.reread_key(true).ok_or(Denied::NoSecret)?));
         }
         Ok(contexts)
     }
@@ -226,17 +226,17 @@ impl Credential {
 
     /// Tries the key as it is; before it fails, as the file has it now.
     fn try_key(&self, denied: Denied, matches: impl Fn(&Key) -> bool) -> Result<(), Denied> {
-        let key = self.look(false).ok_or(Denied::NoSecret)?;
+        let key = self.reread_key(false).ok_or(Denied::NoSecret)?;
         if matches(&key) {
             return Ok(());
         }
-        let newer = self.look(true);
+        let newer = self.reread_key(true);
         let changed = newer.filter(|newer| !Arc::ptr_eq(newer, &key));
         if changed.is_some_and(|newer| matches(&newer)) { Ok(()) } else { Err(denied) }
     }
 
     /// The key, read again where the file has changed; looked at where that is due, or asked for.
-    fn look(&self, now: bool) -> Option<Arc<Key>> {
+    fn reread_key(&self, now: bool) -> Option<Arc<Key>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let due = now || state.looked.is_none_or(|looked| looked.elapsed() >= LOOK);
         if due {

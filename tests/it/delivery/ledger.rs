@@ -50,6 +50,36 @@ fn in_books(sidecar: &Sidecar) -> Totals {
     ["delivered", "filtered", "dead_lettered"].map(|result| metrics.events("siem", result))
 }
 
+/// Event 56, alone or among others.
+fn refuse_one(receiver: &Receiver) {
+    receiver.rule(|delivery| Reply::status(if is_refused(delivery) { 400 } else { 200 }));
+}
+
+/// A sidecar that was killed while its one batch was on its way, and the id of that.
+fn killed_on_the_way(receiver: &Receiver, change: impl Fn(String) -> String) -> (Sidecar, String) {
+    receiver.always(Reply::hang());
+    let mut sidecar = narrowed(receiver, "");
+    let yaml = change(sidecar.yaml());
+    sidecar.set_config(&yaml);
+    write_records(&sidecar);
+    let mut sidecar = sidecar.start();
+    let id = receiver.wait_for_requests(1)[0].id().to_owned();
+    sidecar.kill();
+    receiver.clear();
+    refuse_one(receiver);
+    (sidecar, id)
+}
+
+/// Starts it with this configuration, lets it finish, and holds journal and books against what is expected.
+fn finishes(sidecar: &mut Sidecar, yaml: &str, expected: Totals) {
+    sidecar.set_config(yaml);
+    sidecar.start_again();
+    sidecar.wait_settled("siem", 96);
+    assert_eq!((in_books(sidecar), recorded(sidecar)), (expected, expected));
+    assert_eq!(sidecar.stop(), 0);
+    assert_no_bug(sidecar);
+}
+
 fn assert_no_bug(sidecar: &Sidecar) {
     assert!(!sidecar.stderr().contains("a bug"), "{}", sidecar.stderr());
 }
@@ -57,7 +87,7 @@ fn assert_no_bug(sidecar: &Sidecar) {
 #[test]
 fn the_journal_and_the_books_agree_where_a_batch_is_narrowed() {
     let receiver = Receiver::start();
-    receiver.rule(|delivery| Reply::status(if is_refused(delivery) { 400 } else { 200 }));
+    refuse_one(&receiver);
     let sidecar = narrowed(&receiver, "");
     write_records(&sidecar);
     let mut sidecar = sidecar.start();
@@ -121,7 +151,7 @@ fn a_kill_amid_the_parts_counts_nothing_twice() {
         let before = recorded(&sidecar);
         assert_eq!(before, in_books_of_settled(&sidecar, before), "after {answered} answers");
         sidecar.kill();
-        receiver.rule(|delivery| Reply::status(if is_refused(delivery) { 400 } else { 200 }));
+        refuse_one(&receiver);
         sidecar.start_again();
         sidecar.wait_settled("siem", TRUTH.iter().sum::<u64>() - before.iter().sum::<u64>());
         assert_eq!(recorded(&sidecar), TRUTH, "after {answered} answers");
@@ -151,7 +181,7 @@ fn rules_that_change_between_kill_and_restart_count_each_record_once() {
     receiver.wait_until("the request that hangs", PATIENCE, |requests| requests.len() > 5);
     let before = recorded(&sidecar);
     sidecar.kill();
-    receiver.rule(|delivery| Reply::status(if is_refused(delivery) { 400 } else { 200 }));
+    refuse_one(&receiver);
     // Now deletes are kept back and updates pass; event 56 is a delete.
     let yaml = sidecar.yaml().replace("disabledEvents: [update]", "disabledEvents: [delete]");
     sidecar.set_config(&yaml);
@@ -167,42 +197,96 @@ fn rules_that_change_between_kill_and_restart_count_each_record_once() {
 #[test]
 fn a_restart_whose_rules_let_nothing_pass_leaves_nothing_in_flight() {
     let receiver = Receiver::start();
-    receiver.always(Reply::hang());
-    let sidecar = narrowed(&receiver, "");
-    write_records(&sidecar);
-    let mut sidecar = sidecar.start();
-    receiver.wait_for_requests(1);
-    sidecar.kill();
+    let (mut sidecar, _) = killed_on_the_way(&receiver, |yaml| yaml);
     let yaml = sidecar.yaml().replace("disabledEvents: [update]", "enabledEvents: [logout]");
     let yaml = yaml.replace("maxEventBytes: 2KiB", "maxEventBytes: 1MiB");
-    sidecar.set_config(&yaml);
-    sidecar.start_again();
-    sidecar.wait_settled("siem", 96);
-    assert_eq!((in_books(&sidecar), recorded(&sidecar)), ([0, 91, 5], [0, 91, 5]));
-    assert_eq!(sidecar.stop(), 0);
-    assert_no_bug(&sidecar);
+    finishes(&mut sidecar, &yaml, [0, 91, 5]);
 }
 
 #[test]
 fn a_batch_that_was_on_its_way_goes_event_by_event_once_a_request_holds_one() {
     let receiver = Receiver::start();
-    receiver.always(Reply::hang());
-    let sidecar = narrowed(&receiver, "");
-    write_records(&sidecar);
-    let mut sidecar = sidecar.start();
-    receiver.wait_for_requests(1);
-    sidecar.kill();
-    receiver.clear();
-    receiver.rule(|delivery| Reply::status(if is_refused(delivery) { 400 } else { 200 }));
+    let (mut sidecar, _) = killed_on_the_way(&receiver, |yaml| yaml);
     let yaml = sidecar.yaml().replace("disabledEvents: [update]", "disabledEvents: [update]\n  framing: single");
-    let yaml = yaml.replace("maxEvents: 200, ", "");
-    sidecar.set_config(&yaml);
-    sidecar.start_again();
-    sidecar.wait_settled("siem", 96);
-    assert_eq!((in_books(&sidecar), recorded(&sidecar)), (TRUTH, TRUTH));
+    finishes(&mut sidecar, &yaml.replace("maxEvents: 200, ", ""), TRUTH);
     // The stub, too.
     assert_eq!(receiver.accepted_lines().len(), 60);
     assert!(receiver.deliveries().iter().all(|delivery| delivery.line_count() == 1));
-    assert_eq!(sidecar.stop(), 0);
-    assert_no_bug(&sidecar);
+}
+
+#[test]
+fn rules_that_leave_a_batch_its_bytes_leave_it_its_id_and_count_anew_what_is_beside_its_events() {
+    let receiver = Receiver::start();
+    let (mut sidecar, id) = killed_on_the_way(&receiver, |yaml| yaml);
+    // The lines that are no JSON were dead letters and are filtered by now.
+    let yaml = sidecar.yaml().replace("maxEventBytes: 2KiB", "maxEventBytes: 2KiB\n  onlyJson: true");
+    finishes(&mut sidecar, &yaml, [59, 35, 2]);
+    assert_eq!(receiver.deliveries()[0].id(), id);
+}
+
+#[test]
+fn what_only_the_rules_after_a_restart_set_aside_is_in_the_dead_letters() {
+    let receiver = Receiver::start();
+    let (short, long) = ("maxEventBytes: 2KiB", "maxEventBytes: 1MiB");
+    let (mut sidecar, _) = killed_on_the_way(&receiver, |yaml| yaml.replace(short, long));
+    let reasons = |sidecar: &Sidecar| -> Vec<String> {
+        let letters = sidecar.dead_letters("siem");
+        letters.iter().map(|letter| letter["reason"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(reasons(&sidecar), ["invalid_json"; 5]);
+    let yaml = sidecar.yaml().replace(long, short);
+    finishes(&mut sidecar, &yaml, TRUTH);
+    let letters = sidecar.dead_letters("siem");
+    let long = letters.iter().find(|letter| letter["reason"] == "line_too_long").unwrap();
+    // `{"long":"xxx`, for what is streamed is in base64.
+    assert!(long["payload_base64"].as_str().unwrap().starts_with("eyJsb25nIjoieHh4"), "{long}");
+    assert!(reasons(&sidecar).contains(&"refused".to_owned()));
+}
+
+// As many lines as before, but others.
+#[test]
+fn other_lines_that_the_rules_of_now_set_aside_are_in_the_dead_letters_too() {
+    for reload in [false, true] {
+        let receiver = Receiver::start();
+        receiver.always(Reply::status(503));
+        let (plain, cri) =
+            (r#"{"id":"plain","type":"login"}"#, r#"2026-01-01T00:00:00.000000001Z stdout F {"id":"c1"}"#);
+        let sidecar = Sidecar::new()
+            .file_source_with("app", "logs/*.ndjson", "scanInterval: 100ms\nformat: cri")
+            .top("drainTimeout: 2s")
+            .forwarder("siem", &receiver.url(), &quick(""));
+        sidecar.append(LOG, format!("{plain}\n{cri}\n"));
+        let mut sidecar = sidecar.start();
+        receiver.wait_for_requests(1);
+        let yaml = sidecar.yaml().replace("\n  format: cri", "");
+        assert_ne!(yaml, sidecar.yaml());
+        if reload {
+            sidecar.set_config(&yaml);
+            sidecar.hup();
+            sidecar.wait_for_log("sending what remains of a batch under a new id");
+            receiver.always(Reply::status(200));
+        } else {
+            sidecar.kill();
+            receiver.always(Reply::status(200));
+            sidecar.set_config(&yaml);
+            sidecar.start_again();
+        }
+        receiver.wait_until("the plain line", PATIENCE, |requests| {
+            requests.iter().any(|request| request.accepted() && request.text().contains(plain))
+        });
+        let letters = sidecar.dead_letters("siem");
+        let kept: Vec<String> = letters
+            .iter()
+            .map(|letter| match letter["payload"].as_str() {
+                Some(text) => text.to_owned(),
+                None => letter["payload_base64"].as_str().unwrap().to_owned(),
+            })
+            .collect();
+        // The second is streamed: base64 of `2026-01-01T`.
+        assert!(
+            kept.contains(&plain.to_owned()) && kept.iter().any(|text| text.starts_with("MjAyNi0wMS0wMV")),
+            "{kept:?}"
+        );
+        assert_eq!(sidecar.stop(), 0);
+    }
 }

@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use auditpost::{
-    config::{Cef, Dialect, Schema},
-    forwarder::encode::Encoder,
-    schema::Checker,
-};
+use auditpost::internals::{CefConfig, Checker, Dialect, EventEncoder, Schema};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -14,8 +10,8 @@ use serde_json::{Map, Value, json};
 pub type Expected = BTreeMap<String, String>;
 
 /// A record as one line of CEF.
-pub fn encoded(settings: &Cef, record: &str) -> String {
-    let mut encoder = Encoder::cef(settings, "portal");
+pub fn encoded(settings: &CefConfig, record: &str) -> String {
+    let mut encoder = EventEncoder::cef(settings, "portal");
     let mut checker = Checker::new(Schema::Auto, encoder.needs());
     let mut out = Vec::new();
     encoder.encode(&checker.check(record.as_bytes()).expect("an event"), &mut out);
@@ -23,8 +19,8 @@ pub fn encoded(settings: &Cef, record: &str) -> String {
 }
 
 /// Both dialects.
-pub fn settings(leading_space: bool) -> [Cef; 2] {
-    [Dialect::Strict, Dialect::Konnect].map(|dialect| Cef { dialect, leading_space, ..Cef::default() })
+pub fn settings(leading_space: bool) -> [CefConfig; 2] {
+    [Dialect::Strict, Dialect::Konnect].map(|dialect| CefConfig { dialect, leading_space, ..CefConfig::default() })
 }
 
 /// The lines of a sample file.

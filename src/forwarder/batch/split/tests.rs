@@ -184,3 +184,17 @@ fn what_stands_inside_a_record_belongs_to_it() {
     let part = batch.next_part(usize::MAX).expect("there are two");
     assert_eq!(part.covers, Coverage { events: 1, dead_lettered: 0, filtered: 3 });
 }
+
+#[test]
+fn what_stands_inside_a_record_that_is_kept_back_belongs_to_what_comes_after() {
+    let mut draft = BatchDraft::new("s".into(), BatchBody::new(Framing::Lines));
+    push(&mut draft, range(1, 0, 10), b"x", false);
+    draft.filter(FilterRule::Disabled, 1, range(1, 10, 20));
+    draft.filter(FilterRule::Stream, 3, range(1, 20, 20));
+    push(&mut draft, range(1, 20, 30), b"y", false);
+    draft.cover(range(1, 0, 30), std::time::Instant::now());
+    let mut batch = InFlightBatch::new(1, "id".into(), draft.seal(vec![range(1, 0, 30).into()]));
+    assert!(batch.split());
+    let part = batch.next_part(usize::MAX).expect("there are two");
+    assert_eq!(part.covers, Coverage { events: 1, dead_lettered: 0, filtered: 0 });
+}
