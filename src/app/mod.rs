@@ -1,6 +1,6 @@
 //! The running program: builds sources, logs and forwarders from a configuration; reloads and stops them.
 //!
-//! What always holds: every forwarder is enlisted with its logs before they are first scanned, so nothing is
+//! What always holds: every forwarder is a follower of its logs before they are first scanned, so nothing is
 //! released without it; a forwarder whose configuration and sources did not change is not touched by a reload; a
 //! task that panics is started anew from its journal and does not stop the others; nor does a forwarder whose state
 //! cannot be opened, see `stopped`.

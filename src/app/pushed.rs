@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl App {
-    /// Opens the socket, then the spool, and starts both. Every forwarder is enlisted before anything is released.
+    /// Opens the socket, then the spool, and starts both. Every forwarder is a follower before anything is released.
     pub(super) fn start_pushed(
         &mut self,
         config: config::Source,

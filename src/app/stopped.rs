@@ -1,6 +1,6 @@
 //! Forwarders that should run and whose state cannot be opened.
 //!
-//! What always holds: such a forwarder keeps no other from running; it is enlisted with its logs as every other one, so
+//! What always holds: such a forwarder keeps no other from running; its logs count it as a follower like every other, so
 //! that nothing it may still need is released; it is shown as stopped, with the reason, and its alarm stays until it is
 //! opened or no longer configured. A reload tries each again, and time those whose storage failed, which may be over by
 //! itself; what is damaged stays as it is until somebody decides. The alarm does not make the process unready: a pod that is taken out of its

@@ -13,7 +13,7 @@ use super::position::SegmentId;
 
 /// The durable cursors of the forwarders that follow one log.
 ///
-/// A forwarder that is enlisted and has said nothing yet holds everything back.
+/// A follower that has reported nothing yet holds everything back.
 #[derive(Debug, Default)]
 pub struct ReleaseGate(Mutex<HashMap<String, Follower>>);
 

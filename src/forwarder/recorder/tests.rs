@@ -35,7 +35,7 @@ fn a_line_that_was_read_keeps_its_bytes_though_its_file_is_gone_before_it_is_bur
 const LINE: u64 = 20;
 
 /// A recorder and a spool of four lines, two in a segment, the second of which is appended to still.
-fn desk_and_spool(dir: &Path) -> (Recorder, Spool) {
+fn recorder_and_spool(dir: &Path) -> (Recorder, Spool) {
     let (journal, _) = Journal::open(dir, "siem").unwrap();
     let letters = DeadLetters::open(dir, "siem").unwrap();
     let limits = Limits { segment: 2 * LINE, total: 1000 };
@@ -67,7 +67,7 @@ fn first_is_held(spool: &Spool) -> bool {
 #[test]
 fn a_segment_is_given_up_only_once_its_gap_is_on_disk() {
     let dir = tempfile::tempdir().unwrap();
-    let (recorder, mut spool) = desk_and_spool(dir.path());
+    let (recorder, mut spool) = recorder_and_spool(dir.path());
     let logs = [spool.log().clone()];
     announce_one(&recorder);
     recorder.sync(&logs);
@@ -87,7 +87,7 @@ fn a_segment_is_given_up_only_once_its_gap_is_on_disk() {
 #[test]
 fn a_segment_is_not_given_up_while_the_journal_does_not_know_of_all_its_bytes() {
     let dir = tempfile::tempdir().unwrap();
-    let (recorder, spool) = desk_and_spool(dir.path());
+    let (recorder, spool) = recorder_and_spool(dir.path());
     let logs = [spool.log().clone()];
     announce_one(&recorder);
     recorder.detach_up_to("app", SegmentId(1));
@@ -101,7 +101,7 @@ fn a_segment_is_not_given_up_while_the_journal_does_not_know_of_all_its_bytes() 
 #[test]
 fn the_alarm_of_a_gap_tells_of_those_before_it() {
     let dir = tempfile::tempdir().unwrap();
-    let (recorder, spool) = desk_and_spool(dir.path());
+    let (recorder, spool) = recorder_and_spool(dir.path());
     let text = || recorder.alarms.raised()[0].text.clone();
     recorder.gap(spool.log(), &[range(1, 0, LINE)], 0, "a test");
     assert_eq!(text(), "20 bytes of source app can never be delivered: a test");
@@ -112,7 +112,7 @@ fn the_alarm_of_a_gap_tells_of_those_before_it() {
 #[test]
 fn a_batch_outlives_the_segment_that_was_given_up_under_it() {
     let dir = tempfile::tempdir().unwrap();
-    let (recorder, mut spool) = desk_and_spool(dir.path());
+    let (recorder, mut spool) = recorder_and_spool(dir.path());
     let logs = [spool.log().clone()];
     announce_one(&recorder);
     recorder.gap(spool.log(), &[range(1, LINE, 2 * LINE)], 0, "a test");

@@ -153,7 +153,7 @@ impl ForwarderTask {
             let (Some(event), Some(refusal)) = (batch.only_event(), batch.refusal.clone()) else { return true };
             let (n, body, source) = (batch.n, batch.body.clone(), batch.source.clone());
             let (recorder, log) = (self.recorder.clone(), self.log(&source));
-            let dead_letters_written = tokio::task::block_in_place(|| {
+            let written = tokio::task::block_in_place(|| {
                 // A stub's line is in the dead letters already.
                 if !event.stub {
                     recorder.dead_letter_refused(&log, &event, body.event_bytes(0), &refusal)?;
@@ -161,7 +161,7 @@ impl ForwarderTask {
                 recorder.settle(n, Outcome::DeadLettered, refusal.status);
                 Ok::<(), std::io::Error>(())
             });
-            if let Err(error) = dead_letters_written {
+            if let Err(error) = written {
                 self.dead_letters_failed(&error);
                 return false;
             }

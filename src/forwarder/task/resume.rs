@@ -105,7 +105,7 @@ impl ForwarderTask {
         let is_one_request = self.config.framing != Framing::Single || sealed.body.events().len() <= 1;
         let is_same = is_one_request && outstanding.digest == Some(sealed.digest);
         let is_counted_so = outstanding.counted && sealed.coverage() == outstanding.covers;
-        // The rules of now may set other lines aside than those that were written down.
+        // The current rules may set aside other lines than those that were written down.
         let log = self.log(&sealed.source);
         if let Err(error) = self.recorder.write_missing_dead_letters(&log, &sealed.rejected) {
             return ResumedBatch::Later(error);
@@ -166,10 +166,10 @@ impl ForwarderTask {
                     batch = n,
                     filtered,
                     dead_lettered,
-                    "nothing of this batch is to be sent by the rules of now"
+                    "the current rules let nothing of this batch pass"
                 );
                 self.settle_rest(&sealed, &source);
-                // What it covers is counted as it is by now, and only what was announced can be settled.
+                // What it covers is counted anew, and only what was announced can be settled.
                 let batch = self.replace(n, new_id(), sealed);
                 tokio::task::block_in_place(|| self.recorder.settle(batch.n, Outcome::Filtered, None));
                 self.bodies.give(batch.body);
