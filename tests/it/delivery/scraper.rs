@@ -27,14 +27,21 @@ impl Scraper {
         };
         Self { stop, thread: Some(thread) }
     }
+
+    /// Ends it after a kill, which may have come before the first scrape: none is no failure then, a wrong one is.
+    pub fn end_killed(mut self) {
+        let scrapes = self.thread.take().map(JoinHandle::join);
+        assert!(matches!(scrapes, Some(Ok(_))), "a scrape failed: {scrapes:?}");
+    }
 }
 
 impl Drop for Scraper {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        let scrapes = self.thread.take().map(JoinHandle::join);
+        let Some(thread) = self.thread.take() else { return };
+        let scrapes = thread.join();
         if !thread::panicking() {
-            assert!(matches!(scrapes, Some(Ok(1..))), "a scrape failed, or there was none: {scrapes:?}");
+            assert!(matches!(scrapes, Ok(1..)), "a scrape failed, or there was none: {scrapes:?}");
         }
     }
 }

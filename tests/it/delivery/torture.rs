@@ -83,7 +83,7 @@ fn run(seed: u64, in_flight: usize) {
             receiver.wait_for_requests(receiver.deliveries().len() + rng.usize(1..20));
             thread::sleep(Duration::from_micros(rng.u64(..3000)));
             sidecar.kill();
-            drop(books);
+            books.end_killed();
         }
     }
     let good: Vec<u64> = (0..EVENTS).filter(|n| !is_bad(*n)).collect();
