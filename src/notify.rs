@@ -178,7 +178,7 @@ fn plural(number: usize) -> &'static str {
 #[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
-    use crate::alarm::AlarmKind;
+    use crate::alarm::{AlarmKind, AlarmSubject};
 
     /// A manager that listens at this name, and what it gave us as environment.
     fn manager(name: &str, watchdog: &[(&str, &str)]) -> (UnixDatagram, ServiceManager) {
@@ -295,8 +295,8 @@ mod tests {
     #[test]
     fn the_status_line_counts_states_and_names_the_first_alarm() {
         let registry = Registry::new(Timestamp::UNIX_EPOCH);
-        registry.alarms.raise("forwarder siem", AlarmKind::Held, "401", Timestamp::UNIX_EPOCH);
-        registry.alarms.raise("source app", AlarmKind::File, "gone", Timestamp::UNIX_EPOCH);
+        registry.alarms.raise(&AlarmSubject::forwarder("siem"), AlarmKind::Held, "401", Timestamp::UNIX_EPOCH);
+        registry.alarms.raise(&AlarmSubject::source("app"), AlarmKind::File, "gone", Timestamp::UNIX_EPOCH);
         let siem =
             crate::forwarder::stats::ForwarderStats::new("siem", vec!["app".to_owned()], Timestamp::UNIX_EPOCH);
         registry.set_forwarders(vec![Arc::new(siem)]);

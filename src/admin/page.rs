@@ -181,7 +181,7 @@ mod tests {
     use super::*;
     use crate::{
         admin::Registry,
-        alarm::AlarmKind,
+        alarm::{AlarmKind, AlarmSubject},
         forwarder::stats::{ForwarderState, ForwarderStats},
     };
 
@@ -193,7 +193,7 @@ mod tests {
         siem.set_state(ForwarderState::Held, Some("<script>alert(1)</script>".to_owned()), now);
         siem.failed("\"><img src=x>", now);
         registry.set_forwarders(vec![Arc::new(siem)]);
-        registry.alarms.raise("forwarder siem", AlarmKind::Held, "<b>401</b>", now);
+        registry.alarms.raise(&AlarmSubject::forwarder("siem"), AlarmKind::Held, "<b>401</b>", now);
         let page = render(&Status::of(&registry, now)).unwrap();
         for markup in ["<script", "<img", "<b>401"] {
             assert!(!page.contains(markup), "{markup} in {page}");

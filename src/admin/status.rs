@@ -195,7 +195,7 @@ impl fmt::Display for SpoolUse {
 impl From<alarm::Alarm> for AlarmStatus {
     fn from(alarm: alarm::Alarm) -> Self {
         Self {
-            object: alarm.object,
+            object: alarm.subject.to_string(),
             kind: alarm.kind.name().to_owned(),
             since: alarm.since.to_string(),
             text: alarm.text,

@@ -24,7 +24,7 @@ use crate::health::ReadyCondition;
 
 use super::{AdminServer, HEAD_TIMEOUT, Registry, may_ask, metrics, status::Status};
 use crate::{
-    alarm::AlarmKind,
+    alarm::{AlarmKind, AlarmSubject},
     config,
     forwarder::stats::{ForwarderState, ForwarderStats, Tally},
     source::stats::SourceStats,
@@ -165,7 +165,12 @@ fn every_metric_of_the_documentation_is_there_with_its_labels() {
     app.scanned(3, 4, 1);
     pushed.set_spool(700, 1000);
     registry.set_sources(vec![app, pushed]);
-    registry.alarms.raise("forwarder siem", AlarmKind::Held, "401 of https://siem.example.com", Timestamp::now());
+    registry.alarms.raise(
+        &AlarmSubject::forwarder("siem"),
+        AlarmKind::Held,
+        "401 of https://siem.example.com",
+        Timestamp::now(),
+    );
     registry.health.met(ReadyCondition::State);
     let page = metrics::render(&registry).unwrap();
     assert!(page.ends_with("# EOF\n"));

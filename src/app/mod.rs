@@ -33,7 +33,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     admin::{AdminServer, Registry},
-    alarm::AlarmKind,
+    alarm::{AlarmKind, AlarmSubject},
     config::{self, Config},
     forwarder::{
         stats::ForwarderStats,
@@ -202,7 +202,7 @@ impl App {
         };
         let text = "a bug: the forwarder's task panicked; it starts again from its journal, nothing is lost";
         error!(forwarder = name, "{text}");
-        self.registry.alarms.raise(&format!("forwarder {name}"), AlarmKind::Bug, text, Timestamp::now());
+        self.registry.alarms.raise(&AlarmSubject::forwarder(&name), AlarmKind::Bug, text, Timestamp::now());
         tokio::time::sleep(RESTART_PAUSE).await;
         let Some(running) = self.forwarders.remove(&name) else { return };
         match self.open_forwarder(running.config.clone()) {
@@ -219,13 +219,13 @@ impl App {
         for source in dead {
             let text = "a bug: the source's task panicked; it starts again from its catalog, nothing is lost";
             error!(source = source.name, "{text}");
-            let object = format!("source {}", source.name);
-            self.registry.alarms.raise(&object, AlarmKind::Bug, text, Timestamp::now());
+            let subject = AlarmSubject::source(&source.name);
+            self.registry.alarms.raise(&subject, AlarmKind::Bug, text, Timestamp::now());
             tokio::time::sleep(RESTART_PAUSE).await;
             if let Err(error) = self.restart_source(source.clone()).await {
                 let text = format!("it panicked and cannot be started again: {error}");
                 error!(source = source.name, "{text}");
-                self.registry.alarms.raise(&object, AlarmKind::State, text, Timestamp::now());
+                self.registry.alarms.raise(&subject, AlarmKind::State, text, Timestamp::now());
             }
         }
     }
@@ -236,7 +236,8 @@ impl App {
         let broken = self.registry.alarms.raised().into_iter().find(|alarm| alarm.kind == AlarmKind::State);
         match broken {
             Some(alarm) => {
-                self.registry.health.unmet_because(ReadyCondition::State, format!("{}: {}", alarm.object, alarm.text))
+                let reason = format!("{}: {}", alarm.subject, alarm.text);
+                self.registry.health.unmet_because(ReadyCondition::State, reason);
             }
             None => self.registry.health.met(ReadyCondition::State),
         }
@@ -244,9 +245,8 @@ impl App {
 
     /// Takes the lock again where somebody removed it: without it a second process could start beside this one.
     fn keep_lock(&mut self) {
-        const OBJECT: &str = "lock of the state directory";
         if self.lock.stands() {
-            self.registry.alarms.clear(OBJECT, AlarmKind::State);
+            self.registry.alarms.clear(&AlarmSubject::StateDirLock, AlarmKind::State);
             return;
         }
         match Lock::acquire(&self.config.state_dir) {
@@ -255,8 +255,8 @@ impl App {
                 self.lock = lock;
             }
             Err(failure) => {
-                let text = failure.to_string();
-                if self.registry.alarms.raise(OBJECT, AlarmKind::State, &*text, Timestamp::now()) {
+                let (subject, text) = (AlarmSubject::StateDirLock, failure.to_string());
+                if self.registry.alarms.raise(&subject, AlarmKind::State, &*text, Timestamp::now()) {
                     error!("{text}");
                 }
             }

@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use super::{App, RunningForwarder, RunningSource, orphans, spooled};
 use crate::{
     admin::{AdminBindError, AdminServer},
-    alarm::AlarmKind,
+    alarm::{AlarmKind, AlarmSubject},
     config::{self, FileSource, SourceKind},
     durable::{self, PrivateDirError},
     forwarder::{
@@ -165,7 +165,7 @@ impl App {
                 damage.quarantined
             );
             warn!(forwarder, first = ?damage.reported.first(), "{text}");
-            self.registry.alarms.raise(&format!("journal of {forwarder}"), AlarmKind::File, text, Timestamp::now());
+            self.registry.alarms.raise(&AlarmSubject::journal(forwarder), AlarmKind::File, text, Timestamp::now());
         }
     }
 
@@ -236,7 +236,7 @@ impl App {
             config: config.clone(),
         });
         // What kept it from being opened is over.
-        self.registry.alarms.clear(&format!("forwarder {}", config.name), AlarmKind::File);
+        self.registry.alarms.clear(&AlarmSubject::forwarder(&config.name), AlarmKind::File);
         info!(forwarder = config.name, to = config.uri.peer(), sources = ?config.sources, "forwarding");
         let task = self.tasks.spawn(task.run()).id();
         self.forwarders.insert(config.name.clone(), RunningForwarder { config, stats, orders, task });

@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 
 use super::{App, Opened, StartError, orphans};
 use crate::{
-    alarm::AlarmKind,
+    alarm::{AlarmKind, AlarmSubject},
     config::{self, Config},
     forwarder::task::ForwarderOrder,
 };
@@ -61,13 +61,13 @@ impl App {
 
     /// The configuration on disk was not taken over, or not all of it.
     pub fn reload_failed(&self, text: String) {
-        self.registry.alarms.raise("configuration", AlarmKind::Reload, &*text, Timestamp::now());
+        self.registry.alarms.raise(&AlarmSubject::Configuration, AlarmKind::Reload, &*text, Timestamp::now());
         error!("{text}");
     }
 
     /// The configuration on disk is the one that runs.
     pub fn reloaded(&self) {
-        self.registry.alarms.clear("configuration", AlarmKind::Reload);
+        self.registry.alarms.clear(&AlarmSubject::Configuration, AlarmKind::Reload);
     }
 
     /// A source or forwarder that should run and does not counts as changed.
@@ -176,9 +176,7 @@ impl App {
             }
         }
         if next.is_none() {
-            for object in ["forwarder", "journal of", "dead letters of"] {
-                self.registry.alarms.clear_all(&format!("{object} {}", stopped.name));
-            }
+            self.registry.alarms.clear_all(&AlarmSubject::forwarder(&stopped.name));
         }
     }
 
@@ -187,9 +185,7 @@ impl App {
             if let Some(running) = self.sources.remove(name) {
                 running.stop.cancel();
                 let _ = running.task.await;
-                for object in ["source", "files of source", "copy of source", "spool of source"] {
-                    self.registry.alarms.clear_all(&format!("{object} {name}"));
-                }
+                self.registry.alarms.clear_all(&AlarmSubject::source(name));
             }
         }
     }

@@ -17,7 +17,7 @@ use super::{
     open::{BEYOND_UNKNOWN, Opened},
 };
 use crate::{
-    alarm::{AlarmKind, Alarms},
+    alarm::{AlarmKind, AlarmSubject, Alarms},
     config::{self, FileSource, SpoolKeys},
     durable,
     log::{
@@ -56,7 +56,7 @@ pub(super) fn tell_of_what_is_left(state_dir: &Path, source: &str, alarms: &Alar
             dir.display()
         );
         warn!(source, "{text}");
-        alarms.raise(&format!("spool of source {source}"), AlarmKind::File, text, Timestamp::now());
+        alarms.raise(&AlarmSubject::spool(source), AlarmKind::File, text, Timestamp::now());
     }
 }
 
@@ -116,15 +116,15 @@ impl App {
 
         let stats = Arc::new(SourceStats::new(&config.name));
         let alarms = self.registry.alarms.clone();
-        let object = format!("files of source {}", config.name);
-        let pulses =
-            [&object, &format!("source {}", config.name)].map(|object| self.registry.health.pulse(object.clone()));
+        let subject = AlarmSubject::files(&config.name);
+        let pulses = [&subject, &AlarmSubject::source(&config.name)]
+            .map(|subject| self.registry.health.pulse(subject.to_string()));
         let [of_files, of_spool] = pulses;
         let (spool, intake) = SpoolTask::new(spool, keys.sync, alarms.clone(), stats.clone(), of_spool);
         let spool = spool.on_full(keys.on_full);
         let spool_writer = SpoolWriter::new(&config, intake, stats.clone(), alarms.clone());
         let copier = Copier::new(files.clone(), log.clone(), copied, spool_writer);
-        let file = FileTask::new(file, tail, files, stats.clone(), alarms, of_files).called(object);
+        let file = FileTask::new(file, tail, files, stats.clone(), alarms, of_files).called(subject);
         info!(source = config.name, "copying what files get to the spool");
         let stop = CancellationToken::new();
         let task = tokio::spawn(run_together(file, copier, spool, stop.clone()));

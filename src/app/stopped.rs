@@ -17,7 +17,7 @@ use tracing::{error, info};
 
 use super::{App, StartError};
 use crate::{
-    alarm::AlarmKind,
+    alarm::{AlarmKind, AlarmSubject},
     config,
     forwarder::{
         backlog::Backlog,
@@ -42,10 +42,10 @@ impl App {
     /// Tells why a forwarder is not started, and shows it as stopped. The others go on.
     pub(super) fn set_aside(&mut self, config: config::Forwarder, error: &StartError) {
         let (name, now) = (config.name.clone(), Timestamp::now());
-        let object = format!("forwarder {name}");
+        let subject = AlarmSubject::forwarder(&name);
         let told = error.to_string();
         // What is said of it names it already.
-        let cause = told.strip_prefix(&format!("{object}: ")).unwrap_or(&told);
+        let cause = told.strip_prefix(&format!("{subject}: ")).unwrap_or(&told);
         let (tried, again) = if is_of_storage(error) {
             ("it is tried again once a minute", Some(Instant::now() + AGAIN))
         } else {
@@ -53,15 +53,13 @@ impl App {
         };
         let others = if self.config.forwarders.len() > 1 { ", and the others run" } else { "" };
         let text = format!("it is not started{others}; the logs keep all that it may need, and {tried}: {cause}");
-        self.registry.alarms.raise(&object, AlarmKind::File, &*text, now);
+        self.registry.alarms.raise(&subject, AlarmKind::File, &*text, now);
         error!(forwarder = name, "{text}");
         // Where it ran before: of what its task raised, it can clear nothing any more, and no loop has to turn.
-        for object in [&object, &format!("dead letters of {name}")] {
-            for kind in [AlarmKind::State, AlarmKind::Held, AlarmKind::Stalled] {
-                self.registry.alarms.clear(object, kind);
-            }
+        for kind in [AlarmKind::State, AlarmKind::Held, AlarmKind::Stalled] {
+            self.registry.alarms.clear_all_of_kind(&subject, kind);
         }
-        drop(self.registry.health.pulse(object));
+        drop(self.registry.health.pulse(subject.to_string()));
         let stats = Arc::new(ForwarderStats::new(&name, config.sources.clone(), now));
         // The alarm stands beside it, and has what follows from it.
         let reason = cause.split_once("; ").map_or(cause, |(reason, _)| reason);

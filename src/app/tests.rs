@@ -33,7 +33,7 @@ async fn run_until(app: &mut App, registry: &Registry, holds: impl Fn(&Registry)
 
 fn bugs(registry: &Registry) -> Vec<String> {
     let alarms = registry.alarms.raised().into_iter().filter(|alarm| alarm.kind == AlarmKind::Bug);
-    alarms.map(|alarm| alarm.object).collect()
+    alarms.map(|alarm| alarm.subject.to_string()).collect()
 }
 
 /// A task that panics with the pulse of a loop in its hand, in the place of one that ran.
@@ -92,7 +92,7 @@ async fn a_forwarder_that_panics_and_cannot_be_opened_again_is_set_aside() {
     assert!(registry.health.stuck().is_empty(), "{:?}", registry.health.stuck());
     let broken: Vec<_> =
         registry.alarms.raised().into_iter().filter(|alarm| alarm.kind == AlarmKind::State).collect();
-    assert!(broken.iter().all(|alarm| !alarm.object.contains("one")), "it is ready: {broken:?}");
+    assert!(broken.iter().all(|alarm| !alarm.subject.to_string().contains("one")), "it is ready: {broken:?}");
     // What is damaged is not tried again before a reload, for somebody may be about to put a backup there.
     assert_eq!(app.stopped["one"].again, None);
     std::fs::remove_dir(&journal).unwrap();

@@ -215,7 +215,7 @@ mod tests {
     use super::*;
     use crate::{
         admin::{AdminServer, Registry},
-        alarm::AlarmKind,
+        alarm::{AlarmKind, AlarmSubject},
         config,
         forwarder::stats::{ForwarderStats, Tally},
     };
@@ -240,7 +240,7 @@ mod tests {
         siem.set_backlog("app", 1_500_000, Some(start));
         siem.set_state(ForwarderState::Held, None, now);
         siem.failed("401 \x1b[2J", now);
-        registry.alarms.raise("forwarder siem", AlarmKind::Held, "401", now);
+        registry.alarms.raise(&AlarmSubject::forwarder("siem"), AlarmKind::Held, "401", now);
         let text = render(&before, &Status::of(&registry, now));
         let row = text.lines().find(|line| line.starts_with("siem")).unwrap();
         let cells: Vec<&str> = row.split("  ").filter(|cell| !cell.is_empty()).collect();

@@ -22,7 +22,7 @@ use super::{
     },
 };
 use crate::{
-    alarm::{AlarmKind, Alarms},
+    alarm::{AlarmKind, AlarmSubject, Alarms},
     log::{AnchoredRange, Log, SegmentId, SegmentRange, Unread},
 };
 
@@ -193,7 +193,7 @@ impl Recorder {
             // The alarm shows its last text only.
             text.push_str(&format!("; with earlier gaps it is {all} bytes"));
         }
-        self.alarms.raise_about(&self.object(), AlarmKind::Gap, source, text, Timestamp::now());
+        self.alarms.raise_about(&self.subject(), AlarmKind::Gap, source, text, Timestamp::now());
     }
 
     /// The receiver refuses us from now on, for one of a closed set of reasons.
@@ -317,21 +317,21 @@ impl Recorder {
 
     fn report_storage(&self, error: Option<io::Error>) {
         let incident = self.journal().take_incident();
-        let object = self.object();
+        let subject = self.subject();
         if let Some(text) = error.map(|error| error.to_string()).or(incident) {
             let text = format!(
                 "the journal cannot be written ({text}); delivery goes on, a crash now would send events again, and files are kept until it can be"
             );
-            if self.alarms.raise(&object, AlarmKind::State, &*text, Timestamp::now()) {
+            if self.alarms.raise(&subject, AlarmKind::State, &*text, Timestamp::now()) {
                 error!(forwarder = self.forwarder, "{text}");
             }
         } else if !self.is_degraded() {
-            self.alarms.clear(&object, AlarmKind::State);
+            self.alarms.clear(&subject, AlarmKind::State);
         }
     }
 
-    fn object(&self) -> String {
-        format!("forwarder {}", self.forwarder)
+    fn subject(&self) -> AlarmSubject {
+        AlarmSubject::forwarder(&self.forwarder)
     }
 
     fn detached(&self) -> MutexGuard<'_, BTreeMap<String, SegmentId>> {

@@ -24,7 +24,7 @@ use super::{
     stats::IntakeRefusal,
 };
 use crate::{
-    alarm::AlarmKind,
+    alarm::{AlarmKind, AlarmSubject},
     config::SourceFraming,
     log::{
         AnchoredRange, Cursor, ItemKind, Log, LogItem, Reader, SegmentId, SegmentRange, Span, Take, Unread,
@@ -45,7 +45,7 @@ pub struct Copier {
     spool_writer: SpoolWriter,
     /// Taken only while it is at work where blocking is allowed.
     work: Option<CopyWork>,
-    object: String,
+    subject: AlarmSubject,
 }
 
 /// What blocks on the file system.
@@ -75,9 +75,9 @@ struct Group {
 impl Copier {
     pub fn new(files: Log, spool: Log, copied: CopyJournal, spool_writer: SpoolWriter) -> Self {
         files.release_gate.add_follower(FOLLOWER);
-        let object = format!("copy of source {}", spool_writer.name);
+        let subject = AlarmSubject::copier(&spool_writer.name);
         let work = CopyWork::new(files, spool, copied, spool_writer.longest(), spool_writer.part().min(GROUP));
-        Self { spool_writer, work: Some(work), object }
+        Self { spool_writer, work: Some(work), subject }
     }
 
     /// Copies until it is told to stop, and then what is there still.
@@ -119,12 +119,12 @@ impl Copier {
         match &group.failure {
             Some(failure) => {
                 let text = format!("nothing is copied to the spool, and the files are the queue: {failure}");
-                if alarms.raise(&self.object, AlarmKind::State, &*text, Timestamp::now()) {
+                if alarms.raise(&self.subject, AlarmKind::State, &*text, Timestamp::now()) {
                     error!(source = &*self.spool_writer.name, "{text}");
                 }
             }
             None => {
-                alarms.clear(&self.object, AlarmKind::State);
+                alarms.clear(&self.subject, AlarmKind::State);
             }
         }
     }

@@ -19,7 +19,10 @@ use super::{
     stats::IntakeRefusal,
     unix::UnixDatagrams,
 };
-use crate::{alarm::AlarmKind, config::SourceFraming};
+use crate::{
+    alarm::{AlarmKind, AlarmSubject},
+    config::SourceFraming,
+};
 
 /// A UDP datagram has at most 64 KiB; a Unix one as much as its sender's buffer.
 const LONGEST: usize = 256 * 1024;
@@ -153,9 +156,9 @@ impl Datagrams {
                     spool_writer.stats.refuse(IntakeRefusal::Dropped, new);
                     let all = spool_writer.stats.refused(IntakeRefusal::Dropped);
                     let text = format!("the kernel dropped {all} datagrams that came faster than they were taken");
-                    let object = format!("source {}", spool_writer.name);
+                    let subject = AlarmSubject::source(&spool_writer.name);
                     let dropped = IntakeRefusal::Dropped.name();
-                    if spool_writer.alarms.raise_about(&object, AlarmKind::Gap, dropped, &*text, Timestamp::now()) {
+                    if spool_writer.alarms.raise_about(&subject, AlarmKind::Gap, dropped, &*text, Timestamp::now()) {
                         error!(source = &*spool_writer.name, "{text}");
                     }
                 }

@@ -24,7 +24,7 @@ use super::{
     watch::{Hint, Watch},
 };
 use crate::{
-    alarm::{AlarmKind, Alarms},
+    alarm::{AlarmKind, AlarmSubject, Alarms},
     config::FileSource,
     health::Pulse,
     log::{Log, tail::Tail},
@@ -44,7 +44,7 @@ const BEAT: Duration = Duration::from_secs(5);
 
 pub struct FileTask {
     name: String,
-    object: String,
+    subject: AlarmSubject,
     paths: SourcePaths,
     scan_interval: Duration,
     tail: Option<Tail>,
@@ -76,7 +76,7 @@ impl FileTask {
         }
         Self {
             name: name.to_owned(),
-            object: format!("source {name}"),
+            subject: AlarmSubject::source(name),
             stats,
             alarms,
             pulse,
@@ -92,8 +92,8 @@ impl FileTask {
     }
 
     /// Raises its alarms under another name than the source's, where they are not all that is said of the source.
-    pub fn called(self, object: String) -> Self {
-        Self { object, ..self }
+    pub fn called(self, subject: AlarmSubject) -> Self {
+        Self { subject, ..self }
     }
 
     /// Scans until it is told to stop; then once more, so that what was written before the stop is seen.
@@ -206,10 +206,10 @@ impl FileTask {
     fn set_alarm(&self, kind: AlarmKind, trouble: Option<String>) {
         match trouble {
             Some(text) => {
-                self.alarms.raise(&self.object, kind, text, Timestamp::now());
+                self.alarms.raise(&self.subject, kind, text, Timestamp::now());
             }
             None => {
-                self.alarms.clear(&self.object, kind);
+                self.alarms.clear(&self.subject, kind);
             }
         }
     }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    alarm::{AlarmKind, Alarms},
+    alarm::{AlarmKind, AlarmSubject, Alarms},
     config::{OnFull, SyncPolicy},
     health::Pulse,
     log::{
@@ -93,7 +93,7 @@ impl Intake {
 }
 
 pub struct SpoolTask {
-    object: String,
+    subject: AlarmSubject,
     log: Log,
     spool: Option<Spool>,
     policy: SyncPolicy,
@@ -121,9 +121,9 @@ impl SpoolTask {
         let room = Arc::new(Notify::new());
         let intake = Intake { puts: sender, memory: Arc::new(Semaphore::new(IN_FLIGHT)), room: room.clone() };
         let log = spool.log().clone();
-        let object = format!("source {}", log.name);
+        let subject = AlarmSubject::source(&log.name);
         let task = Self {
-            object,
+            subject,
             log,
             spool: Some(spool),
             policy,
@@ -186,13 +186,13 @@ impl SpoolTask {
             }
             Some(SpoolAppendError::Io(error)) => {
                 let text = format!("its spool cannot be written ({error}): no events are taken until it can be");
-                if self.alarms.raise(&self.object, AlarmKind::State, &*text, Timestamp::now()) {
+                if self.alarms.raise(&self.subject, AlarmKind::State, &*text, Timestamp::now()) {
                     error!(source = %self.log.name, "{text}");
                 }
                 return;
             }
         }
-        self.alarms.clear(&self.object, AlarmKind::State);
+        self.alarms.clear(&self.subject, AlarmKind::State);
     }
 
     async fn tick(&mut self) {
@@ -218,11 +218,11 @@ impl SpoolTask {
         }
         if let Err(error) = synced {
             let text = format!("its spool could not be synced ({error}): a power cut may lose its last second");
-            self.alarms.raise(&self.object, AlarmKind::State, text, Timestamp::now());
+            self.alarms.raise(&self.subject, AlarmKind::State, text, Timestamp::now());
         }
         if released {
             self.refused = false;
-            if self.alarms.clear(&self.object, AlarmKind::Full) {
+            if self.alarms.clear(&self.subject, AlarmKind::Full) {
                 info!(source = %self.log.name, "the spool has room again");
             }
             self.room.notify_waiters();
@@ -232,11 +232,11 @@ impl SpoolTask {
         }
         for text in damage {
             // Each segment's loss is one of its own.
-            self.alarms.raise_about(&self.object, AlarmKind::Gap, &text, text.as_str(), Timestamp::now());
+            self.alarms.raise_about(&self.subject, AlarmKind::Gap, &text, text.as_str(), Timestamp::now());
         }
         if let Some(failure) = failure {
             let text = format!("the catalog of its spool cannot be written: {failure}");
-            self.alarms.raise(&self.object, AlarmKind::State, text, Timestamp::now());
+            self.alarms.raise(&self.subject, AlarmKind::State, text, Timestamp::now());
         }
     }
 
@@ -246,7 +246,7 @@ impl SpoolTask {
         let text = format!(
             "its spool is full ({used} of {total} bytes wait for {whom}): no events are taken until there is room"
         );
-        if self.alarms.raise(&self.object, AlarmKind::Full, &*text, Timestamp::now()) {
+        if self.alarms.raise(&self.subject, AlarmKind::Full, &*text, Timestamp::now()) {
             error!(source = %self.log.name, "{text}");
         }
     }

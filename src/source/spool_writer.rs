@@ -16,7 +16,7 @@ use super::{
     syslog,
 };
 use crate::{
-    alarm::{AlarmKind, Alarms},
+    alarm::{AlarmKind, AlarmSubject, Alarms},
     config::{Source, SourceFraming},
 };
 
@@ -93,8 +93,8 @@ impl SpoolWriter {
         self.stats.refuse(reason, 1);
         warn!(source = &*self.name, reason = reason.name(), "{text}");
         if reason.is_loss() {
-            let object = format!("source {}", self.name);
-            self.alarms.raise_about(&object, AlarmKind::Gap, reason.name(), text, Timestamp::now());
+            let subject = AlarmSubject::source(&self.name);
+            self.alarms.raise_about(&subject, AlarmKind::Gap, reason.name(), text, Timestamp::now());
         }
     }
 }

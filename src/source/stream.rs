@@ -21,7 +21,7 @@ use super::{
     unix::UnixStreams,
 };
 use crate::{
-    alarm::AlarmKind,
+    alarm::{AlarmKind, AlarmSubject},
     config::{SourceFraming, StreamLimits},
 };
 
@@ -89,11 +89,11 @@ impl Streams {
                     }
                     Ok((accepted, peer)) => {
                         clients.spawn(serve(accepted, peer, terms.clone()));
-                        terms.spool_writer.alarms.clear(&object(&terms.spool_writer), AlarmKind::File);
+                        terms.spool_writer.alarms.clear(&subject(&terms.spool_writer), AlarmKind::File);
                     }
                     Err(error) => {
                         let text = format!("cannot accept connections ({error}): clients wait");
-                        if terms.spool_writer.alarms.raise(&object(&terms.spool_writer), AlarmKind::File, &*text, Timestamp::now()) {
+                        if terms.spool_writer.alarms.raise(&subject(&terms.spool_writer), AlarmKind::File, &*text, Timestamp::now()) {
                             error!(source = &*terms.spool_writer.name, "{text}");
                         }
                         tokio::select! {
@@ -119,8 +119,8 @@ impl Streams {
 }
 
 /// Not the source itself: its file has an alarm of its own.
-fn object(spool_writer: &SpoolWriter) -> String {
-    format!("listener of {}", spool_writer.name)
+fn subject(spool_writer: &SpoolWriter) -> AlarmSubject {
+    AlarmSubject::listener(&spool_writer.name)
 }
 
 impl StreamSocket {
@@ -178,6 +178,6 @@ fn tell_of_panic(spool_writer: &SpoolWriter, ended: Result<(), JoinError>) {
     if ended.is_err_and(|error| error.is_panic()) {
         let text = "a bug: the task of a connection panicked; what it had not put is lost unless it is sent again";
         error!(source = &*spool_writer.name, "{text}");
-        spool_writer.alarms.raise(&object(spool_writer), AlarmKind::Bug, text, Timestamp::now());
+        spool_writer.alarms.raise(&subject(spool_writer), AlarmKind::Bug, text, Timestamp::now());
     }
 }

@@ -20,7 +20,7 @@ use tokio::net::{UnixDatagram, UnixListener, UnixStream};
 use tracing::warn;
 
 use super::spool_writer::SpoolWriter;
-use crate::alarm::AlarmKind;
+use crate::alarm::{AlarmKind, AlarmSubject};
 
 /// Where the users of this machine are listed.
 const USERS: &str = "/etc/passwd";
@@ -73,7 +73,7 @@ impl SocketFile {
             }
         };
         if spool_writer.alarms.raise(
-            &format!("source {}", spool_writer.name),
+            &AlarmSubject::source(&spool_writer.name),
             AlarmKind::File,
             &*text,
             Timestamp::now(),

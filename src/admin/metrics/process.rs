@@ -18,7 +18,8 @@ pub(super) fn encode(registry: &Registry, encoder: &mut DescriptorEncoder<'_>) -
     let help = "1 for each alarm that is raised; /status has its text";
     let mut alarms = encoder.encode_descriptor("auditpost_alarms", help, None, Gauge)?;
     for alarm in registry.alarms.raised() {
-        put(&mut alarms, Gauge, &[("kind", alarm.kind.name()), ("object", alarm.object.as_str())], 1)?;
+        let object = alarm.subject.to_string();
+        put(&mut alarms, Gauge, &[("kind", alarm.kind.name()), ("object", object.as_str())], 1)?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use tracing::Level;
 
 use super::{ForwarderTask, LandedRequest};
 use crate::{
-    alarm::AlarmKind,
+    alarm::{AlarmKind, AlarmSubject},
     forwarder::{
         batch::{InFlightBatch, new_id},
         dead_letter::Reason,
@@ -210,11 +210,11 @@ impl ForwarderTask {
         let now = Timestamp::now();
         self.record_hold();
         let cause = self.health.cause();
-        let object = format!("forwarder {}", self.config.name);
+        let subject = AlarmSubject::forwarder(&self.config.name);
         if self.health.hold_reason().is_some() {
-            self.alarms.raise(&object, AlarmKind::Held, cause, now);
+            self.alarms.raise(&subject, AlarmKind::Held, cause, now);
         } else {
-            self.alarms.clear(&object, AlarmKind::Held);
+            self.alarms.clear(&subject, AlarmKind::Held);
         }
         if let Some(notice) = notice {
             let forwarder = &self.config.name;

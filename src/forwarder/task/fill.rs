@@ -13,7 +13,7 @@ use tracing::error;
 
 use super::{ForwarderOrder, ForwarderTask, detach::Detachment};
 use crate::{
-    alarm::AlarmKind,
+    alarm::{AlarmKind, AlarmSubject},
     forwarder::{
         batch::{BodyLimits, InFlightBatch, SealedBatch, new_id},
         follow::{FollowedSource, ReadOutcome},
@@ -216,7 +216,7 @@ impl ForwarderTask {
         let mut tally = Tally::default();
         tally.dead_lettered(dead);
         self.stats.enter_filtered(source, tally, filtered);
-        self.alarms.clear(&format!("dead letters of {}", self.config.name), AlarmKind::State);
+        self.alarms.clear(&AlarmSubject::dead_letters(&self.config.name), AlarmKind::State);
     }
 
     pub(super) fn dead_letters_failed(&mut self, error: &io::Error) {
@@ -225,7 +225,7 @@ impl ForwarderTask {
             "dead letters cannot be written ({error}): this forwarder waits, so that nothing is passed over; make room or mend the state directory"
         );
         if self.alarms.raise(
-            &format!("dead letters of {}", self.config.name),
+            &AlarmSubject::dead_letters(&self.config.name),
             AlarmKind::State,
             &*text,
             Timestamp::now(),

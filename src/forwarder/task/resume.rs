@@ -7,7 +7,7 @@ use tracing::{error, info, warn};
 
 use super::{ForwarderTask, fill::Queued};
 use crate::{
-    alarm::AlarmKind,
+    alarm::{AlarmKind, AlarmSubject},
     config::Framing,
     forwarder::{
         batch::{InFlightBatch, SealedBatch, new_id},
@@ -74,7 +74,7 @@ impl ForwarderTask {
             ResumedBatch::Later(error) => self.resume_later(outstanding, &error),
             again => {
                 self.resume_after = None;
-                self.alarms.clear(&format!("source {source}"), AlarmKind::Stalled);
+                self.alarms.clear(&AlarmSubject::source(&source), AlarmKind::Stalled);
                 self.stats.enter(&source, &tally);
                 self.put_back(outstanding, again);
             }
@@ -87,8 +87,8 @@ impl ForwarderTask {
             "a batch that was not settled before the restart cannot be taken up again: {error}; {} waits for it, nothing is lost",
             self.config.name
         );
-        let object = format!("source {}", outstanding.source);
-        if self.alarms.raise(&object, AlarmKind::Stalled, &*text, Timestamp::now()) {
+        let subject = AlarmSubject::source(&outstanding.source);
+        if self.alarms.raise(&subject, AlarmKind::Stalled, &*text, Timestamp::now()) {
             error!(forwarder = self.config.name, source = outstanding.source, batch = outstanding.n, "{text}");
         }
         self.outstanding.push_front(outstanding);
@@ -201,7 +201,7 @@ impl ForwarderTask {
         let mut tally = Tally::default();
         tally.dead_lettered(sealed.rejected.len() as u64);
         self.stats.enter_filtered(source, tally, &sealed.filtered);
-        self.alarms.clear(&format!("dead letters of {}", self.config.name), AlarmKind::State);
+        self.alarms.clear(&AlarmSubject::dead_letters(&self.config.name), AlarmKind::State);
         debug_assert!(
             !self.queue.iter().any(|queued| matches!(queued, Queued::Ready(_))),
             "nothing new is read before"

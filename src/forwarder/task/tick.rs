@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use tracing::error;
 
 use super::{ForwarderOrder, ForwarderTask};
-use crate::{alarm::AlarmKind, forwarder::deliver::ReceiverState as HealthState};
+use crate::{
+    alarm::{AlarmKind, AlarmSubject},
+    forwarder::deliver::ReceiverState as HealthState,
+};
 
 /// A backlog of which nothing is settled for so long is an alarm.
 const STALLED: Duration = Duration::from_secs(60);
@@ -55,8 +58,8 @@ impl ForwarderTask {
                 "there is a backlog and nothing was settled for {} s",
                 self.last_progress.elapsed().as_secs()
             );
-            let object = format!("forwarder {}", self.config.name);
-            if self.alarms.raise(&object, AlarmKind::Stalled, &*text, Timestamp::now()) {
+            let subject = AlarmSubject::forwarder(&self.config.name);
+            if self.alarms.raise(&subject, AlarmKind::Stalled, &*text, Timestamp::now()) {
                 error!(
                     forwarder = self.config.name,
                     state = self.health.state().label(),
@@ -70,6 +73,6 @@ impl ForwarderTask {
     /// Something was settled.
     pub(super) fn progressed(&mut self) {
         self.last_progress = Instant::now();
-        self.alarms.clear(&format!("forwarder {}", self.config.name), AlarmKind::Stalled);
+        self.alarms.clear(&AlarmSubject::forwarder(&self.config.name), AlarmKind::Stalled);
     }
 }

@@ -20,7 +20,7 @@ fn names(sections: &[(String, String)]) -> Vec<&str> {
 
 #[test]
 fn every_kind_of_alarm_has_a_section() {
-    let source = fs::read_to_string(root().join("src/alarm.rs")).unwrap();
+    let source = fs::read_to_string(root().join("src/alarm/mod.rs")).unwrap();
     let table = source.split("pub fn name(self)").nth(1).unwrap().split("\n    }\n").next().unwrap();
     let mut kinds: Vec<&str> = table.split('"').skip(1).step_by(2).collect();
     assert!(kinds.len() >= 8, "{kinds:?}");
