@@ -11,7 +11,7 @@ use crate::{
 pub enum Exit {
     /// Done, or drained.
     Ok = 0,
-    /// Stopped with a backlog that is safe on disk.
+    /// Stopped with a backlog that is safe on disk, or before it was known whether there is one.
     Backlog = 10,
     /// Wrong arguments.
     Usage = 64,

@@ -13,6 +13,7 @@ mod process;
 mod resume;
 mod signals;
 mod spool_power;
+mod starting;
 mod state_dir;
 mod stopping;
 mod storage;

@@ -194,6 +194,8 @@ fn a_kill_at_any_call_that_changes_the_disk_loses_nothing() {
             receiver.wait_until(&format!("all after {call} {when}"), PATIENCE, |deliveries| {
                 let mut arrived = numbers(&without_repeats(deliveries));
                 arrived.sort_unstable();
+                // A batch that was taken before the kill and is refused after it (400) goes on in parts of other ids.
+                arrived.dedup();
                 arrived == (0..30).collect::<Vec<_>>()
             });
             sidecar.wait_for_books();

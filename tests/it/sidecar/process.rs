@@ -162,6 +162,14 @@ impl Sidecar {
         self.running().signal(Signal::CONT);
     }
 
+    /// Whether it has a handler for a signal now: from then on it hears it.
+    pub fn catches(&self, signal: Signal) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default();
+        let caught = u64::from_str_radix(caught.trim(), 16).unwrap_or_default();
+        caught & (1 << (signal.as_raw() - 1)) != 0
+    }
+
     pub fn pid(&self) -> u32 {
         self.running().child.id()
     }

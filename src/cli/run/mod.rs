@@ -1,16 +1,19 @@
-//! `auditpost run`: forward until stopped. SIGTERM and SIGINT drain, a second one hurries, SIGHUP reloads.
+//! `auditpost run`: forward until stopped. SIGTERM and SIGINT drain, a second one hurries, SIGHUP reloads; also while it
+//! starts, see [`signals`].
+
+mod signals;
 
 use std::{
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Barrier},
 };
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::runtime::Runtime;
 use tracing::{error, info, warn};
 
-use super::{diagnostics, exit::Exit};
+use super::{diagnostics, exit::Exit, state_dir, terminal};
 use crate::{
     VERSION,
     app::App,
@@ -25,6 +28,8 @@ use crate::{
     source::listener::Listener,
 };
 
+use signals::{RunSignals, SignalOrder};
+
 /// Threads of the runtime; files are read and batches compressed on others.
 const WORKERS: usize = 2;
 
@@ -37,30 +42,30 @@ pub struct RunArgs {
 
 /// Runs until a signal ends it.
 pub fn run(args: &RunArgs) -> Exit {
-    let config = match config::load(&args.config, &config::environment) {
-        Ok(config) => config,
-        Err(problems) => {
-            // Nobody is left to be told where this fails.
-            let _ = writeln!(io::stderr(), "{problems}");
-            return Exit::Config;
-        }
-    };
-    diagnostics::install(&config.diagnostics);
-    raise_descriptor_limit();
-    keep_memory_private();
-    let started = threads_can_be_started()
-        .and_then(|()| tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build());
-    let runtime = match started {
-        Ok(runtime) => runtime,
+    let signals = match RunSignals::listen() {
+        Ok(signals) => signals,
         Err(error) => {
-            error!(%error, "cannot start threads; nothing was started: raise the limit of processes");
+            terminal::complain("run", &format!("cannot listen for signals: {error}; nothing was started"));
             return Exit::Software;
         }
     };
-    let exit = runtime.block_on(forward(args, config));
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let text = "nothing was started: raise the limit of processes";
+            terminal::complain("run", &format!("cannot start threads: {error}; {text}"));
+            return Exit::Software;
+        }
+    };
+    let exit = runtime.block_on(forward(args, signals));
     // A file system that hangs must not keep us: what matters was written before.
     runtime.shutdown_background();
     exit
+}
+
+fn runtime() -> io::Result<Runtime> {
+    threads_can_be_started()?;
+    tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()
 }
 
 /// The runtime panics where the limit of processes is too low for its threads; this asks first, with one more for files.
@@ -78,21 +83,30 @@ fn threads_can_be_started() -> io::Result<()> {
     Ok(())
 }
 
-async fn forward(args: &RunArgs, config: Config) -> Exit {
-    info!(version = VERSION, config = %args.config.display(), state = %config.state_dir.display(),
-        memory_at_most = format_args!("{} MiB", memory_bound(&config).div_ceil(1 << 20)), "starting");
-    let (mut terminate, mut interrupt, mut hangup) = match signals() {
-        Ok(signals) => signals,
-        Err(error) => {
-            error!(%error, "cannot listen for signals; nothing was started");
-            return Exit::Software;
+async fn forward(args: &RunArgs, mut signals: RunSignals) -> Exit {
+    let path = args.config.clone();
+    let config = match signals.wait_for(tokio::task::spawn_blocking(move || state_dir::load(&path))).await {
+        Some(Ok(config)) => config,
+        Some(Err(exit)) => return exit,
+        None => {
+            terminal::complain("run", "stopped before the configuration was read; nothing was started");
+            return Exit::Backlog;
         }
     };
-    let mut app = match App::start(config).await {
-        Ok(app) => app,
-        Err(error) => {
+    diagnostics::install(&config.diagnostics);
+    raise_descriptor_limit();
+    keep_memory_private();
+    info!(version = VERSION, config = %args.config.display(), state = %config.state_dir.display(),
+        memory_at_most = format_args!("{} MiB", memory_bound(&config).div_ceil(1 << 20)), "starting");
+    let mut app = match signals.wait_for(tokio::spawn(App::start(config))).await {
+        Some(Ok(app)) => app,
+        Some(Err(error)) => {
             error!("{error}");
             return Exit::from(&error);
+        }
+        None => {
+            warn!("stopped before everything was started; what is not delivered is delivered after the next start");
+            return Exit::Backlog;
         }
     };
     let manager = Arc::new(ServiceManager::of_environment());
@@ -100,16 +114,9 @@ async fn forward(args: &RunArgs, config: Config) -> Exit {
     // It goes on to the end: a drain that hangs is no life either.
     tokio::spawn(manager.clone().run(app.registry()));
     loop {
-        let mut asked = false;
-        app.run_until(async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                _ = hangup.recv() => asked = true,
-            }
-        })
-        .await;
-        if !asked {
+        let mut order = SignalOrder::Stop;
+        app.run_until(async { order = signals.order().await }).await;
+        if order == SignalOrder::Stop {
             break;
         }
         manager.reloading();
@@ -117,13 +124,7 @@ async fn forward(args: &RunArgs, config: Config) -> Exit {
         manager.ready();
     }
     manager.stopping();
-    let hurry = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    match app.drain(hurry).await {
+    match app.drain(signals.stop()).await {
         ForwarderEnd::Drained => {
             info!("stopped: everything is delivered");
             Exit::Ok
@@ -162,12 +163,6 @@ async fn reload_from(path: &Path, app: &mut App) {
             ));
         }
     }
-}
-
-fn signals() -> io::Result<(Signal, Signal, Signal)> {
-    // Where files may not grow any more (`ulimit -f`) a write is to fail, and not to end the process.
-    let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
-    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
 }
 
 /// Every tailed file wants a descriptor; the soft limit is often far below what is allowed.

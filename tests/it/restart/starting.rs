@@ -1,0 +1,144 @@
+//! Signals while it starts: they mean what they mean later, once it is started.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    fs::{CWD, FileType, Mode, OFlags, mknodat},
+    process::Signal,
+};
+
+use crate::{
+    receiver::{PATIENCE, Receiver},
+    sidecar::Sidecar,
+    tail::{assert_exactly, tailing},
+};
+
+const LOG: &str = "logs/audit.ndjson";
+
+/// A pipe in the configuration's place: who reads it waits until the test writes.
+const SLOW: &str = "slow.yaml";
+
+/// Starts a command that reads its configuration from the pipe; returns once it does.
+fn reading_its_configuration(sidecar: Sidecar, command: &str) -> (Sidecar, File) {
+    mknodat(CWD, sidecar.path(SLOW), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let script = format!("exec \"$1\" {command} -c {{dir}}/{SLOW}");
+    let sidecar = sidecar.through(&["sh", "-c", &script, "sh"]).start();
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let opened = OpenOptions::new()
+            .write(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+            .open(sidecar.path(SLOW));
+        match opened {
+            Ok(pipe) => return (sidecar, pipe),
+            Err(error) => assert!(Instant::now() < end, "nobody reads the configuration: {error}"),
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Lets it read the configuration to its end. Who reads it again finds a file.
+fn give_configuration(sidecar: &Sidecar, mut pipe: File) {
+    sidecar.rename("config.yaml", SLOW);
+    pipe.write_all(sidecar.yaml().as_bytes()).unwrap();
+}
+
+// E9: before anything but the signals is looked at.
+#[test]
+fn a_reload_that_is_asked_for_before_the_configuration_is_read_comes_after_the_start() {
+    let receiver = Receiver::start();
+    let sidecar = tailing(LOG, &receiver);
+    sidecar.write_lines(LOG, 0..5);
+    let (mut sidecar, pipe) = reading_its_configuration(sidecar, "run");
+    sidecar.hup();
+    give_configuration(&sidecar, pipe);
+    sidecar.wait_for_log("reloaded: the configuration is the one that runs, nothing is touched");
+    assert_exactly(&mut sidecar, &receiver, 0..5);
+}
+
+// E9
+#[test]
+fn a_stop_that_is_asked_for_before_the_configuration_is_read_delivers_what_there_is() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let receiver = Receiver::start();
+        let sidecar = tailing(LOG, &receiver);
+        sidecar.write_lines(LOG, 0..5);
+        let (mut sidecar, pipe) = reading_its_configuration(sidecar, "run");
+        // It goes before a reload.
+        sidecar.hup();
+        sidecar.send_signal(signal);
+        give_configuration(&sidecar, pipe);
+        assert_eq!(sidecar.wait(), 0, "{}", sidecar.stderr());
+        assert!(!sidecar.stderr().contains("reloaded"), "{}", sidecar.stderr());
+        assert_eq!(crate::events::numbers(&receiver.accepted_lines()), [0, 1, 2, 3, 4]);
+    }
+}
+
+// E9: a file system that hangs, or a configuration that is typed and never comes.
+#[test]
+fn a_start_that_hangs_is_ended_by_a_second_signal_or_after_a_while() {
+    for signals in [&[Signal::INT, Signal::TERM][..], &[Signal::TERM]] {
+        let receiver = Receiver::start();
+        let (mut sidecar, _pipe) = reading_its_configuration(tailing(LOG, &receiver), "run");
+        let begun = Instant::now();
+        for signal in signals {
+            sidecar.send_signal(*signal);
+        }
+        assert_eq!(sidecar.wait(), 10, "{}", sidecar.stderr());
+        assert!(sidecar.stderr().contains("nothing was started"), "{}", sidecar.stderr());
+        assert_eq!(begun.elapsed() < Duration::from_secs(2), signals.len() > 1, "{:?}", begun.elapsed());
+        assert!(!sidecar.path("state").exists());
+    }
+}
+
+// E9
+#[test]
+fn commands_that_come_to_an_end_by_themselves_are_ended_by_each_signal() {
+    for (signal, status) in [(Signal::HUP, 1), (Signal::INT, 2), (Signal::TERM, 15)] {
+        let receiver = Receiver::start();
+        let (mut sidecar, _pipe) = reading_its_configuration(tailing(LOG, &receiver), "check");
+        sidecar.send_signal(signal);
+        assert_eq!(sidecar.wait(), 128 + status);
+    }
+}
+
+// E9: over the whole start, its first moment included. Before the program runs at all, the kernel has its own way.
+#[test]
+fn a_signal_at_any_moment_of_the_start_is_heard() {
+    let receiver = Receiver::start();
+    let mut sidecar = tailing(LOG, &receiver);
+    let (mut written, mut too_early) = (0, 0);
+    for round in 0..60 {
+        let signal = [Signal::HUP, Signal::TERM, Signal::INT][round % 3];
+        sidecar.write_lines(LOG, written..written + 5);
+        written += 5;
+        sidecar.start_again();
+        thread::sleep(Duration::from_micros(fastrand::u64(..50_000)));
+        let is_heard = sidecar.catches(signal);
+        sidecar.send_signal(signal);
+        let all = || receiver.accepted_lines().len() as u64 == written;
+        let end = Instant::now() + PATIENCE;
+        while !sidecar.has_ended() && (signal != Signal::HUP || !all()) {
+            assert!(Instant::now() < end, "{round}: {signal:?}: {}", sidecar.stderr());
+            thread::sleep(Duration::from_millis(2));
+        }
+        let status = if sidecar.has_ended() { sidecar.wait() } else { sidecar.stop() };
+        if status == 128 + signal.as_raw() && !is_heard {
+            too_early += 1;
+            sidecar.start_again();
+            receiver.wait_for_lines(written as usize);
+            assert_eq!(sidecar.stop(), 0, "{round}: {}", sidecar.stderr());
+        } else {
+            assert_eq!(status, 0, "{round}: {signal:?}: {}", sidecar.stderr());
+        }
+        assert!(all(), "{round}: {signal:?}: {}", sidecar.stderr());
+    }
+    println!("{too_early} of 60 signals came before the program ran");
+    assert_eq!(crate::events::numbers(&receiver.accepted_lines()), (0..written).collect::<Vec<_>>());
+}
