@@ -24,6 +24,7 @@ mod log;
 
 mod forwarder;
 
+mod accept_loop;
 mod alarm;
 mod health;
 mod notify;

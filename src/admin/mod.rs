@@ -30,11 +30,17 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time,
+};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
-use crate::config;
+use crate::{
+    accept_loop::{self, AcceptEvent},
+    config,
+};
 
 pub use registry::Registry;
 
@@ -86,37 +92,27 @@ impl AdminServer {
 
     /// Answers until `stop`; then ends the connections there are.
     pub async fn run(self, stop: CancellationToken) {
-        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let mut connections = JoinSet::new();
-        loop {
-            let next = async {
-                let permit = permits.clone().acquire_owned().await;
-                let permit = permit.expect("the semaphore is never closed");
-                (permit, self.listener.accept().await)
-            };
-            tokio::select! {
-                () = stop.cancelled() => return,
-                Some(_) = connections.join_next() => {}
-                (permit, accepted) = next => match accepted {
-                    Ok((stream, _)) => {
-                        let registry = self.registry.clone();
-                        let listen = self.addr.ip();
-                        connections.spawn(async move {
-                            serve(TokioIo::new(stream), registry, listen).await;
-                            drop(permit);
-                        });
-                    }
-                    Err(error) => {
-                        warn!(%error, "admin cannot accept a connection; waiting a second");
-                        time::sleep(Duration::from_secs(1)).await;
-                    }
-                },
+        let Self { listener, addr, registry } = self;
+        let serve = |(stream, _)| {
+            let (registry, stop) = (registry.clone(), stop.clone());
+            async move {
+                stop.run_until_cancelled(serve(stream, registry, addr.ip())).await;
             }
-        }
+        };
+        accept_loop::run(listener, MAX_CONNECTIONS, &stop, serve, tell).await;
     }
 }
 
-async fn serve(stream: TokioIo<tokio::net::TcpStream>, registry: Arc<Registry>, listen: IpAddr) {
+fn tell(event: AcceptEvent<'_>) {
+    match event {
+        AcceptEvent::CannotAccept(error) => warn!(%error, "admin cannot accept connections: clients wait"),
+        AcceptEvent::NoLongerFails => info!("accepting connections to admin no longer fails"),
+        AcceptEvent::Panicked => error!("a bug: the task of an admin connection panicked"),
+        AcceptEvent::Open(_) => {}
+    }
+}
+
+async fn serve(stream: TcpStream, registry: Arc<Registry>, listen: IpAddr) {
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = answer(&request, &registry, listen);
         async move { Ok::<_, std::convert::Infallible>(answer) }
@@ -127,7 +123,7 @@ async fn serve(stream: TokioIo<tokio::net::TcpStream>, registry: Arc<Registry>, 
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
         .keep_alive(false)
-        .serve_connection(stream, service);
+        .serve_connection(TokioIo::new(stream), service);
     match time::timeout(CONNECTION_TIMEOUT, connection).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(%error, "admin connection failed"),

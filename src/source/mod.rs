@@ -1,6 +1,7 @@
 //! Sources: where events come from. A source writes to a log, or tells a log which files are its segments.
 
 pub mod client_stream;
+pub mod clients;
 pub mod connection;
 pub mod copier;
 pub mod copy_journal;

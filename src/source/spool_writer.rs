@@ -53,8 +53,8 @@ impl SpoolWriter {
     }
 
     /// The way past all this, for who can be told to come again.
-    pub fn into_intake(self) -> Intake {
-        self.intake
+    pub fn intake(&self) -> Intake {
+        self.intake.clone()
     }
 
     /// The longest record that is kept as it came.

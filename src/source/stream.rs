@@ -1,35 +1,25 @@
 //! Stream sources: `tcp` and `unix`. One task accepts, each client has its own.
 
-use std::sync::Arc;
+use std::{io, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use rustix::net::sockopt::set_socket_keepalive;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::{JoinError, JoinSet},
-    time::{Duration, interval, sleep, timeout},
-};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
 
 use super::{
     client_stream::ClientStream,
+    clients,
     connection::{Budget, Connection, ConnectionContext},
     spool_writer::SpoolWriter,
     stats::IntakeRefusal,
-    tls::Acceptor,
+    tls::{self, Acceptor},
     unix::UnixStreams,
 };
 use crate::{
-    alarm::{AlarmKind, AlarmSubject},
+    accept_loop::{self, AcceptEvent, ClientListener},
     config::{SourceFraming, StreamLimits},
 };
-
-/// How long nothing is accepted after a failure such as too many open files.
-const PAUSE: Duration = Duration::from_millis(200);
-
-/// How often the file of a socket is looked at.
-const LOOK: Duration = Duration::from_secs(2);
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -52,92 +42,54 @@ pub struct Streams {
     pub framing: SourceFraming,
 }
 
+/// The socket, and to whom is said what becomes of it.
+struct StreamListener {
+    socket: StreamSocket,
+    spool_writer: SpoolWriter,
+}
+
 impl Streams {
     /// Accepts clients until it is told to stop, then lets them finish.
-    pub async fn run(mut self, spool_writer: SpoolWriter, stop: CancellationToken) {
-        let terms = ConnectionContext {
-            budget: Arc::new(Budget::new(spool_writer.longest())),
-            limits: self.limits,
-            framing: self.framing,
-            stop: stop.clone(),
-            spool_writer,
-        };
-        let mut clients: JoinSet<()> = JoinSet::new();
-        let mut looks = interval(LOOK);
+    pub async fn run(self, spool_writer: SpoolWriter, stop: CancellationToken) {
+        let Self { socket, limits, framing } = self;
+        let most = limits.max_connections;
+        let budget = Arc::new(Budget::new(spool_writer.longest()));
+        let terms = ConnectionContext { spool_writer, budget, limits, framing, stop: stop.clone() };
+        let listener = StreamListener { socket, spool_writer: terms.spool_writer.clone() };
         let mut was_full = false;
-        loop {
-            terms.spool_writer.stats.set_connections(clients.len() as u64);
-            let full = clients.len() >= self.limits.max_connections;
-            if full && !std::mem::replace(&mut was_full, full) {
-                warn!(
-                    source = &*terms.spool_writer.name,
-                    connections = clients.len(),
-                    "maxConnections is reached: more clients wait"
-                );
+        let tell = |event: AcceptEvent<'_>| {
+            clients::note(&terms.spool_writer, &event);
+            if let AcceptEvent::Open(connections) = event {
+                let full = connections >= most;
+                if full && !was_full {
+                    let source = &*terms.spool_writer.name;
+                    warn!(source, connections, "maxConnections is reached: more clients wait");
+                }
+                was_full = full;
+                terms.budget.set_crowded(full);
             }
-            was_full = full;
-            terms.budget.set_crowded(full);
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                Some(ended) = clients.join_next(), if !clients.is_empty() => tell_of_panic(&terms.spool_writer, ended),
-                _ = looks.tick() => self.look(&terms.spool_writer),
-                accepted = self.socket.accept(&terms.spool_writer), if !full => match accepted {
-                    Ok((AcceptedConnection::NotAllowed, peer)) => {
-                        let text = format!("{peer} is not among allowUsers and was turned away");
-                        terms.spool_writer.refuse(IntakeRefusal::User, &text);
-                    }
-                    Ok((accepted, peer)) => {
-                        clients.spawn(serve(accepted, peer, terms.clone()));
-                        terms.spool_writer.alarms.clear(&subject(&terms.spool_writer), AlarmKind::File);
-                    }
-                    Err(error) => {
-                        let text = format!("cannot accept connections ({error}): clients wait");
-                        if terms.spool_writer.alarms.raise(&subject(&terms.spool_writer), AlarmKind::File, &*text, Timestamp::now()) {
-                            error!(source = &*terms.spool_writer.name, "{text}");
-                        }
-                        tokio::select! {
-                            () = sleep(PAUSE) => {}
-                            () = stop.cancelled() => break,
-                        }
-                    }
-                },
-            }
-        }
-        drop(self.socket);
-        while let Some(ended) = clients.join_next().await {
-            tell_of_panic(&terms.spool_writer, ended);
-        }
-        terms.spool_writer.stats.set_connections(0);
-    }
-
-    fn look(&mut self, spool_writer: &SpoolWriter) {
-        if let StreamSocket::Unix(socket) = &mut self.socket {
-            socket.look(spool_writer);
-        }
+        };
+        let serve = |(accepted, peer)| serve(accepted, peer, terms.clone());
+        accept_loop::run(listener, most, &stop, serve, tell).await;
     }
 }
 
-/// Not the source itself: its file has an alarm of its own.
-fn subject(spool_writer: &SpoolWriter) -> AlarmSubject {
-    AlarmSubject::listener(&spool_writer.name)
-}
+impl ClientListener for StreamListener {
+    type Client = (AcceptedConnection, String);
 
-impl StreamSocket {
-    async fn accept(&mut self, spool_writer: &SpoolWriter) -> std::io::Result<(AcceptedConnection, String)> {
-        match self {
-            Self::Tcp { listener, tls } => {
-                let (stream, peer) = listener.accept().await?;
-                let _ = stream.set_nodelay(true);
+    async fn accept(&mut self) -> io::Result<Self::Client> {
+        match &mut self.socket {
+            StreamSocket::Tcp { listener, tls } => {
+                let (stream, peer) = ClientListener::accept(listener).await?;
                 // One that is quiet may stay, and one whose machine is gone may not.
                 let _ = set_socket_keepalive(&stream, true);
                 let accepted = match tls {
                     None => AcceptedConnection::Plain(ClientStream::Tcp(stream)),
-                    Some(tls) => AcceptedConnection::Tls(stream, tls.current(&spool_writer.name)),
+                    Some(tls) => AcceptedConnection::Tls(stream, tls.current(&self.spool_writer.name)),
                 };
                 Ok((accepted, peer.to_string()))
             }
-            Self::Unix(socket) => {
+            StreamSocket::Unix(socket) => {
                 let (stream, uid) = socket.accept().await?;
                 let accepted = if socket.allows(uid) {
                     AcceptedConnection::Plain(ClientStream::Unix(stream))
@@ -148,36 +100,34 @@ impl StreamSocket {
             }
         }
     }
+
+    fn look(&mut self) {
+        if let StreamSocket::Unix(socket) = &mut self.socket {
+            socket.look(&self.spool_writer);
+        }
+    }
 }
 
 async fn serve(accepted: AcceptedConnection, peer: String, terms: ConnectionContext) {
+    let spool_writer = &terms.spool_writer;
     let link = match accepted {
         AcceptedConnection::Plain(link) => link,
-        AcceptedConnection::NotAllowed => return,
+        AcceptedConnection::NotAllowed => {
+            let text = format!("{peer} is not among allowUsers and was turned away");
+            return spool_writer.refuse(IntakeRefusal::User, &text);
+        }
         AcceptedConnection::Tls(stream, acceptor) => {
-            let handshake = tokio::select! {
-                handshake = timeout(HANDSHAKE, acceptor.accept(stream)) => handshake,
-                () = terms.stop.cancelled() => return,
-            };
-            match handshake {
-                Ok(Ok(stream)) => ClientStream::Tls(Box::new(stream)),
-                Ok(Err(error)) => return no_tls(&terms.spool_writer, &peer, &error.to_string()),
-                Err(_) => return no_tls(&terms.spool_writer, &peer, "it took too long"),
+            let handshake = tls::handshake(acceptor, stream, HANDSHAKE);
+            match terms.stop.run_until_cancelled(handshake).await {
+                Some(Ok(stream)) => ClientStream::Tls(Box::new(stream)),
+                Some(Err(why)) => {
+                    let text = format!("no TLS connection with {peer}: {why}");
+                    return spool_writer.refuse(IntakeRefusal::Tls, &text);
+                }
+                None => return,
             }
         }
     };
-    debug!(source = &*terms.spool_writer.name, peer, "a client connected");
+    debug!(source = &*spool_writer.name, peer, "a client connected");
     Connection::new(link, peer, terms).run().await;
-}
-
-fn no_tls(spool_writer: &SpoolWriter, peer: &str, why: &str) {
-    spool_writer.refuse(IntakeRefusal::Tls, &format!("no TLS connection with {peer}: {why}"));
-}
-
-fn tell_of_panic(spool_writer: &SpoolWriter, ended: Result<(), JoinError>) {
-    if ended.is_err_and(|error| error.is_panic()) {
-        let text = "a bug: the task of a connection panicked; what it had not put is lost unless it is sent again";
-        error!(source = &*spool_writer.name, "{text}");
-        spool_writer.alarms.raise(&subject(spool_writer), AlarmKind::Bug, text, Timestamp::now());
-    }
 }

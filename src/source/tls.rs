@@ -1,6 +1,6 @@
 //! What a TLS listener shows, and what it wants to see of clients. Files that change are read again.
 
-use std::{os::unix::fs::MetadataExt, path::Path, sync::Arc};
+use std::{os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration};
 
 use rustls::{
     RootCertStore, ServerConfig,
@@ -8,7 +8,8 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::WebPkiClientVerifier,
 };
-use tokio_rustls::TlsAcceptor;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::{info, warn};
 
 use crate::config::SourceTls;
@@ -44,6 +45,18 @@ impl Acceptor {
             }
         }
         self.current.clone()
+    }
+}
+
+/// Begins TLS on a connection that was accepted; the error says why there is none.
+pub async fn handshake(
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    within: Duration,
+) -> Result<TlsStream<TcpStream>, String> {
+    match timeout(within, acceptor.accept(stream)).await {
+        Ok(shaken) => shaken.map_err(|error| error.to_string()),
+        Err(_) => Err("it took too long".to_owned()),
     }
 }
 

@@ -29,16 +29,19 @@ use jiff::Timestamp;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
-    task::JoinSet,
     time,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{debug, error};
 
 use super::{
     body::{self, MAX_BYTES, ReceivedBodyError},
     faults::{Behaviour, ScriptedAnswer},
 };
+use crate::accept_loop::{self, AcceptEvent};
+
+/// Further senders wait.
+const MAX_CONNECTIONS: usize = 1000;
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// Batch ids that are remembered to tell duplicates; the oldest are forgotten first.
@@ -141,22 +144,18 @@ impl Receiver {
 
     /// Answers until `stop`, then drops the connections there are; the channel ends with it.
     pub async fn run(self, stop: CancellationToken) {
-        let mut connections = JoinSet::new();
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                Some(_) = connections.join_next() => {}
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        connections.spawn(serve(stream, self.shared.clone()));
-                    }
-                    Err(error) => {
-                        debug!(%error, "cannot accept a connection; waiting a second");
-                        time::sleep(Duration::from_secs(1)).await;
-                    }
-                },
+        let serve = |(stream, _)| {
+            let (shared, stop) = (self.shared.clone(), stop.clone());
+            async move {
+                stop.run_until_cancelled(serve(stream, shared)).await;
             }
-        }
+        };
+        let tell = |event: AcceptEvent<'_>| match event {
+            AcceptEvent::CannotAccept(error) => debug!(%error, "cannot accept connections: senders wait"),
+            AcceptEvent::Panicked => error!("a bug: the task of a connection panicked"),
+            AcceptEvent::NoLongerFails | AcceptEvent::Open(_) => {}
+        };
+        accept_loop::run(self.listener, MAX_CONNECTIONS, &stop, serve, tell).await;
     }
 }
 
@@ -165,7 +164,6 @@ async fn serve(stream: TcpStream, shared: Arc<ReceiverContext>) {
     let Ok(socket) = stream.as_fd().try_clone_to_owned() else {
         return;
     };
-    let _ = stream.set_nodelay(true);
     let socket = Arc::new(socket);
     let service = service_fn(move |request| answer(request, shared.clone(), socket.clone()));
     let connection = http1::Builder::new()

@@ -32,7 +32,6 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::Semaphore,
-    task::JoinSet,
     time,
 };
 use tokio_rustls::TlsAcceptor;
@@ -41,12 +40,16 @@ use tracing::{debug, warn};
 
 use self::{auth::SenderAuth, complaints::Complaints, decode::Caps, seen::Seen};
 use super::{
+    clients,
     spool::Intake,
     spool_writer::SpoolWriter,
     stats::{IntakeRefusal, SourceStats},
-    tls::Acceptor,
+    tls::{self, Acceptor},
 };
-use crate::config::{self, HttpIntake, HttpSource, Senders, Source};
+use crate::{
+    accept_loop::{self, AcceptEvent},
+    config::{self, HttpIntake, HttpSource, Senders, Source},
+};
 
 /// Connections beyond those that are allowed, which are told to come again.
 const TOLD_TO_COME_AGAIN: usize = 64;
@@ -141,11 +144,10 @@ impl HttpServer {
 
     /// Answers until `stop`; then what is under way is still answered. The spool must outlive this.
     pub async fn run(self, spool_writer: SpoolWriter, stop: CancellationToken) {
-        let stats = spool_writer.stats.clone();
-        self.run_with(spool_writer.into_intake(), stats, stop, Times::default()).await;
+        self.run_with(spool_writer, stop, Times::default()).await;
     }
 
-    async fn run_with(self, intake: Intake, stats: Arc<SourceStats>, stop: CancellationToken, times: Times) {
+    async fn run_with(self, spool_writer: SpoolWriter, stop: CancellationToken, times: Times) {
         let Self { listener, mut tls, name, config, schema, seen } = self;
         let most = config.intake.max_connections;
         let opened = {
@@ -153,42 +155,19 @@ impl HttpServer {
             tokio::task::spawn_blocking(move || Seen::open(&name, &seen, request::unix_now()))
         };
         let seen = opened.await.expect("reading what was seen does not panic");
-        let shared = Arc::new(HttpContext::new(name, &config, schema, times, seen, intake, stats.clone()));
+        let shared = Arc::new(HttpContext::new(name, &config, schema, times, seen, &spool_writer));
         let allowed = Arc::new(Semaphore::new(most));
-        let all = Arc::new(Semaphore::new(most + TOLD_TO_COME_AGAIN));
-        let mut connections = JoinSet::new();
-        loop {
-            stats.set_connections(connections.len() as u64);
-            let next = async {
-                let place = all.clone().acquire_owned().await.expect("the semaphore is never closed");
-                (place, listener.accept().await)
-            };
-            tokio::select! {
-                () = stop.cancelled() => break,
-                Some(_) = connections.join_next() => {}
-                (place, accepted) = next => match accepted {
-                    Ok((stream, _)) => {
-                        let permit = allowed.clone().try_acquire_owned().ok();
-                        let tls = tls.as_mut().map(|tls| tls.current(&shared.name));
-                        let (shared, stop) = (shared.clone(), stop.clone());
-                        connections.spawn(async move {
-                            welcome(stream, tls, shared, permit.is_none(), stop).await;
-                            drop((permit, place));
-                        });
-                    }
-                    Err(error) => {
-                        warn!(source = shared.name, %error, "cannot accept a connection; waiting a second");
-                        tokio::select! {
-                            () = stop.cancelled() => break,
-                            () = time::sleep(Duration::from_secs(1)) => {}
-                        }
-                    }
-                },
+        let serve = |(stream, _)| {
+            let permit = allowed.clone().try_acquire_owned().ok();
+            let tls = tls.as_mut().map(|tls| tls.current(&shared.name));
+            let (shared, stop) = (shared.clone(), stop.clone());
+            async move {
+                welcome(stream, tls, shared, permit.is_none(), stop).await;
+                drop(permit);
             }
-        }
-        drop(listener);
-        while connections.join_next().await.is_some() {}
-        stats.set_connections(0);
+        };
+        let tell = |event: AcceptEvent<'_>| clients::note(&spool_writer, &event);
+        accept_loop::run(listener, most + TOLD_TO_COME_AGAIN, &stop, serve, tell).await;
         shared.storing.close();
         shared.storing.wait().await;
     }
@@ -201,8 +180,7 @@ impl HttpContext {
         schema: config::Schema,
         times: Times,
         seen: Seen,
-        intake: Intake,
-        stats: Arc<SourceStats>,
+        spool_writer: &SpoolWriter,
     ) -> Self {
         let caps = caps(&config.intake);
         Self {
@@ -214,10 +192,10 @@ impl HttpContext {
             budget: Arc::new(Semaphore::new(decode::budget(caps))),
             guard: SenderAuth::new(&name, &config.intake.senders),
             seen,
-            intake,
+            intake: spool_writer.intake(),
             storing: TaskTracker::new(),
             complaints: Complaints::new(&name),
-            stats,
+            stats: spool_writer.stats.clone(),
             name,
         }
     }
@@ -244,22 +222,14 @@ async fn welcome(
     overloaded: bool,
     stop: CancellationToken,
 ) {
-    let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else { return serve(stream, shared, overloaded, stop).await };
-    let shaken = tokio::select! {
-        () = stop.cancelled() => return,
-        shaken = time::timeout(shared.times.head, tls.accept(stream)) => shaken,
-    };
-    match shaken {
-        Ok(Ok(stream)) => serve(stream, shared, overloaded, stop).await,
-        Ok(Err(error)) => {
+    let Some(acceptor) = tls else { return serve(stream, shared, overloaded, stop).await };
+    match stop.run_until_cancelled(tls::handshake(acceptor, stream, shared.times.head)).await {
+        Some(Ok(stream)) => serve(stream, shared, overloaded, stop).await,
+        Some(Err(why)) => {
             shared.stats.refuse(IntakeRefusal::Tls, 1);
-            debug!(source = shared.name, %error, "no TLS connection with a sender");
+            debug!(source = shared.name, "no TLS connection with a sender: {why}");
         }
-        Err(_) => {
-            shared.stats.refuse(IntakeRefusal::Tls, 1);
-            debug!(source = shared.name, "no TLS connection with a sender: it took too long");
-        }
+        None => {}
     }
 }
 

@@ -81,9 +81,9 @@ async fn start_with(dir: &Path, config: HttpIntake, spool_bytes: u64) -> Running
     let stop = CancellationToken::new();
     let stopping = stop.clone();
     let stats = Arc::new(SourceStats::new("app"));
-    let counted = stats.clone();
+    let spool_writer = SpoolWriter::new(&source, intake, stats.clone(), Arc::default());
     let server = tokio::spawn(async move {
-        server.run_with(intake, counted, stopping, TIMES).await;
+        server.run_with(spool_writer, stopping, TIMES).await;
     });
     Running { addr, log, stats, stop, server, stop_spool, spool }
 }

@@ -31,7 +31,7 @@ async fn a_request_that_comes_again_is_answered_alike_and_stored_once_also_after
 async fn many_at_once_with_one_id_are_all_answered_and_stored_once() {
     let dir = tempfile::tempdir().unwrap();
     let running = Arc::new(start(dir.path()).await);
-    let mut senders = JoinSet::new();
+    let mut senders = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let running = running.clone();
         senders.spawn(async move { running.post("webhook-id: one\r\n", "{\"n\":1}").await.status() });
