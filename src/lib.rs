@@ -26,6 +26,7 @@ mod forwarder;
 
 mod accept_loop;
 mod alarm;
+mod body_decoder;
 mod health;
 mod notify;
 

@@ -1,54 +1,24 @@
 //! From a request's body to events: gzip undone, whichever way it is announced, then taken apart.
 
-use std::io::Read;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use flate2::read::MultiGzDecoder;
+use hyper::HeaderMap;
 use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 
-/// The largest body that is taken, before and after decoding.
-pub(super) const MAX_BYTES: usize = 64 << 20;
+use crate::body_decoder::{BodyDecoder, DecodeError, DecodeLimits, announces_gzip};
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-
-#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
-pub(super) enum ReceivedBodyError {
-    #[error("the body has more than 64 MiB")]
-    TooLarge,
-    #[error("announced as gzip, and it is not")]
-    NotGzip,
-    #[error("the gzip is damaged or cut short")]
-    Damaged,
-    #[error("the content encoding is not one of gzip, application/gzip, x-gzip")]
-    Unknown,
-}
+/// The largest body that is taken, before and after decoding. What decodes to many times its size is shown as well.
+pub(super) const LIMITS: DecodeLimits = DecodeLimits { wire: 64 << 20, decoded: 64 << 20, ratio: usize::MAX };
 
 /// Undoes the content encoding. Bytes that begin as gzip are gzip, whatever the header says of them.
-pub(super) fn decode(encoding: Option<&str>, wire: Bytes) -> Result<Bytes, ReceivedBodyError> {
-    if wire.len() > MAX_BYTES {
-        return Err(ReceivedBodyError::TooLarge);
-    }
-    let announced = encoding.map(str::trim).map(str::to_ascii_lowercase).unwrap_or_default();
-    let gzip = wire.starts_with(&GZIP_MAGIC);
-    match announced.as_str() {
-        "" | "identity" if !gzip => Ok(wire),
-        "gzip" | "application/gzip" | "x-gzip" if !gzip => Err(ReceivedBodyError::NotGzip),
-        "" | "identity" | "gzip" | "application/gzip" | "x-gzip" => gunzip(&wire, MAX_BYTES),
-        _ => Err(ReceivedBodyError::Unknown),
-    }
-}
-
-fn gunzip(wire: &[u8], max_bytes: usize) -> Result<Bytes, ReceivedBodyError> {
-    let mut decoded = Vec::new();
-    // One byte more than allowed tells a body at the limit from one above it.
-    MultiGzDecoder::new(wire)
-        .take(max_bytes as u64 + 1)
-        .read_to_end(&mut decoded)
-        .map_err(|_| ReceivedBodyError::Damaged)?;
-    if decoded.len() > max_bytes {
-        return Err(ReceivedBodyError::TooLarge);
-    }
-    Ok(decoded.into())
+pub(super) fn decode(headers: &HeaderMap, wire: &[u8]) -> Result<Bytes, DecodeError> {
+    // It is decoded at once, so that there are no more budgets than threads.
+    let budget = Arc::new(Semaphore::new(LIMITS.budget()));
+    let mut decoder = BodyDecoder::new(announces_gzip(headers)?, LIMITS, budget);
+    decoder.push(wire)?;
+    Ok(decoder.finish()?.bytes.into())
 }
 
 /// The events of a decoded body, each a part of it: the values of one JSON array, one JSON value, or else lines
@@ -77,33 +47,14 @@ mod tests {
 
     use super::*;
 
-    fn gzip(bytes: &[u8]) -> Bytes {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap().into()
-    }
-
     #[test]
-    fn gzip_is_undone_whichever_way_it_is_announced() {
-        for announced in [None, Some("identity"), Some("gzip"), Some("application/gzip"), Some(" X-GZIP")] {
-            let decoded = decode(announced, gzip(b"one\n"));
-            assert_eq!(decoded, Ok(Bytes::from_static(b"one\n")), "{announced:?}");
-        }
-        let plain = Bytes::from_static(b"one\n");
-        assert_eq!(decode(None, plain.clone()), Ok(plain.clone()));
-        assert_eq!(decode(Some("gzip"), plain.clone()), Err(ReceivedBodyError::NotGzip));
-        assert_eq!(decode(Some("br"), plain), Err(ReceivedBodyError::Unknown));
-        let whole = gzip(b"one two three\n");
-        let cut = whole.slice(..whole.len() - 3);
-        assert_eq!(decode(None, cut), Err(ReceivedBodyError::Damaged));
-    }
-
-    #[test]
-    fn a_small_body_that_decodes_to_a_huge_one_is_refused() {
-        let bomb = gzip(&[0; 100_001]);
-        assert!(bomb.len() < 1000);
-        assert_eq!(gunzip(&bomb, 100_000), Err(ReceivedBodyError::TooLarge));
-        assert_eq!(gunzip(&bomb, 100_001).map(|body| body.len()), Ok(100_001));
+    fn a_body_may_decode_to_any_number_of_times_its_size() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(&vec![0; 3 << 20]).unwrap();
+        let body = encoder.finish().unwrap();
+        assert!(body.len() * 500 < 3 << 20);
+        assert_eq!(decode(&HeaderMap::new(), &body).map(|body| body.len()), Ok(3 << 20));
+        assert_eq!(decode(&HeaderMap::new(), &body[..100]), Err(DecodeError::Damaged));
     }
 
     #[test]

@@ -35,10 +35,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
 use super::{
-    body::{self, MAX_BYTES, ReceivedBodyError},
+    body::{self, LIMITS},
     faults::{Behaviour, ScriptedAnswer},
 };
-use crate::accept_loop::{self, AcceptEvent};
+use crate::{
+    accept_loop::{self, AcceptEvent},
+    body_decoder::DecodeError,
+};
 
 /// Further senders wait.
 const MAX_CONNECTIONS: usize = 1000;
@@ -182,9 +185,9 @@ async fn answer(
     socket: Arc<OwnedFd>,
 ) -> io::Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
-    let wire = match Limited::new(body, MAX_BYTES).collect().await {
+    let wire = match Limited::new(body, LIMITS.wire).collect().await {
         Ok(wire) => Ok(wire.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ReceivedBodyError::TooLarge),
+        Err(error) if error.is::<LengthLimitError>() => Err(DecodeError::TooLarge(LIMITS.wire)),
         Err(error) => return Err(io::Error::other(error)),
     };
     let delivery = shared.receive(head.method, head.uri, head.headers, wire);
@@ -218,16 +221,9 @@ fn response(status: StatusCode, retry_after: Option<u32>, why: Option<String>) -
 
 impl ReceiverContext {
     /// Decodes, decides and counts.
-    fn receive(
-        &self,
-        method: Method,
-        uri: Uri,
-        headers: HeaderMap,
-        wire: Result<Bytes, ReceivedBodyError>,
-    ) -> Delivery {
-        let encoding = headers.get(header::CONTENT_ENCODING).map(text);
+    fn receive(&self, method: Method, uri: Uri, headers: HeaderMap, wire: Result<Bytes, DecodeError>) -> Delivery {
         let wire_bytes = wire.as_ref().map_or(0, Bytes::len);
-        let decoded = wire.clone().and_then(|wire| body::decode(encoding.as_deref(), wire));
+        let decoded = wire.clone().and_then(|wire| body::decode(&headers, &wire));
         let (body, events, refused) = match decoded {
             Ok(body) => {
                 let events = body::events(&body);
@@ -284,16 +280,6 @@ impl ReceiverContext {
 
     fn behaviour(&self) -> MutexGuard<'_, Behaviour> {
         self.behaviour.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ReceivedBodyError {
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NotGzip | Self::Damaged => StatusCode::BAD_REQUEST,
-            Self::Unknown => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        }
     }
 }
 

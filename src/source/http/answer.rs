@@ -12,8 +12,11 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use super::{auth::Denied, decode::DecodeError, events::BadBody};
-use crate::source::{spool::Refused, stats::IntakeRefusal};
+use super::{auth::Denied, events::BadBody};
+use crate::{
+    body_decoder::DecodeError,
+    source::{spool::Refused, stats::IntakeRefusal},
+};
 
 /// The outcome of one request.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,12 +55,7 @@ impl IntakeAnswer {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Denied(Denied::NoSecret) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Denied(_) => StatusCode::UNAUTHORIZED,
-            Self::Decode(error) => match error {
-                DecodeError::TooLarge | DecodeError::Bomb => StatusCode::PAYLOAD_TOO_LARGE,
-                DecodeError::Busy => StatusCode::TOO_MANY_REQUESTS,
-                DecodeError::NotGzip | DecodeError::Damaged => StatusCode::BAD_REQUEST,
-                DecodeError::Unknown => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            },
+            Self::Decode(error) => error.status(),
             Self::Bad(BadBody::TooLong { .. }) | Self::TooMuch { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Bad(_) | Self::Cut => StatusCode::BAD_REQUEST,
             Self::Connections => StatusCode::TOO_MANY_REQUESTS,
@@ -72,7 +70,7 @@ impl IntakeAnswer {
             Self::NotFound | Self::Method => IntakeRefusal::Request,
             Self::Denied(Denied::NoSecret) => IntakeRefusal::Storage,
             Self::Denied(_) => IntakeRefusal::Denied,
-            Self::Decode(DecodeError::TooLarge | DecodeError::Bomb)
+            Self::Decode(DecodeError::TooLarge(_) | DecodeError::Bomb(_))
             | Self::Bad(BadBody::TooLong { .. })
             | Self::TooMuch { .. } => IntakeRefusal::Size,
             Self::Decode(DecodeError::Busy) | Self::Connections => IntakeRefusal::Busy,

@@ -9,6 +9,7 @@
 use bytes::Bytes;
 
 use crate::{
+    body_decoder::GZIP_MAGIC,
     config::Schema,
     scan::{Invalid, JsonKind, Sink, scan},
     schema::{Checker, Needs},
@@ -18,7 +19,6 @@ use crate::{
 /// letters.
 pub(super) const MAX_EVENT: usize = 8 << 20;
 
-const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The events of one body.
@@ -43,7 +43,7 @@ pub(super) enum BadBody {
 
 /// Takes a body apart.
 pub(super) fn events(body: Vec<u8>, schema: Schema) -> Result<Events, BadBody> {
-    if body.starts_with(GZIP_MAGIC) {
+    if body.starts_with(&GZIP_MAGIC) {
         return Err(BadBody::Twice);
     }
     let text = body.strip_prefix(BOM).unwrap_or(&body);

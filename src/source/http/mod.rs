@@ -8,7 +8,6 @@
 mod answer;
 mod auth;
 mod complaints;
-mod decode;
 mod events;
 mod request;
 mod seen;
@@ -38,7 +37,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
-use self::{auth::SenderAuth, complaints::Complaints, decode::Caps, seen::Seen};
+use self::{auth::SenderAuth, complaints::Complaints, seen::Seen};
 use super::{
     clients,
     spool::Intake,
@@ -48,6 +47,7 @@ use super::{
 };
 use crate::{
     accept_loop::{self, AcceptEvent},
+    body_decoder::DecodeLimits,
     config::{self, HttpIntake, HttpSource, Senders, Source},
 };
 
@@ -56,6 +56,9 @@ const TOLD_TO_COME_AGAIN: usize = 64;
 
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 const MAX_HEADERS: usize = 100;
+
+/// A body that decodes to more times its size is no honest one.
+const HONEST_RATIO: usize = 200;
 
 /// What a connection costs beside what it has read, TLS included.
 const QUIET: usize = 32 * 1024;
@@ -101,7 +104,7 @@ struct HttpContext {
     name: String,
     path: Option<String>,
     schema: config::Schema,
-    caps: Caps,
+    limits: DecodeLimits,
     spool_bytes: u64,
     times: Times,
     budget: Arc<Semaphore>,
@@ -139,7 +142,7 @@ impl HttpServer {
     /// Bytes that all bodies together may hold, and each connection beside them.
     pub fn memory(config: &HttpIntake) -> usize {
         let connections = config.max_connections + TOLD_TO_COME_AGAIN;
-        decode::budget(caps(config)) + connections * (MAX_HEAD_BYTES + QUIET)
+        limits(config).budget() + connections * (MAX_HEAD_BYTES + QUIET)
     }
 
     /// Answers until `stop`; then what is under way is still answered. The spool must outlive this.
@@ -182,14 +185,14 @@ impl HttpContext {
         seen: Seen,
         spool_writer: &SpoolWriter,
     ) -> Self {
-        let caps = caps(&config.intake);
+        let limits = limits(&config.intake);
         Self {
             path: config.intake.path.clone(),
             schema,
-            caps,
+            limits,
             spool_bytes: config.spool.max_bytes,
             times,
-            budget: Arc::new(Semaphore::new(decode::budget(caps))),
+            budget: Arc::new(Semaphore::new(limits.budget())),
             guard: SenderAuth::new(&name, &config.intake.senders),
             seen,
             intake: spool_writer.intake(),
@@ -201,9 +204,9 @@ impl HttpContext {
     }
 }
 
-fn caps(config: &HttpIntake) -> Caps {
+fn limits(config: &HttpIntake) -> DecodeLimits {
     let wire = config.max_body_bytes;
-    Caps { wire, decoded: wire.saturating_mul(config::DECODED) }
+    DecodeLimits { wire, decoded: wire.saturating_mul(config::DECODED), ratio: HONEST_RATIO }
 }
 
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {

@@ -16,10 +16,10 @@ use super::{
     HttpContext,
     answer::IntakeAnswer,
     auth::Claims,
-    decode::{DecodeError, DecodedBody, Decoder, announces_gzip},
     events::events,
     seen::{Claim, Fingerprint, Ours},
 };
+use crate::body_decoder::{BodyDecoder, DecodeError, DecodedBody, announces_gzip};
 
 /// Longer ids are cut: what is remembered is their digest with the body's.
 const ID_HEADERS: [&str; 2] = ["webhook-id", "idempotency-key"];
@@ -66,15 +66,14 @@ impl HttpContext {
             return Some(IntakeAnswer::Method);
         }
         let announced = body.size_hint().exact();
+        let most = self.limits.wire;
         announced
-            .is_some_and(|bytes| bytes > self.caps.wire as u64)
-            .then_some(IntakeAnswer::Decode(DecodeError::TooLarge))
+            .is_some_and(|bytes| bytes > most as u64)
+            .then_some(IntakeAnswer::Decode(DecodeError::TooLarge(most)))
     }
 
     async fn take(self: Arc<Self>, headers: HeaderMap, body: &mut Incoming) -> Result<IntakeAnswer, IntakeAnswer> {
-        let encodings: Vec<_> =
-            headers.get_all(header::CONTENT_ENCODING).iter().map(|value| value.as_bytes()).collect();
-        let gzip = announces_gzip(&encodings).map_err(IntakeAnswer::Decode)?;
+        let gzip = announces_gzip(&headers).map_err(IntakeAnswer::Decode)?;
         let shared = self.clone();
         let (headers, admitted) = blocking(move || {
             let admitted = shared.guard.admit(&headers, unix_now());
@@ -82,7 +81,7 @@ impl HttpContext {
         })
         .await;
         let mut claims = admitted.map_err(IntakeAnswer::Denied)?;
-        let decoder = Decoder::new(gzip, self.caps, self.budget.clone());
+        let decoder = BodyDecoder::new(gzip, self.limits, self.budget.clone());
         let read = self.read(body, decoder, &mut claims).await?;
         // A sender that goes away must not end it half way: what is stored is to be remembered too.
         let stored = self.storing.spawn(self.clone().store(headers, claims, read));
@@ -96,7 +95,7 @@ impl HttpContext {
     async fn read(
         &self,
         body: &mut Incoming,
-        mut decoder: Decoder,
+        mut decoder: BodyDecoder,
         claims: &mut Claims,
     ) -> Result<DecodedBody, IntakeAnswer> {
         let end = Instant::now() + self.times.body;

@@ -1,7 +1,8 @@
-//! A body as it arrives, piece by piece: gzip undone, whichever way it is announced, within limits.
+//! The body of a request that somebody sent us, piece by piece as it arrives: gzip undone, whichever way it is announced,
+//! within limits.
 //!
-//! What always holds: no more memory is held than was got from the shared budget before, and no more than the limits
-//! allow, whatever a small body claims to be.
+//! What always holds: no more memory is held than was got from the budget before, which bodies may share, and no more
+//! than the limits allow, whatever a small body claims to be. A body is decoded as a whole or not at all.
 
 use std::{
     io::{self, Write},
@@ -9,26 +10,27 @@ use std::{
 };
 
 use flate2::write::MultiGzDecoder;
+use hyper::{HeaderMap, StatusCode, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// How gzip begins.
+pub const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// The least that is got from the budget at once.
 const STEP: usize = 64 << 10;
 
-/// A body that decodes to so many times its size is no honest one, beyond the first mebibyte.
-const MAX_RATIO: usize = 200;
+/// Up to so many bytes a body may decode to any number of times its size.
 const FREE_OF_RATIO: usize = 1 << 20;
 
 /// Each byte of a body may be there twice: as it came, and as a line.
 const COPIES: usize = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum DecodeError {
-    #[error("the body is too large")]
-    TooLarge,
-    #[error("the body decodes to too much")]
-    Bomb,
+pub enum DecodeError {
+    #[error("the body has more than {0} bytes")]
+    TooLarge(usize),
+    #[error("the body decodes to too much: more than {0} bytes")]
+    Bomb(usize),
     #[error("too many bodies arrive at once")]
     Busy,
     #[error("announced as gzip, and it is not")]
@@ -39,19 +41,42 @@ pub(super) enum DecodeError {
     Unknown,
 }
 
+impl DecodeError {
+    /// What its sender is answered.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::TooLarge(_) | Self::Bomb(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotGzip | Self::Damaged => StatusCode::BAD_REQUEST,
+            Self::Unknown => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        }
+    }
+}
+
 /// What a body may have.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Caps {
+pub struct DecodeLimits {
     /// Bytes as sent.
     pub wire: usize,
     /// Bytes once decoded.
     pub decoded: usize,
+    /// Bytes once decoded for each byte that was sent, beyond the first mebibyte.
+    pub ratio: usize,
+}
+
+impl DecodeLimits {
+    /// How much all bodies together may hold, so that one of the largest always finds room when it is alone.
+    pub fn budget(self) -> usize {
+        const LEAST: usize = 64 << 20;
+        LEAST.max(self.decoded * COPIES * 5 / 4 + STEP * COPIES)
+    }
 }
 
 /// Whether a `Content-Encoding` announces gzip; bytes that begin as gzip are gzip all the same.
-pub(super) fn announces_gzip(encodings: &[&[u8]]) -> Result<bool, DecodeError> {
+pub fn announces_gzip(headers: &HeaderMap) -> Result<bool, DecodeError> {
     let mut gzip = false;
-    for coding in encodings.iter().flat_map(|value| value.split(|byte| *byte == b',')) {
+    let values = headers.get_all(header::CONTENT_ENCODING).iter();
+    for coding in values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')) {
         let known = ["gzip", "x-gzip", "application/gzip"]
             .iter()
             .any(|name| coding.trim_ascii().eq_ignore_ascii_case(name.as_bytes()));
@@ -66,9 +91,9 @@ pub(super) fn announces_gzip(encodings: &[&[u8]]) -> Result<bool, DecodeError> {
 }
 
 /// Takes a body as it arrives.
-pub(super) struct Decoder {
+pub struct BodyDecoder {
     announced: bool,
-    caps: Caps,
+    limits: DecodeLimits,
     wire: usize,
     state: DecodeState,
 }
@@ -83,22 +108,23 @@ enum DecodeState {
 
 /// A decoded body, and its share of the budget for as long as it is there.
 #[derive(Debug)]
-pub(super) struct DecodedBody {
+pub struct DecodedBody {
     pub bytes: Vec<u8>,
     pub share: Option<OwnedSemaphorePermit>,
 }
 
-impl Decoder {
-    pub(super) fn new(announced: bool, caps: Caps, budget: Arc<Semaphore>) -> Self {
-        let held = BudgetedBytes { bytes: Vec::new(), most: caps.wire, room: 0, share: None, budget, failure: None };
-        Self { announced, caps, wire: 0, state: DecodeState::Begun(Vec::new(), held) }
+impl BodyDecoder {
+    pub fn new(announced: bool, limits: DecodeLimits, budget: Arc<Semaphore>) -> Self {
+        let held =
+            BudgetedBytes { bytes: Vec::new(), most: limits.wire, room: 0, share: None, budget, failure: None };
+        Self { announced, limits, wire: 0, state: DecodeState::Begun(Vec::new(), held) }
     }
 
     /// The next bytes. After an error nothing more may come.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
         self.wire += bytes.len();
-        if self.wire > self.caps.wire {
-            return Err(DecodeError::TooLarge);
+        if self.wire > self.limits.wire {
+            return Err(DecodeError::TooLarge(self.limits.wire));
         }
         match std::mem::replace(&mut self.state, DecodeState::Failed) {
             DecodeState::Begun(mut begun, held) => {
@@ -110,10 +136,10 @@ impl Decoder {
                 } else if self.announced {
                     return Err(DecodeError::NotGzip);
                 } else {
-                    plain(held, &begun)?
+                    held.plain(&begun)?
                 };
             }
-            DecodeState::Plain(held) => self.state = plain(held, bytes)?,
+            DecodeState::Plain(held) => self.state = held.plain(bytes)?,
             DecodeState::Gzip(decoder) => self.state = self.gunzip(decoder, bytes)?,
             DecodeState::Failed => return Err(DecodeError::Damaged),
         }
@@ -121,11 +147,11 @@ impl Decoder {
     }
 
     /// The whole body.
-    pub(super) fn finish(self) -> Result<DecodedBody, DecodeError> {
+    pub fn finish(self) -> Result<DecodedBody, DecodeError> {
         let held = match self.state {
             DecodeState::Begun(begun, _) if self.announced && !begun.is_empty() => return Err(DecodeError::NotGzip),
             DecodeState::Begun(begun, mut held) => {
-                held.write_all(&begun).map_err(|_| held.failure.unwrap_or(DecodeError::Busy))?;
+                held.add(&begun)?;
                 held
             }
             DecodeState::Plain(held) => held,
@@ -144,7 +170,8 @@ impl Decoder {
         mut decoder: Box<MultiGzDecoder<BudgetedBytes>>,
         bytes: &[u8],
     ) -> Result<DecodeState, DecodeError> {
-        decoder.get_mut().most = self.caps.decoded.min(FREE_OF_RATIO.max(self.wire.saturating_mul(MAX_RATIO)));
+        decoder.get_mut().most =
+            self.limits.decoded.min(FREE_OF_RATIO.max(self.wire.saturating_mul(self.limits.ratio)));
         match decoder.write_all(bytes) {
             Ok(()) => Ok(DecodeState::Gzip(decoder)),
             Err(_) => Err(trouble(&decoder)),
@@ -155,16 +182,9 @@ impl Decoder {
 /// Why a decoder gave up.
 fn trouble(decoder: &MultiGzDecoder<BudgetedBytes>) -> DecodeError {
     match decoder.get_ref().failure {
-        Some(DecodeError::TooLarge) => DecodeError::Bomb,
+        Some(DecodeError::TooLarge(most)) => DecodeError::Bomb(most),
         Some(failure) => failure,
         None => DecodeError::Damaged,
-    }
-}
-
-fn plain(mut held: BudgetedBytes, bytes: &[u8]) -> Result<DecodeState, DecodeError> {
-    match held.write_all(bytes) {
-        Ok(()) => Ok(DecodeState::Plain(held)),
-        Err(_) => Err(held.failure.unwrap_or(DecodeError::TooLarge)),
     }
 }
 
@@ -179,13 +199,24 @@ struct BudgetedBytes {
 }
 
 impl BudgetedBytes {
+    fn plain(mut self, bytes: &[u8]) -> Result<DecodeState, DecodeError> {
+        self.add(bytes)?;
+        Ok(DecodeState::Plain(self))
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+        self.make_room(self.bytes.len() + bytes.len())?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
     fn make_room(&mut self, needed: usize) -> Result<(), DecodeError> {
         if needed > self.most {
-            return Err(DecodeError::TooLarge);
+            return Err(DecodeError::TooLarge(self.most));
         }
         if needed > self.room {
             let more = (needed - self.room).max(STEP).max(self.room / 4);
-            let permits = u32::try_from(more * COPIES).map_err(|_| DecodeError::TooLarge)?;
+            let permits = u32::try_from(more * COPIES).map_err(|_| DecodeError::TooLarge(self.most))?;
             let share = self.budget.clone().try_acquire_many_owned(permits).map_err(|_| DecodeError::Busy)?;
             match &mut self.share {
                 Some(mine) => mine.merge(share),
@@ -200,16 +231,11 @@ impl BudgetedBytes {
 
 impl Write for BudgetedBytes {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.make_room(self.bytes.len() + bytes.len()) {
-            Ok(()) => {
-                self.bytes.extend_from_slice(bytes);
-                Ok(bytes.len())
-            }
-            Err(failure) => {
-                self.failure = Some(failure);
-                Err(io::Error::other(failure))
-            }
-        }
+        self.add(bytes).map_err(|failure| {
+            self.failure = Some(failure);
+            io::Error::other(failure)
+        })?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -217,18 +243,14 @@ impl Write for BudgetedBytes {
     }
 }
 
-/// How much all bodies together may hold, so that one of the largest always finds room when it is alone.
-pub(super) fn budget(caps: Caps) -> usize {
-    const LEAST: usize = 64 << 20;
-    LEAST.max(caps.decoded * COPIES * 5 / 4 + STEP * COPIES)
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
+    use hyper::header::HeaderValue;
+
     use super::*;
 
-    const CAPS: Caps = Caps { wire: 1 << 20, decoded: 8 << 20 };
+    const LIMITS: DecodeLimits = DecodeLimits { wire: 1 << 20, decoded: 8 << 20, ratio: 200 };
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -242,7 +264,7 @@ mod tests {
         piece: usize,
         budget: &Arc<Semaphore>,
     ) -> Result<Vec<u8>, DecodeError> {
-        let mut decoder = Decoder::new(announced, CAPS, budget.clone());
+        let mut decoder = BodyDecoder::new(announced, LIMITS, budget.clone());
         for piece in wire.chunks(piece) {
             decoder.push(piece)?;
         }
@@ -250,18 +272,17 @@ mod tests {
     }
 
     fn decode(announced: bool, wire: &[u8]) -> Result<Vec<u8>, DecodeError> {
-        decode_in(announced, wire, 1000, &Arc::new(Semaphore::new(budget(CAPS))))
+        decode_in(announced, wire, 1000, &Arc::new(Semaphore::new(LIMITS.budget())))
     }
 
-    /// Bytes that do not compress.
-    fn noise(bytes: usize) -> Vec<u8> {
-        let mut random = fastrand::Rng::with_seed(5);
-        std::iter::repeat_with(|| random.u8(..)).take(bytes).collect()
+    /// Lines that are smaller as gzip, and not by much more than events are.
+    fn lines(bytes: usize) -> Vec<u8> {
+        (0..bytes / 64).flat_map(|n| format!("{n:063}\n").into_bytes()).collect()
     }
 
     #[test]
     fn gzip_is_undone_in_whatever_pieces_it_arrives_and_however_it_is_announced() {
-        let budget = Arc::new(Semaphore::new(budget(CAPS)));
+        let budget = Arc::new(Semaphore::new(LIMITS.budget()));
         let whole = budget.available_permits();
         let two_members = [gzip(b"one\n"), gzip(b"two\n")].concat();
         for piece in 1..=two_members.len() {
@@ -280,14 +301,21 @@ mod tests {
 
     #[test]
     fn a_content_encoding_is_known_in_any_of_its_spellings() {
-        for gzip in [&[&b"gzip"[..]][..], &[b" X-GZIP "], &[b"application/gzip"], &[b"identity, gzip"]] {
-            assert_eq!(announces_gzip(gzip), Ok(true));
+        let announced = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(value));
+            }
+            announces_gzip(&headers)
+        };
+        for gzip in ["gzip", " X-GZIP ", "application/gzip", "identity, gzip"] {
+            assert_eq!(announced(&[gzip]), Ok(true));
         }
-        for none in [&[][..], &[&b"identity"[..]], &[b""]] {
-            assert_eq!(announces_gzip(none), Ok(false));
+        for none in [&[][..], &["identity"], &[""]] {
+            assert_eq!(announced(none), Ok(false));
         }
-        for unknown in [&[&b"br"[..]][..], &[b"gzip, gzip"], &[b"gzip", b"gzip"], &[b"gzip, br"]] {
-            assert_eq!(announces_gzip(unknown), Err(DecodeError::Unknown));
+        for unknown in [&["br"][..], &["gzip, gzip"], &["gzip", "gzip"], &["gzip, br"]] {
+            assert_eq!(announced(unknown), Err(DecodeError::Unknown));
         }
     }
 
@@ -308,34 +336,44 @@ mod tests {
     fn a_bomb_is_refused_before_it_is_held() {
         let bomb = gzip(&vec![0; 16 << 20]);
         assert!(bomb.len() < 20_000);
-        let mut decoder = Decoder::new(false, CAPS, Arc::new(Semaphore::new(budget(CAPS))));
-        assert_eq!(decoder.push(&bomb), Err(DecodeError::Bomb));
+        let mut decoder = BodyDecoder::new(false, LIMITS, Arc::new(Semaphore::new(LIMITS.budget())));
+        assert_eq!(decoder.push(&bomb), Err(DecodeError::Bomb(bomb.len() * 200)));
         // Up to a mebibyte any ratio is honest.
         assert_eq!(decode(false, &gzip(&vec![0; 1 << 20])).unwrap().len(), 1 << 20);
-        assert_eq!(decode(false, &gzip(&vec![0; (1 << 20) + 1])), Err(DecodeError::Bomb));
+        assert_eq!(decode(false, &gzip(&vec![0; (1 << 20) + 1])), Err(DecodeError::Bomb(1 << 20)));
         // Nor may an honest ratio lead beyond the cap.
-        let lines = noise(1000).repeat(((8 << 20) + 1000) / 1000);
-        assert_eq!(decode(false, &gzip(&lines)), Err(DecodeError::Bomb));
+        assert_eq!(decode(false, &gzip(&lines((8 << 20) + 64))), Err(DecodeError::Bomb(LIMITS.decoded)));
+    }
+
+    #[test]
+    fn where_any_ratio_is_allowed_the_limit_is_one_all_the_same() {
+        let limits = DecodeLimits { wire: 1 << 20, decoded: 3 << 20, ratio: usize::MAX };
+        let decode = |bytes: usize| {
+            let mut decoder = BodyDecoder::new(true, limits, Arc::new(Semaphore::new(limits.budget())));
+            decoder.push(&gzip(&vec![0; bytes]))?;
+            decoder.finish().map(|body| body.bytes.len())
+        };
+        assert_eq!(decode(3 << 20), Ok(3 << 20));
+        assert_eq!(decode((3 << 20) + 1), Err(DecodeError::Bomb(3 << 20)));
     }
 
     #[test]
     fn a_body_above_the_cap_is_refused_and_one_at_it_is_not() {
-        assert_eq!(decode(false, &vec![b' '; CAPS.wire]).unwrap().len(), CAPS.wire);
-        assert_eq!(decode(false, &vec![b' '; CAPS.wire + 1]), Err(DecodeError::TooLarge));
+        assert_eq!(decode(false, &vec![b' '; LIMITS.wire]).unwrap().len(), LIMITS.wire);
+        assert_eq!(decode(false, &vec![b' '; LIMITS.wire + 1]), Err(DecodeError::TooLarge(LIMITS.wire)));
     }
 
     #[test]
     fn where_the_budget_is_used_up_a_body_has_to_come_again_and_alone_the_largest_fits() {
         let budget = Arc::new(Semaphore::new(3 * STEP * COPIES));
-        let mut one = Decoder::new(false, CAPS, budget.clone());
+        let mut one = BodyDecoder::new(false, LIMITS, budget.clone());
         one.push(&vec![b' '; 2 * STEP]).unwrap();
         let other = vec![b' '; STEP + 1];
         assert_eq!(decode_in(false, &other, 1000, &budget), Err(DecodeError::Busy));
         drop(one);
         assert_eq!(decode_in(false, &other, 1000, &budget).unwrap().len(), other.len());
 
-        let largest = Arc::new(Semaphore::new(super::budget(CAPS)));
-        let text: Vec<u8> = (0..(8 << 20) / 64).flat_map(|n| format!("{n:063}\n").into_bytes()).collect();
-        assert_eq!(decode_in(false, &gzip(&text), 7000, &largest).unwrap().len(), 8 << 20);
+        let largest = Arc::new(Semaphore::new(LIMITS.budget()));
+        assert_eq!(decode_in(false, &gzip(&lines(8 << 20)), 7000, &largest).unwrap().len(), 8 << 20);
     }
 }
