@@ -28,7 +28,7 @@ fn read(pieces: &[&[u8]]) -> (Vec<Vec<u8>>, bool) {
             assert!(record.len() <= MOST && !record.contains(&b'\n'));
             records.push(record.to_vec());
         }
-        FramedItem::TooLong { bytes, sha256 } => records.push([&bytes.to_be_bytes()[..], &sha256].concat()),
+        FramedItem::TooLong(digest) => records.push([&digest.bytes.to_be_bytes()[..], &digest.digits()].concat()),
     };
     for piece in pieces {
         framer.feed(piece, &mut take);

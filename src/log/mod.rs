@@ -11,6 +11,7 @@
 pub mod catalog;
 pub mod container;
 pub mod cri;
+pub mod digest;
 pub mod identity;
 pub mod item;
 pub mod lines;
@@ -38,6 +39,7 @@ use tokio::sync::{Notify, watch};
 use crate::config::LineFormat;
 
 pub use container::ContainerOrigin;
+pub use digest::{RecordDigest, RecordHasher};
 pub use item::{ItemKind, LogItem};
 pub use position::{Anchor, AnchoredRange, Cursor, SegmentId, SegmentRange, Span};
 pub use reader::{ReadEnd, Reader, Take, Unread};

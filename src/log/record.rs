@@ -8,10 +8,9 @@ use std::{
 };
 
 use memchr::memchr;
-use sha2::{Digest, Sha256};
 
 use super::{
-    Log, Segment, SegmentRange, SegmentState, Unread,
+    Log, RecordDigest, Segment, SegmentRange, SegmentState, Unread,
     cri::{CriLine, MAX_HEAD},
     reader::read_fully,
 };
@@ -25,21 +24,6 @@ pub struct RecordBytes {
     end: u64,
     /// Where it is put together from the lines of this stream, and whether reading stands before one of them.
     parts: Option<(CriStream, bool)>,
-}
-
-/// What is told of a record that is not held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordDigest {
-    /// Its length, without the line end.
-    pub bytes: u64,
-    pub sha256: [u8; 32],
-}
-
-impl RecordDigest {
-    /// The hash in lower-case digits.
-    pub fn hex(&self) -> String {
-        self.sha256.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
 }
 
 impl Log {
@@ -82,18 +66,7 @@ impl RecordBytes {
 
     /// Reads all of it.
     pub fn digest(mut self) -> io::Result<RecordDigest> {
-        let mut hasher = Sha256::new();
-        let mut bytes = 0;
-        let mut chunk = vec![0; 64 * 1024];
-        loop {
-            match self.read(&mut chunk)? {
-                0 => return Ok(RecordDigest { bytes, sha256: hasher.finalize().into() }),
-                got => {
-                    hasher.update(&chunk[..got]);
-                    bytes += got as u64;
-                }
-            }
-        }
+        RecordDigest::read(&mut self, |_| Ok(()))
     }
 
     fn byte(&self, offset: u64) -> io::Result<u8> {

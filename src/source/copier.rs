@@ -26,10 +26,7 @@ use super::{
 use crate::{
     alarm::{AlarmKind, AlarmSubject},
     config::SourceFraming,
-    log::{
-        AnchoredRange, Cursor, ItemKind, Log, LogItem, Reader, SegmentId, SegmentRange, Span, Take, Unread,
-        record::RecordDigest,
-    },
+    log::{AnchoredRange, Cursor, ItemKind, Log, LogItem, Reader, SegmentId, SegmentRange, Span, Take, Unread},
 };
 
 /// Bytes read before they are put together.
@@ -267,7 +264,7 @@ impl CopyReading {
             ItemKind::Line(bytes) | ItemKind::Foreign(bytes) => self.lines.add(&FramedItem::Record(bytes)),
             ItemKind::Blank | ItemKind::Other(_) => {}
             ItemKind::TooLong => match self.files.digest(range) {
-                Ok(RecordDigest { bytes, sha256 }) => self.lines.add(&FramedItem::TooLong { bytes, sha256 }),
+                Ok(digest) => self.lines.add(&FramedItem::TooLong(digest)),
                 Err(Unread::NotNow(error)) => {
                     self.failed = Some((range.segment, error));
                     return Take::Not;

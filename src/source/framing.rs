@@ -6,7 +6,8 @@
 //! line feed, for it is to be a line; memory is bounded by the longest record allowed.
 
 use memchr::memchr;
-use sha2::{Digest, Sha256};
+
+use crate::log::{RecordDigest, RecordHasher};
 
 /// The digits of a stated length: no record is longer than 999,999,999 bytes.
 const DIGITS: usize = 9;
@@ -18,11 +19,8 @@ const KEPT: usize = 4 * 1024;
 #[derive(Debug, PartialEq, Eq)]
 pub enum FramedItem<'a> {
     Record(&'a [u8]),
-    /// A record that was longer than allowed: its bytes are gone, their number and digest are not.
-    TooLong {
-        bytes: u64,
-        sha256: [u8; 32],
-    },
+    /// A record that was longer than allowed: its bytes are gone, their number and hash are not.
+    TooLong(RecordDigest),
 }
 
 /// Finds records in one connection's bytes.
@@ -41,27 +39,9 @@ enum FramingState {
     /// Within a record of which so many bytes are to come.
     Counted(usize),
     /// Within a line that is too long.
-    SkippingLine(Skipped),
+    SkippingLine(RecordHasher),
     /// Within a record of stated length that is too long, of which so many bytes are to come.
-    SkippingCounted(Skipped, usize),
-}
-
-#[derive(Debug, Default)]
-struct Skipped {
-    bytes: u64,
-    sha256: Sha256,
-}
-
-impl Skipped {
-    fn add(mut self, bytes: &[u8]) -> Self {
-        self.bytes += bytes.len() as u64;
-        self.sha256.update(bytes);
-        self
-    }
-
-    fn frame<'a>(self) -> FramedItem<'a> {
-        FramedItem::TooLong { bytes: self.bytes, sha256: self.sha256.finalize().into() }
-    }
+    SkippingCounted(RecordHasher, usize),
 }
 
 /// What stands at the beginning of a record.
@@ -113,7 +93,7 @@ impl Framer {
         let cut = match std::mem::replace(&mut self.state, FramingState::Line) {
             // One byte more was held, in case it was a `\r`.
             FramingState::Line if self.partial.len() > self.most => {
-                take(Skipped::default().add(&self.partial).frame());
+                take(FramedItem::TooLong(RecordDigest::of(&self.partial)));
                 false
             }
             FramingState::Line => {
@@ -121,7 +101,7 @@ impl Framer {
                 false
             }
             FramingState::SkippingLine(skipped) => {
-                take(skipped.frame());
+                take(FramedItem::TooLong(skipped.finish()));
                 false
             }
             FramingState::Counted(_) | FramingState::SkippingCounted(..) => true,
@@ -141,7 +121,7 @@ impl Framer {
         // One more, for a `\r` that is no part of it.
         if self.partial.len() + part.len() > self.most + 1 {
             let begun = std::mem::take(&mut self.partial);
-            self.state = FramingState::SkippingLine(Skipped::default().add(&begun));
+            self.state = FramingState::SkippingLine(RecordHasher::default().with(&begun));
             return bytes;
         }
         if self.partial.is_empty() && end.is_some() && part.first() != Some(&0) {
@@ -156,7 +136,7 @@ impl Framer {
             self.partial.pop();
         }
         if self.partial.len() > self.most {
-            take(Skipped::default().add(&self.partial).frame());
+            take(FramedItem::TooLong(RecordDigest::of(&self.partial)));
             self.partial.clear();
         }
         record(&mut self.partial, take);
@@ -179,7 +159,7 @@ impl Framer {
             Beginning::Length { length, stated_in } => {
                 self.partial.clear();
                 self.state = if length > self.most {
-                    FramingState::SkippingCounted(Skipped::default(), length)
+                    FramingState::SkippingCounted(RecordHasher::default(), length)
                 } else {
                     FramingState::Counted(length)
                 };
@@ -209,16 +189,16 @@ impl Framer {
     fn skip_line<'b>(
         &mut self,
         bytes: &'b [u8],
-        skipped: Skipped,
+        skipped: RecordHasher,
         take: &mut impl FnMut(FramedItem<'_>),
     ) -> &'b [u8] {
         match memchr(b'\n', bytes) {
             None => {
-                self.state = FramingState::SkippingLine(skipped.add(bytes));
+                self.state = FramingState::SkippingLine(skipped.with(bytes));
                 &[]
             }
             Some(end) => {
-                take(skipped.add(&bytes[..end]).frame());
+                take(FramedItem::TooLong(skipped.with(&bytes[..end]).finish()));
                 &bytes[end + 1..]
             }
         }
@@ -227,14 +207,14 @@ impl Framer {
     fn skip_counted<'b>(
         &mut self,
         bytes: &'b [u8],
-        skipped: Skipped,
+        skipped: RecordHasher,
         left: usize,
         take: &mut impl FnMut(FramedItem<'_>),
     ) -> &'b [u8] {
         let (part, rest) = bytes.split_at(left.min(bytes.len()));
-        let skipped = skipped.add(part);
+        let skipped = skipped.with(part);
         match left - part.len() {
-            0 => take(skipped.frame()),
+            0 => take(FramedItem::TooLong(skipped.finish())),
             left => self.state = FramingState::SkippingCounted(skipped, left),
         }
         rest
@@ -257,7 +237,7 @@ fn record(partial: &mut Vec<u8>, take: &mut impl FnMut(FramedItem<'_>)) {
 fn whole(record: &[u8], most: usize, take: &mut impl FnMut(FramedItem<'_>)) {
     match record {
         [] => {}
-        long if long.len() > most => take(Skipped::default().add(long).frame()),
+        long if long.len() > most => take(FramedItem::TooLong(RecordDigest::of(long))),
         record => take(FramedItem::Record(record)),
     }
 }
@@ -287,7 +267,7 @@ mod tests {
         let mut take = |frame: FramedItem<'_>| {
             found.push(match frame {
                 FramedItem::Record(record) => String::from_utf8_lossy(record).into_owned(),
-                FramedItem::TooLong { bytes, .. } => format!("-{bytes}"),
+                FramedItem::TooLong(digest) => format!("-{}", digest.bytes),
             });
         };
         for piece in pieces {
@@ -328,11 +308,11 @@ mod tests {
         assert_eq!(frames(&[b"ok\n123456"], 5), ["ok", "-6"]);
         let mut digests = Vec::new();
         Framer::new(2).feed(b"abc\n", &mut |frame| {
-            if let FramedItem::TooLong { sha256, .. } = frame {
-                digests.push(sha256);
+            if let FramedItem::TooLong(digest) = frame {
+                digests.push(digest);
             }
         });
-        assert_eq!(digests, [<[u8; 32]>::from(Sha256::digest(b"abc"))]);
+        assert_eq!(digests, [RecordDigest::of(b"abc")]);
     }
 
     #[test]

@@ -130,10 +130,9 @@ impl SpoolLines {
                 };
                 self.bytes.extend_from_slice(event);
             }
-            FramedItem::TooLong { bytes, sha256 } => {
-                let digest: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+            FramedItem::TooLong(digest) => {
                 let stub = serde_json::json!({
-                    "auditpost": {"stub": "line_too_long", "bytes": bytes, "sha256": digest}
+                    "auditpost": {"stub": "line_too_long", "bytes": digest.bytes, "sha256": digest.hex()}
                 });
                 self.bytes.extend_from_slice(stub.to_string().as_bytes());
             }

@@ -9,9 +9,8 @@ use std::{
 
 use base64::{engine::general_purpose::STANDARD, write::EncoderWriter};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
-use crate::durable;
+use crate::{durable, log::RecordDigest};
 
 use super::{DeadLetter, LetterEnvelope, LetterFilter, MAX_TEXT, read};
 
@@ -28,14 +27,6 @@ pub struct DeadLetters {
     /// The newest file, where it may be appended to, and its length.
     pub(super) open: Option<(File, u64)>,
     file_limit: u64,
-}
-
-/// What was streamed into a dead letter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Streamed {
-    pub bytes: u64,
-    /// Lower-case hex.
-    pub sha256: String,
 }
 
 impl DeadLetters {
@@ -88,12 +79,16 @@ impl DeadLetters {
     ///
     /// # Errors
     /// Those of the reader and of the storage. The letter does not count then.
-    pub fn write_stream(&mut self, envelope: &LetterEnvelope<'_>, payload: &mut dyn Read) -> io::Result<Streamed> {
+    pub fn write_stream(
+        &mut self,
+        envelope: &LetterEnvelope<'_>,
+        payload: &mut dyn Read,
+    ) -> io::Result<RecordDigest> {
         self.write_with(|forwarder, out| {
             write_open_line(out, &head(forwarder, envelope, None))?;
             out.write_all(b",\"payload_base64\":\"")?;
             let streamed = encode(out, payload)?;
-            writeln!(out, "\",\"bytes\":{},\"sha256\":\"{}\"}}", streamed.bytes, streamed.sha256)?;
+            writeln!(out, "\",\"bytes\":{},\"sha256\":\"{}\"}}", streamed.bytes, streamed.hex())?;
             Ok(streamed)
         })
     }
@@ -240,23 +235,9 @@ fn write_open_line(out: &mut impl Write, head: &LetterHead<'_>) -> io::Result<()
     out.write_all(&json)
 }
 
-fn encode(out: &mut impl Write, payload: &mut dyn Read) -> io::Result<Streamed> {
+fn encode(out: &mut impl Write, payload: &mut dyn Read) -> io::Result<RecordDigest> {
     let mut encoder = EncoderWriter::new(out, &STANDARD);
-    let mut digest = Sha256::new();
-    let mut block = vec![0; 1 << 16];
-    let mut bytes = 0;
-    loop {
-        let read = match payload.read(&mut block) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(e),
-        };
-        digest.update(&block[..read]);
-        encoder.write_all(&block[..read])?;
-        bytes += read as u64;
-    }
+    let streamed = RecordDigest::read(payload, |piece| encoder.write_all(piece))?;
     encoder.finish()?;
-    let sha256 = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Streamed { bytes, sha256 })
+    Ok(streamed)
 }

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     config::{CefConfig, Dialect, MappedFrom, MappedKey},
     format::CefKey,
+    log::RecordHasher,
     scan::{CefRecord, JsonKind, Member, Value},
     schema::{Event, EventForm, Facts, Field, FieldPlace},
 };
@@ -243,17 +244,10 @@ pub(super) fn words(name: &str, into: &mut String) {
 
 /// The first 32 hexadecimal digits of the SHA-256 of a record that has no id of its own, without its signature.
 pub(super) fn fingerprint(parts: [&str; 2]) -> [u8; 32] {
-    use sha2::{Digest, Sha256};
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut hasher = Sha256::new();
-    parts.iter().for_each(|part| hasher.update(part.as_bytes()));
-    let hash = hasher.finalize();
-    let mut digits = [0; 32];
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(hash.iter()) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
-    }
-    digits
+    let hasher = parts.iter().fold(RecordHasher::default(), |hasher, part| hasher.with(part.as_bytes()));
+    let mut first = [0; 32];
+    first.copy_from_slice(&hasher.finish().digits()[..32]);
+    first
 }
 
 #[cfg(test)]
