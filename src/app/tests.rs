@@ -42,9 +42,11 @@ async fn panicking(registry: &Registry, name: &str) {
     panic!("on purpose");
 }
 
-/// Puts a task that panics in the place of a forwarder's.
-fn break_off(app: &mut App, name: &'static str) {
-    app.forwarders[name].orders.send_replace(ForwarderOrder::Stop);
+/// Puts a task that panics in the place of a forwarder's, which has ended by then.
+async fn break_off(app: &mut App, name: &'static str) {
+    let running = &app.forwarders[name];
+    running.orders.send_replace(ForwarderOrder::Stop);
+    while app.tasks.join_next_with_id().await.unwrap().unwrap().0 != running.task {}
     let inner = app.registry.clone();
     let stand_in = app.tasks.spawn(async move {
         panicking(&inner, &format!("forwarder {name}")).await;
@@ -61,7 +63,7 @@ async fn a_forwarder_that_panics_is_started_anew_and_the_others_are_left_alone()
     let registry = app.registry.clone();
     let (one, two) = (app.forwarders["one"].task, app.forwarders["two"].task);
     // It is stopped without a word, and another that panics stands in its place.
-    break_off(&mut app, "one");
+    break_off(&mut app, "one").await;
     let dead = app.forwarders["one"].task;
     run_until(&mut app, &registry, |registry| bugs(registry) == ["forwarder one"]).await;
     let revived = app.forwarders["one"].task;
@@ -79,10 +81,9 @@ async fn a_forwarder_that_panics_and_cannot_be_opened_again_is_set_aside() {
     let registry = app.registry.clone();
     let two = app.forwarders["two"].task;
     let journal = dir.path().join("state/forwarders/one/journal");
+    break_off(&mut app, "one").await;
     std::fs::remove_file(&journal).unwrap();
-    // Whatever it writes with its last breath goes nowhere.
     std::fs::create_dir(&journal).unwrap();
-    break_off(&mut app, "one");
     let aside = |registry: &Registry| registry.alarms.raised().iter().any(|alarm| alarm.kind == AlarmKind::File);
     run_until(&mut app, &registry, aside).await;
     assert!(app.stopped.contains_key("one") && !app.forwarders.contains_key("one"));
