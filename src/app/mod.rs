@@ -7,9 +7,7 @@
 
 mod open;
 mod orphans;
-mod pushed;
 mod reload;
-mod spooled;
 mod stopped;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test")]
@@ -17,7 +15,6 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -41,13 +38,11 @@ use crate::{
     },
     health::ReadyCondition,
     lock::Lock,
-    log::Log,
-    source::stats::SourceStats,
+    source::RunningSource,
 };
 
 use open::Opened;
 pub use open::StartError;
-pub use spooled::SPOOL_CATALOG;
 use stopped::StoppedForwarder;
 
 /// How long a task that panicked is left before it starts again.
@@ -68,16 +63,6 @@ pub struct App {
     admin: Option<(CancellationToken, JoinHandle<()>)>,
     /// Held until the end: one process per state directory.
     lock: Lock,
-}
-
-struct RunningSource {
-    config: config::Source,
-    log: Log,
-    stats: Arc<SourceStats>,
-    /// Nothing more can come.
-    ended: CancellationToken,
-    stop: CancellationToken,
-    task: JoinHandle<()>,
 }
 
 struct RunningForwarder {
@@ -273,9 +258,5 @@ impl App {
         self.registry.set_forwarders(forwarders.collect());
         let sources = self.config.sources.iter().filter_map(|source| self.sources.get(&source.name));
         self.registry.set_sources(sources.map(|running| running.stats.clone()).collect());
-    }
-
-    fn source_dir(&self, name: &str) -> PathBuf {
-        self.config.state_dir.join("sources").join(name)
     }
 }

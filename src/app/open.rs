@@ -12,11 +12,11 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{App, RunningForwarder, RunningSource, orphans, spooled};
+use super::{App, RunningForwarder, orphans};
 use crate::{
     admin::{AdminBindError, AdminServer},
     alarm::{AlarmKind, AlarmSubject},
-    config::{self, FileSource, SourceKind},
+    config,
     durable::{self, PrivateDirError},
     forwarder::{
         dead_letter::DeadLetters,
@@ -27,12 +27,9 @@ use crate::{
         task::{ForwarderOrder, ForwarderSetup, ForwarderTask},
     },
     lock::{Lock, LockError},
-    log::{Cursor, Log, SegmentId, catalog::CatalogError, spool::SpoolError, tail::Tail},
-    source::{file::FileTask, listener::ListenError, stats::SourceStats},
+    log::{Cursor, Log, SegmentId},
+    source::{self, SourceSetup, SourceStartError},
 };
-
-/// No segment that was ever numbered has such a number, where neither a catalog nor a journal says what there was.
-pub(super) const BEYOND_UNKNOWN: SegmentId = SegmentId(1 << 30);
 
 /// Descriptors that are not for tailed files: connections, journals, the runtime.
 const OTHER_DESCRIPTORS: u64 = 128;
@@ -58,16 +55,8 @@ pub enum StartError {
     DeadLetters { forwarder: String, source: io::Error },
     #[error("forwarder {forwarder}: {source}")]
     Webhook { forwarder: String, source: WebhookError },
-    #[error("source {name}: {source}")]
-    Catalog { name: String, source: CatalogError },
-    #[error("source {name}: {source}")]
-    Spool { name: String, source: SpoolError },
-    #[error(
-        "source {name}: how far its files are copied to its spool cannot be read: {source}; nothing was started, so that nothing is copied twice"
-    )]
-    Copied { name: String, source: io::Error },
-    #[error("source {name}: {source}")]
-    Listen { name: String, source: ListenError },
+    #[error(transparent)]
+    Source(#[from] SourceStartError),
 }
 
 impl StartError {
@@ -170,49 +159,20 @@ impl App {
     }
 
     pub(super) fn start_source(&mut self, config: config::Source, opened: &[Opened]) -> Result<(), StartError> {
-        match &config.kind {
-            SourceKind::File(file) => {
-                let file = file.clone();
-                match file.spool {
-                    Some(keys) => self.start_spooled(config, &file, keys, opened),
-                    None => self.start_file(config, &file, opened),
-                }
-            }
-            SourceKind::Stdin(config::StdinSource { spool })
-            | SourceKind::Unix(config::UnixSource { spool, .. })
-            | SourceKind::Tcp(config::TcpSource { spool, .. })
-            | SourceKind::Udp(config::UdpSource { spool, .. })
-            | SourceKind::Http(config::HttpSource { spool, .. }) => {
-                let spool = *spool;
-                self.start_pushed(config, spool, opened)
-            }
-        }
-    }
-
-    fn start_file(&mut self, config: config::Source, file: &FileSource, opened: &[Opened]) -> Result<(), StartError> {
-        let dir = self.source_dir(&config.name);
-        for directory in [self.config.state_dir.join("sources"), dir.clone()] {
-            durable::create_private_dir(&directory)?;
-        }
-        let pins = self.pins();
-        let mut cursors_of_forwarders = self.cursors_of_forwarders(&config.name, opened, &dir.join("catalog"));
-        spooled::in_files(&mut cursors_of_forwarders);
-        spooled::tell_of_what_is_left(&self.config.state_dir, &config.name, &self.registry.alarms);
-        let (tail, log) =
-            Tail::open(&config.name, file.clone(), &dir, &self.config.state_dir, &cursors_of_forwarders, pins)
-                .map_err(|source| StartError::Catalog { name: config.name.clone(), source })?;
-        for forwarder in self.config.forwarders.iter().filter(|forwarder| forwarder.sources.contains(&config.name)) {
-            log.release_gate.add_follower(&forwarder.name);
-        }
-        let stats = Arc::new(SourceStats::new(&config.name));
-        let pulse = self.registry.health.pulse(format!("source {}", config.name));
-        let stop = CancellationToken::new();
-        let task = FileTask::new(file, tail, log.clone(), stats.clone(), self.registry.alarms.clone(), pulse);
-        let task = tokio::spawn(task.run(stop.clone()));
-        self.sources.insert(
-            config.name.clone(),
-            RunningSource { config, log, stats, ended: CancellationToken::new(), stop, task },
-        );
+        let follows = |forwarder: &&config::Forwarder| forwarder.sources.contains(&config.name);
+        let followers: Vec<_> =
+            self.config.forwarders.iter().filter(follows).map(|forwarder| forwarder.name.clone()).collect();
+        let setup = SourceSetup {
+            state_dir: &self.config.state_dir,
+            cursors: read_cursors(&config.name, opened),
+            knows_all: followers.iter().all(|name| opened.iter().any(|opened| opened.name() == name)),
+            followers,
+            pins: self.pins(),
+            alarms: self.registry.alarms.clone(),
+            health: self.registry.health.clone(),
+        };
+        let running = source::start(config, setup)?;
+        self.sources.insert(running.config.name.clone(), running);
         Ok(())
     }
 
@@ -248,35 +208,18 @@ impl App {
     }
 
     /// How many descriptors each source may hold for files that still stand at their path.
-    pub(super) fn pins(&self) -> usize {
+    fn pins(&self) -> usize {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(65_536);
         let share = limit.saturating_sub(OTHER_DESCRIPTORS) / (2 * self.config.sources.len().max(1) as u64);
         usize::try_from(share).unwrap_or(usize::MAX).max(8)
     }
+}
 
-    /// Where the forwarders stand in each segment of a source: a file is the same only if it still has those bytes.
-    pub(super) fn cursors_of_forwarders(
-        &self,
-        source: &str,
-        opened: &[Opened],
-        catalog: &Path,
-    ) -> HashMap<SegmentId, Vec<Cursor>> {
-        let mut cursors_of_forwarders: HashMap<SegmentId, Vec<Cursor>> = HashMap::new();
-        for (id, cursor) in opened.iter().filter_map(|opened| opened.recovered.read_cursors.get(source)).flatten() {
-            cursors_of_forwarders.entry(*id).or_default().push(*cursor);
-        }
-        if !catalog.exists() && !self.knows_all_followers(source, opened) {
-            // Numbers that the one that cannot be opened knows must not come to mean other files.
-            cursors_of_forwarders.entry(BEYOND_UNKNOWN).or_default();
-        }
-        cursors_of_forwarders
+/// Where the forwarders stand in each segment of a source.
+fn read_cursors(source: &str, opened: &[Opened]) -> HashMap<SegmentId, Vec<Cursor>> {
+    let mut cursors: HashMap<SegmentId, Vec<Cursor>> = HashMap::new();
+    for (id, cursor) in opened.iter().filter_map(|opened| opened.recovered.read_cursors.get(source)).flatten() {
+        cursors.entry(*id).or_default().push(*cursor);
     }
-
-    /// Whether every forwarder of a source could be opened: else one may be behind them all.
-    pub(super) fn knows_all_followers(&self, source: &str, opened: &[Opened]) -> bool {
-        let followers =
-            self.config.forwarders.iter().filter(|forwarder| forwarder.sources.iter().any(|s| s == source));
-        let is_known = |name: &str| opened.iter().any(|opened| opened.name() == name);
-        followers.into_iter().all(|forwarder| is_known(&forwarder.name))
-    }
+    cursors
 }

@@ -1,8 +1,11 @@
 //! Exit statuses, as docs/commands.md lists them (the names of `sysexits.h` where it has one).
 
 use crate::{
-    app::StartError, forwarder::journal::JournalError, lock::LockError, log::catalog::CatalogError,
-    log::spool::SpoolError, source::listener::ListenError,
+    app::StartError,
+    forwarder::journal::JournalError,
+    lock::LockError,
+    log::{catalog::CatalogError, spool::SpoolError},
+    source::{SourceStartError, listener::ListenError},
 };
 
 /// What a command ends with.
@@ -45,17 +48,25 @@ impl From<&StartError> for Exit {
             StartError::StateDir { .. } | StartError::Private(_) | StartError::Admin(_) => Self::CannotCreate,
             StartError::Lock(error) => error.into(),
             StartError::Journal { source, .. } => source.into(),
-            StartError::DeadLetters { .. } | StartError::Copied { .. } => Self::Storage,
+            StartError::DeadLetters { .. } => Self::Storage,
             StartError::Webhook { .. } => Self::Config,
-            StartError::Catalog { source, .. } | StartError::Spool { source: SpoolError::Catalog(source), .. } => {
-                match source {
-                    CatalogError::Newer { .. } => Self::Config,
-                    CatalogError::Read { .. } | CatalogError::Unreadable { .. } => Self::Storage,
-                }
-            }
-            StartError::Spool { source: SpoolError::Dir { .. }, .. } => Self::Storage,
-            StartError::Listen { source: ListenError::Configured(_), .. } => Self::Config,
-            StartError::Listen { .. } => Self::CannotCreate,
+            StartError::Source(error) => error.into(),
+        }
+    }
+}
+
+impl From<&SourceStartError> for Exit {
+    fn from(error: &SourceStartError) -> Self {
+        use SourceStartError::{Catalog, Copied, Listen, Private, Spool};
+        match error {
+            Private(_) => Self::CannotCreate,
+            Catalog { source, .. } | Spool { source: SpoolError::Catalog(source), .. } => match source {
+                CatalogError::Newer { .. } => Self::Config,
+                CatalogError::Read { .. } | CatalogError::Unreadable { .. } => Self::Storage,
+            },
+            Copied { .. } | Spool { source: SpoolError::Dir { .. }, .. } => Self::Storage,
+            Listen { source: ListenError::Configured(_), .. } => Self::Config,
+            Listen { .. } => Self::CannotCreate,
         }
     }
 }

@@ -7,12 +7,12 @@ use std::{
 
 use super::{cursors::KnownSegment, exit::Exit};
 use crate::{
-    app::SPOOL_CATALOG,
     config::{self, Config},
     log::{
         SegmentId,
         catalog::{Catalog, CatalogStage},
     },
+    source::catalogs,
 };
 
 #[derive(Debug, clap::Args)]
@@ -56,7 +56,7 @@ pub(super) fn load(path: &Path) -> Result<Config, Exit> {
 
 /// What the catalog knows of a segment of a source.
 pub fn standing_of(state_dir: &Path, source: &str, segment: SegmentId) -> KnownSegment {
-    let catalogs = ["catalog", SPOOL_CATALOG].map(|name| state_dir.join("sources").join(source).join(name));
+    let catalogs = catalogs(state_dir, source);
     let loaded = catalogs.iter().filter_map(|path| Catalog::load(path).ok().flatten());
     match loaded.flat_map(|catalog| catalog.lives).find(|life| life.id == segment) {
         Some(life) if life.stage == CatalogStage::Released => KnownSegment::Released(life.path),

@@ -1,4 +1,5 @@
-//! Sources: where events come from. A source writes to a log, or tells a log which files are its segments.
+//! Sources: where events come from. A source writes to a log, or tells a log which files are its segments. Whatever its
+//! kind, [`start`](fn@start) is the way in.
 
 pub mod client_stream;
 pub mod clients;
@@ -13,6 +14,7 @@ pub mod listener;
 pub mod paths;
 pub mod spool;
 pub mod spool_writer;
+pub mod start;
 pub mod stats;
 pub mod stdin;
 pub mod stream;
@@ -20,3 +22,5 @@ pub mod syslog;
 pub mod tls;
 pub mod unix;
 pub mod watch;
+
+pub use self::start::{RunningSource, SourceSetup, SourceStartError, catalogs, start};

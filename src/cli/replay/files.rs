@@ -11,13 +11,13 @@ use std::{
 };
 
 use crate::{
-    app::SPOOL_CATALOG,
     config::{self, SourceKind},
     log::{
         AnchoredRange, Cursor, Log, Segment, SegmentId, SegmentState,
         catalog::{Catalog, CatalogEntry, CatalogError},
         identity::{self, FileStat},
     },
+    source::catalogs,
 };
 
 pub(super) struct ReplayFiles {
@@ -31,8 +31,8 @@ impl ReplayFiles {
     /// What the catalogs of a source know.
     pub(super) fn of(state_dir: &Path, source: &config::Source) -> Result<Self, CatalogError> {
         let (mut id, mut lives) = (None, HashMap::new());
-        for name in ["catalog", SPOOL_CATALOG] {
-            let catalog = Catalog::load(&state_dir.join("sources").join(&source.name).join(name))?;
+        for path in catalogs(state_dir, &source.name) {
+            let catalog = Catalog::load(&path)?;
             for life in catalog.iter().flat_map(|catalog| &catalog.lives) {
                 lives.entry(life.id).or_insert_with(|| life.clone());
             }

@@ -1,0 +1,97 @@
+//! Sources of every kind, started and stopped.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::{fs, time::Duration};
+
+use tokio::{net::TcpListener, time::timeout};
+
+use super::*;
+use crate::config;
+
+/// What a configuration has of a source, with two forwarders of which nothing is known.
+fn source(dir: &Path, keys: &str) -> Source {
+    let yaml = format!(
+        "sources: [{{name: app, {keys}}}]\nforwarders: [{{name: siem, uri: \"http://127.0.0.1:1/\"}}]\n",
+        keys = keys.replace("{dir}", &dir.display().to_string())
+    );
+    let path = dir.join("config.yaml");
+    fs::write(&path, yaml).unwrap();
+    config::load(&path, &|_| None).unwrap().sources.remove(0)
+}
+
+fn setup(state_dir: &Path, knows_all: bool) -> SourceSetup<'_> {
+    SourceSetup {
+        state_dir,
+        followers: vec!["siem".to_owned(), "archive".to_owned()],
+        cursors: HashMap::new(),
+        knows_all,
+        pins: 8,
+        alarms: Arc::default(),
+        health: Arc::default(),
+    }
+}
+
+const FILES: &str = "kind: file, include: [\"{dir}/*.log\"], scanInterval: 20ms";
+
+/// The first segment that the log has.
+async fn first_segment(running: &RunningSource) -> SegmentId {
+    let mut changes = running.log.changes();
+    let changed = timeout(Duration::from_secs(20), changes.wait_for(|segments| !segments.is_empty()));
+    changed.await.unwrap().unwrap()[0].id
+}
+
+#[tokio::test]
+async fn a_source_of_any_kind_has_its_followers_and_ends_with_its_stop_and_not_before() {
+    for keys in [
+        FILES.to_owned(),
+        format!("{FILES}, spool: true"),
+        "kind: unix, path: \"{dir}/a.sock\"".to_owned(),
+        "kind: tcp, listen: \"127.0.0.1:0\"".to_owned(),
+        "kind: udp, listen: \"127.0.0.1:0\"".to_owned(),
+        "kind: http, listen: \"127.0.0.1:0\"".to_owned(),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let state_dir = dir.path().join("state");
+        fs::create_dir(&state_dir).unwrap();
+        fs::write(dir.path().join("a.log"), "{\"n\":1}\n").unwrap();
+        let setup = setup(&state_dir, true);
+        let health = setup.health.clone();
+        let running = start(source(dir.path(), &keys), setup).unwrap();
+        assert_eq!((running.log.name.as_ref(), running.stats.name()), ("app", "app"));
+        let holders = running.log.release_gate.holders(SegmentId(1), 0, 1);
+        assert_eq!(holders.into_iter().collect::<Vec<_>>(), ["archive", "siem"], "{keys}");
+        if keys.contains("file") {
+            let first = if keys.contains("spool") { 1 << 32 } else { 1 };
+            assert_eq!(first_segment(&running).await, SegmentId(first), "{keys}");
+        }
+        assert!(!running.task.is_finished() && !running.ended.is_cancelled());
+        running.stop.cancel();
+        timeout(Duration::from_secs(20), running.task).await.unwrap().unwrap();
+        assert!(health.stuck().is_empty(), "{keys}: {:?}", health.stuck());
+    }
+}
+
+#[tokio::test]
+async fn where_not_all_followers_are_known_no_number_is_used_that_one_of_them_may_know() {
+    for (keys, first) in [(FILES.to_owned(), 0), (format!("{FILES}, spool: true"), 1 << 32)] {
+        let dir = tempfile::tempdir().unwrap();
+        let state_dir = dir.path().join("state");
+        fs::create_dir(&state_dir).unwrap();
+        fs::write(dir.path().join("a.log"), "{\"n\":1}\n").unwrap();
+        let running = start(source(dir.path(), &keys), setup(&state_dir, false)).unwrap();
+        assert!(first_segment(&running).await >= SegmentId(first + (1 << 30)), "{keys}");
+        running.stop.cancel();
+        running.task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_sent_nothing_is_created() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let keys = format!("kind: tcp, listen: \"{}\"", taken.local_addr().unwrap());
+    let failed = start(source(dir.path(), &keys), setup(dir.path(), true)).err().unwrap();
+    assert!(matches!(&failed, SourceStartError::Listen { .. }), "{failed}");
+    assert!(failed.to_string().starts_with("source app: cannot listen on"), "{failed}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the configuration");
+}
