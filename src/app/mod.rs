@@ -34,7 +34,7 @@ use crate::{
     config::{self, Config},
     forwarder::{
         stats::ForwarderStats,
-        task::{ForwarderEnd, ForwarderOrder},
+        window::{ForwarderEnd, ForwarderOrder},
     },
     health::ReadyCondition,
     lock::Lock,

@@ -12,7 +12,7 @@ use super::{App, Opened, StartError, orphans};
 use crate::{
     alarm::{AlarmKind, AlarmSubject},
     config::{self, Config},
-    forwarder::task::ForwarderOrder,
+    forwarder::window::ForwarderOrder,
 };
 
 /// What of the new configuration could not be started. The rest runs.

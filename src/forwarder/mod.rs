@@ -1,8 +1,8 @@
 //! A forwarder follows logs at its own cursors and delivers what its rules let pass to one webhook.
 //!
 //! It shares nothing that another forwarder could hold up: it has its own task, cursors, journal, dead letters,
-//! compressors and client. [`task`] is the state machine; the other modules are plain and stand in the order in
-//! which a record passes them.
+//! compressors and client. [`window`] decides, [`feed`] reads for it and [`task`] runs both; the other modules stand in
+//! the order in which a record passes them.
 
 pub mod follow;
 
@@ -14,6 +14,8 @@ pub mod encode;
 
 pub mod compress;
 
+pub mod judge;
+
 pub mod batch;
 
 pub mod deliver;
@@ -24,6 +26,11 @@ pub mod dead_letter;
 
 pub mod recorder;
 
+pub mod window;
+
+pub mod feed;
+
 pub mod backlog;
 pub mod stats;
+
 pub mod task;

@@ -3,10 +3,15 @@
 //! What always holds: the dead letters of a batch are durable before its intent is written, its intent is written
 //! before it is first sent, and a settlement is written when the receiver has it. All of it blocks on storage.
 
+mod write;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{self, Read},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use jiff::Timestamp;
@@ -15,19 +20,20 @@ use tracing::{error, warn};
 use super::{
     batch::{EventAt, RejectedLine},
     dead_letter::{DeadLetter, DeadLetters, LetterEnvelope, Reason},
-    deliver::EventRefusal,
     journal::{
-        Advance, BatchRecord, Coverage, CursorSet, Forget, Gap, Hold, HoldEnd, Intent, Journal, JournalAppendError,
-        JournalRecord, Outcome, SetBy, Settled, UnixMillis,
+        Advance, Coverage, CursorSet, Forget, Gap, Hold, HoldEnd, Intent, Journal, JournalAppendError, JournalRecord,
+        Outcome, SetBy, Settled, UnixMillis,
     },
+    judge::EventRefusal,
 };
 use crate::{
     alarm::{AlarmKind, AlarmSubject, Alarms},
     log::{AnchoredRange, Log, SegmentId, SegmentRange, Unread},
 };
 
-/// The storage of one forwarder. Shared between its task and the blocking calls it makes; never by two at once for
-/// longer than a write takes.
+pub use write::RecorderWrite;
+
+/// The storage of one forwarder. Shared between the blocking calls that its task has made: one writes, another syncs.
 #[derive(Debug)]
 pub struct Recorder {
     forwarder: String,
@@ -35,6 +41,8 @@ pub struct Recorder {
     letters: Mutex<DeadLetters>,
     /// For each source, the last segment that it gave up and that its log was not told of.
     given_up: Mutex<BTreeMap<String, SegmentId>>,
+    /// As the journal said last: to be asked where blocking is not allowed.
+    is_degraded: AtomicBool,
     alarms: Arc<Alarms>,
 }
 
@@ -42,6 +50,7 @@ impl Recorder {
     pub fn new(forwarder: &str, journal: Journal, letters: DeadLetters, alarms: Arc<Alarms>) -> Self {
         Self {
             forwarder: forwarder.to_owned(),
+            is_degraded: AtomicBool::new(journal.degraded().is_some()),
             journal: Mutex::new(journal),
             letters: Mutex::new(letters),
             given_up: Mutex::default(),
@@ -137,11 +146,8 @@ impl Recorder {
         Ok(())
     }
 
-    pub fn next_number(&self) -> u64 {
-        self.journal().next_batch()
-    }
-
-    pub fn record_intent(&self, intent: Intent) {
+    pub fn record_intent(&self, mut intent: Intent) {
+        intent.batch.at = UnixMillis::now();
         let batch = &intent.batch;
         let mut records = match intent.parent {
             None => self.first_positions(&batch.source, batch.span.iter().map(|range| range.range)),
@@ -213,11 +219,6 @@ impl Recorder {
         self.detached().insert(source.to_owned(), last);
     }
 
-    /// Batches that are not settled, as the journal knows them.
-    pub fn outstanding(&self) -> Vec<BatchRecord> {
-        self.journal().outstanding().to_vec()
-    }
-
     /// Makes all that was written durable, tells the logs what may be released, and forgets what was.
     pub fn sync(&self, logs: &[Log]) {
         // Before the sync begins: it covers what is written by now.
@@ -257,8 +258,9 @@ impl Recorder {
         self.journal().settled_cursors(source)
     }
 
+    /// The journal cannot be written. Does not block.
     pub fn is_degraded(&self) -> bool {
-        self.journal().degraded().is_some()
+        self.is_degraded.load(Ordering::Acquire)
     }
 
     /// Segments that are met for the first time and do not begin at 0: the journal must know where reading began.
@@ -316,7 +318,11 @@ impl Recorder {
     }
 
     fn report_storage(&self, error: Option<io::Error>) {
-        let incident = self.journal().take_incident();
+        let (incident, is_degraded) = {
+            let mut journal = self.journal();
+            (journal.take_incident(), journal.degraded().is_some())
+        };
+        self.is_degraded.store(is_degraded, Ordering::Release);
         let subject = self.subject();
         if let Some(text) = error.map(|error| error.to_string()).or(incident) {
             let text = format!(
@@ -325,7 +331,7 @@ impl Recorder {
             if self.alarms.raise(&subject, AlarmKind::State, &*text, Timestamp::now()) {
                 error!(forwarder = self.forwarder, "{text}");
             }
-        } else if !self.is_degraded() {
+        } else if !is_degraded {
             self.alarms.clear(&subject, AlarmKind::State);
         }
     }

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 
 use crate::{
     config::{AnswerVerdict, Auth, Compression, Forwarder},
-    forwarder::deliver::{Answer, FailureKind, Session, judge},
+    forwarder::{
+        deliver::Session,
+        judge::{Answer, FailureKind, judge},
+    },
 };
 
 /// A certificate that ends sooner is worth a look: renewals that work come earlier.

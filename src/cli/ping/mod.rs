@@ -27,8 +27,9 @@ use crate::{
     forwarder::{
         batch::{BatchBody, BodyFrame, BodyLimits},
         compress::Compressor,
-        deliver::{Answer, Request, WebhookClient, judge},
+        deliver::{Request, WebhookClient},
         encode::EventWriter,
+        judge::{Answer, judge},
     },
     log::{SegmentId, SegmentRange},
     schema::Checker,

@@ -189,7 +189,7 @@ impl<'c> Replay<'c> {
         let SealedBatch { body, origin, digest, .. } = self.read_again(entry).map_err(ReplayStop::Refused)?;
         let same = entry.batch.digest == Some(digest);
         let known = entry.batch.id.as_ref().filter(|_| same && !self.args.new_ids);
-        let id = known.cloned().unwrap_or_else(new_id);
+        let id = known.cloned().unwrap_or_else(|| new_id(&mut fastrand::Rng::new()));
         // A number belongs to an id.
         let number = if known.is_some() { entry.batch.n } else { 0 };
         let events = body.events().len();
@@ -197,7 +197,7 @@ impl<'c> Replay<'c> {
         let singly = self.forwarder.framing == config::Framing::Single && events > 1;
         if !self.args.dry_run && singly {
             for index in 0..events {
-                let (id, body) = (new_id(), body.subset(index..index + 1));
+                let (id, body) = (new_id(&mut fastrand::Rng::new()), body.subset(index..index + 1));
                 let again = RepeatedBody { id: &id, number: 0, body: &body, origin: origin.as_deref() };
                 self.runtime.block_on(deliver(&self.webhook, self.forwarder, &again))?;
             }

@@ -21,7 +21,7 @@ use crate::{
     forwarder::{
         compress,
         deliver::BULK_ANSWER,
-        task::{AHEAD, ForwarderEnd},
+        window::{AHEAD, ForwarderEnd},
     },
     log::reader,
     notify::ServiceManager,

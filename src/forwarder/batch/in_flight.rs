@@ -8,15 +8,15 @@ use super::{BatchBody, BatchPart, EventAt, SealedBatch, SplitBatch};
 use crate::{
     forwarder::{
         compress::{BodyCoding, Digest},
-        deliver::{EventRefusal, Fate},
         journal::{BatchParent, BatchRecord, Coverage, Intent, UnixMillis},
+        judge::{EventRefusal, Fate},
     },
     log::{AnchoredRange, ContainerOrigin},
 };
 
 /// Sixteen random bytes in hexadecimal digits.
-pub fn new_id() -> String {
-    format!("{:032x}", fastrand::u128(..))
+pub fn new_id(rng: &mut fastrand::Rng) -> String {
+    format!("{:032x}", rng.u128(..))
 }
 
 #[derive(Debug)]
@@ -28,20 +28,40 @@ pub struct InFlightBatch {
     pub origin: Option<Arc<ContainerOrigin>>,
     pub span: Vec<AnchoredRange>,
     pub body: Arc<BatchBody>,
-    pub wire: Bytes,
+    /// The body as it is sent; `None` while it is being compressed, or need not be.
+    pub wire: Option<Bytes>,
     pub digest: Digest,
     /// What becomes of the records of its span.
     pub covers: Coverage,
     pub attempts: u32,
-    /// A request is on its way.
-    pub flying: bool,
-    /// The receiver refuses its one event, which is no dead letter yet: it is not sent again.
-    pub refusal: Option<EventRefusal>,
+    pub stage: FlightStage,
     /// The batch that this one is a part of.
     pub split: Option<SplitBatch>,
 }
 
+/// Where a batch is between its admission and its settlement.
+///
+/// ```text
+///  Announcing ──the journal has its intent──► Waiting ──sent──► Flying ──► delivered
+///                                                ▲                 ├──to be sent again──► Waiting
+///                                                │                 ├──split: the next part──► Announcing
+///                                                │                 └──one event, refused──► Refused ──► a dead letter
+///                                                └──the dead letter cannot be written: Refused stays
+/// ```
+#[derive(Debug)]
+pub enum FlightStage {
+    /// Its intent is being written: it is not sent before.
+    Announcing,
+    /// To be sent, unless what it is a part of told its fate.
+    Waiting,
+    /// A request is on its way.
+    Flying,
+    /// The receiver refuses its one event, which is no dead letter yet: it is not sent again.
+    Refused { refusal: EventRefusal, is_being_written: bool },
+}
+
 impl InFlightBatch {
+    /// A batch that the journal does not know yet.
     pub fn new(n: u64, id: String, sealed: SealedBatch) -> Self {
         let covers = sealed.coverage();
         let SealedBatch { source, origin, span, body, wire, digest, .. } = sealed;
@@ -52,17 +72,16 @@ impl InFlightBatch {
             origin,
             span,
             body,
-            wire,
+            wire: Some(wire),
             digest,
             covers,
             attempts: 0,
-            flying: false,
-            refusal: None,
+            stage: FlightStage::Announcing,
             split: None,
         }
     }
 
-    /// What the journal says of it before it is sent.
+    /// What the journal says of it before it is sent, but for the time, which is when it is written.
     pub fn intent(&self, parent: Option<BatchParent>, coding: BodyCoding) -> Intent {
         let batch = BatchRecord {
             n: self.n,
@@ -73,19 +92,23 @@ impl InFlightBatch {
             counted: true,
             digest: Some(self.digest),
             coding: Some(coding),
-            at: UnixMillis::now(),
+            at: UnixMillis::default(),
         };
         Intent { batch, parent }
     }
 
-    /// Whether it is to be sent.
-    pub fn waits(&self) -> bool {
-        !self.flying && self.refusal.is_none() && self.fate().is_none()
+    /// Whether it waits for nothing but the receiver.
+    pub fn can_be_sent(&self) -> bool {
+        matches!(self.stage, FlightStage::Waiting) && self.wire.is_some() && self.fate().is_none()
+    }
+
+    pub fn is_flying(&self) -> bool {
+        matches!(self.stage, FlightStage::Flying)
     }
 
     /// What the receiver said of the events of this part when they were in a larger batch, so that it is not sent.
     pub fn fate(&self) -> Option<&Fate> {
-        self.split.as_ref().filter(|_| !self.flying && self.refusal.is_none())?.fate()
+        self.split.as_ref()?.fate()
     }
 
     /// What the receiver said of events that it refuses no longer counts: they are to be sent.
@@ -150,10 +173,10 @@ impl InFlightBatch {
     }
 
     /// From now on this is what is sent, under a number and an id of its own, for it has other bytes.
-    pub fn send_part(&mut self, n: u64, id: String, part: BatchPart, wire: Bytes) {
-        (self.n, self.id, self.attempts) = (n, id, 0);
+    pub fn take_part(&mut self, n: u64, id: String, part: BatchPart) {
+        (self.n, self.id, self.attempts, self.stage) = (n, id, 0, FlightStage::Announcing);
         self.digest = Digest::of(part.body.bytes());
-        (self.body, self.wire) = (Arc::new(part.body), wire);
+        (self.body, self.wire) = (Arc::new(part.body), None);
         (self.span, self.covers) = (part.span, part.covers);
     }
 }

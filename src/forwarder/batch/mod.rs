@@ -26,7 +26,7 @@ mod split;
 
 pub use body::{BatchBody, Beside, BodyFrame, BodyLimits, EventAt, Pushed};
 pub use draft::{BatchDraft, RejectedLine};
-pub use in_flight::{InFlightBatch, new_id};
+pub use in_flight::{FlightStage, InFlightBatch, new_id};
 pub use narrowing::Narrowing;
 pub use pool::BodyPool;
 pub use sealed::SealedBatch;

@@ -10,7 +10,8 @@ use crate::{
     log::{AnchoredRange, ContainerOrigin},
 };
 
-#[derive(Debug)]
+/// Clones share the body.
+#[derive(Clone, Debug)]
 pub struct SealedBatch {
     pub source: Arc<str>,
     /// The container that its events are of.
@@ -18,7 +19,7 @@ pub struct SealedBatch {
     pub span: Vec<AnchoredRange>,
     pub body: Arc<BatchBody>,
     /// Lines that can never be delivered, for the dead letters.
-    pub rejected: Vec<RejectedLine>,
+    pub rejected: Arc<[RejectedLine]>,
     /// Records that a rule kept back.
     pub filtered: FilteredCounts,
     /// The body as it is sent; empty before it is compressed.
@@ -36,7 +37,16 @@ impl SealedBatch {
         filtered: FilteredCounts,
     ) -> Self {
         let digest = Digest::of(body.bytes());
-        Self { source, origin, span, body: Arc::new(body), rejected, filtered, wire: Bytes::new(), digest }
+        Self {
+            source,
+            origin,
+            span,
+            body: Arc::new(body),
+            rejected: rejected.into(),
+            filtered,
+            wire: Bytes::new(),
+            digest,
+        }
     }
 
     /// Whether it has an event to deliver.

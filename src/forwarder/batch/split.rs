@@ -8,7 +8,7 @@ use std::{ops::Range, sync::Arc};
 
 use super::{BatchBody, EventAt, Narrowing};
 use crate::{
-    forwarder::{deliver::Fate, journal::Coverage},
+    forwarder::{journal::Coverage, judge::Fate},
     log::{AnchoredRange, SegmentRange},
 };
 

@@ -14,7 +14,6 @@ use tokio::{
 };
 
 use super::{
-    answer::{Answer, FailureKind},
     failure::failed,
     identity::{Identity, Known, Shown},
     local_file::{LocalError, Watched},
@@ -22,6 +21,7 @@ use super::{
     tls::{self, TlsFiles},
 };
 use crate::config::{self, Auth};
+use crate::forwarder::judge::{Answer, FailureKind};
 
 /// The files are looked at no more often than this.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

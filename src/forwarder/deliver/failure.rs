@@ -5,11 +5,8 @@ use std::{error::Error, io, time::Duration};
 use jiff::Timestamp;
 use rustls::{AlertDescription, CertificateError, InvalidMessage as Garbled, pki_types::UnixTime};
 
-use super::{
-    answer::{Answer, FailureKind},
-    body::Progress,
-    excerpt::escape,
-};
+use super::{body::Progress, excerpt::escape};
+use crate::forwarder::judge::{Answer, FailureKind};
 
 /// A cause is quoted in at most so many bytes.
 const QUOTED: usize = 400;

@@ -22,13 +22,13 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    answer::{Answer, FailureKind},
     body::Frames,
     excerpt::excerpt,
     failure::{classify, failed, timed_out},
     identity::Shown,
 };
 use crate::config::{OAuth2, Secret, Uri};
+use crate::forwarder::judge::{Answer, FailureKind};
 
 /// No more of an answer is read.
 const READ: usize = 64 * 1024;

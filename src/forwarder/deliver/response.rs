@@ -8,14 +8,13 @@ use reqwest::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{
-    answer::{Answer, FailureKind, judge as verdict},
-    bulk::{self, Bulk, BulkItem, Fate},
-    excerpt::excerpt,
-    failure::failed,
-    retry_after,
-};
+use super::{excerpt::excerpt, failure::failed, retry_after};
 use crate::config::{AnswerVerdict, Answers};
+use crate::forwarder::judge::{
+    Answer, FailureKind, Fate,
+    bulk::{self, Bulk, BulkItem},
+    judge as verdict,
+};
 
 /// No more of a body is read; reading a short one to its end lets the connection be used again.
 const READ: usize = 64 * 1024;

@@ -13,11 +13,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::Method;
 
-use super::{Answer, FailureKind, Request, WebhookClient};
+use super::{Request, WebhookClient};
 use crate::config::{
     AnswerVerdict, Answers, Auth, BatchLimits, CefConfig, Compression, FilterRules, Format, Forwarder, Framing,
     Retry, Tls, Token,
 };
+use crate::forwarder::judge::{Answer, FailureKind};
 
 /// A forwarder to `uri` as the configuration would give it, without a token.
 fn forwarder(uri: &str) -> Forwarder {
@@ -79,5 +80,5 @@ fn text(answer: &Answer) -> String {
 }
 
 fn verdict(answer: &Answer) -> AnswerVerdict {
-    super::judge(answer, &[])
+    crate::forwarder::judge::judge(answer, &[])
 }

@@ -16,13 +16,13 @@ use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use super::{
-    answer::{Answer, FailureKind},
     body::{Frames, Progress},
     credentials::{Credentials, Ready},
     failure::{classify, failed, timed_out},
     local_file::LocalError,
     response::{self, ResponseReading},
 };
+use crate::forwarder::judge::{Answer, FailureKind};
 use crate::{
     config::{self, AnswerVerdict, Answers, Auth, Secret},
     log::ContainerOrigin,

@@ -20,10 +20,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::words::{self, UnixMillis};
+use super::{
+    span,
+    words::{self, UnixMillis},
+};
 use crate::{
     forwarder::compress::{BodyCoding, Digest},
-    log::{AnchoredRange, Cursor, SegmentId},
+    log::{AnchoredRange, Cursor, SegmentId, SegmentRange},
 };
 
 /// One thing that happened, as the forwarder appends it.
@@ -363,5 +366,16 @@ impl BatchRecord {
             coding: None,
             at: UnixMillis::default(),
         }
+    }
+
+    /// Takes a range away from what it covers; says how many bytes that were. A batch that loses a part loses its id, for
+    /// it cannot be sent as it was.
+    pub fn withdraw(&mut self, range: SegmentRange) -> u64 {
+        let bytes = self.span.iter().map(|own| span::overlap(own.range, range)).fold(0, u64::saturating_add);
+        if bytes > 0 {
+            self.span = span::without(&self.span, range);
+            (self.id, self.digest, self.counted) = (None, None, false);
+        }
+        bytes
     }
 }

@@ -271,10 +271,8 @@ impl JournalState {
             return (bytes, gone);
         }
         for mut batch in std::mem::take(&mut self.outstanding) {
-            if touched(&batch) {
-                batch.span.iter().for_each(|r| add(&mut bytes, span::overlap(r.range, range)));
-                batch.span = span::without(&batch.span, range);
-                (batch.id, batch.digest, batch.counted) = (None, None, false);
+            if batch.source == source {
+                add(&mut bytes, batch.withdraw(range));
             }
             if batch.span.is_empty() { gone.push(batch) } else { self.outstanding.push(batch) }
         }

@@ -17,8 +17,10 @@ use crate::{
 };
 
 mod made;
+mod plain;
 
 pub(crate) use made::*;
+pub(crate) use plain::PlainJournal;
 
 /// What became of a byte that reading is past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

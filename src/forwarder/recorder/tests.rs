@@ -55,7 +55,7 @@ fn range(segment: u64, start: u64, end: u64) -> SegmentRange {
 
 /// A batch of the first line.
 fn announce_one(recorder: &Recorder) {
-    let mut intent = intent(recorder.next_number(), "app", 1, 0, LINE);
+    let mut intent = intent(recorder.journal().next_batch(), "app", 1, 0, LINE);
     intent.batch.covers = Coverage { events: 1, ..Coverage::default() };
     recorder.record_intent(intent);
 }
@@ -120,7 +120,7 @@ fn a_batch_outlives_the_segment_that_was_given_up_under_it() {
     recorder.sync(&logs);
     assert!(spool.release());
     recorder.sync(&logs);
-    assert_eq!(recorder.outstanding().len(), 1);
+    assert_eq!(recorder.journal().outstanding().len(), 1);
     recorder.settle(1, Outcome::Delivered, Some(200));
     assert_eq!(recorder.settled_cursors("app"), BTreeMap::from([(SegmentId(1), 2 * LINE)]));
     recorder.sync(&logs);

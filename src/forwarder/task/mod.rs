@@ -1,84 +1,47 @@
-//! The task of one forwarder: it reads, compresses and sends at once, and settles in order.
+//! The task of one forwarder: the shell round its [`Window`].
 //!
-//! ```text
-//!  logs ─fill─► draft ─compress─► queue ─admit─► window ─send─► answer ─► settled
-//!        1 at a time  side by side  in order      inFlight       (again, in parts, held)
-//! ```
-//!
-//! Reading and gzip run on the blocking pool, a batch on one thread from its first line to its last compressed byte; the journal is written in place, with the runtime told. What always
-//! holds: what is admitted was announced in the journal in the log's order; queue and window together hold no more
-//! than `inFlight` + [`AHEAD`] batches, and one more for each source that `detach` made it give up something of, so
-//! memory is bounded by the configuration.
+//! The window decides, the [`Feed`] reads; the task carries out what the window asks for and tells it what came of it.
+//! Nothing here blocks: reading, gzip, the journal and the dead letters run on the blocking pool. What always holds: what
+//! the window asks to be written is written in that order, by one blocking call at a time.
 
-mod answers;
-mod compressors;
-mod detach;
-mod fill;
-mod resume;
-mod tick;
+mod keeper;
+mod writer;
 
 use std::{
-    collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::{
     sync::{Notify, watch},
-    task::{JoinHandle, JoinSet},
+    task::{JoinError, JoinSet},
     time::{MissedTickBehavior, interval},
 };
-use tracing::info;
+use tracing::{debug, info};
 
-use self::{
-    compressors::Compressors,
-    fill::{PendingRead, Queued},
-};
+use self::{keeper::Keeper, writer::Writer};
 use super::{
-    backlog::Backlog,
-    batch::{BodyPool, InFlightBatch},
-    deliver::{
-        Answer, HoldReason, ProbeIntervals, ReceiverHealth, RefusalBreaker, SendAllowance, SizeCeiling, WebhookClient,
-    },
-    follow::FollowedSource,
-    journal::{BatchRecord, Recovered},
+    deliver::{Request, WebhookClient},
+    feed::{Feed, FillTerms},
+    journal::Recovered,
+    judge::Answer,
     recorder::Recorder,
     stats::{ForwarderState, ForwarderStats},
+    window::{
+        ForwarderEnd, ForwarderOrder, Transmission, Window, WindowAlarm, WindowEffect, WindowEvent, WindowSetup,
+    },
 };
 use crate::{
     alarm::Alarms,
-    config,
+    config::{self, Compression},
     health::Pulse,
-    log::{Log, Reader, SegmentId},
+    log::Log,
 };
-
-/// Batches that are compressed ahead of those on the way.
-pub const AHEAD: usize = 3;
 
 /// How often everything that is not prompted by an event is looked at.
 const TICK: Duration = Duration::from_secs(1);
-
-/// What the task is told to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ForwarderOrder {
-    Run,
-    /// Finish what is on the way and stop: the configuration changed.
-    Stop,
-    /// Deliver what can be delivered until then, and stop.
-    Drain(Instant),
-}
-
-/// How the task ended, from well to badly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ForwarderEnd {
-    /// Nothing whole is left to deliver.
-    Drained,
-    /// What is left is safe on disk.
-    Backlog,
-    /// Where it stands could not be made durable: what it sent last may be sent again.
-    Unwritten,
-}
 
 /// What a forwarder's task needs from the outside.
 pub struct ForwarderSetup {
@@ -95,44 +58,23 @@ pub struct ForwarderSetup {
 }
 
 pub struct ForwarderTask {
-    config: config::Forwarder,
-    logs: Vec<Log>,
-    /// `None` while its source is being read.
-    follows: Vec<Option<FollowedSource>>,
-    next_follow: usize,
-    outstanding: VecDeque<BatchRecord>,
-    /// Up to which segment it gave up what a source asked for.
-    detached: HashMap<Arc<str>, SegmentId>,
-    /// The next of them is not read before: its file could not be read.
-    resume_after: Option<Instant>,
+    name: String,
+    is_compressed: bool,
     recorder: Arc<Recorder>,
     webhook: Arc<WebhookClient>,
     stats: Arc<ForwarderStats>,
     alarms: Arc<Alarms>,
     pulse: Pulse,
     orders: watch::Receiver<ForwarderOrder>,
-    order: ForwarderOrder,
 
-    health: ReceiverHealth,
-    ceiling: SizeCeiling,
-    guard: RefusalBreaker,
-    compressors: Compressors,
-    bodies: BodyPool,
-    reading: Option<PendingRead>,
-    queue: VecDeque<Queued>,
-    /// Nothing is admitted before, nor any dead letter written: the last try failed.
-    admit_after: Option<Instant>,
-    window: Vec<InFlightBatch>,
-    /// Why the receiver gets nothing, as the journal says it.
-    recorded_hold: Option<HoldReason>,
+    window: Window,
+    feed: Feed,
+    writer: Writer,
+    keeper: Keeper,
     flights: JoinSet<LandedRequest>,
-    next_number: u64,
-
+    parts: JoinSet<(u64, Bytes)>,
+    was_scanned: bool,
     wake: Arc<Notify>,
-    syncing: Option<JoinHandle<()>>,
-    backlogs: HashMap<Arc<str>, Backlog>,
-    last_progress: Instant,
-    drain_begun: bool,
 }
 
 /// What came back for a batch.
@@ -145,84 +87,77 @@ struct LandedRequest {
 impl ForwarderTask {
     pub fn new(setup: ForwarderSetup) -> Self {
         let ForwarderSetup { config, sources, recorder, recovered, webhook, stats, alarms, pulse, orders } = setup;
-        let now = Instant::now();
-        let order = *orders.borrow();
-        let probes = ProbeIntervals { hold: config.probe, gone: config.probe.saturating_mul(12) };
-        if recovered.hold.is_some() {
-            recorder.hold_ended(); // What is known of the receiver begins anew.
-        }
         let wake: Arc<Notify> = Arc::default();
-        let bodies = BodyPool::new(&config, config.in_flight + AHEAD);
-        let follows = sources.iter().map(|(source, log)| {
-            let cursors = recovered.read_cursors.get(&source.name).cloned().unwrap_or_default();
-            Some(FollowedSource::new(
-                &config,
-                source,
-                Reader::new(log.clone(), source.max_event_bytes, cursors),
-                bodies.clone(),
-            ))
-        });
+        let recorder = Arc::new(recorder);
+        let names = sources.iter().map(|(_, log)| log.name.clone()).collect();
+        let feed = Feed::new(config.clone(), sources, &recovered.read_cursors, stats.clone(), wake.clone());
+        let rng = fastrand::Rng::new();
         Self {
-            follows: follows.collect(),
-            next_follow: 0,
-            logs: sources.into_iter().map(|(_, log)| log).collect(),
-            outstanding: recovered.outstanding.into(),
-            detached: HashMap::new(),
-            resume_after: None,
-            next_number: recorder.next_number(),
-            recorder: Arc::new(recorder),
+            name: config.name.clone(),
+            is_compressed: config.compression != Compression::None,
+            writer: Writer::new(recorder.clone(), feed.logs().clone()),
+            keeper: Keeper::new(recorder.clone(), feed.logs().clone(), stats.clone()),
+            window: Window::new(WindowSetup { config, sources: names, recovered, rng }, Instant::now()),
+            recorder,
             webhook: Arc::new(webhook),
             stats,
             alarms,
             pulse,
-            order,
             orders,
-            health: ReceiverHealth::new(config.retry, probes, fastrand::Rng::new(), now),
-            ceiling: SizeCeiling::new(config.batch.max_bytes),
-            guard: RefusalBreaker::default(),
-            compressors: Compressors::new(config.compression, wake.clone()),
-            bodies,
-            reading: None,
-            queue: VecDeque::new(),
-            admit_after: None,
-            window: Vec::new(),
-            recorded_hold: None,
+            feed,
             flights: JoinSet::new(),
+            parts: JoinSet::new(),
+            was_scanned: false,
             wake,
-            syncing: None,
-            backlogs: HashMap::new(),
-            last_progress: now,
-            drain_begun: false,
-            config,
         }
     }
 
-    pub async fn run(mut self) -> ForwarderEnd {
+    /// Runs until an order ends it. Where it panics, that is passed on once nothing of it uses the journal any more, for
+    /// another task will open that.
+    pub async fn run(self) -> ForwarderEnd {
+        let recorder = Arc::downgrade(&self.recorder);
+        let mut inside = JoinSet::new();
+        inside.spawn(self.turn());
+        let ended = inside.join_next().await.expect("it was spawned");
+        while recorder.strong_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        unless_panicked(ended)
+    }
+
+    async fn turn(mut self) -> ForwarderEnd {
         let mut listeners = self.listen();
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let order = *self.orders.borrow_and_update();
+        self.on(WindowEvent::Order(order));
         loop {
-            self.answer_requests();
-            self.fill();
-            self.admit();
-            self.send();
-            if let Some(ended) = self.ended() {
+            self.supply();
+            if let Some(end) = self.window.end(self.feed.has_all_read(), self.feed.is_reading(), Instant::now()) {
                 listeners.abort_all();
-                return self.end(ended).await;
+                return self.end(end).await;
             }
             let until = self.next_moment();
             let wake = self.wake.clone();
             tokio::select! {
-                read = fill::source_back(&mut self.reading) => self.source_read(read),
-                () = fill::compressed(&mut self.queue) => {}
-                Some(landing) = self.flights.join_next() => match landing {
-                    Ok(landing) => self.on_answer(landing),
-                    Err(error) => std::panic::resume_unwind(error.into_panic()),
-                },
+                read = self.feed.news() => {
+                    read.into_iter().for_each(|read| self.on(WindowEvent::ReadAgain(read)));
+                }
+                written = self.writer.written() => {
+                    written.into_iter().for_each(|(id, result)| self.on(WindowEvent::Written(id, result)));
+                }
+                Some(landed) = self.flights.join_next() => self.land(unless_panicked(landed)),
+                Some(part) = self.parts.join_next() => {
+                    let (n, wire) = unless_panicked(part);
+                    self.on(WindowEvent::Compressed { n, wire });
+                }
                 () = wake.notified() => {}
-                () = tokio::time::sleep_until(until.into()) => {}
+                () = tokio::time::sleep_until(until.into()) => self.on(WindowEvent::Woken),
                 _ = ticks.tick() => self.tick().await,
-                Ok(()) = self.orders.changed() => self.take_order(),
+                Ok(()) = self.orders.changed() => {
+                    let order = *self.orders.borrow_and_update();
+                    self.on(WindowEvent::Order(order));
+                }
             }
         }
     }
@@ -230,7 +165,7 @@ impl ForwarderTask {
     /// Wakes the task when one of its logs changes.
     fn listen(&self) -> JoinSet<()> {
         let mut listeners = JoinSet::new();
-        for log in &self.logs {
+        for log in &**self.feed.logs() {
             let (mut changes, wake) = (log.changes(), self.wake.clone());
             listeners.spawn(async move {
                 while changes.changed().await.is_ok() {
@@ -242,98 +177,122 @@ impl ForwarderTask {
         listeners
     }
 
-    fn take_order(&mut self) {
-        self.order = *self.orders.borrow_and_update();
-        if matches!(self.order, ForwarderOrder::Drain(_)) && !std::mem::replace(&mut self.drain_begun, true) {
-            self.health.probe_now(Instant::now());
+    /// Reads what there is room for, and hands on what was read.
+    fn supply(&mut self) {
+        if !self.was_scanned && self.feed.logs().iter().all(Log::was_scanned) {
+            self.was_scanned = true;
+            self.on(WindowEvent::Scanned);
         }
-    }
-
-    /// Sends what may be sent, oldest first.
-    fn send(&mut self) {
-        if self.order == ForwarderOrder::Stop {
-            return;
+        // While the journal cannot be written nothing is given up, for nothing could be released.
+        let may_detach = self.window.order() == ForwarderOrder::Run && !self.recorder.is_degraded();
+        if self.feed.answer_requests(may_detach) {
+            self.keeper.sync();
         }
-        // There may be more in the window than may be on the way: see `detach`.
-        while let Some(index) = self.window.iter().take(self.config.in_flight).position(InFlightBatch::waits) {
-            match self.health.may_send(Instant::now()) {
-                SendAllowance::Yes => {}
-                SendAllowance::OnlyOne if self.flights.is_empty() => {}
-                SendAllowance::OnlyOne | SendAllowance::NotBefore(_) => return,
-            }
-            self.launch(index);
+        loop {
+            self.feed.fill(&FillTerms {
+                room: self.window.room(),
+                limits: self.window.limits(),
+                is_draining: matches!(self.window.order(), ForwarderOrder::Drain(_)),
+                now: Instant::now(),
+            });
+            let Some(arrival) = self.feed.next_arrival() else { return };
+            self.on(WindowEvent::Arrived(arrival));
         }
     }
 
     /// When something is due that nothing else wakes us for.
     fn next_moment(&self) -> Instant {
         let now = Instant::now();
-        let mut moments = vec![now + TICK];
-        if self.window.iter().any(InFlightBatch::waits)
-            && let SendAllowance::NotBefore(then) = self.health.may_send(now)
-        {
-            moments.push(then);
-        }
-        if self.has_room() && self.reading.is_none() {
-            let begun = self.follows.iter().flatten().filter_map(FollowedSource::begun);
-            moments.extend(begun.map(|begun| begun + self.config.batch.max_age));
-        }
-        moments.extend(self.admit_after);
-        if let ForwarderOrder::Drain(until) = self.order {
-            moments.push(until);
-        }
-        moments.into_iter().min().unwrap_or(now + TICK)
+        let moments = [self.window.wake_at(now), self.feed.due(self.window.room())];
+        moments.into_iter().flatten().fold(now + TICK, Instant::min)
     }
 
-    fn has_room(&self) -> bool {
-        self.queue.len() + self.window.len() < self.config.in_flight + AHEAD && self.compressors.one_is_free()
+    fn land(&mut self, landed: LandedRequest) {
+        let LandedRequest { n, begun, answer } = landed;
+        self.stats.request(&answer.label(), begun.elapsed());
+        debug!(forwarder = self.name, batch = n, %answer, "answered");
+        self.on(WindowEvent::Answered { n, begun, answer });
     }
 
-    /// Nothing was read that is not settled, and nothing whole is left to read.
-    fn is_empty(&self) -> bool {
-        let drafts = self
-            .follows
-            .iter()
-            .all(|follow| follow.as_ref().is_some_and(|follow| follow.begun().is_none() && !follow.has_more()));
-        drafts
-            && self.outstanding.is_empty()
-            && self.reading.is_none()
-            && self.queue.is_empty()
-            && self.window.is_empty()
+    async fn tick(&mut self) {
+        // A disk that does not answer is a loop that does not turn.
+        if self.window.writing_for(Instant::now()).is_none_or(|writing| writing < TICK) {
+            self.pulse.beat();
+        }
+        self.keeper.sync();
+        self.keeper.measure().await;
+        if self.window.waits_for_files() && self.webhook.files_have_changed().await {
+            self.on(WindowEvent::FilesChanged);
+        }
+        let has_all_read = self.feed.has_all_read();
+        self.on(WindowEvent::Tick { has_all_read });
     }
 
-    fn ended(&self) -> Option<ForwarderEnd> {
-        match self.order {
-            ForwarderOrder::Run => None,
-            ForwarderOrder::Stop => {
-                (self.flights.is_empty() && self.reading.is_none()).then_some(ForwarderEnd::Backlog)
+    fn on(&mut self, event: WindowEvent) {
+        for effect in self.window.on(event, Instant::now()) {
+            self.carry_out(effect);
+        }
+    }
+
+    fn carry_out(&mut self, effect: WindowEffect) {
+        match effect {
+            WindowEffect::Write(id, writes) => self.writer.write(id, writes),
+            WindowEffect::Send(transmission) => self.send(transmission),
+            WindowEffect::Compress { n, body } => {
+                let compressors = self.feed.compressors().clone();
+                self.parts.spawn(async move { (n, compressors.compress_part(body).await) });
             }
-            ForwarderOrder::Drain(_) if self.is_empty() => Some(ForwarderEnd::Drained),
-            ForwarderOrder::Drain(until) => {
-                let now = Instant::now();
-                (now >= until || self.is_held_off(now)).then_some(ForwarderEnd::Backlog)
+            WindowEffect::ReadAgain(record) => self.feed.read_again(record),
+            WindowEffect::Sync => self.keeper.sync(),
+            WindowEffect::Recycle(body) => self.feed.recycle(body),
+            WindowEffect::Count { source, tally, filtered } => self.stats.enter_filtered(&source, tally, &filtered),
+            WindowEffect::CountBatch { events, raw_bytes, wire_bytes } => {
+                self.stats.batch(events, raw_bytes, wire_bytes);
             }
+            WindowEffect::Succeeded => self.stats.succeeded(Timestamp::now()),
+            WindowEffect::Failed(text) => self.stats.failed(text, Timestamp::now()),
+            WindowEffect::Raise(alarm) => self.raise(&alarm),
+            WindowEffect::Clear(subject, kind) => _ = self.alarms.clear(&subject, kind),
+            WindowEffect::Log(notice) => notice.log(&self.name),
+            WindowEffect::Show(state, cause) => self.stats.set_state(state, cause, Timestamp::now()),
         }
     }
 
-    /// The receiver refuses us, also the attempt that a stop makes: waiting for it would change nothing.
-    fn is_held_off(&self, now: Instant) -> bool {
-        self.flights.is_empty()
-            && self.health.hold_reason().is_some()
-            && matches!(self.health.may_send(now), SendAllowance::NotBefore(_))
+    fn send(&mut self, Transmission { n, id, attempt, events, wire, origin }: Transmission) {
+        let (webhook, compressed) = (self.webhook.clone(), self.is_compressed);
+        self.flights.spawn(async move {
+            let begun = Instant::now();
+            let origin = origin.as_deref();
+            let request = Request { batch_id: &id, number: n, events, attempt, body: wire, compressed, origin };
+            let answer = webhook.send(request).await;
+            LandedRequest { n, begun, answer }
+        });
     }
 
-    async fn end(mut self, ended: ForwarderEnd) -> ForwarderEnd {
+    fn raise(&self, alarm: &WindowAlarm) {
+        let subject = alarm.subject(&self.name);
+        if self.alarms.raise(&subject, alarm.kind(), alarm.to_string(), Timestamp::now()) {
+            alarm.log(&self.name);
+        }
+    }
+
+    async fn end(mut self, end: ForwarderEnd) -> ForwarderEnd {
         self.flights.shutdown().await;
-        if let Some(syncing) = self.syncing.take() {
-            let _ = syncing.await;
+        // Whatever is asked for now, nothing more is sent.
+        self.on(WindowEvent::Order(ForwarderOrder::Stop));
+        while self.writer.is_busy() {
+            let written = self.writer.written().await;
+            written.into_iter().for_each(|(id, result)| self.on(WindowEvent::Written(id, result)));
         }
-        let (recorder, logs) = (self.recorder.clone(), self.logs.clone());
-        let _ = tokio::task::spawn_blocking(move || recorder.sync(&logs)).await;
-        let ended = if self.recorder.is_degraded() { ForwarderEnd::Unwritten } else { ended };
-        self.measure_backlog();
+        self.keeper.end().await;
+        let end = if self.recorder.is_degraded() { ForwarderEnd::Unwritten } else { end };
         self.stats.set_state(ForwarderState::Stopped, None, Timestamp::now());
-        info!(forwarder = self.config.name, ?ended, "forwarder stopped");
-        ended
+        info!(forwarder = self.name, ended = ?end, "forwarder stopped");
+        end
     }
+}
+
+/// A panic of a job is one of the forwarder.
+fn unless_panicked<T>(result: Result<T, JoinError>) -> T {
+    result.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }

@@ -6,6 +6,7 @@ mod clock;
 mod cursors;
 mod damaged;
 mod disk_full;
+mod frozen;
 mod journal;
 mod kills;
 mod power;

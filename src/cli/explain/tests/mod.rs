@@ -273,7 +273,7 @@ proptest! {
             let again = try_again(&config, &log, batch, &mut tally_again).unwrap();
             prop_assert_eq!(Made::from(&again), Made::from(batch));
             prop_assert!(again.rejected.iter().all(|line| line.payload.is_none()));
-            for line in &batch.rejected {
+            for line in &*batch.rejected {
                 prop_assert_eq!(line.payload.is_none(), line.reason == Reason::LineTooLong);
             }
         }

@@ -13,12 +13,12 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     super::{
-        answer::{Answer, FailureKind},
         certificate::Certificate,
         failure::{failed, of_tls},
     },
     WebhookClient,
 };
+use crate::forwarder::judge::{Answer, FailureKind};
 
 /// Tells a receiver that the event means nothing.
 const TEST: HeaderName = HeaderName::from_static("auditpost-test");

@@ -5,7 +5,7 @@
 mod holds;
 
 use super::*;
-use crate::forwarder::deliver::judge;
+use crate::forwarder::judge::judge;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

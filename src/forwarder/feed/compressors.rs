@@ -10,16 +10,13 @@ use tokio::sync::Notify;
 
 use crate::{
     config,
-    forwarder::{
-        batch::SealedBatch,
-        compress::{BodyCoding, Compressor},
-    },
+    forwarder::{batch::SealedBatch, compress::Compressor},
 };
 
 /// The compressors of one forwarder: as many as work at once. One more than there are cores keeps all of them busy
 /// while the task hands out work; more would only take the cores from each other and from the task.
 #[derive(Clone)]
-pub(super) struct Compressors {
+pub struct Compressors {
     compression: config::Compression,
     idle: Arc<Mutex<Vec<Compressor>>>,
     busy: Arc<AtomicUsize>,
@@ -29,11 +26,11 @@ pub(super) struct Compressors {
 }
 
 /// Counts as a busy compressor until it is dropped.
-pub(super) struct Busy(Compressors);
+pub struct Busy(Compressors);
 
 impl Busy {
     /// A body that cannot be compressed is a bug and no reason to lose it: it ends the task, which starts anew.
-    pub(super) fn compress(&self, mut sealed: SealedBatch) -> SealedBatch {
+    pub fn compress(&self, mut sealed: SealedBatch) -> SealedBatch {
         sealed.wire = self.0.compress(sealed.body.bytes());
         sealed
     }
@@ -47,27 +44,22 @@ impl Drop for Busy {
 }
 
 impl Compressors {
-    pub(super) fn new(compression: config::Compression, freed: Arc<Notify>) -> Self {
+    pub fn new(compression: config::Compression, freed: Arc<Notify>) -> Self {
         let most = std::thread::available_parallelism().map_or(1, usize::from) + 1;
         Self { compression, idle: Arc::default(), busy: Arc::default(), most, freed }
     }
 
-    pub(super) fn one_is_free(&self) -> bool {
+    pub fn one_is_free(&self) -> bool {
         self.busy.load(Ordering::Acquire) < self.most
     }
 
-    pub(super) fn occupy(&self) -> Busy {
+    pub fn occupy(&self) -> Busy {
         self.busy.fetch_add(1, Ordering::Release);
         Busy(self.clone())
     }
 
-    /// How bodies are compressed.
-    pub(super) fn coding(&self) -> BodyCoding {
-        BodyCoding::of(self.compression)
-    }
-
     /// Blocks for some milliseconds a megabyte.
-    pub(super) fn compress(&self, body: &[u8]) -> Bytes {
+    pub fn compress(&self, body: &[u8]) -> Bytes {
         let idle = self.idle.lock().expect("nothing panics while it holds the compressors").pop();
         let mut compressor = idle.unwrap_or_else(|| Compressor::new(self.compression));
         let wire = compressor.compress(body);

@@ -36,14 +36,14 @@ pub enum Fate {
 
 /// One item, as it was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct BulkItem {
-    pub(super) status: u16,
-    pub(super) cause: String,
+pub struct BulkItem {
+    pub status: u16,
+    pub cause: String,
 }
 
 /// What the answer says of the whole request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Bulk {
+pub enum Bulk {
     AllDelivered,
     /// Of the first so many events, in their order: of all of them, unless the answer was cut off.
     Items(Vec<BulkItem>),
@@ -52,7 +52,7 @@ pub(super) enum Bulk {
 }
 
 /// Reads the answer to a request of `events`. `body` may be cut off: what was read until then counts.
-pub(super) fn read(body: &[u8], events: usize) -> Bulk {
+pub fn read(body: &[u8], events: usize) -> Bulk {
     let mut answer = Read::default();
     let mut json = serde_json::Deserializer::from_slice(body);
     let result = AnswerSeed(&mut answer).deserialize(&mut json).and_then(|()| json.end());
@@ -77,7 +77,7 @@ pub(super) fn read(body: &[u8], events: usize) -> Bulk {
 
 impl BulkItem {
     /// What becomes of its event. `verdict` is what a response of this status would mean.
-    pub(super) fn fate(self, verdict: AnswerVerdict) -> Fate {
+    pub fn fate(self, verdict: AnswerVerdict) -> Fate {
         match verdict {
             _ if is_taken(self.status) => Fate::Delivered,
             AnswerVerdict::Delivered => Fate::Delivered,
