@@ -4,6 +4,7 @@
 
 mod faults;
 mod files;
+mod items;
 mod peer;
 mod requests;
 mod tls;

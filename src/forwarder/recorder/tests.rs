@@ -8,36 +8,56 @@ use crate::{
     log::spool::{Limits, Spool},
 };
 
-#[test]
-fn a_line_that_was_read_keeps_its_bytes_though_its_file_is_gone_before_it_is_buried() {
-    let dir = tempfile::tempdir().unwrap();
-    let (journal, _) = Journal::open(dir.path(), "siem").unwrap();
-    let letters = DeadLetters::open(dir.path(), "siem").unwrap();
-    let recorder = Recorder::new("siem", journal, letters, Arc::default());
-    // No segment: as after a file was cut, and nothing has its content.
-    let (log, _publish) = Log::new("app", "log");
-    let dead = |start: u64, payload: Option<&str>| RejectedLine {
+fn recorder(dir: &Path) -> Recorder {
+    let (journal, _) = Journal::open(dir, "siem").unwrap();
+    let letters = DeadLetters::open(dir, "siem").unwrap();
+    Recorder::new("siem", journal, letters, Arc::default())
+}
+
+fn dead(start: u64, payload: Option<&str>) -> RejectedLine {
+    RejectedLine {
         range: SegmentRange { segment: SegmentId(1), start, end: start + 9 },
         reason: Reason::InvalidJson,
         detail: "not JSON".to_owned(),
         payload: payload.map(|text| text.as_bytes().to_vec()),
-    };
-    recorder.write_dead_letters(&log, &[dead(0, Some("evidence")), dead(9, None)]).unwrap();
-    let files = std::fs::read_dir(dir.path().join("dead-letters/siem")).unwrap();
-    let text: String = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
-    let payloads: Vec<String> = text
-        .lines()
+    }
+}
+
+/// What the dead letters hold, as it was written.
+fn payloads(dir: &Path) -> Vec<String> {
+    let files = fs::read_dir(dir.join("dead-letters/siem")).unwrap();
+    let text: String = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    text.lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["payload"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(payloads, ["evidence", ""]);
+        .collect()
+}
+
+#[test]
+fn a_line_that_was_read_keeps_its_bytes_though_its_file_is_gone_before_it_is_buried() {
+    let dir = tempfile::tempdir().unwrap();
+    // No segment: as after a file was cut, and nothing has its content.
+    let (log, _publish) = Log::new("app", "log");
+    recorder(dir.path()).write_dead_letters(&log, &[dead(0, Some("evidence")), dead(9, None)]).unwrap();
+    assert_eq!(payloads(dir.path()), ["evidence", ""]);
+}
+
+#[test]
+fn of_a_batch_that_is_read_again_the_letters_are_written_that_are_missing_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _publish) = Log::new("app", "log");
+    recorder(dir.path()).write_dead_letters(&log, &[dead(0, Some("one")), dead(9, Some("two"))]).unwrap();
+    // As many, and others.
+    let now = [dead(9, Some("two")), dead(18, Some("three"))];
+    let recorder = recorder(dir.path());
+    recorder.write_missing_dead_letters(&log, &now).unwrap();
+    recorder.write_missing_dead_letters(&log, &now).unwrap();
+    assert_eq!(payloads(dir.path()), ["one", "two", "three"]);
 }
 
 const LINE: u64 = 20;
 
 /// A recorder and a spool of four lines, two in a segment, the second of which is appended to still.
 fn recorder_and_spool(dir: &Path) -> (Recorder, Spool) {
-    let (journal, _) = Journal::open(dir, "siem").unwrap();
-    let letters = DeadLetters::open(dir, "siem").unwrap();
     let limits = Limits { segment: 2 * LINE, total: 1000 };
     let mut spool =
         Spool::open("app", &dir.join("spool/app"), &dir.join("sources/app/catalog"), limits, &HashMap::new())
@@ -46,7 +66,7 @@ fn recorder_and_spool(dir: &Path) -> (Recorder, Spool) {
     for _ in 0..4 {
         spool.append(format!("{}\n", "x".repeat(19)).as_bytes(), true).unwrap();
     }
-    (Recorder::new("siem", journal, letters, Arc::default()), spool)
+    (recorder(dir), spool)
 }
 
 fn range(segment: u64, start: u64, end: u64) -> SegmentRange {

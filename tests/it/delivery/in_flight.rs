@@ -1,7 +1,5 @@
 //! Several batches on the way at once, answered in any order; and what a crash then repeats.
 
-use std::{collections::BTreeSet, time::Duration};
-
 use super::{LOG, accepted, forwarding, numbers};
 use crate::receiver::{Delivery, Receiver, Reply};
 
@@ -66,35 +64,6 @@ fn after_a_kill_only_what_was_not_answered_is_sent_again_under_its_old_id() {
     drop(books);
 }
 
-/// I7: delays and failures at random; nothing is lost or sent twice.
-#[test]
-fn answers_in_any_order_settle_every_event_once() {
-    let receiver = Receiver::start();
-    receiver.rule(|delivery| {
-        let n = number(delivery);
-        let first = delivery.attempt() == 1;
-        match n % 7 {
-            3 if first => Reply::status(503).delay(Duration::from_millis(n % 5)),
-            5 if first => Reply::reset_after_body(),
-            rest => Reply::status(200).delay(Duration::from_millis(rest * 4)),
-        }
-    });
-    let mut sidecar = forwarding(&receiver, FOUR);
-    sidecar.write_lines(LOG, 0..1000);
-    sidecar = sidecar.start();
-    let books = sidecar.watch();
-    let metrics = sidecar.wait_settled("siem", 1000);
-    assert_eq!(sorted(accepted(&receiver)), numbers(0..1000));
-    assert_eq!(metrics.events("siem", "delivered"), 1000);
-    drop(books);
-    receiver.clear();
-    sidecar.kill();
-    sidecar.start_again();
-    sidecar.write_lines(LOG, 1000..1005);
-    sidecar.wait_settled("siem", 5);
-    assert_eq!(accepted(&receiver), numbers(1000..1005), "no settlement was forgotten");
-}
-
 #[test]
 fn a_kill_between_request_and_answer_repeats_the_request_as_it_was() {
     let receiver = Receiver::start();
@@ -119,20 +88,4 @@ fn a_kill_between_request_and_answer_repeats_the_request_as_it_was() {
     sidecar.start_again();
     sidecar.wait_settled("siem", 40);
     assert_eq!(accepted(&receiver), numbers(20..60));
-}
-
-/// With one on the way the order is the log's, whatever happens on the way.
-#[test]
-fn with_one_in_flight_the_order_is_the_logs() {
-    let receiver = Receiver::start();
-    receiver.rule(|delivery| {
-        Reply::status(if (number(delivery) + delivery.attempt()).is_multiple_of(3) { 502 } else { 200 })
-    });
-    let sidecar = forwarding(&receiver, "batch: {maxEvents: 10, maxAge: 20ms}");
-    sidecar.write_lines(LOG, 0..300);
-    let sidecar = sidecar.start();
-    sidecar.wait_settled("siem", 300);
-    assert_eq!(accepted(&receiver), numbers(0..300));
-    let ids: BTreeSet<String> = receiver.ids().into_iter().collect();
-    assert_eq!(ids.len(), 30);
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{LOG, accepted, following, forwarding, numbers, quick};
+use super::{LOG, following, forwarding, quick};
 use crate::{
     events,
     receiver::{Delivery, Receiver, Reply},
@@ -211,18 +211,6 @@ fn a_wrapped_batch_is_narrowed_halved_and_resumed_as_any_other() {
 }
 
 #[test]
-fn the_envelope_counts_towards_the_size_of_a_batch() {
-    let receiver = Receiver::start();
-    let sidecar = forwarding(&receiver, "profile: datadog\nbatch: {maxBytes: 10KiB, maxAge: 50ms}");
-    sidecar.write_lines(LOG, 0..300);
-    let sidecar = sidecar.start();
-    sidecar.wait_settled("siem", 300);
-    let sizes: Vec<usize> = receiver.deliveries().iter().map(|delivery| delivery.body.len()).collect();
-    assert!(sizes.iter().all(|size| *size <= 10_240), "{sizes:?}");
-    assert!(sizes[0] > 9_000, "nor is room wasted: {sizes:?}");
-}
-
-#[test]
 fn a_line_that_is_too_long_leaves_a_stub_in_the_same_wrapper() {
     let receiver = Receiver::start();
     let sidecar = crate::sidecar::Sidecar::new()
@@ -236,18 +224,6 @@ fn a_line_that_is_too_long_leaves_a_stub_in_the_same_wrapper() {
     let stub: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
     assert_eq!(stub["event"]["auditpost"]["stub"], "line_too_long");
     assert_eq!((stub["source"].as_str(), stub.get("time")), (Some("app"), None));
-}
-
-#[test]
-fn without_a_wrap_the_events_are_the_files_own_bytes() {
-    let receiver = Receiver::start();
-    let sidecar = forwarding(&receiver, "profile: better-stack");
-    sidecar.write_lines(LOG, 0..50);
-    let sidecar = sidecar.start();
-    sidecar.wait_settled("siem", 50);
-    assert_eq!(accepted(&receiver), numbers(0..50));
-    let bodies: Vec<u8> = receiver.deliveries().iter().flat_map(|delivery| delivery.body.to_vec()).collect();
-    assert_eq!(bodies, fs::read(sidecar.path(LOG)).unwrap());
 }
 
 /// A Konnect record whose line is its evidence: the intake's JSON holds it exactly, so that its signature still verifies.

@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{LOG, accepted, following, forwarding, numbers, quick};
+use super::{LOG, following, forwarding, quick};
 use crate::{
     events,
     receiver::{Delivery, Receiver},
@@ -177,22 +177,6 @@ fn every_header_is_as_documented_and_there_is_no_other() {
     }
     let chainloop = &receivers.iter().find(|(name, ..)| *name == "chainloop").unwrap().2;
     assert_eq!(chainloop.deliveries().iter().map(Delivery::text).collect::<Vec<_>>(), [0, 1].map(events::event));
-}
-
-#[test]
-fn batches_are_numbered_and_every_id_is_another() {
-    let receiver = Receiver::start();
-    let sidecar = forwarding(&receiver, "batch: {maxEvents: 7, maxAge: 20ms}");
-    sidecar.write_lines(LOG, 0..70);
-    let sidecar = sidecar.start();
-    sidecar.wait_settled("siem", 70);
-    assert_eq!(accepted(&receiver), numbers(0..70));
-    let deliveries = receiver.deliveries();
-    for (index, delivery) in deliveries.iter().enumerate() {
-        standing(delivery, index as u64 + 1, 7);
-    }
-    let ids: std::collections::BTreeSet<_> = deliveries.iter().map(Delivery::id).collect();
-    assert_eq!(ids.len(), 10);
 }
 
 #[test]

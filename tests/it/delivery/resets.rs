@@ -37,36 +37,6 @@ fn three_resets_while_a_batch_is_sent_halve_it_and_cost_no_event() {
     drop(books);
 }
 
-#[test]
-fn two_resets_are_bad_luck_and_the_batch_stays_whole() {
-    let receiver = Receiver::start();
-    receiver.script([1024, 1024].map(Reply::reset_mid_body));
-    let sidecar = forwarding(&receiver, PLAIN);
-    sidecar.write_lines(LOG, 0..1000);
-    let sidecar = sidecar.start();
-    sidecar.wait_settled("siem", 1000);
-    let deliveries = receiver.deliveries();
-    assert_eq!(deliveries.len(), 3);
-    assert!(deliveries.iter().all(|delivery| delivery.id() == deliveries[0].id()));
-    assert_eq!((deliveries[2].line_count(), deliveries[2].attempt()), (1000, 3));
-}
-
-#[test]
-fn one_event_that_is_reset_for_ever_is_kept_and_sent_again() {
-    let receiver = Receiver::start();
-    receiver.script([1024; 7].map(Reply::reset_mid_body));
-    let sidecar = forwarding(&receiver, PLAIN);
-    let event = format!(r#"{{"n":1,"pad":"{}"}}"#, "x".repeat(200_000));
-    sidecar.append(LOG, format!("{event}\n"));
-    let sidecar = sidecar.start();
-    let metrics = sidecar.wait_settled("siem", 1);
-    assert_eq!(receiver.accepted_lines(), [event]);
-    assert_eq!((metrics.events("siem", "delivered"), metrics.requests("siem", "reset")), (1, 7));
-    let deliveries = receiver.deliveries();
-    assert!(deliveries.iter().all(|delivery| delivery.id() == deliveries[0].id()));
-    assert!(sidecar.dead_letters("siem").is_empty());
-}
-
 /// G5, G23: a body that no buffer between us can hold.
 #[test]
 fn a_receiver_that_stops_reading_or_answers_too_early_does_not_have_the_batch() {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{LOG, accepted, fan, forwarding, numbers};
+use super::{LOG, accepted, fan, numbers};
 use crate::{
     events,
     receiver::{Delivery, Receiver, Reply},
@@ -133,33 +133,4 @@ fn a_peer_that_does_not_speak_http_is_held_after_three_answers_and_taken_up_agai
         assert_eq!(sidecar.alarm(name, "held"), None, "{name}");
     }
     drop(books);
-}
-
-/// G20: a protocol that we did not ask for is no success.
-#[test]
-fn switching_protocols_is_no_delivery() {
-    let receiver = Receiver::start();
-    receiver.script([Reply::raw("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n")]);
-    let sidecar = forwarding(&receiver, "");
-    sidecar.write_lines(LOG, 0..3);
-    let sidecar = sidecar.start();
-    let metrics = sidecar.wait_settled("siem", 3);
-    assert_eq!(metrics.all_requests("siem"), 2);
-    let deliveries = receiver.deliveries();
-    assert_eq!((deliveries[0].id(), deliveries[0].answer), (deliveries[1].id(), Some(101)));
-    assert_eq!(deliveries[1].answer, Some(200));
-}
-
-/// G7, and G8: the head must come in time, the body of a success need not.
-#[test]
-fn a_head_that_drips_runs_into_the_timeout_and_is_tried_again() {
-    let receiver = Receiver::start();
-    receiver.script([Reply::drip(200, Duration::from_millis(60))]);
-    let sidecar = forwarding(&receiver, "timeout: 400ms");
-    sidecar.write_lines(LOG, 0..3);
-    let sidecar = sidecar.start();
-    let metrics = sidecar.wait_settled("siem", 3);
-    assert!(metrics.requests("siem", "timeout") >= 1 && metrics.seconds("siem", "timeout") >= 0.4);
-    let deliveries = receiver.deliveries();
-    assert!(deliveries.iter().all(|delivery| delivery.id() == deliveries[0].id()));
 }

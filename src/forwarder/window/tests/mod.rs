@@ -9,6 +9,7 @@ mod properties;
 mod refused;
 mod restart;
 mod stops;
+mod verdicts;
 mod writes;
 
 use std::{

@@ -209,12 +209,13 @@ fn there_is_room_for_what_is_on_the_way_and_three_more() {
 }
 
 #[test]
-fn ids_are_never_used_twice() {
+fn batches_are_numbered_and_ids_are_never_used_twice() {
     let mut world = World::new(|_| {});
     let mut ids = BTreeSet::new();
-    for _ in 0..50 {
+    for n in 1..=50 {
         world.arrive("a", 1);
         world.settle_down();
+        assert_eq!(world.wire[0].n, n);
         assert!(ids.insert(world.wire[0].id.clone()));
         assert_eq!(world.wire[0].id.len(), 32);
         world.answer(status(200));

@@ -92,6 +92,19 @@ fn a_systemic_hold_ends_with_a_delivery_and_not_with_a_refusal() {
 }
 
 #[test]
+fn a_receiver_may_ask_for_a_longer_wait_between_probes_and_not_for_a_shorter_one() {
+    for (asked, wait) in [(10 * MINUTE, 10 * MINUTE), (SECOND, 5 * MINUTE)] {
+        let mut story = Story::new();
+        story.get(&asks(404, asked));
+        assert_eq!((story.state(), story.wait()), (ReceiverState::Held, wait));
+        let mut story = Story::new();
+        story.get(&asks(401, asked));
+        story.get(&asks(401, asked));
+        assert_eq!((story.state(), story.wait()), (ReceiverState::Held, wait));
+    }
+}
+
+#[test]
 fn another_reason_to_hold_is_told_at_once() {
     let mut story = Story::new();
     story.get(&status(404));
