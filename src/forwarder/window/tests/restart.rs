@@ -105,6 +105,21 @@ fn what_other_rules_make_of_a_batch() {
 }
 
 #[test]
+fn a_batch_of_which_nothing_passes_any_more_is_progress() {
+    let (mut world, _) = interrupted(1, |_| {});
+    world.rules.filtered = BTreeSet::from([0]);
+    world.now += Duration::from_secs(59);
+    world.on(WindowEvent::Scanned);
+    world.read_again();
+    world.settle_down();
+    world.arrive("b", 2);
+    world.settle_down();
+    world.now += Duration::from_secs(2);
+    world.on(WindowEvent::Tick { has_all_read: false });
+    assert!(world.sent().len() == 1 && !world.raised.contains("forwarder siem stalled"));
+}
+
+#[test]
 fn lines_that_only_the_current_rules_set_aside_are_written_down_first() {
     let (mut world, _) = interrupted(2, |_| {});
     world.rules.rejected = BTreeSet::from([1]);
