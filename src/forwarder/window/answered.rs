@@ -44,6 +44,11 @@ impl Window {
             (Act::Settle | Act::Narrow, Answer::Items { fates, .. }) => {
                 if self.batches[index].split_by(fates) {
                     self.next_part(index);
+                } else {
+                    // To send it again at once would be to do so for ever.
+                    let cause = format!("{answer}: these are not the events that were sent");
+                    let notice = self.health.hold(HoldReason::Protocol, cause, self.now);
+                    self.log_receiver(notice);
                 }
             }
             (Act::Settle, _) => self.delivered(index, answer.code()),

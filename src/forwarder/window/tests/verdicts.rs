@@ -4,6 +4,21 @@ use super::{refused::play, *};
 use crate::config::{AnswerVerdict, Framing};
 
 #[test]
+fn fates_of_other_events_than_those_that_were_sent_hold_and_settle_nothing() {
+    for (events, fates) in [(1, vec![Fate::Delivered]), (3, vec![Fate::Delivered; 2])] {
+        let mut world = World::new(|_| {});
+        world.arrive("a", events);
+        world.settle_down();
+        let (n, begun) = (world.wire.remove(0).n, world.now);
+        world.on(WindowEvent::Answered { n, begun, answer: items(fates) });
+        world.settle_down();
+        assert_eq!((world.wire.len(), world.state), (0, Some(ForwarderState::Held)));
+        assert_eq!(world.journal.outstanding().len(), 1);
+        assert!(world.has_told("these are not the events that were sent"));
+    }
+}
+
+#[test]
 fn a_receiver_that_refuses_us_is_probed_slowly_and_one_that_is_gone_twelve_times_more_slowly() {
     for (code, minutes) in [(404, 5), (302, 5), (501, 5), (410, 60)] {
         let mut world = World::new(|_| {});
