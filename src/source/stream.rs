@@ -33,7 +33,6 @@ pub enum StreamSocket {
 enum AcceptedConnection {
     Plain(ClientStream),
     Tls(TcpStream, tokio_rustls::TlsAcceptor),
-    NotAllowed,
 }
 
 pub struct Streams {
@@ -89,15 +88,16 @@ impl ClientListener for StreamListener {
                 };
                 Ok((accepted, peer.to_string()))
             }
-            StreamSocket::Unix(socket) => {
+            // Who is not allowed never is a client: it takes nobody's place.
+            StreamSocket::Unix(socket) => loop {
                 let (stream, uid) = socket.accept().await?;
-                let accepted = if socket.allows(uid) {
-                    AcceptedConnection::Plain(ClientStream::Unix(stream))
-                } else {
-                    AcceptedConnection::NotAllowed
-                };
-                Ok((accepted, format!("user {uid}")))
-            }
+                if socket.allows(uid) {
+                    let accepted = AcceptedConnection::Plain(ClientStream::Unix(stream));
+                    return Ok((accepted, format!("user {uid}")));
+                }
+                let text = format!("user {uid} is not among allowUsers and was turned away");
+                self.spool_writer.refuse(IntakeRefusal::User, &text);
+            },
         }
     }
 
@@ -112,10 +112,6 @@ async fn serve(accepted: AcceptedConnection, peer: String, terms: ConnectionCont
     let spool_writer = &terms.spool_writer;
     let link = match accepted {
         AcceptedConnection::Plain(link) => link,
-        AcceptedConnection::NotAllowed => {
-            let text = format!("{peer} is not among allowUsers and was turned away");
-            return spool_writer.refuse(IntakeRefusal::User, &text);
-        }
         AcceptedConnection::Tls(stream, acceptor) => {
             let handshake = tls::handshake(acceptor, stream, HANDSHAKE);
             match terms.stop.run_until_cancelled(handshake).await {

@@ -50,12 +50,14 @@ fn a_stale_socket_is_replaced_a_removed_one_bound_again_and_others_are_left_alon
 #[test]
 fn a_user_who_is_not_allowed_is_turned_away() {
     let receiver = Receiver::start();
-    let sidecar = with_source(&format!("{UNIX}\nallowUsers: [\"64999\"]"), &receiver).start();
+    let keys = format!("{UNIX}\nmaxConnections: 1\nallowUsers: [\"64999\"]");
+    let sidecar = with_source(&keys, &receiver).start();
     sidecar.wait_for_log("taking events");
     let mut stream = UnixStream::connect(sidecar.path("a.sock")).unwrap();
     let _ = stream.write_all(lines(0..1).as_bytes());
     assert_eq!(stream.read(&mut [0; 10]).unwrap_or(0), 0);
     sidecar.wait_for_log("is not among allowUsers");
+    assert_eq!(sidecar.times_said("maxConnections is reached"), 0, "it takes nobody's place");
     assert_eq!(receiver.accepted_lines().len(), 0);
 }
 
