@@ -2,12 +2,17 @@
 //!
 //! What always holds: at the stop each is stopped once the one before it has ended, so that all that was taken passes
 //! on; one that has nothing left to do (an input that ended) leaves the others running until then. Where one panics
-//! the source ends at once, to be started anew: those before it are cut off, for nobody takes what they have, and those
-//! behind it still write what they were given.
+//! the source ends soon, to be started anew: all but the last are stopped together and cut off where they do not end, for
+//! what they have is read again; the last still writes what it was given.
 
-use std::{future::poll_fn, pin::Pin, task::Poll};
+use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
+use tokio::time::{Instant, timeout_at};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+/// How long those may take to end that are stopped because another panicked. An abort at once would leave what they do on
+/// the blocking pool going on, beside the source that is started anew in the same files.
+const LAST_STEPS: Duration = Duration::from_secs(3);
 
 /// Tasks that run. They end with this.
 #[derive(Default)]
@@ -32,29 +37,39 @@ impl Stages {
 
     /// Completes after the stop, or where one panicked.
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        let broken = tokio::select! {
-            () = stop.cancelled() => None,
-            broken = self.panicked() => Some(broken),
-        };
-        for (place, Stage { task, stop }) in self.0.into_iter().enumerate() {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.panicked() => self.cut_off_all_but_the_last().await,
+        }
+        for Stage { task, stop } in self.0 {
             let Some(task) = task else { continue };
-            if broken.is_some_and(|broken| place < broken) {
-                task.abort();
-            }
             stop.cancel();
             let _ = task.await;
         }
     }
 
-    /// The place of the first that panics.
-    async fn panicked(&mut self) -> usize {
+    async fn cut_off_all_but_the_last(&mut self) {
+        let Some((_, stages)) = self.0.split_last_mut() else { return };
+        let end = Instant::now() + LAST_STEPS;
+        stages.iter().for_each(|stage| stage.stop.cancel());
+        for task in stages.iter_mut().filter_map(|stage| stage.task.as_mut()) {
+            if timeout_at(end, &mut *task).await.is_err() {
+                task.abort();
+                let _ = task.await;
+            }
+        }
+        stages.iter_mut().for_each(|stage| stage.task = None);
+    }
+
+    /// Completes where one panics.
+    async fn panicked(&mut self) {
         poll_fn(|context| {
-            for (place, stage) in self.0.iter_mut().enumerate() {
+            for stage in &mut self.0 {
                 let Some(task) = &mut stage.task else { continue };
                 if let Poll::Ready(ended) = Pin::new(task).poll(context) {
                     stage.task = None;
                     if ended.is_err() {
-                        return Poll::Ready(place);
+                        return Poll::Ready(());
                     }
                 }
             }
@@ -119,15 +134,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn where_one_panics_those_behind_it_write_what_they_have_and_all_end() {
+    async fn where_one_panics_the_others_have_a_moment_to_end_and_the_last_writes_what_it_has() {
         let (said, mut stages) = (Said::default(), Stages::default());
         add(&mut stages, "files", &said);
         let panic = add_fragile(&mut stages, true);
-        add(&mut stages, "spool", &said);
+        // It has much to do still.
+        stages.add(|_| std::future::pending());
+        let slow = said.clone();
+        stages.add(|stop| async move {
+            stop.cancelled().await;
+            sleep(LAST_STEPS * 3).await;
+            slow.lock().unwrap().push("spool");
+        });
+        let begun = Instant::now();
         let task = tokio::spawn(stages.run(CancellationToken::new()));
         panic.notify_one();
-        timeout(Duration::from_secs(10), task).await.unwrap().unwrap();
-        assert_eq!(*said.lock().unwrap(), ["spool"]);
+        timeout(Duration::from_secs(60), task).await.unwrap().unwrap();
+        assert_eq!(*said.lock().unwrap(), ["files", "spool"]);
+        assert!(begun.elapsed() < LAST_STEPS * 4 + Duration::from_secs(1), "{:?}", begun.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
