@@ -50,11 +50,15 @@ impl ClientListener for TcpListener {
 /// What whoever listens is told.
 #[derive(Debug)]
 pub enum AcceptEvent<'a> {
+    /// A loop begins. What one before told may not be over: it was dropped.
+    Begins,
     /// How many connections are open now.
     Open(usize),
     CannotAccept(&'a io::Error),
-    /// It was told that it fails, and has not for a while; or nothing is accepted any more.
+    /// It was told that it fails, and has not for a while.
     NoLongerFails,
+    /// Nothing is accepted any more, so that nothing fails either.
+    Closed,
     /// The task of a connection did.
     Panicked,
 }
@@ -74,6 +78,7 @@ pub async fn run<L, F>(
     let mut connections = JoinSet::new();
     let mut looks = interval(LOOK);
     let mut failed: Option<Instant> = None;
+    tell(AcceptEvent::Begins);
     loop {
         let open = connections.len();
         let resumes = failed.map(|at| at + PAUSE).filter(|at| *at > Instant::now());
@@ -103,9 +108,7 @@ pub async fn run<L, F>(
         }
     }
     drop(listener);
-    if failed.is_some() {
-        tell(AcceptEvent::NoLongerFails);
-    }
+    tell(AcceptEvent::Closed);
     while let Some(ended) = connections.join_next().await {
         tell_ended(&ended, connections.len(), &mut tell);
     }
@@ -192,7 +195,7 @@ mod tests {
     async fn more_clients_than_allowed_wait_until_one_leaves() {
         let running = start(2);
         let [first, _second, _third] = [running.connect(), running.connect(), running.connect()];
-        assert_eq!(running.told().await, ["Open(1)", "Open(2)"]);
+        assert_eq!(running.told().await, ["Begins", "Open(1)", "Open(2)"]);
         drop(first);
         assert_eq!(running.told().await, ["Open(1)", "Open(2)"]);
     }
@@ -205,7 +208,7 @@ mod tests {
             running.fail(emfile);
             let _short = running.connect();
         }
-        assert_eq!(running.told().await, ["out of memory"]);
+        assert_eq!(running.told().await, ["Begins", "out of memory"]);
         sleep(PAUSE / 2).await;
         assert!(running.told().await.is_empty(), "nobody is accepted while it pauses");
         sleep(PAUSE * 5).await;
@@ -216,7 +219,7 @@ mod tests {
         running.fail(emfile);
         assert_eq!(running.told().await, ["out of memory"]);
         running.stop.cancel();
-        assert_eq!(running.told().await, ["NoLongerFails"], "what does not listen has no trouble with it");
+        assert_eq!(running.told().await, ["Closed"], "it may fail still, for whoever listens there next");
     }
 
     #[tokio::test(start_paused = true)]
@@ -226,7 +229,7 @@ mod tests {
             running.fail(io::ErrorKind::ConnectionAborted);
         }
         let _connection = running.connect();
-        assert_eq!(running.told().await, ["Open(1)"]);
+        assert_eq!(running.told().await, ["Begins", "Open(1)"]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -255,7 +258,7 @@ mod tests {
             async move { run(listener, 1, &stop, serve, |event| drop(open.send(format!("{event:?}")))).await }
         });
         let _client = TcpStream::connect(addr).await.unwrap();
-        assert_eq!(opened.recv().await.unwrap(), "Open(1)");
+        assert_eq!([opened.recv().await.unwrap(), opened.recv().await.unwrap()], ["Begins", "Open(1)"]);
         stop.cancel();
         while TcpStream::connect(addr).await.is_ok() {
             tokio::task::yield_now().await;

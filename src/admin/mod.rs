@@ -108,7 +108,7 @@ fn tell(event: AcceptEvent<'_>) {
         AcceptEvent::CannotAccept(error) => warn!(%error, "admin cannot accept connections: clients wait"),
         AcceptEvent::NoLongerFails => info!("accepting connections to admin no longer fails"),
         AcceptEvent::Panicked => error!("a bug: the task of an admin connection panicked"),
-        AcceptEvent::Open(_) => {}
+        AcceptEvent::Begins | AcceptEvent::Open(_) | AcceptEvent::Closed => {}
     }
 }
 

@@ -24,6 +24,9 @@ pub fn note(spool_writer: &SpoolWriter, event: &AcceptEvent<'_>) {
             info!(source, "accepting connections no longer fails");
             spool_writer.alarms.clear(&subject, AlarmKind::File);
         }
+        AcceptEvent::Begins | AcceptEvent::Closed => {
+            spool_writer.alarms.clear(&subject, AlarmKind::File);
+        }
         AcceptEvent::Panicked => {
             let text =
                 "a bug: the task of a connection panicked; what it had not put is lost unless it is sent again";

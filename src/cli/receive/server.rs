@@ -156,7 +156,7 @@ impl Receiver {
         let tell = |event: AcceptEvent<'_>| match event {
             AcceptEvent::CannotAccept(error) => debug!(%error, "cannot accept connections: senders wait"),
             AcceptEvent::Panicked => error!("a bug: the task of a connection panicked"),
-            AcceptEvent::NoLongerFails | AcceptEvent::Open(_) => {}
+            AcceptEvent::Begins | AcceptEvent::Open(_) | AcceptEvent::NoLongerFails | AcceptEvent::Closed => {}
         };
         accept_loop::run(self.listener, MAX_CONNECTIONS, &stop, serve, tell).await;
     }
