@@ -38,7 +38,7 @@ use crate::{
     },
     health::ReadyCondition,
     lock::Lock,
-    source::RunningSource,
+    source::{RunningSource, SourceTasks},
 };
 
 use open::Opened;
@@ -56,6 +56,7 @@ pub struct App {
     config: Config,
     registry: Arc<Registry>,
     sources: BTreeMap<String, RunningSource>,
+    source_tasks: SourceTasks,
     forwarders: BTreeMap<String, RunningForwarder>,
     /// Those that should run as well, and cannot be opened.
     stopped: BTreeMap<String, StoppedForwarder>,
@@ -74,8 +75,9 @@ struct RunningForwarder {
 
 impl App {
     /// Opens everything and starts it. Nothing was sent where this fails. A forwarder whose state cannot be opened is an
-    /// error only where there is no other.
-    pub async fn start(config: Config) -> Result<Self, StartError> {
+    /// error only where there is no other. It waits for disks on the thread that polls it, which is to be none of the
+    /// runtime's own. Who gives up waiting for this has `source_tasks` to stop the sources that take events already.
+    pub async fn start(config: Config, source_tasks: SourceTasks) -> Result<Self, StartError> {
         let lock = open::state_dir(&config.state_dir)?;
         let registry = Arc::new(Registry::new(Timestamp::now()));
         let admin = match &config.admin {
@@ -85,6 +87,7 @@ impl App {
         let mut app = Self {
             registry,
             sources: BTreeMap::new(),
+            source_tasks,
             forwarders: BTreeMap::new(),
             stopped: BTreeMap::new(),
             tasks: JoinSet::new(),

@@ -27,6 +27,7 @@ use crate::{
         task::{ForwarderSetup, ForwarderTask},
         window::ForwarderOrder,
     },
+    local_file::LocalError,
     lock::{Lock, LockError},
     log::{Cursor, Log, SegmentId},
     source::{self, SourceSetup, SourceStartError},
@@ -171,6 +172,7 @@ impl App {
             pins: self.pins(),
             alarms: self.registry.alarms.clone(),
             health: self.registry.health.clone(),
+            tasks: &self.source_tasks,
         };
         let running = source::start(config, setup)?;
         self.sources.insert(running.config.name.clone(), running);
@@ -179,7 +181,9 @@ impl App {
 
     pub(super) async fn start_opened(&mut self, opened: Opened) {
         let Opened { config, journal, letters, recovered, webhook } = opened;
-        if let Err(error) = webhook.check().await {
+        // A file system that hangs holds up this forwarder later, and no other now.
+        let checked = tokio::time::timeout(config.timeout, webhook.check()).await;
+        if let Err(error) = checked.unwrap_or(Err(LocalError::Slow)) {
             warn!(forwarder = config.name, %error, "a file that this forwarder needs cannot be used; its events wait until it can be");
         }
         let stats = Arc::new(ForwarderStats::new(&config.name, config.sources.clone(), Timestamp::now()));

@@ -17,7 +17,7 @@ async fn app(dir: &Path) -> App {
     let path = dir.join("config.yaml");
     std::fs::write(&path, yaml).unwrap();
     std::fs::write(dir.join("a.log"), "{\"n\":1}\n").unwrap();
-    App::start(config::load(&path, &|_| None).unwrap()).await.unwrap()
+    App::start(config::load(&path, &|_| None).unwrap(), SourceTasks::default()).await.unwrap()
 }
 
 /// Looks after the tasks until a condition holds.

@@ -23,4 +23,4 @@ pub mod tls;
 pub mod unix;
 pub mod watch;
 
-pub use self::start::{RunningSource, SourceSetup, SourceStartError, catalogs, start};
+pub use self::start::{RunningSource, SourceSetup, SourceStartError, SourceTasks, catalogs, start};

@@ -7,10 +7,11 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, Barrier},
+    time::Duration,
 };
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tracing::{error, info, warn};
 
 use super::{diagnostics, exit::Exit, state_dir, terminal};
@@ -25,13 +26,16 @@ use crate::{
     },
     log::reader,
     notify::ServiceManager,
-    source::listener::Listener,
+    source::{SourceTasks, listener::Listener},
 };
 
 use signals::{RunSignals, SignalOrder};
 
 /// Threads of the runtime; files are read and batches compressed on others.
 const WORKERS: usize = 2;
+
+/// How long sources may take to write down what they took, where a start is given up.
+const LAST_RECORDS: Duration = Duration::from_secs(3);
 
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
@@ -98,16 +102,17 @@ async fn forward(args: &RunArgs, mut signals: RunSignals) -> Exit {
     keep_memory_private();
     info!(version = VERSION, config = %args.config.display(), state = %config.state_dir.display(),
         memory_at_most = format_args!("{} MiB", memory_bound(&config).div_ceil(1 << 20)), "starting");
-    let mut app = match signals.wait_for(tokio::spawn(App::start(config))).await {
+    let (runtime, source_tasks) = (Handle::current(), SourceTasks::default());
+    let starting = App::start(config, source_tasks.clone());
+    // It waits for disks, and the pages are to answer meanwhile.
+    let starting = tokio::task::spawn_blocking(move || runtime.block_on(starting));
+    let mut app = match signals.wait_for(starting).await {
         Some(Ok(app)) => app,
         Some(Err(error)) => {
             error!("{error}");
             return Exit::from(&error);
         }
-        None => {
-            warn!("stopped before everything was started; what is not delivered is delivered after the next start");
-            return Exit::Backlog;
-        }
+        None => return give_up(&source_tasks).await,
     };
     let manager = Arc::new(ServiceManager::of_environment());
     manager.ready();
@@ -140,6 +145,18 @@ async fn forward(args: &RunArgs, mut signals: RunSignals) -> Exit {
             Exit::Storage
         }
     }
+}
+
+/// The start is not waited for any longer. Sources that take events already still write down what they took.
+async fn give_up(source_tasks: &SourceTasks) -> Exit {
+    if source_tasks.stop_within(LAST_RECORDS).await {
+        warn!("stopped before everything was started; what is not delivered is delivered after the next start");
+        return Exit::Backlog;
+    }
+    error!(
+        "stopped before everything was started, and storage does not answer: what sources were sent last may be lost, where its sender does not send it again; the rest is delivered after the next start"
+    );
+    Exit::Storage
 }
 
 /// A configuration with problems changes nothing; the old one stays.

@@ -5,6 +5,7 @@
 
 mod spooled;
 mod stages;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +40,8 @@ use crate::{
     },
 };
 
+pub use tasks::SourceTasks;
+
 use stages::Stages;
 
 /// The catalog of a source's log, in its directory.
@@ -68,6 +71,8 @@ pub struct SourceSetup<'a> {
     pub pins: usize,
     pub alarms: Arc<Alarms>,
     pub health: Arc<ProcessHealth>,
+    /// Its task will be one of these.
+    pub tasks: &'a SourceTasks,
 }
 
 /// Why a source was not started.
@@ -112,8 +117,7 @@ pub fn start(config: Source, setup: SourceSetup<'_>) -> Result<RunningSource, So
             starting.listen(&config, keys, ended.clone())?
         }
     };
-    let stop = CancellationToken::new();
-    let task = tokio::spawn(stages.run(stop.clone()));
+    let (stop, task) = starting.setup.tasks.spawn(|stop| stages.run(stop));
     Ok(RunningSource { log, stats: starting.stats, ended, stop, task, config })
 }
 

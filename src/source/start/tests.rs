@@ -19,7 +19,7 @@ fn source(dir: &Path, keys: &str) -> Source {
     config::load(&path, &|_| None).unwrap().sources.remove(0)
 }
 
-fn setup(state_dir: &Path, knows_all: bool) -> SourceSetup<'_> {
+fn setup<'a>(state_dir: &'a Path, knows_all: bool, tasks: &'a SourceTasks) -> SourceSetup<'a> {
     SourceSetup {
         state_dir,
         followers: vec!["siem".to_owned(), "archive".to_owned()],
@@ -28,6 +28,7 @@ fn setup(state_dir: &Path, knows_all: bool) -> SourceSetup<'_> {
         pins: 8,
         alarms: Arc::default(),
         health: Arc::default(),
+        tasks,
     }
 }
 
@@ -50,11 +51,12 @@ async fn a_source_of_any_kind_has_its_followers_and_ends_with_its_stop_and_not_b
         "kind: udp, listen: \"127.0.0.1:0\"".to_owned(),
         "kind: http, listen: \"127.0.0.1:0\"".to_owned(),
     ] {
+        let tasks = SourceTasks::default();
         let dir = tempfile::tempdir().unwrap();
         let state_dir = dir.path().join("state");
         fs::create_dir(&state_dir).unwrap();
         fs::write(dir.path().join("a.log"), "{\"n\":1}\n").unwrap();
-        let setup = setup(&state_dir, true);
+        let setup = setup(&state_dir, true, &tasks);
         let health = setup.health.clone();
         let running = start(source(dir.path(), &keys), setup).unwrap();
         assert_eq!((running.log.name.as_ref(), running.stats.name()), ("app", "app"));
@@ -78,7 +80,7 @@ async fn where_not_all_followers_are_known_no_number_is_used_that_one_of_them_ma
         let state_dir = dir.path().join("state");
         fs::create_dir(&state_dir).unwrap();
         fs::write(dir.path().join("a.log"), "{\"n\":1}\n").unwrap();
-        let running = start(source(dir.path(), &keys), setup(&state_dir, false)).unwrap();
+        let running = start(source(dir.path(), &keys), setup(&state_dir, false, &SourceTasks::default())).unwrap();
         assert!(first_segment(&running).await >= SegmentId(first + (1 << 30)), "{keys}");
         running.stop.cancel();
         running.task.await.unwrap();
@@ -90,7 +92,7 @@ async fn where_nothing_can_be_sent_nothing_is_created() {
     let dir = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let keys = format!("kind: tcp, listen: \"{}\"", taken.local_addr().unwrap());
-    let failed = start(source(dir.path(), &keys), setup(dir.path(), true)).err().unwrap();
+    let failed = start(source(dir.path(), &keys), setup(dir.path(), true, &SourceTasks::default())).err().unwrap();
     assert!(matches!(&failed, SourceStartError::Listen { .. }), "{failed}");
     assert!(failed.to_string().starts_with("source app: cannot listen on"), "{failed}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the configuration");

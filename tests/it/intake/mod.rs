@@ -26,7 +26,7 @@ fn with_source(keys: &str, receiver: &Receiver) -> Sidecar {
 }
 
 /// Where the source listens; waits until it does.
-fn address(sidecar: &Sidecar, protocol: &str) -> SocketAddr {
+pub fn address(sidecar: &Sidecar, protocol: &str) -> SocketAddr {
     let sign = format!("on={protocol} ");
     sidecar.wait_for_log("taking events");
     let said = sidecar.stderr();
