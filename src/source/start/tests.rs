@@ -3,10 +3,14 @@
 
 use std::{fs, time::Duration};
 
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpStream, UdpSocket, UnixStream},
+    time::timeout,
+};
 
 use super::*;
-use crate::config;
+use crate::{config, log::Segments};
 
 /// What a configuration has of a source, with two forwarders of which nothing is known.
 fn source(dir: &Path, keys: &str) -> Source {
@@ -34,22 +38,51 @@ fn setup<'a>(state_dir: &'a Path, knows_all: bool, tasks: &'a SourceTasks) -> So
 
 const FILES: &str = "kind: file, include: [\"{dir}/*.log\"], scanInterval: 20ms";
 
-/// The first segment that the log has.
+/// The first segment that the log has, once there is something in it.
 async fn first_segment(running: &RunningSource) -> SegmentId {
     let mut changes = running.log.changes();
-    let changed = timeout(Duration::from_secs(20), changes.wait_for(|segments| !segments.is_empty()));
-    changed.await.unwrap().unwrap()[0].id
+    let arrived = |segments: &Segments| segments.first().is_some_and(|segment| segment.size() > 0);
+    let arrived = timeout(Duration::from_secs(20), changes.wait_for(arrived));
+    arrived.await.unwrap().unwrap()[0].id
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+const EVENT: &str = "{\"n\":1}\n";
+
+/// Sends one event to a source of this kind; files have theirs.
+async fn send_event(kind: &str, dir: &Path, port: u16) {
+    let addr = ("127.0.0.1", port);
+    match kind {
+        "unix" => UnixStream::connect(dir.join("a.sock")).await.unwrap().write_all(EVENT.as_bytes()).await.unwrap(),
+        "tcp" => TcpStream::connect(addr).await.unwrap().write_all(EVENT.as_bytes()).await.unwrap(),
+        "udp" => {
+            let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            socket.send_to(EVENT.as_bytes(), addr).await.unwrap();
+        }
+        "http" => {
+            let length = EVENT.len();
+            let request =
+                format!("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{EVENT}");
+            TcpStream::connect(addr).await.unwrap().write_all(request.as_bytes()).await.unwrap();
+        }
+        _ => assert_eq!(kind, "file"),
+    }
 }
 
 #[tokio::test]
 async fn a_source_of_any_kind_has_its_followers_and_ends_with_its_stop_and_not_before() {
-    for keys in [
-        FILES.to_owned(),
-        format!("{FILES}, spool: true"),
-        "kind: unix, path: \"{dir}/a.sock\"".to_owned(),
-        "kind: tcp, listen: \"127.0.0.1:0\"".to_owned(),
-        "kind: udp, listen: \"127.0.0.1:0\"".to_owned(),
-        "kind: http, listen: \"127.0.0.1:0\"".to_owned(),
+    let port = free_port();
+    for (kind, keys) in [
+        ("file", FILES.to_owned()),
+        ("file", format!("{FILES}, spool: true")),
+        ("unix", "kind: unix, path: \"{dir}/a.sock\"".to_owned()),
+        ("tcp", format!("kind: tcp, listen: \"127.0.0.1:{port}\"")),
+        ("udp", format!("kind: udp, listen: \"127.0.0.1:{port}\"")),
+        ("http", format!("kind: http, listen: \"127.0.0.1:{port}\"")),
     ] {
         let tasks = SourceTasks::default();
         let dir = tempfile::tempdir().unwrap();
@@ -62,11 +95,10 @@ async fn a_source_of_any_kind_has_its_followers_and_ends_with_its_stop_and_not_b
         assert_eq!((running.log.name.as_ref(), running.stats.name()), ("app", "app"));
         let holders = running.log.release_gate.holders(SegmentId(1), 0, 1);
         assert_eq!(holders.into_iter().collect::<Vec<_>>(), ["archive", "siem"], "{keys}");
-        if keys.contains("file") {
-            let first = if keys.contains("spool") { 1 << 32 } else { 1 };
-            assert_eq!(first_segment(&running).await, SegmentId(first), "{keys}");
-        }
-        assert!(!running.task.is_finished() && !running.ended.is_cancelled());
+        send_event(kind, dir.path(), port).await;
+        let first = if keys.contains("spool") { 1 << 32 } else { 1 };
+        assert_eq!(first_segment(&running).await, SegmentId(first), "{keys}");
+        assert!(!running.task.is_finished() && !running.ended.is_cancelled(), "{keys}");
         running.stop.cancel();
         timeout(Duration::from_secs(20), running.task).await.unwrap().unwrap();
         assert!(health.stuck().is_empty(), "{keys}: {:?}", health.stuck());
