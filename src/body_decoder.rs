@@ -29,7 +29,9 @@ const COPIES: usize = 2;
 pub enum DecodeError {
     #[error("the body has more than {0} bytes")]
     TooLarge(usize),
-    #[error("the body decodes to too much: more than {0} bytes")]
+    #[error("the body decodes to more than {0} bytes")]
+    TooLargeDecoded(usize),
+    #[error("the body decodes to more than {0} times its compressed size")]
     Bomb(usize),
     #[error("too many bodies arrive at once")]
     Busy,
@@ -45,7 +47,7 @@ impl DecodeError {
     /// What its sender is answered.
     pub fn status(self) -> StatusCode {
         match self {
-            Self::TooLarge(_) | Self::Bomb(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge(_) | Self::TooLargeDecoded(_) | Self::Bomb(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::NotGzip | Self::Damaged => StatusCode::BAD_REQUEST,
             Self::Unknown => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -158,7 +160,7 @@ impl BodyDecoder {
             // What its buffer still held comes now.
             DecodeState::Gzip(mut decoder) => match decoder.try_finish() {
                 Ok(()) => decoder.finish().map_err(|_| DecodeError::Damaged)?,
-                Err(_) => return Err(trouble(&decoder)),
+                Err(_) => return Err(trouble(&decoder, self.limits)),
             },
             DecodeState::Failed => return Err(DecodeError::Damaged),
         };
@@ -174,15 +176,16 @@ impl BodyDecoder {
             self.limits.decoded.min(FREE_OF_RATIO.max(self.wire.saturating_mul(self.limits.ratio)));
         match decoder.write_all(bytes) {
             Ok(()) => Ok(DecodeState::Gzip(decoder)),
-            Err(_) => Err(trouble(&decoder)),
+            Err(_) => Err(trouble(&decoder, self.limits)),
         }
     }
 }
 
 /// Why a decoder gave up.
-fn trouble(decoder: &MultiGzDecoder<BudgetedBytes>) -> DecodeError {
+fn trouble(decoder: &MultiGzDecoder<BudgetedBytes>, limits: DecodeLimits) -> DecodeError {
     match decoder.get_ref().failure {
-        Some(DecodeError::TooLarge(most)) => DecodeError::Bomb(most),
+        Some(DecodeError::TooLarge(most)) if most == limits.decoded => DecodeError::TooLargeDecoded(most),
+        Some(DecodeError::TooLarge(_)) => DecodeError::Bomb(limits.ratio),
         Some(failure) => failure,
         None => DecodeError::Damaged,
     }
@@ -337,12 +340,12 @@ mod tests {
         let bomb = gzip(&vec![0; 16 << 20]);
         assert!(bomb.len() < 20_000);
         let mut decoder = BodyDecoder::new(false, LIMITS, Arc::new(Semaphore::new(LIMITS.budget())));
-        assert_eq!(decoder.push(&bomb), Err(DecodeError::Bomb(bomb.len() * 200)));
+        assert_eq!(decoder.push(&bomb), Err(DecodeError::Bomb(200)));
         // Up to a mebibyte any ratio is honest.
         assert_eq!(decode(false, &gzip(&vec![0; 1 << 20])).unwrap().len(), 1 << 20);
-        assert_eq!(decode(false, &gzip(&vec![0; (1 << 20) + 1])), Err(DecodeError::Bomb(1 << 20)));
+        assert_eq!(decode(false, &gzip(&vec![0; (1 << 20) + 1])), Err(DecodeError::Bomb(200)));
         // Nor may an honest ratio lead beyond the cap.
-        assert_eq!(decode(false, &gzip(&lines((8 << 20) + 64))), Err(DecodeError::Bomb(LIMITS.decoded)));
+        assert_eq!(decode(false, &gzip(&lines((8 << 20) + 64))), Err(DecodeError::TooLargeDecoded(LIMITS.decoded)));
     }
 
     #[test]
@@ -354,7 +357,7 @@ mod tests {
             decoder.finish().map(|body| body.bytes.len())
         };
         assert_eq!(decode(3 << 20), Ok(3 << 20));
-        assert_eq!(decode((3 << 20) + 1), Err(DecodeError::Bomb(3 << 20)));
+        assert_eq!(decode((3 << 20) + 1), Err(DecodeError::TooLargeDecoded(3 << 20)));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) enum IntakeAnswer {
     Method,
     #[error(transparent)]
     Denied(Denied),
-    #[error(transparent)]
+    #[error("{0}{hint}", hint = hint(*.0))]
     Decode(DecodeError),
     #[error(transparent)]
     Bad(BadBody),
@@ -45,6 +45,15 @@ pub(super) enum IntakeAnswer {
     Refused(Refused),
     #[error("the spool does not answer")]
     Stuck,
+}
+
+/// Which key of the source sets a limit.
+fn hint(error: DecodeError) -> &'static str {
+    match error {
+        DecodeError::TooLarge(_) => " (maxBodyBytes)",
+        DecodeError::TooLargeDecoded(_) => " (four times maxBodyBytes)",
+        _ => "",
+    }
 }
 
 impl IntakeAnswer {
@@ -70,7 +79,7 @@ impl IntakeAnswer {
             Self::NotFound | Self::Method => IntakeRefusal::Request,
             Self::Denied(Denied::NoSecret) => IntakeRefusal::Storage,
             Self::Denied(_) => IntakeRefusal::Denied,
-            Self::Decode(DecodeError::TooLarge(_) | DecodeError::Bomb(_))
+            Self::Decode(DecodeError::TooLarge(_) | DecodeError::TooLargeDecoded(_) | DecodeError::Bomb(_))
             | Self::Bad(BadBody::TooLong { .. })
             | Self::TooMuch { .. } => IntakeRefusal::Size,
             Self::Decode(DecodeError::Busy) | Self::Connections => IntakeRefusal::Busy,
@@ -133,6 +142,7 @@ impl IntakeAnswer {
 #[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
+    use crate::config;
 
     #[test]
     fn what_passes_is_never_a_4xx_that_is_not_sent_again_and_says_when_to_come() {
@@ -151,6 +161,15 @@ mod tests {
             let after = response.headers()[header::RETRY_AFTER].to_str().unwrap();
             assert!(after.parse::<u32>().unwrap() >= 1, "{passing:?}");
         }
+    }
+
+    #[test]
+    fn what_is_too_large_names_the_key_that_says_so_and_a_bomb_its_ratio() {
+        let said = |error| IntakeAnswer::Decode(error).to_string();
+        assert_eq!(said(DecodeError::TooLarge(9)), "the body has more than 9 bytes (maxBodyBytes)");
+        let decoded = "the body decodes to more than 36 bytes (four times maxBodyBytes)";
+        assert_eq!(said(DecodeError::TooLargeDecoded(9 * config::DECODED)), decoded);
+        assert_eq!(said(DecodeError::Bomb(200)), "the body decodes to more than 200 times its compressed size");
     }
 
     #[test]
