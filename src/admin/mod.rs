@@ -105,7 +105,9 @@ impl AdminServer {
 
 fn tell(event: AcceptEvent<'_>) {
     match event {
-        AcceptEvent::CannotAccept(error) => warn!(%error, "admin cannot accept connections: clients wait"),
+        AcceptEvent::CannotAccept(error) => {
+            warn!(%error, "admin cannot accept connections: clients wait; raise the limit of open files, or lower maxConnections of sources");
+        }
         AcceptEvent::NoLongerFails => info!("accepting connections to admin no longer fails"),
         AcceptEvent::Panicked => error!("a bug: the task of an admin connection panicked"),
         AcceptEvent::Begins | AcceptEvent::Open(_) | AcceptEvent::Closed => {}

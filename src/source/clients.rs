@@ -16,7 +16,9 @@ pub fn note(spool_writer: &SpoolWriter, event: &AcceptEvent<'_>) {
     match event {
         AcceptEvent::Open(connections) => spool_writer.stats.set_connections(*connections as u64),
         AcceptEvent::CannotAccept(failure) => {
-            let text = format!("cannot accept connections ({failure}): clients wait");
+            let text = format!(
+                "cannot accept connections ({failure}): clients wait; raise the limit of open files, or lower maxConnections"
+            );
             error!(source, "{text}");
             spool_writer.alarms.raise(&subject, AlarmKind::File, text, Timestamp::now());
         }

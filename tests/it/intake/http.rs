@@ -185,6 +185,21 @@ fn a_full_spool_puts_senders_off_and_takes_again_once_there_is_room() {
     assert_eq!(sidecar.stop(), 0);
 }
 
+// J26
+#[test]
+fn too_many_open_files_let_senders_wait_with_an_alarm_until_there_are_fewer() {
+    let receiver = Receiver::start();
+    let sidecar = sidecar(&receiver, "").through(&["sh", "-c", "ulimit -n 40; exec \"$@\"", "sh"]).start();
+    let addr = address(&sidecar);
+    let clients: Vec<TcpStream> = (0..60).map(|_| TcpStream::connect(addr).unwrap()).collect();
+    sidecar.wait_for_log("cannot accept connections");
+    drop(clients);
+    sidecar.wait_for_alarm("file", "lower maxConnections");
+    assert_eq!(status(addr, "", event(0).as_bytes()), 202);
+    receiver.wait_for_lines(1);
+    sidecar.wait_for_status("no alarm", |status| status["alarms"].as_array().is_some_and(Vec::is_empty));
+}
+
 #[test]
 fn memory_stays_flat_under_bombs() {
     let receiver = Receiver::start();

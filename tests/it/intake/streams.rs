@@ -215,10 +215,14 @@ fn too_many_open_files_pause_accepting_and_it_goes_on() {
     sidecar.wait_for_log("cannot accept connections");
     let failures = sidecar.times_said("cannot accept connections");
     clients.truncate(1);
+    // It stays for a while, so that now that the pages have descriptors again they show it.
+    sidecar.wait_for_alarm("file", "lower maxConnections");
     let mut works = connect(&sidecar);
     works.write_all(lines(0..10).as_bytes()).unwrap();
     receiver.wait_for_lines(10);
     assert!(failures <= 2, "it must not spin: {failures}");
+    sidecar.wait_for_status("no alarm", |status| status["alarms"].as_array().is_some_and(Vec::is_empty));
+    assert_eq!(sidecar.times_said("accepting connections no longer fails"), 1, "{}", sidecar.stderr());
 }
 
 // J27
