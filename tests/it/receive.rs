@@ -2,13 +2,15 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     process::{Child, ChildStdout, Command, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{events, http, sidecar::Sidecar};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_auditpost");
 
 struct Receive {
     child: Child,
@@ -18,12 +20,12 @@ struct Receive {
 
 impl Receive {
     fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_auditpost"))
-            .args(["receive", "--listen", "127.0.0.1:0"])
-            .args(args)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::start_by(Command::new(PROGRAM), args)
+    }
+
+    fn start_by(mut command: Command, args: &[&str]) -> Self {
+        let mut child =
+            command.args(["receive", "--listen", "127.0.0.1:0"]).args(args).stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
@@ -77,6 +79,24 @@ fn a_closed_standard_output_ends_it_without_a_panic() {
     // It may end before it has answered.
     let _ = http::post(receive.addr.parse().unwrap(), "/", b"one\n");
     assert_eq!(receive.child.wait().unwrap().code(), Some(0));
+}
+
+// J26
+#[test]
+fn too_many_open_files_let_senders_wait_and_are_told_once() {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 30; exec \"$@\"", "sh", PROGRAM]).stderr(Stdio::piped());
+    let mut receive = Receive::start_by(limited, &[]);
+    let mut stderr = BufReader::new(receive.child.stderr.take().unwrap());
+    let clients: Vec<_> = (0..40).map(|_| TcpStream::connect(&receive.addr).unwrap()).collect();
+    let (mut said, mut rest) = (String::new(), String::new());
+    stderr.read_line(&mut said).unwrap();
+    assert!(said.contains("senders wait; raise the limit of open files"), "{said}");
+    drop(clients);
+    assert_eq!(receive.post(&events::lines(0..2)), 200);
+    assert_eq!(receive.interrupt().0, 0);
+    stderr.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
 }
 
 #[test]

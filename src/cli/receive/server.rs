@@ -41,6 +41,7 @@ use super::{
 use crate::{
     accept_loop::{self, AcceptEvent},
     body_decoder::DecodeError,
+    cli::terminal,
 };
 
 /// Further senders wait.
@@ -153,10 +154,23 @@ impl Receiver {
                 stop.run_until_cancelled(serve(stream, shared)).await;
             }
         };
+        let (mut was_full, mut failed) = (false, false);
         let tell = |event: AcceptEvent<'_>| match event {
-            AcceptEvent::CannotAccept(error) => debug!(%error, "cannot accept connections: senders wait"),
+            AcceptEvent::Open(MAX_CONNECTIONS) if !std::mem::replace(&mut was_full, true) => {
+                let text = format!("{MAX_CONNECTIONS} connections are open: further senders wait");
+                terminal::complain("receive", &text);
+            }
+            AcceptEvent::CannotAccept(error) if !std::mem::replace(&mut failed, true) => {
+                let text =
+                    format!("cannot accept connections ({error}): senders wait; raise the limit of open files");
+                terminal::complain("receive", &text);
+            }
             AcceptEvent::Panicked => error!("a bug: the task of a connection panicked"),
-            AcceptEvent::Begins | AcceptEvent::Open(_) | AcceptEvent::NoLongerFails | AcceptEvent::Closed => {}
+            AcceptEvent::Begins
+            | AcceptEvent::Open(_)
+            | AcceptEvent::CannotAccept(_)
+            | AcceptEvent::NoLongerFails
+            | AcceptEvent::Closed => {}
         };
         accept_loop::run(self.listener, MAX_CONNECTIONS, &stop, serve, tell).await;
     }
