@@ -110,6 +110,8 @@ async fn forward(args: &RunArgs, mut signals: RunSignals) -> Exit {
         Some(Ok(app)) => app,
         Some(Err(error)) => {
             error!("{error}");
+            // Those that were started before it failed may have taken events.
+            source_tasks.stop_within(LAST_RECORDS).await;
             return Exit::from(&error);
         }
         None => return give_up(&source_tasks).await,
