@@ -4,11 +4,13 @@ use std::{
     io::{BufRead, BufReader, Read},
     net::{TcpListener, TcpStream},
     process::{Child, ChildStdout, Command, Stdio},
+    sync::mpsc,
+    thread,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{events, http, sidecar::Sidecar};
+use crate::{events, http, receiver::PATIENCE, sidecar::Sidecar};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_auditpost");
 
@@ -88,15 +90,21 @@ fn too_many_open_files_let_senders_wait_and_are_told_once() {
     limited.args(["-c", "ulimit -n 30; exec \"$@\"", "sh", PROGRAM]).stderr(Stdio::piped());
     let mut receive = Receive::start_by(limited, &[]);
     let mut stderr = BufReader::new(receive.child.stderr.take().unwrap());
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut first, mut rest) = (String::new(), String::new());
+        stderr.read_line(&mut first).unwrap();
+        tell.send(first).unwrap();
+        stderr.read_to_string(&mut rest).unwrap();
+        tell.send(rest).unwrap();
+    });
     let clients: Vec<_> = (0..40).map(|_| TcpStream::connect(&receive.addr).unwrap()).collect();
-    let (mut said, mut rest) = (String::new(), String::new());
-    stderr.read_line(&mut said).unwrap();
-    assert!(said.contains("senders wait; raise the limit of open files"), "{said}");
+    let first = told.recv_timeout(PATIENCE).unwrap();
+    assert!(first.contains("senders wait; raise the limit of open files"), "{first}");
     drop(clients);
     assert_eq!(receive.post(&events::lines(0..2)), 200);
     assert_eq!(receive.interrupt().0, 0);
-    stderr.read_to_string(&mut rest).unwrap();
-    assert_eq!(rest, "");
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "", "it is told once");
 }
 
 #[test]
