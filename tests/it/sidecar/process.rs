@@ -164,10 +164,19 @@ impl Sidecar {
 
     /// Whether it has a handler for a signal now: from then on it hears it.
     pub fn catches(&self, signal: Signal) -> bool {
+        self.has_in(signal, "SigCgt:")
+    }
+
+    /// Whether it ignores a signal, as whoever started us may have wanted (`nohup`).
+    pub fn ignores(&self, signal: Signal) -> bool {
+        self.has_in(signal, "SigIgn:")
+    }
+
+    fn has_in(&self, signal: Signal, set: &str) -> bool {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default();
-        let caught = u64::from_str_radix(caught.trim(), 16).unwrap_or_default();
-        caught & (1 << (signal.as_raw() - 1)) != 0
+        let signals = status.lines().find_map(|line| line.strip_prefix(set)).unwrap_or_default();
+        let signals = u64::from_str_radix(signals.trim(), 16).unwrap_or_default();
+        signals & (1 << (signal.as_raw() - 1)) != 0
     }
 
     pub fn pid(&self) -> u32 {
