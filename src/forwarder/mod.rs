@@ -4,6 +4,8 @@
 //! compressors and client. [`window`] decides, [`feed`] reads for it and [`task`] runs both; the other modules stand in
 //! the order in which a record passes them.
 
+use tokio::task::JoinError;
+
 pub mod follow;
 
 pub mod line_rule;
@@ -34,3 +36,8 @@ pub mod backlog;
 pub mod stats;
 
 pub mod task;
+
+/// A panic of a job is one of the forwarder.
+fn unless_panicked<T>(result: Result<T, JoinError>) -> T {
+    result.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}

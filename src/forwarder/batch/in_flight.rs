@@ -43,10 +43,10 @@ pub struct InFlightBatch {
 ///
 /// ```text
 ///  Announcing ──the journal has its intent──► Waiting ──sent──► Flying ──► delivered
-///                                                ▲                 ├──to be sent again──► Waiting
-///                                                │                 ├──split: the next part──► Announcing
-///                                                │                 └──one event, refused──► Refused ──► a dead letter
-///                                                └──the dead letter cannot be written: Refused stays
+///  a part, or what                                                 ├──to be sent again──► Waiting
+///  replaces a batch                                                ├──split: the next part──► Announcing
+///                                                                  └──one event, refused──► Refused ──► a dead letter,
+///                                                                                           once that can be written
 /// ```
 #[derive(Debug)]
 pub enum FlightStage {

@@ -10,7 +10,11 @@ use tokio::sync::Notify;
 
 use crate::{
     config,
-    forwarder::{batch::SealedBatch, compress::Compressor},
+    forwarder::{
+        batch::{BatchBody, SealedBatch},
+        compress::Compressor,
+        unless_panicked,
+    },
 };
 
 /// The compressors of one forwarder: as many as work at once. One more than there are cores keeps all of them busy
@@ -65,5 +69,11 @@ impl Compressors {
         let wire = compressor.compress(body);
         self.idle.lock().expect("nothing panics while it holds the compressors").push(compressor);
         wire.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The body of a part, on the blocking pool.
+    pub async fn compress_part(self, body: Arc<BatchBody>) -> Bytes {
+        let job = tokio::task::spawn_blocking(move || self.compress(body.bytes()));
+        unless_panicked(job.await)
     }
 }

@@ -17,7 +17,6 @@ use std::{
     time::Instant,
 };
 
-use bytes::Bytes;
 use tokio::{
     sync::{Notify, oneshot},
     task::JoinHandle,
@@ -30,6 +29,7 @@ use super::{
     follow::{FollowedSource, ReadOutcome},
     journal::{BatchRecord, ReadCursors},
     stats::{ForwarderStats, Tally},
+    unless_panicked,
     window::{AHEAD, Arrival, Detachment},
 };
 use crate::{
@@ -318,7 +318,7 @@ async fn source_back(reading: &mut Option<PendingRead>) -> (SourceRead, JoinHand
 /// The batch that was read again; waits for ever where none is.
 async fn read_back(reading: &mut Option<JoinHandle<SourceReadAgain>>) -> SourceReadAgain {
     let Some(job) = reading else { return std::future::pending().await };
-    let read = job.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    let read = unless_panicked(job.await);
     *reading = None;
     read
 }
@@ -327,18 +327,10 @@ async fn read_back(reading: &mut Option<JoinHandle<SourceReadAgain>>) -> SourceR
 async fn compressed(queue: &mut VecDeque<Prepared>) {
     match queue.front_mut() {
         Some(Prepared::Compressing(job)) => {
-            let batch = job.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+            let batch = unless_panicked(job.await);
             let batch = batch.expect("what is queued as a batch becomes one");
             queue[0] = Prepared::Ready(Arrival::Batch(batch));
         }
         _ => std::future::pending().await,
-    }
-}
-
-impl Compressors {
-    /// The body of a part, on the blocking pool.
-    pub async fn compress_part(self, body: Arc<BatchBody>) -> Bytes {
-        let job = tokio::task::spawn_blocking(move || self.compress(body.bytes()));
-        job.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 }

@@ -23,7 +23,10 @@ use super::{
     backoff::Backoff,
     notice::{HoldReason, Notice},
 };
-use crate::config::{AnswerVerdict, Retry};
+use crate::{
+    config::{AnswerVerdict, Retry},
+    forwarder::stats::ForwarderState,
+};
 use resets::Resets;
 use topic::Told;
 
@@ -46,16 +49,6 @@ impl Default for ProbeIntervals {
     fn default() -> Self {
         Self { hold: Duration::from_secs(5 * 60), gone: Duration::from_secs(3600) }
     }
-}
-
-/// A state's name, as in the metrics and on the status page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReceiverState {
-    Ready,
-    BackingOff,
-    Open,
-    Held,
-    Narrowing,
 }
 
 /// Whether a request may be sent now.
@@ -215,13 +208,13 @@ impl ReceiverHealth {
         self.narrowing = narrowing;
     }
 
-    pub fn state(&self) -> ReceiverState {
+    pub fn state(&self) -> ForwarderState {
         match self.phase {
-            Phase::Ready if self.narrowing => ReceiverState::Narrowing,
-            Phase::Ready => ReceiverState::Ready,
-            Phase::BackingOff { .. } => ReceiverState::BackingOff,
-            Phase::Open { .. } => ReceiverState::Open,
-            Phase::Held { .. } => ReceiverState::Held,
+            Phase::Ready if self.narrowing => ForwarderState::Narrowing,
+            Phase::Ready => ForwarderState::Ready,
+            Phase::BackingOff { .. } => ForwarderState::BackingOff,
+            Phase::Open { .. } => ForwarderState::Open,
+            Phase::Held { .. } => ForwarderState::Held,
         }
     }
 
@@ -324,16 +317,4 @@ fn is_broken_connection(answer: &Answer) -> bool {
 
 fn is_garbled(answer: &Answer) -> bool {
     matches!(answer.failure(), Some(FailureKind::Protocol | FailureKind::TlsHandshake))
-}
-
-impl ReceiverState {
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::BackingOff => "backing_off",
-            Self::Open => "open",
-            Self::Held => "held",
-            Self::Narrowing => "narrowing",
-        }
-    }
 }

@@ -22,5 +22,5 @@ pub use backoff::Backoff;
 pub use breaker::{RefusalBreaker, Ruling};
 pub use bulk::Fate;
 pub use ceiling::SizeCeiling;
-pub use health::{Act, Attempt, ProbeIntervals, ReceiverHealth, ReceiverState, SendAllowance};
+pub use health::{Act, Attempt, ProbeIntervals, ReceiverHealth, SendAllowance};
 pub use notice::{HoldReason, Notice};

@@ -23,11 +23,16 @@ fn dead(start: u64, payload: Option<&str>) -> RejectedLine {
     }
 }
 
-/// What the dead letters hold, as it was written.
-fn payloads(dir: &Path) -> Vec<String> {
+/// The dead letters, as they were written.
+fn written(dir: &Path) -> String {
     let files = fs::read_dir(dir.join("dead-letters/siem")).unwrap();
-    let text: String = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
-    text.lines()
+    files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect()
+}
+
+/// What they hold.
+fn payloads(dir: &Path) -> Vec<String> {
+    written(dir)
+        .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["payload"].as_str().unwrap().to_owned())
         .collect()
 }
@@ -82,6 +87,32 @@ fn announce_one(recorder: &Recorder) {
 
 fn first_is_held(spool: &Spool) -> bool {
     !spool.log().release_gate.holders(SegmentId(1), 0, 2 * LINE).is_empty()
+}
+
+#[test]
+fn a_line_that_is_too_long_is_one_letter_though_the_next_could_not_be_read_at_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let (recorder, spool) = recorder_and_spool(dir.path());
+    let too_long = |range| RejectedLine { range, payload: None, ..dead(0, None) };
+    let lines: Arc<[_]> = [too_long(range(2, 0, LINE)), too_long(range(1, 0, LINE))].into();
+    let file = spool.log().segments()[0].path().to_owned();
+    let content = fs::read(&file).unwrap();
+    fs::write(&file, "").unwrap();
+    let logs = [spool.log().clone()];
+    let write = |again| {
+        let (source, lines) = ("app".into(), lines.clone());
+        let write = if again {
+            RecorderWrite::MissingDeadLetters { source, lines }
+        } else {
+            RecorderWrite::DeadLetters { source, lines }
+        };
+        recorder.write_all(&logs, vec![write])
+    };
+    assert!(write(false).is_err() && write(true).is_err());
+    assert_eq!(written(dir.path()).lines().count(), 1, "it goes by itself, and is there");
+    fs::write(&file, content).unwrap();
+    write(true).unwrap();
+    assert_eq!(written(dir.path()).lines().count(), 2);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use crate::{
-    forwarder::{backlog::Backlog, recorder::Recorder, stats::ForwarderStats},
+    forwarder::{backlog::Backlog, recorder::Recorder, stats::ForwarderStats, unless_panicked},
     log::Log,
 };
 
@@ -71,7 +71,7 @@ impl Keeper {
 
     async fn finish_measuring(&mut self) {
         if let Some(measuring) = self.measuring.take() {
-            self.backlogs = Some(super::unless_panicked(measuring.await));
+            self.backlogs = Some(unless_panicked(measuring.await));
         }
     }
 }

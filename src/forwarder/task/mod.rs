@@ -16,7 +16,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::{
     sync::{Notify, watch},
-    task::{JoinError, JoinSet},
+    task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
 use tracing::{debug, info};
@@ -29,6 +29,7 @@ use super::{
     judge::Answer,
     recorder::Recorder,
     stats::{ForwarderState, ForwarderStats},
+    unless_panicked,
     window::{
         ForwarderEnd, ForwarderOrder, Transmission, Window, WindowAlarm, WindowEffect, WindowEvent, WindowSetup,
     },
@@ -290,9 +291,4 @@ impl ForwarderTask {
         info!(forwarder = self.name, ended = ?end, "forwarder stopped");
         end
     }
-}
-
-/// A panic of a job is one of the forwarder.
-fn unless_panicked<T>(result: Result<T, JoinError>) -> T {
-    result.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }

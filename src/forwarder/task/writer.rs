@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use crate::{
     forwarder::{
         recorder::{Recorder, RecorderWrite},
+        unless_panicked,
         window::WriteId,
     },
     log::Log,
@@ -39,7 +40,7 @@ impl Writer {
     /// What was written next; waits for ever where nothing is.
     pub(super) async fn written(&mut self) -> Vec<WriteResult> {
         let Some(running) = &mut self.running else { return std::future::pending().await };
-        let written = running.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        let written = unless_panicked(running.await);
         self.running = None;
         self.begin();
         written

@@ -21,7 +21,7 @@ impl Window {
             None => return,
             Some(Arrival::Batch(sealed)) if sealed.has_events() && !has_slot => return,
             Some(Arrival::Batch(sealed)) if sealed.has_events() => {
-                let (letters, sealed) = (letters(sealed), sealed.clone());
+                let (letters, sealed) = (self.letters(sealed), sealed.clone());
                 let batch = InFlightBatch::new(self.take_number(), self.new_id(), sealed);
                 let intent = RecorderWrite::Intent(batch.intent(None, self.coding()));
                 (letters.chain([intent]).collect(), AfterWrite::Admit(Box::new(batch)))
@@ -29,7 +29,7 @@ impl Window {
             Some(Arrival::Batch(sealed)) => {
                 let (source, span, covers) = (sealed.source.clone(), sealed.span.clone(), sealed.coverage());
                 let advance = RecorderWrite::Advance { source, span, covers };
-                (letters(sealed).chain([advance]).collect(), AfterWrite::PassOver)
+                (self.letters(sealed).chain([advance]).collect(), AfterWrite::PassOver)
             }
             Some(Arrival::Gap(source, range)) => {
                 let reason = "the file was truncated, rewritten or deleted before it was read".to_owned();
@@ -37,7 +37,7 @@ impl Window {
                 (vec![RecorderWrite::Gap { source, ranges, events: 0, reason }], AfterWrite::PassOver)
             }
             Some(Arrival::Detach(detachment)) if self.restart.is_taking_up(&detachment.source) => return,
-            Some(Arrival::Detach(_)) => return self.record_detachment(),
+            Some(Arrival::Detach(_)) => self.record_detachment(),
         };
         self.is_admitting = true;
         self.write(writes, then);
@@ -45,7 +45,7 @@ impl Window {
 
     /// The journal knows the first of the queue, which is this batch: it may be sent.
     pub(super) fn on_admitted(&mut self, batch: InFlightBatch) {
-        self.is_admitting = false;
+        (self.is_admitting, self.was_refused_by_disk) = (false, false);
         let Some(Arrival::Batch(sealed)) = self.queue.pop_front() else { return };
         self.settle_beside(&sealed);
         self.effects.push(WindowEffect::CountBatch {
@@ -58,7 +58,7 @@ impl Window {
 
     /// The journal is past the first of the queue, which has nothing to deliver.
     pub(super) fn on_passed_over(&mut self) {
-        self.is_admitting = false;
+        (self.is_admitting, self.was_refused_by_disk) = (false, false);
         match self.queue.pop_front() {
             Some(Arrival::Batch(sealed)) => {
                 self.settle_beside(&sealed);
@@ -77,10 +77,17 @@ impl Window {
         self.count_filtered(sealed.source.clone(), tally, sealed.filtered.clone());
         self.letters_written();
     }
-}
 
-/// Which lines of a batch can never be delivered, to be written before the batch is announced.
-fn letters(sealed: &SealedBatch) -> impl Iterator<Item = RecorderWrite> + use<> {
-    let (source, lines) = (sealed.source.clone(), sealed.rejected.clone());
-    (!lines.is_empty()).then_some(RecorderWrite::DeadLetters { source, lines }).into_iter()
+    /// Which lines of the first can never be delivered, to be written before it is announced. After a failure some of
+    /// them may be written already: a line that is too long goes by itself.
+    fn letters(&self, sealed: &SealedBatch) -> impl Iterator<Item = RecorderWrite> + use<> {
+        let (source, lines) = (sealed.source.clone(), sealed.rejected.clone());
+        let has_letters = !lines.is_empty();
+        let write = if self.was_refused_by_disk {
+            RecorderWrite::MissingDeadLetters { source, lines }
+        } else {
+            RecorderWrite::DeadLetters { source, lines }
+        };
+        has_letters.then_some(write).into_iter()
+    }
 }

@@ -9,9 +9,9 @@ use crate::{
         batch::{FlightStage, InFlightBatch, SplitBatch},
         dead_letter::Reason,
         journal::{BatchParent, Outcome},
-        judge::{Act, Answer, Attempt, EventRefusal, Fate, HoldReason, Notice, ReceiverState, Ruling, judge},
+        judge::{Act, Answer, Attempt, EventRefusal, Fate, HoldReason, Notice, Ruling, judge},
         recorder::RecorderWrite,
-        stats::{ForwarderState, Tally},
+        stats::Tally,
     },
 };
 
@@ -230,13 +230,7 @@ impl Window {
     pub(super) fn show_receiver_state(&mut self) {
         self.record_hold();
         self.health.set_narrowing(self.batches.iter().any(|batch| batch.split.is_some()));
-        let state = match self.health.state() {
-            ReceiverState::Ready => ForwarderState::Ready,
-            ReceiverState::BackingOff => ForwarderState::BackingOff,
-            ReceiverState::Open => ForwarderState::Open,
-            ReceiverState::Held => ForwarderState::Held,
-            ReceiverState::Narrowing => ForwarderState::Narrowing,
-        };
+        let state = self.health.state();
         let shown = (state, self.health.cause().to_owned());
         let is_new = self.shown.as_ref() != Some(&shown);
         if self.health.hold_reason().is_none() {

@@ -21,10 +21,12 @@ impl Window {
         self.queue.iter().any(|arrival| matches!(arrival, Arrival::Detach(_)))
     }
 
-    /// Writes the gap down that the first of the queue is. The bytes of batches that a restart left and that were not read
+    /// What is to be written for the detachment that the first of the queue is: a gap. The bytes of batches that a restart left and that were not read
     /// again yet are part of it; one that is being taken up is in memory, and is waited for.
-    pub(super) fn record_detachment(&mut self) {
-        let Some(Arrival::Detach(Detachment { source, last, unread })) = self.queue.front_mut() else { return };
+    pub(super) fn record_detachment(&mut self) -> (Vec<RecorderWrite>, AfterWrite) {
+        let Some(Arrival::Detach(Detachment { source, last, unread })) = self.queue.front_mut() else {
+            return (Vec::new(), AfterWrite::Nothing);
+        };
         let (source, last, unread) = (source.clone(), *last, std::mem::take(unread));
         let is_given_up = |range: &SegmentRange| range.segment <= last;
         let mut span = Span::default();
@@ -53,7 +55,6 @@ impl Window {
             writes.push(RecorderWrite::Gap { source: source.clone(), ranges: span.0, events, reason });
         }
         writes.push(RecorderWrite::DetachUpTo { source: source.clone(), last });
-        self.is_admitting = true;
-        self.write(writes, AfterWrite::Detach { source, gap });
+        (writes, AfterWrite::Detach { source, gap })
     }
 }

@@ -18,8 +18,8 @@
 //!   its [`WindowEvent::Written`]: a batch is admitted, and so sent, when it came back for its intent.
 //! * What is admitted was announced in the log's order. The dead letters of a batch are durable before its intent is
 //!   written, and that of an event that was refused before its settlement is.
-//! * An event counts as delivered, dead-lettered or lost when that is written. No more batches are sent and not settled in the journal than
-//!   `inFlight`: so many a crash repeats.
+//! * An event counts as delivered, dead-lettered or lost when that is written. No more batches are sent and not settled in
+//!   the journal than `inFlight`: so many a crash repeats.
 //! * Queue and batches together hold no more than `inFlight` + [`AHEAD`] batches, and one more for each source that was
 //!   made to give up something ([`detach`]); so memory is bounded by the configuration.
 
@@ -56,6 +56,7 @@ use super::{
     journal::Recovered,
     judge::{HoldReason, ProbeIntervals, ReceiverHealth, RefusalBreaker, SendAllowance, SizeCeiling},
     recorder::RecorderWrite,
+    stats::ForwarderState,
 };
 use crate::{
     alarm::{AlarmKind, AlarmSubject},
@@ -87,6 +88,8 @@ pub struct Window {
     queue: VecDeque<Arrival>,
     /// The first of them is being written down.
     is_admitting: bool,
+    /// That failed before, so some of its dead letters may be there.
+    was_refused_by_disk: bool,
     /// No dead letter is written before, and nothing is admitted: the last try failed.
     letters_after: Option<Instant>,
     /// Admitted, in that order.
@@ -111,7 +114,7 @@ pub struct Window {
     last_progress: Instant,
     /// These may be raised, by this window or one before it.
     may_be_raised: Vec<(AlarmSubject, AlarmKind)>,
-    shown: Option<(super::stats::ForwarderState, String)>,
+    shown: Option<(ForwarderState, String)>,
 }
 
 /// What a window begins with.
@@ -142,6 +145,7 @@ impl Window {
             restart: Restart::new(recovered.outstanding),
             queue: VecDeque::new(),
             is_admitting: false,
+            was_refused_by_disk: false,
             letters_after: None,
             batches: Vec::new(),
             next_number: recovered.next_batch,
@@ -314,7 +318,7 @@ impl Window {
         }
         let idle = self.now.saturating_duration_since(self.last_progress);
         if idle >= STALLED {
-            let (state, cause) = (self.health.state().label(), self.health.cause().to_owned());
+            let (state, cause) = (self.health.state().name(), self.health.cause().to_owned());
             let writing =
                 self.writing_for(self.now).filter(|writing| *writing >= SLOW).map(|writing| writing.as_secs());
             self.raise(WindowAlarm::Stalled { seconds: idle.as_secs(), writing, state, cause });

@@ -72,7 +72,7 @@ impl Window {
             (AfterWrite::Admit(batch), Ok(())) => self.on_admitted(*batch),
             (AfterWrite::PassOver, Ok(())) => self.on_passed_over(),
             (AfterWrite::Admit(_) | AfterWrite::PassOver, Err(error)) => {
-                self.is_admitting = false;
+                (self.is_admitting, self.was_refused_by_disk) = (false, true);
                 self.letters_failed(&error);
             }
             (AfterWrite::Detach { source, gap }, _) => {

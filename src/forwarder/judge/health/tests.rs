@@ -51,7 +51,7 @@ impl Story {
         self.after(self.wait())
     }
 
-    fn state(&self) -> ReceiverState {
+    fn state(&self) -> ForwarderState {
         self.health.state()
     }
 }
@@ -72,13 +72,13 @@ fn failed(kind: FailureKind) -> Answer {
 fn a_transient_failure_backs_off_and_a_success_ends_it() {
     let mut story = Story::new();
     let (act, notice) = story.get(&status(503));
-    assert_eq!((act, story.state()), (Act::Keep, ReceiverState::BackingOff));
+    assert_eq!((act, story.state()), (Act::Keep, ForwarderState::BackingOff));
     assert!(matches!(notice, Some(Notice::Failing { .. })));
     assert!(story.wait() > Duration::ZERO && story.wait() <= SECOND);
     story.wait_out();
     assert_eq!(story.health.may_send(story.now), SendAllowance::Yes);
     let (act, notice) = story.get(&status(200));
-    assert_eq!((act, story.state(), story.health.failures), (Act::Settle, ReceiverState::Ready, 0));
+    assert_eq!((act, story.state(), story.health.failures), (Act::Settle, ForwarderState::Ready, 0));
     assert!(matches!(notice, Some(Notice::Recovered { .. })));
     assert_eq!(story.health.cause(), "");
 }
@@ -88,15 +88,15 @@ fn five_failures_in_a_row_leave_one_request_at_a_time() {
     let mut story = Story::new();
     for failure in 1..5 {
         story.wait_out().get(&status(500));
-        assert_eq!((story.state(), story.health.failures), (ReceiverState::BackingOff, failure));
+        assert_eq!((story.state(), story.health.failures), (ForwarderState::BackingOff, failure));
     }
     let (_, notice) = story.wait_out().get(&status(500));
-    assert_eq!(story.state(), ReceiverState::Open);
+    assert_eq!(story.state(), ForwarderState::Open);
     assert!(matches!(notice, Some(Notice::Open { failures: 5, .. })));
     story.wait_out();
     assert_eq!(story.health.may_send(story.now), SendAllowance::OnlyOne);
     let (_, notice) = story.get(&status(500));
-    assert_eq!((story.state(), notice), (ReceiverState::Open, None), "told once");
+    assert_eq!((story.state(), notice), (ForwarderState::Open, None), "told once");
     story.wait_out().get(&status(200));
     assert_eq!(story.health.may_send(story.now), SendAllowance::Yes);
 }
@@ -106,9 +106,9 @@ fn a_minute_of_failing_opens_it_too() {
     let mut story = Story::new();
     story.get(&failed(FailureKind::Timeout));
     story.after(59 * SECOND).get(&failed(FailureKind::Timeout));
-    assert_eq!(story.state(), ReceiverState::BackingOff);
+    assert_eq!(story.state(), ForwarderState::BackingOff);
     story.after(2 * SECOND).get(&failed(FailureKind::Timeout));
-    assert_eq!((story.state(), story.health.failures), (ReceiverState::Open, 3));
+    assert_eq!((story.state(), story.health.failures), (ForwarderState::Open, 3));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn there_is_no_last_attempt_and_no_wait_beyond_the_cap() {
         story.wait_out();
     }
     assert_eq!(story.act(&status(200)), Act::Settle);
-    assert_eq!(story.state(), ReceiverState::Ready);
+    assert_eq!(story.state(), ForwarderState::Ready);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn sporadic_failures_never_open_it() {
     for round in 0..1000 {
         let answer = if round % 5 == 4 { status(200) } else { status(503) };
         story.wait_out().get(&answer);
-        assert_ne!(story.state(), ReceiverState::Open);
+        assert_ne!(story.state(), ForwarderState::Open);
     }
 }
 
@@ -139,11 +139,11 @@ fn what_the_receiver_refuses_of_a_batch_says_that_the_receiver_works() {
     for _ in 0..50 {
         assert_eq!(story.act(&status(413)), Act::Halve { said: true });
         assert_eq!(story.act(&status(422)), Act::Narrow);
-        assert_eq!(story.state(), ReceiverState::Ready);
+        assert_eq!(story.state(), ForwarderState::Ready);
     }
     (0..6).for_each(|_| drop(story.wait_out().get(&status(500))));
     story.wait_out().get(&status(400));
-    assert_eq!((story.state(), story.health.failures), (ReceiverState::Ready, 0));
+    assert_eq!((story.state(), story.health.failures), (ForwarderState::Ready, 0));
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn requests_that_were_on_their_way_together_fail_as_one() {
         let answer = status(503);
         story.health.on_answer(Attempt { batch, begun }, AnswerVerdict::Retry, &answer, story.now);
     }
-    assert_eq!((story.health.failures, story.state()), (1, ReceiverState::BackingOff));
+    assert_eq!((story.health.failures, story.state()), (1, ForwarderState::BackingOff));
 }
 
 #[test]
@@ -172,12 +172,12 @@ fn a_connection_closed_while_idle_is_replaced_once_without_counting() {
     story.wait_out().get(&status(200));
     for _ in 0..1000 {
         assert_eq!(story.get(&failed(FailureKind::Closed)), (Act::AgainAtOnce, None));
-        assert_eq!((story.state(), story.health.failures), (ReceiverState::Ready, 0));
+        assert_eq!((story.state(), story.health.failures), (ForwarderState::Ready, 0));
         assert_eq!(story.act(&status(200)), Act::Settle);
     }
     assert_eq!(story.act(&failed(FailureKind::Reset { sending: false })), Act::AgainAtOnce);
     assert_eq!(story.act(&failed(FailureKind::Closed)), Act::Keep, "the new connection failed as well");
-    assert_eq!(story.state(), ReceiverState::BackingOff);
+    assert_eq!(story.state(), ForwarderState::BackingOff);
     assert_eq!(story.wait_out().act(&status(200)), Act::Settle);
     assert_eq!(story.act(&failed(FailureKind::Timeout)), Act::Keep, "that is no closed connection");
 }
@@ -242,10 +242,10 @@ fn a_receiver_that_comes_and_goes_gets_a_few_lines_a_minute_and_the_last_is_true
 fn narrowing_shows_as_long_as_it_goes_well() {
     let mut story = Story::new();
     story.health.set_narrowing(true);
-    assert_eq!(story.state().label(), "narrowing");
+    assert_eq!(story.state().name(), "narrowing");
     story.get(&status(503));
-    assert_eq!(story.state().label(), "backing_off");
+    assert_eq!(story.state().name(), "backing_off");
     story.wait_out().get(&status(200));
     story.health.set_narrowing(false);
-    assert_eq!(story.state(), ReceiverState::Ready);
+    assert_eq!(story.state(), ForwarderState::Ready);
 }

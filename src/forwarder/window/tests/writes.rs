@@ -65,6 +65,25 @@ fn where_dead_letters_cannot_be_written_reading_waits_and_says_so() {
 }
 
 #[test]
+fn after_a_failure_only_those_dead_letters_are_written_that_are_missing_and_of_the_next_batch_all() {
+    for has_event in [true, false] {
+        let mut world = World::new(|config| config.in_flight = 2);
+        world.rules.rejected = if has_event { BTreeSet::from([0, 2]) } else { (0..4).collect() };
+        world.is_full = true;
+        world.arrive("a", 2);
+        world.arrive("a", 2);
+        world.settle_down();
+        world.pass_without_disk(Duration::from_secs(1));
+        assert!(matches!(world.writes[0].1[0], RecorderWrite::MissingDeadLetters { .. }));
+        world.is_full = false;
+        world.write_one();
+        assert!(matches!(world.writes[0].1[0], RecorderWrite::DeadLetters { .. }));
+        world.settle_down();
+        assert!(world.repeated_letters.is_empty());
+    }
+}
+
+#[test]
 fn a_batch_of_dead_letters_alone_moves_the_cursor_once_they_are_written() {
     let mut world = World::new(|_| {});
     world.rules.rejected = BTreeSet::from([0, 1]);

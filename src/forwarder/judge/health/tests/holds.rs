@@ -11,7 +11,7 @@ fn a_refusal_of_us_holds_probes_slowly_and_mends_itself() {
     ] {
         let mut story = Story::new();
         let (act, notice) = story.get(&status(code));
-        assert_eq!((act, story.state(), story.wait()), (Act::Keep, ReceiverState::Held, interval));
+        assert_eq!((act, story.state(), story.wait()), (Act::Keep, ForwarderState::Held, interval));
         assert!(matches!(notice, Some(Notice::Held { why: told, .. }) if told == why));
         for _ in 0..10 {
             story.wait_out();
@@ -19,7 +19,7 @@ fn a_refusal_of_us_holds_probes_slowly_and_mends_itself() {
             assert_eq!(story.get(&status(code)), (Act::Keep, None));
         }
         let (act, notice) = story.wait_out().get(&status(202));
-        assert_eq!((act, story.state()), (Act::Settle, ReceiverState::Ready));
+        assert_eq!((act, story.state()), (Act::Settle, ForwarderState::Ready));
         assert!(matches!(notice, Some(Notice::Recovered { after }) if after >= 10 * interval));
     }
 }
@@ -51,9 +51,9 @@ fn a_request_sent_with_the_old_token_does_not_hold_the_new_one() {
             story.health.on_answer(Attempt { batch, begun }, AnswerVerdict::Unauthorized, &answer, begun + after);
         (act, story.health.state())
     };
-    assert_eq!(get(1, begun, SECOND), (Act::AgainAtOnce, ReceiverState::Ready));
-    assert_eq!(get(2, begun, 2 * SECOND), (Act::Keep, ReceiverState::Ready));
-    assert_eq!(get(1, begun + 3 * SECOND, SECOND), (Act::Keep, ReceiverState::Held));
+    assert_eq!(get(1, begun, SECOND), (Act::AgainAtOnce, ForwarderState::Ready));
+    assert_eq!(get(2, begun, 2 * SECOND), (Act::Keep, ForwarderState::Ready));
+    assert_eq!(get(1, begun + 3 * SECOND, SECOND), (Act::Keep, ForwarderState::Held));
 }
 
 #[test]
@@ -61,21 +61,21 @@ fn three_answers_that_are_not_http_hold_and_keep_holding() {
     let mut story = Story::new();
     story.get(&failed(FailureKind::Protocol));
     story.wait_out().get(&failed(FailureKind::TlsHandshake));
-    assert_eq!(story.state(), ReceiverState::BackingOff);
+    assert_eq!(story.state(), ForwarderState::BackingOff);
     story.wait_out().get(&failed(FailureKind::Protocol));
     assert_eq!(story.health.hold_reason(), Some(HoldReason::Protocol));
     story.wait_out().get(&failed(FailureKind::Protocol));
-    assert_eq!((story.state(), story.wait()), (ReceiverState::Held, 5 * MINUTE));
+    assert_eq!((story.state(), story.wait()), (ForwarderState::Held, 5 * MINUTE));
 
     let mut story = Story::new();
     for kind in [FailureKind::Protocol, FailureKind::Protocol, FailureKind::Connect, FailureKind::Protocol] {
         story.wait_out().get(&failed(kind));
     }
-    assert_eq!(story.state(), ReceiverState::BackingOff, "not three in a row");
+    assert_eq!(story.state(), ForwarderState::BackingOff, "not three in a row");
     story.wait_out().get(&failed(FailureKind::Protocol));
     story.wait_out().get(&status(200));
     story.get(&failed(FailureKind::Protocol));
-    assert_eq!(story.state(), ReceiverState::BackingOff, "nor across a success");
+    assert_eq!(story.state(), ForwarderState::BackingOff, "nor across a success");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_systemic_hold_ends_with_a_delivery_and_not_with_a_refusal() {
     assert!(notice.unwrap().to_string().contains("20 events refused in a row"));
     for code in [400, 413, 422] {
         assert_eq!(story.wait_out().get(&status(code)), (Act::Keep, None));
-        assert_eq!((story.state(), story.wait()), (ReceiverState::Held, 5 * MINUTE));
+        assert_eq!((story.state(), story.wait()), (ForwarderState::Held, 5 * MINUTE));
     }
     assert_eq!(story.wait_out().act(&status(200)), Act::Settle);
     assert_eq!(story.act(&status(400)), Act::Narrow);
@@ -96,11 +96,11 @@ fn a_receiver_may_ask_for_a_longer_wait_between_probes_and_not_for_a_shorter_one
     for (asked, wait) in [(10 * MINUTE, 10 * MINUTE), (SECOND, 5 * MINUTE)] {
         let mut story = Story::new();
         story.get(&asks(404, asked));
-        assert_eq!((story.state(), story.wait()), (ReceiverState::Held, wait));
+        assert_eq!((story.state(), story.wait()), (ForwarderState::Held, wait));
         let mut story = Story::new();
         story.get(&asks(401, asked));
         story.get(&asks(401, asked));
-        assert_eq!((story.state(), story.wait()), (ReceiverState::Held, wait));
+        assert_eq!((story.state(), story.wait()), (ForwarderState::Held, wait));
     }
 }
 
