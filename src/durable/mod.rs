@@ -5,6 +5,7 @@
 //! it. No name is followed where it is a symbolic link.
 
 pub mod lines;
+pub mod path;
 mod private;
 mod room;
 

@@ -19,7 +19,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     identity::FileKey,
     position::{Cursor, SegmentId},
-    unpack::CompressedOrigin,
 };
 use crate::durable::{
     self,
@@ -42,7 +41,9 @@ pub struct Catalog {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CatalogEntry {
     pub id: SegmentId,
+    #[serde(with = "durable::path")]
     pub lineage: PathBuf,
+    #[serde(with = "durable::path")]
     pub path: PathBuf,
     pub key: FileKey,
     pub stage: CatalogStage,
@@ -74,6 +75,17 @@ pub struct Absorbed {
     /// The first position whose bytes are there.
     pub from: u64,
     /// When the deleted file was born: what is younger in the lineage is a later generation.
+    pub since: (i64, u32),
+}
+
+/// The compressed file whose content a segment has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompressedOrigin {
+    #[serde(with = "durable::path")]
+    pub path: PathBuf,
+    pub key: FileKey,
+    /// When the file was born that was compressed, or last written where that is not known: what is younger in the
+    /// lineage is a later generation.
     pub since: (i64, u32),
 }
 

@@ -20,11 +20,9 @@ pub mod position;
 pub mod reader;
 pub mod record;
 pub mod release_gate;
-pub mod rest_copy;
 pub mod segment;
 pub mod spool;
 pub mod tail;
-pub mod unpack;
 
 use std::{
     collections::HashMap,

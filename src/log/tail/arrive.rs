@@ -13,22 +13,24 @@ use std::{
 
 use tracing::info;
 
-use super::{FileLife, Named, NewFile, PossibleCopy, Tail};
+use super::{
+    FileLife, Named, NewFile, PossibleCopy, Tail, Whereabouts, compressed::is_gzip, identity::shorter_names,
+    lives::ContentFile,
+};
 use crate::log::{
     identity::{self, FileKey, FileStat},
-    position::{Cursor, SegmentId},
+    position::Cursor,
     segment::{Segment, SegmentState},
-    unpack,
 };
 
 /// How far back the last line end is looked for where reading starts at the end.
 const LOOK_BACK: u64 = 1024 * 1024;
 
 impl Tail {
-    /// Generations that came and were rotated away between two scans, or while we were stopped: where a path
+    /// Step 5: generations that came and were rotated away between two scans, or while we were stopped: where a path
     /// names another file than before, its siblings that were born since are read too.
     pub(super) fn missed_generations(&mut self, named: &Named, new_files: &mut Vec<NewFile>) {
-        let moved_on = new_files.iter().map(|new_files| (new_files.path.clone(), Some(new_files.stat.key)));
+        let moved_on = new_files.iter().map(|file| (file.path.clone(), Some(file.stat.key)));
         let mut changed: HashMap<PathBuf, Option<FileKey>> =
             self.abandoned(named).into_iter().map(|path| (path, None)).collect();
         changed.extend(self.empty_paths.paths().map(|path| (path.to_path_buf(), None)));
@@ -36,9 +38,9 @@ impl Tail {
         if changed.is_empty() {
             return;
         }
-        let mut listed: HashSet<FileKey> = new_files.iter().map(|new_files| new_files.stat.key).collect();
+        let mut listed: HashSet<FileKey> = new_files.iter().map(|file| file.stat.key).collect();
         let newest: HashMap<&Path, &FileLife> =
-            self.lives.values().map(|life| (&*life.segment.lineage, life)).collect();
+            self.lives.iter().map(|life| (&*life.segment.lineage, life)).collect();
         for (path, its_key) in changed {
             let before = newest.get(&*path).copied();
             let beside = self.empty_paths.beside(&path);
@@ -56,22 +58,15 @@ impl Tail {
                 (None, beside) => beside.is_some_and(|beside| !beside.contains(&stat.key)),
             };
             for (sibling, stat) in self.listings.siblings(&path) {
-                if is_later(&stat) && !self.newest.contains_key(&stat.key) {
+                if is_later(&stat) && !self.lives.knows(&stat.key) {
                     let lineage =
                         before.map_or_else(|| path.as_path().into(), |before| before.segment.lineage.clone());
-                    let lineage = Some(lineage);
                     if listed.insert(stat.key) && !named.has(&stat.key) {
-                        new_files.push(NewFile {
-                            path: sibling,
-                            stat,
-                            lineage,
-                            only_as_copy: false,
-                            truncated: false,
-                        });
+                        new_files.push(NewFile::beside(sibling, stat, lineage));
                     } else if is_compressed(&sibling)
-                        && let Some(known) = new_files.iter_mut().find(|new_files| new_files.stat.key == stat.key)
+                        && let Some(known) = new_files.iter_mut().find(|file| file.stat.key == stat.key)
                     {
-                        known.lineage = lineage; // Named by a glob that has the compressed generations too.
+                        known.lineage = Some(lineage); // Named by a glob that has the compressed generations too.
                     }
                 }
             }
@@ -81,41 +76,39 @@ impl Tail {
     /// Lineages that have lives and no file at their path: what was there was rotated away, or deleted.
     fn abandoned(&self, named: &Named) -> Vec<PathBuf> {
         let paths = named.paths();
-        let kept = self.lives.values().filter(|life| !life.released);
+        let kept = self.lives.iter().filter(|life| !life.is_released());
         let lineages: HashSet<&Path> = kept.map(|life| &*life.segment.lineage).collect();
         let absent = lineages.into_iter().filter(|path| !paths.contains(path) && !path.exists());
         absent.map(Path::to_owned).collect()
     }
 
-    /// Step 3: gives the new files their numbers, oldest first.
+    /// Step 7: gives the new files their numbers, oldest first.
     pub(super) fn arrive(&mut self, mut new_files: Vec<NewFile>, named: &Named, now: Instant) {
-        self.possible_copies(&mut new_files);
-        self.packed_that_wait(&mut new_files, now);
-        self.find_packed_of_deleted(now);
-        if !new_files.is_empty() {
-            self.find_copies(&mut new_files);
-            new_files.retain(|new_file| !new_file.only_as_copy);
-            self.find_compressed_of_lost(now);
-            new_files.retain(|new_file| !self.newest.contains_key(&new_file.stat.key));
-            new_files.sort_by_cached_key(NewFile::age);
-            let around = Around {
-                named,
-                originals: self.originals(&new_files),
-                bases: self.lives.values().map(|life| life.segment.lineage.to_path_buf()).collect(),
-            };
-            for new_file in &new_files {
-                if let Err(error) = self.arrive_one(new_file, &around, now)
-                    && error.kind() != io::ErrorKind::NotFound
-                {
-                    self.notices.cannot_open(&new_file.path, &error);
-                }
+        self.add_postponed(&mut new_files, now);
+        if new_files.is_empty() {
+            return;
+        }
+        new_files.sort_by_cached_key(NewFile::age);
+        let around = Around {
+            named,
+            originals: self.originals(&new_files),
+            bases: self.lives.iter().map(|life| life.segment.lineage.to_path_buf()).collect(),
+        };
+        for new_file in &new_files {
+            if let Err(error) = self.arrive_one(new_file, &around, now)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                self.notices.cannot_open(&new_file.path, &error);
             }
         }
-        self.find_compressed_of_lost(now);
-        let waiting = |life: &FileLife| self.packed.waits_for(life.segment.id);
-        for life in self.lives.values_mut().filter(|life| life.content_lost && !waiting(life)) {
-            life.content_lost = false;
-            life.segment.set_state(SegmentState::Gone);
+    }
+
+    /// Step 8: what has lost its content and was found in no file is gone, unless a compressed one waits to be restored.
+    /// It is looked for once more among compressed files: one may have been made since.
+    pub(super) fn give_up_lost(&mut self, now: Instant) {
+        self.find_compressed(FileLife::has_lost_content, now);
+        for id in self.lives.ids(|life| life.has_lost_content() && life.later().is_none()) {
+            self.lives.advance(id, Whereabouts::Gone);
         }
     }
 
@@ -126,9 +119,9 @@ impl Tail {
             return Ok(()); // Renamed under our hands: the next scan sees what it is.
         }
         if let Some(lineage) = new_file.lineage.as_ref()
-            && unpack::is_gzip(&file)?
+            && is_gzip(&file)?
         {
-            return self.arrive_packed(path, lineage, &file, &stat, now);
+            return self.arrive_compressed(path, lineage, &file, &stat, now);
         }
         let head = identity::head(&file, stat.size)?;
         if !self.is_readable(path, &file, new_file.lineage.is_some())? {
@@ -162,8 +155,7 @@ impl Tail {
         let start = if self.starts_at_end() { last_line_end(&file, stat.size)? } else { 0 };
         let start = identity::cursor_at(&file, start)?;
         let seen = identity::cursor_at(&file, stat.size)?;
-        let id = SegmentId(self.next);
-        self.next += 1;
+        let id = self.lives.next_id();
         let state = if around.named.has(&stat.key) { SegmentState::Active } else { SegmentState::Draining };
         let segment = Segment::new(id, lineage, start, stat.size, state, new_file.path.clone(), stat.key);
         segment.set_head(head);
@@ -171,9 +163,7 @@ impl Tail {
             segment.pin(Arc::new(file));
         }
         info!(source = %self.log.name, path = %new_file.path.display(), segment = %id, size = stat.size, start = start.offset, "reading a file");
-        self.newest.insert(stat.key, id);
-        self.lives.insert(id, FileLife::new(segment, seen, stat.modified, now));
-        self.dirty = true;
+        self.lives.insert(FileLife::new(segment, seen, stat.modified, ContentFile::Original, now));
         Ok(())
     }
 
@@ -245,12 +235,6 @@ fn is_stamp(suffix: &str) -> bool {
 /// As far as its name says.
 fn is_compressed(path: &Path) -> bool {
     path.extension().is_some_and(|suffix| suffix == "gz")
-}
-
-/// Every path of which this one could be a rotated generation, the shortest first.
-pub(super) fn shorter_names(path: &Path) -> impl Iterator<Item = PathBuf> {
-    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    (1..name.len()).filter_map(|end| Some(path.with_file_name(std::str::from_utf8(&name[..end]).ok()?)))
 }
 
 /// Where the last whole line ends.

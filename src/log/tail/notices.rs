@@ -88,7 +88,7 @@ impl Notices {
 
     pub fn cannot_unpack(&mut self, path: &Path, error: &io::Error) {
         error!(source = self.source, path = %path.display(), %error,
-            "cannot restore a compressed file whose events wait; it is tried again every {:?}", super::compressed::PAUSE);
+            "cannot restore a compressed file whose events wait; it is tried again every {:?}", super::lives::PAUSE);
     }
 
     /// For every scan in which it holds.
@@ -98,7 +98,7 @@ impl Notices {
             path.display()
         );
         if self.news(path, "cannot absorb") {
-            error!(source = self.source, "{text}; it is tried again every {:?}", super::compressed::PAUSE);
+            error!(source = self.source, "{text}; it is tried again every {:?}", super::lives::PAUSE);
         }
         self.unread_now.get_or_insert((0, text)).0 += 1;
     }

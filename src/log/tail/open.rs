@@ -1,21 +1,23 @@
 //! Opening the log of a source: what the catalog knows, before the first scan has looked for its files.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    path::Path,
-};
+use std::{collections::HashMap, path::Path};
 
 use tracing::warn;
 
 use super::{
-    Tail, TailFacts, absorb::Absorbing, compressed::CompressedFiles, empty_paths::EmptyPaths, file_life::FileLife,
-    listing::Listings, notices::Notices, pins::Pins,
+    Tail, TailFacts,
+    compressed::CompressedFiles,
+    deleted::DeletedFiles,
+    identity::{EmptyPaths, Listings},
+    lives::{FileLife, FileLives},
+    notices::Notices,
+    pins::Pins,
 };
 use crate::{
     config::FileSource,
     log::{
         Log,
-        catalog::{Catalog, CatalogEntry, CatalogError, CatalogStage},
+        catalog::{Catalog, CatalogEntry, CatalogError},
         identity,
         position::{Cursor, SegmentId},
     },
@@ -57,49 +59,38 @@ impl Tail {
             facts: TailFacts::default(),
             catalog: path,
             state_dir: state_dir.canonicalize().unwrap_or_else(|_| state_dir.to_owned()),
-            lives: BTreeMap::new(),
-            newest: HashMap::new(),
+            lives: FileLives::new(SegmentId(catalog.next.max(claimed).max(1))),
             held: HashMap::new(),
-            next: catalog.next.max(claimed).max(1),
             first,
-            unresolved: BTreeSet::new(),
             pins: Pins::new(pins),
             listings: Listings::default(),
-            packed: CompressedFiles::new(dir),
-            absorbing: Absorbing::new(dir),
+            compressed: CompressedFiles::new(dir),
+            deleted: DeletedFiles::new(dir),
             empty_paths: EmptyPaths::default(),
-            dirty: first || lost,
             notices: Notices::new(name),
         };
         for entry in catalog.lives {
             let cursors_of_forwarders = cursors_of_forwarders.get(&entry.id).map_or(&[][..], Vec::as_slice);
             tail.remember(entry, cursors_of_forwarders);
         }
-        tail.packed.remove_orphans(&tail.lives);
-        tail.absorbing.remove_orphans(&tail.lives);
+        // So far it says what the catalog says.
+        tail.lives.saved(!first && !lost);
+        tail.compressed.remove_orphans(&tail.lives);
+        tail.deleted.remove_orphans(&tail.lives);
         Ok((tail, log))
     }
 
     /// Puts a life of the catalog where the scans will look for its file.
     fn remember(&mut self, mut entry: CatalogEntry, cursors_of_forwarders: &[Cursor]) {
-        let (id, key, stage) = (entry.id, entry.key, entry.stage);
-        let removed = entry.absorbed.is_some() && stage == CatalogStage::Released;
         if entry.absorbed.is_some() {
-            entry.path = self.absorbing.place(id); // Wherever the state directory is now.
+            entry.path = self.deleted.place(entry.id); // Wherever the state directory is now.
         }
         if let Some(origin) = &mut entry.packed {
             match identity::stat_path(&origin.path) {
                 Ok(stat) if stat.key.same_but_device(&origin.key) => origin.key = stat.key,
                 _ => {} // Renamed, or gone: the scans see which.
             }
-            self.newest.insert(origin.key, id);
         }
-        self.lives.insert(id, FileLife::of(entry, cursors_of_forwarders));
-        if stage != CatalogStage::Gone && !removed {
-            self.newest.insert(key, id);
-        }
-        if !matches!(stage, CatalogStage::Gone | CatalogStage::Released) {
-            self.unresolved.insert(id);
-        }
+        self.lives.insert(FileLife::of(entry, cursors_of_forwarders));
     }
 }

@@ -4,7 +4,7 @@
 //! stands at its path goes without: it is opened when it is read. One that was rotated away comes first, so as many
 //! again are set aside for those.
 
-use super::FileLife;
+use super::FileLives;
 use crate::log::segment::SegmentState;
 
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +20,8 @@ impl Pins {
     }
 
     /// Counts what is held: nothing else has to keep the books.
-    pub(super) fn count<'a>(&mut self, lives: impl Iterator<Item = &'a FileLife>) {
-        self.held = lives.filter(|life| life.segment.is_pinned()).count();
+    pub(super) fn count(&mut self, lives: &FileLives) {
+        self.held = lives.iter().filter(|life| life.segment.is_pinned()).count();
     }
 
     pub(super) fn held(self) -> usize {

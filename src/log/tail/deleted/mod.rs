@@ -11,8 +11,10 @@
 //! the catalog does not know is what a crash left, and is removed at the next start; the file went with the process
 //! then, and what was not read of it is a recorded gap.
 
+mod rest_copy;
+
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -22,14 +24,17 @@ use std::{
 
 use tracing::info;
 
-use super::{FileLife, Tail, compressed::PAUSE, retire::MISSING_SCANS};
+use self::rest_copy::RestCopy;
+use super::{
+    FileLife, Tail, Whereabouts,
+    lives::{ContentFile, FileLives, PAUSE},
+    retire::MISSING_SCANS,
+};
 use crate::log::{
     catalog::Absorbed,
     identity::{self, FileStat},
     position::SegmentId,
-    rest_copy::RestCopy,
     segment::SegmentState,
-    unpack,
 };
 
 /// Bytes copied in one scan: files that are rotated meanwhile must not wait long to be noticed.
@@ -38,11 +43,11 @@ const SLICE: u64 = 32 * 1024 * 1024;
 /// One scan copies for no longer than this, and one slice.
 const TURN: Duration = Duration::from_millis(250);
 
-/// What is being absorbed, and what could not be.
+/// What is being copied, and what could not be.
 #[derive(Debug)]
-pub(super) struct Absorbing {
+pub(super) struct DeletedFiles {
     dir: PathBuf,
-    job: Option<Job>,
+    job: Option<CopyJob>,
     /// Where a copy failed: when it is tried again, and why.
     waiting: BTreeMap<SegmentId, (Instant, String)>,
     /// Copies of released segments; they are removed once the catalog does not name them any more.
@@ -51,7 +56,7 @@ pub(super) struct Absorbing {
 
 /// One copy in the making.
 #[derive(Debug)]
-struct Job {
+struct CopyJob {
     id: SegmentId,
     file: Arc<File>,
     /// The file's size when it was begun, and where its bytes ended: more would not be in the copy.
@@ -62,7 +67,7 @@ struct Job {
     rest: RestCopy,
 }
 
-impl Absorbing {
+impl DeletedFiles {
     pub(super) fn new(source: &Path) -> Self {
         Self { dir: source.join("absorbed"), job: None, waiting: BTreeMap::new(), done: Vec::new() }
     }
@@ -71,147 +76,131 @@ impl Absorbing {
         self.dir.join(format!("{:020}", id.0))
     }
 
-    pub(super) fn remove_orphans(&self, lives: &BTreeMap<SegmentId, FileLife>) {
-        let theirs: HashSet<PathBuf> =
-            lives.values().filter(|life| !life.released).map(|life| life.segment.path()).collect();
-        unpack::remove_others(&self.dir, |path| theirs.contains(path));
+    /// Removes what a crash left.
+    pub(super) fn remove_orphans(&self, lives: &FileLives) {
+        lives.remove_others_from(&self.dir);
+    }
+
+    /// The copies that nobody needs any more, and the catalog on disk does not name.
+    pub(super) fn remove_finished_copies(&mut self) {
+        for path in self.done.drain(..) {
+            // One that stays is removed at the next start.
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
 impl Tail {
-    /// Step 5: goes on with copies for a moment. Asks for another scan where there is more to do.
-    pub(super) fn absorb(&mut self, now: Instant) {
+    /// Step 10: goes on with copies for a moment. Asks for another scan where there is more to do.
+    pub(super) fn copy_deleted(&mut self, now: Instant) {
         let stop = Instant::now() + TURN;
         let mut left = SLICE;
         while left > 0 && Instant::now() < stop {
             if !self.has_job() {
-                let Some(id) = self.next_to_absorb(now) else { break };
+                let Some(id) = self.next_to_copy(now) else { break };
                 self.begin_job(id, now);
             }
-            left = left.saturating_sub(self.go_on(left, now));
+            left = left.saturating_sub(self.go_on_copying(left, now));
         }
-        if self.absorbing.job.is_some() || self.next_to_absorb(now).is_some() {
+        if self.deleted.job.is_some() || self.next_to_copy(now).is_some() {
             self.log.scan_soon();
         }
-        let lives = &self.lives;
-        self.absorbing.waiting.retain(|id, _| lives.get(id).is_some_and(|life| life.segment.is_pinned()));
-        for (id, (_, why)) in &self.absorbing.waiting {
-            if let Some(life) = self.lives.get(id) {
+        self.deleted.waiting.retain(|id, _| self.lives.get(*id).is_some_and(|life| life.segment.is_pinned()));
+        for (id, (_, why)) in &self.deleted.waiting {
+            if let Some(life) = self.lives.get(*id) {
                 self.notices.cannot_absorb(&life.segment.path(), why);
             }
         }
     }
 
     /// All at once, before the process ends.
-    pub(super) fn absorb_all(&mut self) {
+    pub(super) fn copy_all_deleted(&mut self) {
         let now = Instant::now();
-        self.absorbing.job = None; // More may have come than it was begun for.
-        for id in self
-            .lives
-            .iter()
-            .filter(|(_, life)| self.is_unread_and_nameless(life))
-            .map(|(id, _)| *id)
-            .collect::<Vec<_>>()
-        {
+        self.deleted.job = None; // More may have come than it was begun for.
+        for id in self.lives.ids(|life| self.is_unread_and_deleted(life)) {
             self.begin_job(id, now);
-            while self.absorbing.job.is_some() {
-                self.go_on(SLICE, now);
+            while self.deleted.job.is_some() {
+                self.go_on_copying(SLICE, now);
             }
         }
     }
 
-    /// The copies that nobody needs any more are removed, unless the catalog on disk may still name them.
-    pub(super) fn sweep(&mut self) {
-        if self.dirty {
-            return;
-        }
-        for path in self.absorbing.done.drain(..) {
-            // One that stays is removed at the next start.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-
-    /// Every forwarder is past it.
+    /// Every forwarder is past it: the copy is removed once the catalog does not name it any more.
     pub(super) fn release_copy(&mut self, id: SegmentId) {
-        let Some(life) = self.lives.get_mut(&id) else { return };
-        self.absorbing.done.push(life.segment.path());
-        let key = life.segment.key();
-        if self.newest.get(&key) == Some(&id) {
-            self.newest.remove(&key);
-        }
-        life.released = true;
-        life.missing = 0;
+        self.deleted.done.extend(self.lives.get(id).map(|life| life.segment.path()));
     }
 
     /// A released life is remembered where its file was compressed before it was deleted: that one is not to be read.
-    pub(super) fn drop_absorbed(&mut self, id: SegmentId, consistent: bool) {
-        let Some(life) = self.lives.get_mut(&id) else { return };
+    pub(super) fn drop_copied(&mut self, id: SegmentId, consistent: bool) {
+        let Some(life) = self.lives.get_mut(id) else { return };
         life.missing = (life.missing + u8::from(consistent)).min(MISSING_SCANS);
-        if life.missing >= MISSING_SCANS && !self.remember_as_packed(id) {
+        if life.missing >= MISSING_SCANS && !self.remember_compressed(id) {
             self.forget(id);
         }
     }
 
     /// Whether a copy is in the making that is still wanted.
     fn has_job(&mut self) -> bool {
-        let Some(job) = &self.absorbing.job else { return false };
+        let Some(job) = &self.deleted.job else { return false };
         let same = |life: &FileLife| self.is_at_rest(life) && life.segment.extent().there == job.end;
-        let wanted = self.lives.get(&job.id).is_some_and(same);
+        let wanted = self.lives.get(job.id).is_some_and(same);
         if !wanted {
-            self.absorbing.job = None;
+            self.deleted.job = None;
         }
         wanted
     }
 
     /// The one that was deleted first, of those whose time has come.
-    fn next_to_absorb(&self, now: Instant) -> Option<SegmentId> {
+    fn next_to_copy(&self, now: Instant) -> Option<SegmentId> {
         let scarce = self.pins.are_scarce();
-        let due = |life: &FileLife| {
-            let held = life.nameless.map(|since| now.saturating_duration_since(since));
-            scarce || held.is_some_and(|held| held >= self.source.hold_deleted)
-        };
-        let waits = |id: &SegmentId| self.absorbing.waiting.get(id).is_some_and(|(until, _)| now < *until);
-        let ripe = self.lives.iter().filter(|(id, life)| self.is_at_rest(life) && due(life) && !waits(id));
-        ripe.min_by_key(|(_, life)| life.nameless).map(|(id, _)| *id)
+        let waits = |id| self.deleted.waiting.get(&id).is_some_and(|(until, _)| now < *until);
+        let ripe = self.lives.iter().filter_map(|life| {
+            let since = deleted_since(life)?;
+            let due = scarce || now.saturating_duration_since(since) >= self.source.hold_deleted;
+            (due && self.is_at_rest(life) && !waits(life.segment.id)).then_some((since, life.segment.id))
+        });
+        ripe.min().map(|(_, id)| id)
     }
 
     fn is_at_rest(&self, life: &FileLife) -> bool {
-        life.nameless.is_some() && life.segment.state() == SegmentState::Sealed && self.is_unread_and_nameless(life)
+        life.segment.state() == SegmentState::Sealed && self.is_unread_and_deleted(life)
     }
 
-    fn is_unread_and_nameless(&self, life: &FileLife) -> bool {
+    /// The application's own file, that is: what was restored can be restored again.
+    fn is_unread_and_deleted(&self, life: &FileLife) -> bool {
         let segment = &life.segment;
-        let held_alone = life.nameless.is_some() && life.missing >= MISSING_SCANS && segment.is_pinned();
-        let open = !life.released && !life.content_lost && segment.state() != SegmentState::Gone;
-        held_alone && open && self.log.release_gate.lowest(segment.id, segment.start.offset) < segment.extent().there
+        deleted_since(life).is_some()
+            && matches!(life.content(), ContentFile::Original)
+            && segment.is_pinned()
+            && self.log.release_gate.lowest(segment.id, segment.start.offset) < segment.extent().there
     }
 
     fn begin_job(&mut self, id: SegmentId, now: Instant) {
-        let Some(life) = self.lives.get(&id) else { return };
+        let Some(life) = self.lives.get(id) else { return };
         let segment = &life.segment;
         let from = self.log.release_gate.lowest(id, segment.start.offset);
-        let place = self.absorbing.place(id);
+        let place = self.deleted.place(id);
         let begun = segment.open().and_then(|file| {
             let (size, end) = (identity::stat_file(&file)?.size, segment.extent().there);
             let rest = RestCopy::begin(&file, segment.head().offset, from, end, place)?;
-            Ok(Job { id, file, size, end, from, rest })
+            Ok(CopyJob { id, file, size, end, from, rest })
         });
         match begun {
-            Ok(job) => self.absorbing.job = Some(job),
+            Ok(job) => self.deleted.job = Some(job),
             Err(error) => self.cannot_absorb(id, &error, now),
         }
     }
 
     /// Copies some of it, and lets the segment go on in the copy once that is whole; gives how many bytes that took.
-    fn go_on(&mut self, most: u64, now: Instant) -> u64 {
-        let Some(mut job) = self.absorbing.job.take() else { return 0 };
-        self.packed.progress.fetch_add(1, Relaxed);
+    fn go_on_copying(&mut self, most: u64, now: Instant) -> u64 {
+        let Some(mut job) = self.deleted.job.take() else { return 0 };
+        self.compressed.progress.fetch_add(1, Relaxed);
         let before = job.rest.at();
         let (id, whole) = (job.id, job.rest.go_on(&job.file, most));
         let copied = job.rest.at() - before;
         let done = match whole {
             Ok(false) => {
-                self.absorbing.job = Some(job);
+                self.deleted.job = Some(job);
                 return copied;
             }
             Ok(true) => self.live_in_copy(job),
@@ -219,7 +208,7 @@ impl Tail {
         };
         match done {
             Ok(()) => {
-                self.absorbing.waiting.remove(&id);
+                self.deleted.waiting.remove(&id);
             }
             Err(error) => self.cannot_absorb(id, &error, now),
         }
@@ -228,9 +217,9 @@ impl Tail {
 
     /// From now on the copy is the segment's file. The published segment, and the descriptor with it, is replaced once
     /// the catalog is written.
-    fn live_in_copy(&mut self, job: Job) -> io::Result<()> {
-        let Job { id, file, size, end, from, rest } = job;
-        let Some(life) = self.lives.get_mut(&id) else { return Ok(()) };
+    fn live_in_copy(&mut self, job: CopyJob) -> io::Result<()> {
+        let CopyJob { id, file, size, end, from, rest } = job;
+        let Some(life) = self.lives.get_mut(id) else { return Ok(()) };
         let old = life.segment.clone();
         let changed = || io::Error::other("it changed while it was copied");
         // A forwarder may have come that begins before what was copied.
@@ -245,21 +234,19 @@ impl Tail {
         let bytes = end - from;
         info!(source = %self.log.name, segment = %id, path = %old.path().display(), bytes, absorbed = %place.display(),
             "what is unread of the deleted file was copied, and reading continues there: its disk is free");
-        life.absorbed = Some(Absorbed { from, since: life.since() });
-        life.segment = Arc::new(old.absorbed(identity::cursor_at(&copy, from)?, place, key));
+        let content = ContentFile::Copied(Absorbed { from, since: life.since() });
         life.modified = modified;
-        life.missing = 0;
-        life.nameless = None;
-        if self.newest.get(&old.key()) == Some(&id) {
-            self.newest.remove(&old.key());
-        }
-        self.newest.insert(key, id);
+        self.lives.replace(id, old.absorbed(identity::cursor_at(&copy, from)?, place, key), content);
+        self.lives.advance(id, Whereabouts::Rotated);
         self.pins.give_back();
-        self.dirty = true;
         Ok(())
     }
 
     fn cannot_absorb(&mut self, id: SegmentId, error: &io::Error, now: Instant) {
-        self.absorbing.waiting.insert(id, (now + PAUSE, error.to_string()));
+        self.deleted.waiting.insert(id, (now + PAUSE, error.to_string()));
     }
+}
+
+fn deleted_since(life: &FileLife) -> Option<Instant> {
+    if let Whereabouts::Deleted { since } = life.whereabouts() { Some(*since) } else { None }
 }

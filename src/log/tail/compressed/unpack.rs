@@ -13,11 +13,10 @@ use std::{
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{
-    identity::FileKey,
-    position::{Anchor, Cursor},
+use crate::{
+    durable,
+    log::position::{Anchor, Cursor},
 };
-use crate::durable;
 
 /// Bytes decompressed at a time.
 const BLOCK: usize = 256 * 1024;
@@ -171,31 +170,6 @@ pub fn restore(file: &File, size: u64, to: &Path, progress: &AtomicU64) -> io::R
         }
         Ok(())
     })
-}
-
-/// The path of a segment's content below the directory of its source.
-pub fn restored_dir(source: &Path) -> std::path::PathBuf {
-    source.join("restored")
-}
-
-/// Removes files that no segment has: what a crash left.
-pub fn remove_others(directory: &Path, keep: impl Fn(&Path) -> bool) {
-    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-        if !keep(&entry.path()) {
-            // It is in nobody's way; the next start tries again.
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
-}
-
-/// The compressed file whose content a segment has.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct CompressedOrigin {
-    pub path: std::path::PathBuf,
-    pub key: FileKey,
-    /// When the file was born that was compressed, or last written where that is not known: what is younger in the
-    /// lineage is a later generation.
-    pub since: (i64, u32),
 }
 
 fn decoder(file: &File) -> io::Result<MultiGzDecoder<impl BufRead>> {

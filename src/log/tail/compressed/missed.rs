@@ -8,38 +8,36 @@ use std::{fs::File, io, path::Path, sync::Arc, time::Instant};
 use tracing::info;
 
 use super::{
-    FileLife, NewFile, Tail,
-    compressed::{Later, begins},
+    super::{FileLife, NewFile, Tail, lives::ContentFile},
+    Content, Later, WantedContent, begins, unpack,
 };
 use crate::log::{
+    catalog::CompressedOrigin,
     identity::{self, FileStat},
-    position::{Anchor, Cursor, SegmentId},
+    position::{Anchor, Cursor},
     segment::{Segment, SegmentState},
-    unpack::{self, CompressedOrigin, Content, WantedContent},
 };
 
 impl Tail {
     /// Missed generations that could not be restored, once more.
-    pub(super) fn packed_that_wait(&mut self, new_files: &mut Vec<NewFile>, now: Instant) {
-        let due: Vec<_> =
-            self.packed.missed.iter().filter(|(_, (_, later))| later.until <= now).map(|(key, _)| *key).collect();
-        for key in due {
-            let Some(lineage) = self.packed.missed.get(&key).map(|(lineage, _)| lineage.clone()) else { continue };
+    pub(in crate::log::tail) fn add_postponed(&mut self, new_files: &mut Vec<NewFile>, now: Instant) {
+        let due = self.compressed.postponed.iter().filter(|(_, (_, later))| later.until <= now);
+        let due: Vec<_> = due.map(|(key, (lineage, _))| (*key, lineage.clone())).collect();
+        for (key, lineage) in due {
             if let Some(path) = self.listings.find_by_key(&lineage, &key)
                 && let Ok(stat) = identity::stat_path(&path)
-                && new_files.iter().all(|new_files| new_files.stat.key != key)
+                && new_files.iter().all(|file| file.stat.key != key)
             {
-                let lineage = Some(lineage);
-                new_files.push(NewFile { path, stat, lineage, only_as_copy: false, truncated: false });
+                new_files.push(NewFile::beside(path, stat, lineage));
             } else {
-                self.packed.missed.remove(&key);
+                self.compressed.postponed.remove(&key);
             }
         }
     }
 
     /// A generation that came, was rotated away and compressed while nobody looked: a life of its own, unless it has
     /// the beginning of one that is known.
-    pub(super) fn arrive_packed(
+    pub(in crate::log::tail) fn arrive_compressed(
         &mut self,
         path: &Path,
         lineage: &Arc<Path>,
@@ -47,7 +45,7 @@ impl Tail {
         stat: &FileStat,
         now: Instant,
     ) -> io::Result<()> {
-        let again = self.packed.missed.remove(&stat.key).is_some();
+        let again = self.compressed.postponed.remove(&stat.key).is_some();
         let first = unpack::first_bytes(file)?;
         if first.is_empty() || self.begins_as_a_known_one(lineage, &first) {
             return Ok(());
@@ -56,7 +54,7 @@ impl Tail {
             if !again {
                 tail.notices.cannot_unpack(path, error);
             }
-            tail.packed.missed.insert(stat.key, (lineage.clone(), Later::new(path, error, now)));
+            tail.compressed.postponed.insert(stat.key, (lineage.clone(), Later::new(path, error, now)));
         };
         let content = match self.survey(path, lineage, stat, &WantedContent::default()) {
             Ok(Some((_, content))) => content,
@@ -66,31 +64,30 @@ impl Tail {
                 return Ok(());
             }
         };
-        let id = SegmentId(self.next);
-        let place = self.packed.place(id);
-        if let Err(error) = unpack::restore(file, content.size, &place, &self.packed.progress) {
+        let id = self.lives.next_id();
+        let place = self.compressed.place(id);
+        if let Err(error) = unpack::restore(file, content.size, &place, &self.compressed.progress) {
             later(self, &error);
             return Ok(());
         }
-        self.begin_restored(id, path, lineage, stat, &content, now)
+        self.begin_restored(path, lineage, stat, &content, now)
     }
 
     fn begin_restored(
         &mut self,
-        id: SegmentId,
         path: &Path,
         lineage: &Arc<Path>,
         stat: &FileStat,
         content: &Content,
         now: Instant,
     ) -> io::Result<()> {
-        let place = self.packed.place(id);
-        let (restored, restored_sight) = identity::open(&place)?;
-        self.next += 1;
-        let key = restored_sight.key;
+        let id = self.lives.next_id();
+        let place = self.compressed.place(id);
+        let (restored, restored_stat) = identity::open(&place)?;
         let size = content.decoded;
         let state = SegmentState::Draining;
-        let segment = Segment::new(id, lineage.clone(), Cursor::default(), size, state, place.clone(), key);
+        let start = Cursor::default();
+        let segment = Segment::new(id, lineage.clone(), start, size, state, place.clone(), restored_stat.key);
         segment.set_head(identity::head(&restored, content.size)?);
         if content.size < size {
             segment.lose_from(content.size);
@@ -101,18 +98,15 @@ impl Tail {
         }
         info!(source = %self.log.name, path = %path.display(), segment = %id, bytes = content.size, restored = %place.display(),
             "a generation was rotated away and compressed before it was seen: its content is restored and read");
-        let mut life = FileLife::new(segment, seen, restored_sight.modified, now);
-        life.packed = Some(CompressedOrigin { path: path.to_owned(), key: stat.key, since: stat.modified });
+        let origin = CompressedOrigin { path: path.to_owned(), key: stat.key, since: stat.modified };
+        let content_file = ContentFile::Restored(origin);
+        self.lives.insert(FileLife::new(segment, seen, restored_stat.modified, content_file, now));
         self.doubt(id, path, content);
-        self.newest.insert(key, id);
-        self.newest.insert(stat.key, id);
-        self.lives.insert(id, life);
-        self.dirty = true;
         Ok(())
     }
 
     fn begins_as_a_known_one(&self, lineage: &Path, first: &[u8]) -> bool {
-        let mut lives = self.lives.values().filter(|life| *life.segment.lineage == *lineage);
+        let mut lives = self.lives.iter().filter(|life| *life.segment.lineage == *lineage);
         lives.any(|life| {
             let segment = &life.segment;
             let head = segment.head();

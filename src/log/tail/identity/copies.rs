@@ -8,15 +8,18 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, HashMap, HashSet},
+    ffi::OsStr,
     fs::File,
     io,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use tracing::{info, warn};
 
-use super::{FileLife, NewFile, Tail, arrive::shorter_names};
+use super::super::{FileLife, NewFile, Tail};
 use crate::log::{
     identity::{self, FileKey, FileStat},
     position::{Cursor, SegmentId},
@@ -36,19 +39,29 @@ struct Seekers {
 }
 
 impl Tail {
-    /// Files beside a life that lost its content that may be its copy.
-    pub(super) fn possible_copies(&mut self, new_files: &mut Vec<NewFile>) {
-        let seeking = self.lives.values().filter(|life| self.seeks_a_copy(life));
+    /// Step 6: lets the lives that look for their content go on in files that have it, and takes those files off the
+    /// list: plain copies that have all of it first, then those that have the most, then compressed ones.
+    pub(in crate::log::tail) fn find_copies(&mut self, new_files: &mut Vec<NewFile>, now: Instant) {
+        self.find_compressed(FileLife::is_sought, now);
+        self.list_possible_copies(new_files);
+        let seekers = self.seekers();
+        new_files.retain(|file| !self.goes_on(&seekers, file, FileLife::is_intact));
+        new_files.sort_by_key(|file| Reverse(file.stat.size));
+        new_files.retain(|file| !self.goes_on(&seekers, file, FileLife::has_beginning_in) && !file.only_as_copy);
+        self.find_compressed(FileLife::has_lost_content, now);
+        new_files.retain(|file| !self.lives.knows(&file.stat.key));
+    }
+
+    /// Adds the files beside each life that looks for its content: they count as its copies only.
+    fn list_possible_copies(&mut self, new_files: &mut Vec<NewFile>) {
+        let seeking = self.lives.iter().filter(|life| life.seeks_a_copy());
         let lineages: HashSet<Arc<Path>> = seeking.map(|life| life.segment.lineage.clone()).collect();
-        if lineages.is_empty() {
-            return;
-        }
-        let mut listed: HashSet<FileKey> = new_files.iter().map(|new_files| new_files.stat.key).collect();
+        let mut listed: HashSet<FileKey> = new_files.iter().map(|file| file.stat.key).collect();
         for lineage in lineages {
             for (path, stat) in self.listings.siblings(&lineage) {
-                if !self.newest.contains_key(&stat.key) && listed.insert(stat.key) {
-                    let lineage = Some(lineage.clone());
-                    new_files.push(NewFile { path, stat, lineage, only_as_copy: true, truncated: false });
+                if !self.lives.knows(&stat.key) && listed.insert(stat.key) {
+                    let beside = NewFile::beside(path, stat, lineage.clone());
+                    new_files.push(NewFile { only_as_copy: true, ..beside });
                 }
             }
         }
@@ -56,7 +69,7 @@ impl Tail {
 
     fn seekers(&self) -> Seekers {
         let mut seekers = Seekers::default();
-        for life in self.lives.values().filter(|life| self.seeks_a_copy(life)) {
+        for life in self.lives.iter().filter(|life| life.seeks_a_copy()) {
             let head = life.segment.head();
             seekers.offsets.insert(head.offset);
             seekers.by_path.insert(life.segment.path(), life.segment.id);
@@ -65,28 +78,11 @@ impl Tail {
         seekers
     }
 
-    /// Its bytes are gone from its file, or its file was not found after a restart.
-    pub(super) fn seeks_a_copy(&self, life: &FileLife) -> bool {
-        (life.content_lost || self.unresolved.contains(&life.segment.id))
-            && life.absorbed.is_none()
-            && life.seen.offset > 0
-            && life.segment.head().offset > 0
-    }
-
-    /// Lets the lives that look for their content go on in files that have it, and takes those files off the list.
-    /// Files that have all of it come first, then those that have the most.
-    pub(super) fn find_copies(&mut self, new_files: &mut Vec<NewFile>) {
-        let seekers = self.seekers();
-        if seekers.by_head.is_empty() {
-            return;
-        }
-        new_files.retain(|new_file| !self.goes_on(&seekers, new_file, FileLife::is_intact));
-        new_files.sort_by_key(|new_file| Reverse(new_file.stat.size));
-        new_files.retain(|new_file| !self.goes_on(&seekers, new_file, FileLife::has_beginning_in));
-    }
-
     /// Whether a file was found to be the continuation of a life.
     fn goes_on(&mut self, seekers: &Seekers, new_file: &NewFile, has: Comparison) -> bool {
+        if seekers.by_head.is_empty() {
+            return false;
+        }
         let Ok((file, stat)) = identity::open(&new_file.path) else { return false };
         if stat.key != new_file.stat.key || !stat.regular {
             return false;
@@ -105,7 +101,7 @@ impl Tail {
         has: Comparison,
     ) -> Option<SegmentId> {
         let is_it = |id: &SegmentId| {
-            let seeking = self.lives.get(id).filter(|life| self.seeks_a_copy(life));
+            let seeking = self.lives.get(*id).filter(|life| life.seeks_a_copy());
             seeking.is_some_and(|life| has(life, file, stat).unwrap_or(false))
         };
         // A whole directory that was moved to another file system: the same name is the first guess.
@@ -121,7 +117,7 @@ impl Tail {
     }
 
     fn go_on_in(&mut self, id: SegmentId, path: &Path, stat: &FileStat, file: File) -> io::Result<()> {
-        let Some(life) = self.lives.get_mut(&id) else { return Ok(()) };
+        let Some(life) = self.lives.get_mut(id) else { return Ok(()) };
         info!(source = %self.log.name, path = %path.display(), segment = %id, was = %life.segment.path().display(),
             "the file has the content of another: reading continues in it where it stopped");
         if stat.size < life.seen.offset {
@@ -130,29 +126,22 @@ impl Tail {
             life.seen = identity::cursor_at(&file, stat.size)?;
             life.segment.lose_from(stat.size);
         }
-        let old = life.segment.key();
-        if self.newest.get(&old) == Some(&id) {
-            self.newest.remove(&old);
-        }
+        life.modified = stat.modified;
         let state = if *life.segment.lineage == *path { SegmentState::Active } else { SegmentState::Draining };
-        let pin = self.pins.take(state).then(|| Arc::new(file));
-        life.segment.continue_in(path.to_owned(), stat.key, pin);
         life.segment.grow_to(stat.size);
         life.segment.set_state(state);
-        life.modified = stat.modified;
-        life.content_lost = false;
-        life.missing = 0;
-        self.unresolved.remove(&id);
-        self.newest.insert(stat.key, id);
+        let found = life.found();
+        let pin = self.pins.take(state).then(|| Arc::new(file));
+        self.lives.rekey(id, path.to_owned(), stat.key, pin);
+        self.lives.advance(id, found);
         self.held.remove(&stat.key);
-        self.dirty = true;
         Ok(())
     }
 
     /// Where a copy may be made from: the files that are read, and those that are about to be.
-    pub(super) fn originals(&self, new_files: &[NewFile]) -> HashSet<PathBuf> {
-        let active = |life: &&FileLife| !life.released && life.segment.state() == SegmentState::Active;
-        let paths = self.lives.values().filter(active).map(|life| life.segment.path());
+    pub(in crate::log::tail) fn originals(&self, new_files: &[NewFile]) -> HashSet<PathBuf> {
+        let active = |life: &&FileLife| !life.is_released() && life.segment.state() == SegmentState::Active;
+        let paths = self.lives.iter().filter(active).map(|life| life.segment.path());
         let arriving = new_files.iter().filter(|new_file| new_file.lineage.is_none());
         paths.chain(arriving.map(|new_file| new_file.path.clone())).collect()
     }
@@ -161,7 +150,7 @@ impl Tail {
 impl Tail {
     /// The file that this one repeats so far, where its name is that of a rotated generation: copytruncate may be
     /// between its copy and its truncation, or be done with both since this scan began.
-    pub(super) fn copy_in_the_making(
+    pub(in crate::log::tail) fn copy_in_the_making(
         &self,
         path: &Path,
         file: &File,
@@ -183,8 +172,14 @@ impl Tail {
 
     /// Whether a file that is read lost its bytes in this moment, and this one begins as it did.
     fn has_just_lost(&self, key: &FileKey, active: &File, copy: &File) -> io::Result<bool> {
-        let Some(life) = self.life_of(key) else { return Ok(false) };
+        let Some(life) = self.lives.of_file(key) else { return Ok(false) };
         let head = life.segment.head();
         Ok(head.offset > 0 && !identity::still_has(active, &life.seen)? && identity::still_has(copy, &head)?)
     }
+}
+
+/// Every path of which this one could be a rotated generation, the shortest first.
+pub(in crate::log::tail) fn shorter_names(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    (1..name.len()).map(|end| path.with_file_name(OsStr::from_bytes(&name[..end])))
 }

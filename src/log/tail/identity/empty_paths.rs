@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Tail, listing::Listings};
+use super::{super::Tail, Listings};
 use crate::log::identity::FileKey;
 
 /// More paths are not remembered: names that have a date in them never come again.
@@ -17,23 +17,23 @@ const MOST: usize = 1000;
 
 /// What stood beside each empty path at the last scan.
 #[derive(Debug, Default)]
-pub(super) struct EmptyPaths {
+pub(in crate::log::tail) struct EmptyPaths {
     beside: HashMap<Arc<Path>, HashSet<FileKey>>,
     /// Paths that lost a life in this scan.
     left: Vec<Arc<Path>>,
 }
 
 impl EmptyPaths {
-    pub(super) fn lost(&mut self, lineage: &Arc<Path>) {
+    pub(in crate::log::tail) fn lost(&mut self, lineage: &Arc<Path>) {
         self.left.push(lineage.clone());
     }
 
-    pub(super) fn paths(&self) -> impl Iterator<Item = &Arc<Path>> {
+    pub(in crate::log::tail) fn paths(&self) -> impl Iterator<Item = &Arc<Path>> {
         self.beside.keys()
     }
 
     /// What stood beside this path, if it has no file.
-    pub(super) fn beside(&self, path: &Path) -> Option<&HashSet<FileKey>> {
+    pub(in crate::log::tail) fn beside(&self, path: &Path) -> Option<&HashSet<FileKey>> {
         self.beside.get(path)
     }
 
@@ -54,11 +54,11 @@ impl EmptyPaths {
 
 impl Tail {
     /// The end of a scan: which paths have no file now, and what stands beside them.
-    pub(super) fn look_beside_empty_paths(&mut self) {
+    pub(in crate::log::tail) fn look_beside_empty_paths(&mut self) {
         if self.empty_paths.left.is_empty() && self.empty_paths.beside.is_empty() {
             return;
         }
-        let lived_in = self.lives.values().map(|life| life.segment.lineage.clone()).collect();
+        let lived_in = self.lives.iter().map(|life| life.segment.lineage.clone()).collect();
         self.empty_paths.list_beside(&lived_in, &mut self.listings);
     }
 }

@@ -12,11 +12,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    identity::{self, FileStat},
-    position::Anchor,
+use crate::{
+    durable,
+    log::{
+        identity::{self, FileStat},
+        position::Anchor,
+    },
 };
-use crate::durable;
 
 /// Bytes copied at a time; a run of so many zeros stays a hole.
 const BLOCK: usize = 256 * 1024;

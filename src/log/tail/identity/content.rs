@@ -1,0 +1,158 @@
+//! Whether a life still has its bytes.
+
+use std::{
+    collections::HashSet,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use tracing::warn;
+
+use super::{
+    super::{Examined, FileLife, NewFile, Tail, Whereabouts},
+    Listings, Named,
+};
+use crate::log::{
+    identity::{self, FileKey, FileStat},
+    position::SegmentId,
+    segment::Segment,
+};
+
+impl Tail {
+    /// Step 2: matches the lives that are sought with files: by what the paths name, by their last path, by their inode
+    /// in the directory. The content decides; a device number that changed does not matter.
+    ///
+    /// A file that stands under a rotated name with other bytes than those that were seen is returned as a new one.
+    pub(in crate::log::tail) fn resolve(&mut self, named: &Named, now: Instant) -> Vec<NewFile> {
+        let mut rewritten = Vec::new();
+        for id in self.lives.ids(FileLife::is_sought) {
+            let Some(life) = self.lives.get_mut(id) else { continue };
+            let Some((path, file, stat)) = find_again(&life.segment, named, &mut self.listings) else { continue };
+            match life.is_intact(&file, &stat) {
+                Ok(true) => {
+                    life.quiet_since = now;
+                    let pin = (!life.is_copied() && self.pins.take(life.segment.state())).then(|| Arc::new(file));
+                    let found = life.found();
+                    self.lives.rekey(id, path, stat.key, pin);
+                    self.lives.advance(id, found);
+                }
+                Ok(false) => {
+                    let shorter = stat.size < life.seen.offset;
+                    if !named.has(&stat.key) {
+                        rewritten.push(NewFile::rewritten(path, stat, life.segment.lineage.clone()));
+                    }
+                    let how = if shorter { "truncated" } else { "rewritten" };
+                    self.lose_content(id, &format!("{how} while we were stopped"));
+                }
+                Err(error) => self.notices.cannot_open(&path, &error),
+            }
+        }
+        self.know_released_again(named);
+        rewritten
+    }
+
+    /// A released life whose file has another device number since a remount is known again, so that a rotated file in
+    /// the glob is not taken for a new one.
+    fn know_released_again(&mut self, named: &Named) {
+        for id in self.lives.ids(|life| life.is_released() && life.missing == 0) {
+            let Some(life) = self.lives.get(id) else { continue };
+            let key = life.segment.key();
+            if !named.has(&key)
+                && let Some((path, stat)) = named.same_but_device(&key)
+                && !self.lives.knows(&stat.key)
+                && identity::open(path).is_ok_and(|(file, stat)| life.is_intact(&file, &stat).unwrap_or(false))
+            {
+                self.lives.rekey(id, path.clone(), stat.key, None);
+            }
+        }
+    }
+
+    /// Step 3: looks at every life whose file changed. A file that lost its bytes begins another life: where no path
+    /// names it, it is returned as a new one.
+    pub(in crate::log::tail) fn verify(&mut self, named: &Named, now: Instant) -> Vec<NewFile> {
+        let suspicions = self.log.take_suspicions();
+        let mut rewritten = Vec::new();
+        for id in self.lives.ids(FileLife::is_followed) {
+            let Some(life) = self.lives.get_mut(id) else { continue };
+            let segment = life.segment.clone();
+            let key = segment.key();
+            let stat = match named.stat(&key).map_or_else(|| look_through(&segment), |stat| Ok(Some(stat))) {
+                Ok(Some(stat)) => stat,
+                Ok(None) => continue,
+                Err(error) => {
+                    self.notices.cannot_look(&segment.path(), &error);
+                    continue;
+                }
+            };
+            match life.examine(&stat, suspicions.get(&id), now) {
+                Ok(Examined::Unchanged) => {}
+                Ok(Examined::Grown { head_grew }) => self.lives.touch_if(head_grew),
+                Ok(Examined::Lost(how)) => {
+                    self.lose_content(id, how);
+                    if !named.has(&key)
+                        && let Some(path) = self.listings.find_by_key(&segment.lineage, &key)
+                    {
+                        rewritten.push(NewFile::rewritten(path, stat, segment.lineage.clone()));
+                    }
+                }
+                Err(error) => self.notices.cannot_open(&segment.path(), &error),
+            }
+        }
+        rewritten
+    }
+
+    /// Step 4: the files that no life is known of.
+    pub(in crate::log::tail) fn new_files(&self, named: &Named) -> Vec<NewFile> {
+        let lost = self.lives.iter().filter(|life| life.has_lost_content());
+        let truncated: HashSet<FileKey> = lost.map(|life| life.segment.key()).collect();
+        let unknown = named.iter().filter(|(_, stat)| !self.lives.knows(&stat.key));
+        unknown.map(|(path, stat)| NewFile::named(path, *stat, truncated.contains(&stat.key))).collect()
+    }
+
+    /// The bytes of this life are gone from its file.
+    fn lose_content(&mut self, id: SegmentId, how: &str) {
+        let Some(life) = self.lives.get(id) else { return };
+        warn!(source = %self.log.name, path = %life.segment.path().display(), segment = %id, bytes = life.segment.size(),
+            "the file was {how}; it is read again from its beginning, and what was not read before is looked for in its copies");
+        self.lives.advance(id, Whereabouts::ContentLost { later: None });
+        self.facts.truncations += 1;
+    }
+}
+
+/// Looks at a segment's file: the pinned descriptor, else what its path names if that is still the same file.
+fn look_through(segment: &Segment) -> io::Result<Option<FileStat>> {
+    if segment.is_pinned() {
+        return identity::stat_file(&*segment.open()?).map(Some);
+    }
+    match identity::stat_path(&segment.path()) {
+        Ok(stat) => Ok((stat.key == segment.key()).then_some(stat)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The file of a life that the catalog remembers: among those named, at its last path, by its inode in the directory.
+fn find_again(segment: &Segment, named: &Named, listings: &mut Listings) -> Option<(PathBuf, File, FileStat)> {
+    let key = segment.key();
+    // A copy of ours is known by its name: the state directory may have been moved to another disk.
+    let ours = segment.kept_from.is_some();
+    let open = |path: &Path| {
+        let (file, stat) = identity::open(path).ok()?;
+        (ours || stat.key.same_but_device(&key)).then(|| (path.to_owned(), file, stat))
+    };
+    let path = segment.path();
+    if ours {
+        return open(&path);
+    }
+    let met = named.same_but_device(&key).and_then(|(path, _)| open(path));
+    met.or_else(|| open(&path)).or_else(|| {
+        let directories = [path.parent(), segment.lineage.parent()];
+        directories.into_iter().flatten().find_map(|directory| {
+            let paths = listings.with_inode(directory, key.inode);
+            paths.iter().find_map(|path| open(path))
+        })
+    })
+}

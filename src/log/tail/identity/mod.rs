@@ -1,0 +1,9 @@
+//! Which file is which: what the paths name, whether a life still has its bytes, and where they are otherwise.
+
+mod content;
+mod copies;
+mod empty_paths;
+mod listing;
+mod named;
+
+pub(super) use self::{copies::shorter_names, empty_paths::EmptyPaths, listing::Listings, named::Named};
