@@ -9,7 +9,8 @@ use std::{
     fs::File,
     io,
     os::{fd::AsFd, unix::fs::FileExt},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxFlags};
@@ -57,12 +58,30 @@ pub fn stat_file(file: &File) -> io::Result<FileStat> {
     Ok(rustix::fs::statx(file.as_fd(), "", AtFlags::EMPTY_PATH, WANTED).map(stat)?)
 }
 
-/// Opens for reading without waiting (a FIFO without a writer would) and says what was opened.
-pub fn open(path: &Path) -> io::Result<(File, FileStat)> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    let stat = stat_file(&file)?;
-    Ok((file, stat))
+/// A file that is open, under the path by which it was opened.
+#[derive(Debug)]
+pub struct OpenFile {
+    pub path: PathBuf,
+    pub file: Arc<File>,
+    pub stat: FileStat,
+}
+
+impl OpenFile {
+    /// Opens for reading without waiting (a FIFO without a writer would) and says what was opened.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let file = Arc::new(File::from(rustix::fs::open(path, flags, Mode::empty())?));
+        let stat = stat_file(&file)?;
+        Ok(Self { path: path.to_owned(), file, stat })
+    }
+
+    /// The same where the path still names this regular file; `None` where it names another, or none.
+    pub fn open_known(path: &Path, key: &FileKey) -> io::Result<Option<Self>> {
+        match Self::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            opened => opened.map(|opened| Some(opened).filter(|it| it.stat.key == *key && it.stat.regular)),
+        }
+    }
 }
 
 /// The cursor at `offset`: fails with `UnexpectedEof` where the file is shorter.
@@ -117,7 +136,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         std::fs::write(&path, "one\ntwo\nthree\n").unwrap();
-        let (file, before) = open(&path).unwrap();
+        let OpenFile { file, stat: before, .. } = OpenFile::open(&path).unwrap();
         let cursor = cursor_at(&file, 8).unwrap();
         assert!(still_has(&file, &cursor).unwrap());
         std::fs::write(&path, "ONE\nTWO\nTHREE\nFOUR\n").unwrap();
@@ -134,7 +153,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("fifo");
         rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-        assert!(!open(&path).unwrap().1.regular);
+        assert!(!OpenFile::open(&path).unwrap().stat.regular);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::{
 };
 
 use super::{
-    identity::{self, FileKey},
+    identity::{FileKey, OpenFile},
     position::{Cursor, SegmentId},
 };
 
@@ -192,11 +192,11 @@ impl Segment {
             }
             (place.path.clone(), place.key)
         };
-        let (file, stat) = identity::open(&path)?;
-        if stat.key != key {
+        let opened = OpenFile::open(&path)?;
+        if opened.stat.key != key {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the path names another file now"));
         }
-        Ok(Arc::new(file))
+        Ok(opened.file)
     }
 
     fn place(&self) -> MutexGuard<'_, SegmentFile> {

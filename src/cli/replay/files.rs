@@ -15,7 +15,7 @@ use crate::{
     log::{
         AnchoredRange, Cursor, Log, Segment, SegmentId, SegmentState,
         catalog::{Catalog, CatalogEntry, CatalogError},
-        identity::{self, FileStat},
+        identity::{self, OpenFile},
     },
     source::catalogs,
 };
@@ -59,18 +59,18 @@ impl ReplayFiles {
             let Some(life) = self.lives.get(&id) else {
                 return Err(format!("nothing is known any more of the file that segment {id} was"));
             };
-            let (path, file, stat) = find(life, range)
+            let found = find(life, range)
                 .ok_or_else(|| format!("{} is gone, or has other bytes there now", life.path.display()))?;
             let segment = Segment::new(
                 id,
                 life.lineage.as_path().into(),
                 life.start,
-                stat.size,
+                found.stat.size,
                 SegmentState::Sealed,
-                path,
-                stat.key,
+                found.path,
+                found.stat.key,
             );
-            segment.pin(Arc::new(file));
+            segment.pin(found.file);
             self.found.insert(id, Arc::new(segment));
         }
         self.publish.send_replace(Arc::new(self.found.values().cloned().collect()));
@@ -78,10 +78,10 @@ impl ReplayFiles {
     }
 }
 
-fn find(life: &CatalogEntry, range: &AnchoredRange) -> Option<(PathBuf, File, FileStat)> {
+fn find(life: &CatalogEntry, range: &AnchoredRange) -> Option<OpenFile> {
     let candidates = [life.path.clone()].into_iter().chain(siblings(&life.lineage));
-    let mut opened = candidates.filter_map(|path| identity::open(&path).ok().map(|(file, stat)| (path, file, stat)));
-    opened.find(|(_, file, stat)| {
+    let mut opened = candidates.filter_map(|path| OpenFile::open(&path).ok());
+    opened.find(|OpenFile { file, stat, .. }| {
         // A cursor without a hash says nothing of the bytes; then it must be the very file.
         let is_known = range.end_cursor().anchor.is_some() || stat.key.same_but_device(&life.key);
         stat.regular && is_known && has(file, &life.head) && holds(file, stat.size, range)

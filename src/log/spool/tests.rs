@@ -334,7 +334,7 @@ fn a_reader_that_stands_in_a_segment_goes_on_there_after_a_restart() {
     let mut spool = fixture.open();
     put(&mut spool, &["{\"n\":1}", "{\"n\":2}"]);
     drop(spool);
-    let (file, _) = identity::open(&fixture.path(1)).unwrap();
+    let file = identity::OpenFile::open(&fixture.path(1)).unwrap().file;
     let cursor = identity::cursor_at(&file, 8).unwrap();
     let spool = fixture.try_open(&HashMap::from([(SegmentId(1), vec![cursor])])).unwrap();
     let mut reader = Reader::new(spool.log().clone(), 1000, BTreeMap::from([(SegmentId(1), cursor)]));

@@ -1,7 +1,6 @@
 //! Files that no life is known of.
 
 use std::{
-    cmp::Reverse,
     collections::{HashMap, HashSet},
     fs::File,
     io,
@@ -14,12 +13,13 @@ use std::{
 use tracing::info;
 
 use super::{
-    FileLife, Named, NewFile, PossibleCopy, Tail, Whereabouts, compressed::is_gzip, identity::shorter_names,
+    FileLife, Named, NewFile, PossibleCopy, Tail, Whereabouts,
+    compressed::is_gzip,
+    identity::{is_compressed, shorter_names},
     lives::ContentFile,
 };
 use crate::log::{
-    identity::{self, FileKey, FileStat},
-    position::Cursor,
+    identity::{self, FileKey, FileStat, OpenFile},
     segment::{Segment, SegmentState},
 };
 
@@ -33,7 +33,7 @@ impl Tail {
         let moved_on = new_files.iter().map(|file| (file.path.clone(), Some(file.stat.key)));
         let mut changed: HashMap<PathBuf, Option<FileKey>> =
             self.abandoned(named).into_iter().map(|path| (path, None)).collect();
-        changed.extend(self.empty_paths.paths().map(|path| (path.to_path_buf(), None)));
+        changed.extend(self.empty_paths.keys().map(|path| (path.to_path_buf(), None)));
         changed.extend(moved_on);
         if changed.is_empty() {
             return;
@@ -43,7 +43,7 @@ impl Tail {
             self.lives.iter().map(|life| (&*life.segment.lineage, life)).collect();
         for (path, its_key) in changed {
             let before = newest.get(&*path).copied();
-            let beside = self.empty_paths.beside(&path);
+            let beside = self.empty_paths.get(&*path);
             if before.is_none() && beside.is_none() {
                 continue;
             }
@@ -95,9 +95,7 @@ impl Tail {
             bases: self.lives.iter().map(|life| life.segment.lineage.to_path_buf()).collect(),
         };
         for new_file in &new_files {
-            if let Err(error) = self.arrive_one(new_file, &around, now)
-                && error.kind() != io::ErrorKind::NotFound
-            {
+            if let Err(error) = self.arrive_one(new_file, &around, now) {
                 self.notices.cannot_open(&new_file.path, &error);
             }
         }
@@ -113,21 +111,19 @@ impl Tail {
     }
 
     fn arrive_one(&mut self, new_file: &NewFile, around: &Around<'_>, now: Instant) -> io::Result<()> {
-        let path = &new_file.path;
-        let (file, stat) = identity::open(path)?;
-        if stat.key != new_file.stat.key || !stat.regular {
+        let Some(opened) = OpenFile::open_known(&new_file.path, &new_file.stat.key)? else {
             return Ok(()); // Renamed under our hands: the next scan sees what it is.
-        }
-        if let Some(lineage) = new_file.lineage.as_ref()
-            && is_gzip(&file)?
+        };
+        let OpenFile { path, file, stat } = &opened;
+        if let Some(lineage) = &new_file.lineage
+            && is_gzip(file)?
         {
-            return self.arrive_compressed(path, lineage, &file, &stat, now);
+            return self.arrive_compressed(lineage, &opened, now);
         }
-        let head = identity::head(&file, stat.size)?;
-        if !self.is_readable(path, &file, new_file.lineage.is_some())? {
+        if !self.is_readable(path, file, new_file.lineage.is_some())? {
             return Ok(());
         }
-        if let Some(original) = self.copy_in_the_making(path, &file, &stat, &around.originals)? {
+        if let Some(original) = self.copy_in_the_making(&opened, &around.originals)? {
             let held = self.held.entry(stat.key).or_insert(PossibleCopy { size: stat.size, since: now });
             if held.size != stat.size {
                 *held = PossibleCopy { size: stat.size, since: now };
@@ -138,33 +134,26 @@ impl Tail {
             }
         }
         self.held.remove(&stat.key);
-        self.begin(new_file, around, file, &stat, head, now)
-    }
-
-    /// A new life: the next number.
-    fn begin(
-        &mut self,
-        new_file: &NewFile,
-        around: &Around<'_>,
-        file: File,
-        stat: &FileStat,
-        head: Cursor,
-        now: Instant,
-    ) -> io::Result<()> {
-        let lineage = new_file.lineage.clone().unwrap_or_else(|| around.lineage_of(&new_file.path));
-        let start = if self.starts_at_end() { last_line_end(&file, stat.size)? } else { 0 };
-        let start = identity::cursor_at(&file, start)?;
-        let seen = identity::cursor_at(&file, stat.size)?;
+        // Its own path, or that of the file whose rotated generation it seems to be.
+        let base = || shorter_names(path).find(|it| around.bases.contains(it) || around.originals.contains(it));
+        let lineage = new_file.lineage.clone().unwrap_or_else(|| base().as_deref().unwrap_or(path).into());
+        let start = if self.starts_at_end() { last_line_end(file, stat.size)? } else { 0 };
+        let start = identity::cursor_at(file, start)?;
         let id = self.lives.next_id();
         let state = if around.named.has(&stat.key) { SegmentState::Active } else { SegmentState::Draining };
-        let segment = Segment::new(id, lineage, start, stat.size, state, new_file.path.clone(), stat.key);
-        segment.set_head(head);
-        if self.pins.take(state) {
-            segment.pin(Arc::new(file));
-        }
-        info!(source = %self.log.name, path = %new_file.path.display(), segment = %id, size = stat.size, start = start.offset, "reading a file");
-        self.lives.insert(FileLife::new(segment, seen, stat.modified, ContentFile::Original, now));
+        let segment = Segment::new(id, lineage, start, stat.size, state, path.clone(), stat.key);
+        info!(source = %self.log.name, path = %path.display(), segment = %id, size = stat.size, start = start.offset, "reading a file");
+        let life = FileLife::begin(segment, &opened, stat.size, ContentFile::Original, now)?;
+        self.insert(life, opened.file);
         Ok(())
+    }
+
+    /// A life begins, and its file is held.
+    pub(super) fn insert(&mut self, life: FileLife, file: Arc<File>) {
+        if self.pins.take(life.segment.state()) {
+            life.segment.pin(file);
+        }
+        self.lives.insert(life);
     }
 
     fn is_readable(&mut self, path: &Path, file: &File, missed: bool) -> io::Result<bool> {
@@ -194,47 +183,6 @@ struct Around<'a> {
     originals: HashSet<PathBuf>,
     /// The lineages that are known.
     bases: HashSet<PathBuf>,
-}
-
-impl Around<'_> {
-    /// The file's own path, or that of the file whose rotated generation it seems to be.
-    fn lineage_of(&self, path: &Path) -> Arc<Path> {
-        let mut bases = shorter_names(path);
-        let base = bases.find(|base| self.bases.contains(base) || self.originals.contains(base));
-        base.as_deref().unwrap_or(path).into()
-    }
-}
-
-/// Sorts the older first: what has a time in its name, before what has none.
-type Age = (bool, Option<String>, (i64, u32), (i64, u32), Reverse<u32>, PathBuf);
-
-impl NewFile {
-    /// What orders generations: birth, or the last change where births are not kept. A truncated file keeps its
-    /// birth; what it holds now is younger than the copies that were made of it. Within one tick of the clock the
-    /// last change decides, then the rotation's number: `.2` is older than `.1`, and that than the plain name. A name
-    /// of the kubelet's tells the order by itself.
-    fn age(&self) -> Age {
-        // A compressed file is made after the next generation began; gzip leaves it the time of the last write. The
-        // kubelet leaves it that of the compression, which says nothing.
-        let packed = is_compressed(&self.path);
-        let birth = self.stat.key.born.filter(|_| !self.truncated && !packed).unwrap_or(self.stat.modified);
-        let path = if packed { self.path.with_extension("") } else { self.path.clone() };
-        let suffix = path.extension().and_then(|suffix| suffix.to_str()?.parse().ok());
-        let number = suffix.filter(|number| *number < 10_000).unwrap_or(0);
-        let stamp = path.extension().and_then(|suffix| suffix.to_str()).filter(|suffix| is_stamp(suffix));
-        (stamp.is_none(), stamp.map(str::to_owned), birth, self.stat.modified, Reverse(number), self.path.clone())
-    }
-}
-
-/// `20261122-040000`: when the kubelet rotated it.
-fn is_stamp(suffix: &str) -> bool {
-    suffix.len() == 15
-        && suffix.bytes().enumerate().all(|(at, byte)| if at == 8 { byte == b'-' } else { byte.is_ascii_digit() })
-}
-
-/// As far as its name says.
-fn is_compressed(path: &Path) -> bool {
-    path.extension().is_some_and(|suffix| suffix == "gz")
 }
 
 /// Where the last whole line ends.

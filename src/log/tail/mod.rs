@@ -43,14 +43,14 @@ use tokio::sync::watch;
 use self::{
     compressed::CompressedFiles,
     deleted::DeletedFiles,
-    identity::{EmptyPaths, Listings, Named},
+    identity::{EmptyPaths, Listings, Named, NewFile},
     lives::{Examined, FileLife, FileLives, Whereabouts},
     notices::Notices,
     pins::Pins,
 };
 use super::{
     Log, Segments,
-    identity::{FileKey, FileStat, stat_path},
+    identity::{FileKey, stat_path},
 };
 use crate::config::{FileSource, StartAt};
 
@@ -100,36 +100,6 @@ struct PossibleCopy {
     since: Instant,
 }
 
-/// A file that no life is known of.
-#[derive(Debug)]
-struct NewFile {
-    path: PathBuf,
-    stat: FileStat,
-    /// Where no path names it: that of the file whose generation it is.
-    lineage: Option<Arc<Path>>,
-    /// It counts only as the continuation of a life that lost its content.
-    only_as_copy: bool,
-    /// It lost the bytes of an earlier life.
-    truncated: bool,
-}
-
-impl NewFile {
-    /// One that a path of the source names.
-    fn named(path: &Path, stat: FileStat, truncated: bool) -> Self {
-        Self { path: path.to_owned(), stat, lineage: None, only_as_copy: false, truncated }
-    }
-
-    /// One that stands beside its lineage's path.
-    fn beside(path: PathBuf, stat: FileStat, lineage: Arc<Path>) -> Self {
-        Self { path, stat, lineage: Some(lineage), only_as_copy: false, truncated: false }
-    }
-
-    /// One that no path of the source names, and that has other bytes than it had.
-    fn rewritten(path: PathBuf, stat: FileStat, lineage: Arc<Path>) -> Self {
-        Self { truncated: true, ..Self::beside(path, stat, lineage) }
-    }
-}
-
 impl Tail {
     pub fn facts(&self) -> TailFacts {
         self.facts
@@ -137,7 +107,7 @@ impl Tail {
 
     /// Moves while a scan reads compressed files, which can take longer than a scan does otherwise.
     pub fn progress(&self) -> Arc<AtomicU64> {
-        self.compressed.progress()
+        self.compressed.progress.clone()
     }
 
     /// What the last scan found that a human must look at: files that match and cannot be read.
@@ -221,7 +191,7 @@ impl Tail {
     /// as last seen: a better start next time, on which nothing depends.
     pub fn close(mut self) {
         self.copy_all_deleted();
-        self.lives.touch();
+        self.lives.touch_if(true);
         self.save();
         self.publish();
     }

@@ -75,8 +75,9 @@ impl Tail {
         }
         // So far it says what the catalog says.
         tail.lives.saved(!first && !lost);
-        tail.compressed.remove_orphans(&tail.lives);
-        tail.deleted.remove_orphans(&tail.lives);
+        for ours in [&tail.compressed.dir, &tail.deleted.dir] {
+            tail.lives.remove_others_from(ours);
+        }
         Ok((tail, log))
     }
 

@@ -6,13 +6,10 @@ use tracing::{info, warn};
 
 use super::{FileLife, Named, Tail, Whereabouts, lives::ContentFile};
 use crate::log::{
-    identity::{self, FileKey, FileStat},
+    identity::{self, FileKey, FileStat, OpenFile},
     position::SegmentId,
     segment::SegmentState,
 };
-
-/// Scans in a row that must not find a file before it counts as gone: one may have looked while it was renamed.
-pub(super) const MISSING_SCANS: u8 = 2;
 
 impl Tail {
     /// Step 9: lives whose path names another file, or none, drain; the quiet ones are sealed; what every
@@ -71,11 +68,8 @@ impl Tail {
         if let Some(name) = self.listings.find_by_key(&segment.lineage, &key) {
             return self.renamed(id, name);
         }
-        if consistent && stands.is_some() {
-            life.missing += 1;
-            if life.missing >= MISSING_SCANS {
-                self.lost_its_name(id, now);
-            }
+        if life.is_missing_for_long(consistent && stands.is_some()) {
+            self.lost_its_name(id, now);
         }
     }
 
@@ -142,7 +136,7 @@ impl Tail {
             ContentFile::Original => {}
             // What it was restored to is needed no more; what it was restored from is not to be read again.
             ContentFile::Restored(_) => self.compressed.remove(&segment.path()),
-            ContentFile::Copied(_) => self.release_copy(id),
+            ContentFile::Copied(_) => self.deleted.release(segment.path()),
         }
         self.lives.advance(id, Whereabouts::Released);
     }
@@ -153,7 +147,7 @@ impl Tail {
         match life.content() {
             ContentFile::Original => {}
             ContentFile::Restored(_) => return self.keep_or_drop_compressed(id, consistent),
-            ContentFile::Copied(_) => return self.drop_copied(id, consistent),
+            ContentFile::Copied(_) => return self.drop_missing(id, consistent),
         }
         let segment = life.segment.clone();
         let (key, mut path) = (segment.key(), segment.path());
@@ -172,9 +166,7 @@ impl Tail {
         let there = segment.extent().there;
         match looked {
             Ok(stat) if stat.key == key && stat.size > there => {
-                let intact =
-                    identity::open(&path).is_ok_and(|(file, stat)| life.is_intact(&file, &stat).unwrap_or(false));
-                if intact {
+                if OpenFile::open(&path).and_then(|opened| life.is_intact(&opened)).unwrap_or(false) {
                     self.reopen(id, stat, now);
                 } else {
                     self.forget(id);
@@ -182,13 +174,7 @@ impl Tail {
             }
             Ok(stat) if stat.key == key && stat.size < there => self.forget(id),
             Ok(stat) if stat.key == key => life.missing = 0,
-            _ if consistent && stands.is_some() => {
-                life.missing += 1;
-                if life.missing >= MISSING_SCANS && !self.remember_compressed(id) {
-                    self.forget(id);
-                }
-            }
-            _ => {}
+            _ => self.drop_missing(id, consistent && stands.is_some()),
         }
     }
 
@@ -201,10 +187,18 @@ impl Tail {
         self.pin_file(next);
     }
 
+    /// A released life whose file is gone is remembered where that was compressed: it is not to be read from there.
+    fn drop_missing(&mut self, id: SegmentId, consistent: bool) {
+        let Some(life) = self.lives.get_mut(id) else { return };
+        if life.is_missing_for_long(consistent) && !self.remember_compressed(id) {
+            self.forget(id);
+        }
+    }
+
     /// The file under this key, if it is met again, is a new one.
     pub(super) fn forget(&mut self, id: SegmentId) {
         if let Some(life) = self.lives.remove(id) {
-            self.empty_paths.lost(&life.segment.lineage);
+            self.empty_paths.entry(life.segment.lineage.clone()).or_default();
         }
     }
 }

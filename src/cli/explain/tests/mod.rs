@@ -25,7 +25,9 @@ use crate::{
         journal::{BatchRecord, Coverage, UnixMillis},
         stats::{Books, FilterRule, Tally},
     },
-    log::{Cursor, Log, Reader, Segment, SegmentId, SegmentRange, SegmentState, Segments, Unread, identity},
+    log::{
+        Cursor, Log, Reader, Segment, SegmentId, SegmentRange, SegmentState, Segments, Unread, identity::OpenFile,
+    },
 };
 
 const MAX_LINE: usize = 120;
@@ -82,11 +84,11 @@ impl Growing {
         let path = dir.path().join("shop_cart-0_0bd94a6e/app/0.log");
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let file = File::create(&path).unwrap();
-        let (opened, stat) = identity::open(&path).unwrap();
+        let OpenFile { file: opened, stat, .. } = OpenFile::open(&path).unwrap();
         let lineage: Arc<Path> = path.clone().into();
         let (start, id) = (Cursor::default(), SegmentId(1));
         let segment = Arc::new(Segment::new(id, lineage, start, 0, SegmentState::Active, path, stat.key));
-        segment.pin(Arc::new(opened));
+        segment.pin(opened);
         let (log, publish) = Log::new("app", "i");
         publish.send_replace(Arc::new(vec![segment.clone()]));
         Self { _dir: dir, file, segment, log: log.in_format(format), _publish: publish }

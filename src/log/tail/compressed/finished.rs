@@ -8,18 +8,18 @@ use std::{
 };
 
 use super::{
-    super::{Tail, Whereabouts, lives::ContentFile, retire::MISSING_SCANS},
+    super::{Tail, Whereabouts, lives::ContentFile},
     begins, unpack,
 };
 use crate::log::{
     catalog::CompressedOrigin,
-    identity::{self, FileKey},
+    identity::{self, FileKey, OpenFile},
     position::SegmentId,
 };
 
 impl Tail {
     /// A released file is gone: if it was compressed, the life is remembered as long as that file exists.
-    pub(in crate::log::tail) fn remember_compressed(&mut self, id: SegmentId) -> bool {
+    pub fn remember_compressed(&mut self, id: SegmentId) -> bool {
         let (path, key) = match self.untouched_since(id) {
             Some(known) => known,
             None => match self.compressed_match(id) {
@@ -28,7 +28,7 @@ impl Tail {
                 {
                     return self.reopen_compressed(id);
                 }
-                Ok(Some(found)) => (found.path, found.stat.key),
+                Ok(Some(found)) => (found.opened.path, found.opened.stat.key),
                 Ok(None) | Err(_) => return false,
             },
         };
@@ -48,7 +48,7 @@ impl Tail {
         let alike = siblings.into_iter().filter(|(_, stat)| stat.modified == modified);
         let mut unknown = alike.filter(|(_, stat)| !self.lives.knows(&stat.key));
         let begins_so = |path: &Path| -> io::Result<bool> {
-            let (file, _) = identity::open(path)?;
+            let file = OpenFile::open(path)?.file;
             Ok(unpack::is_gzip(&file)? && begins(&unpack::first_bytes(&file)?, &head))
         };
         let (path, stat) = unknown.find(|(path, _)| begins_so(path).unwrap_or(false))?;
@@ -67,7 +67,7 @@ impl Tail {
     }
 
     /// A released life whose content is in a compressed file is remembered as long as that exists.
-    pub(in crate::log::tail) fn keep_or_drop_compressed(&mut self, id: SegmentId, consistent: bool) {
+    pub fn keep_or_drop_compressed(&mut self, id: SegmentId, consistent: bool) {
         let Some(life) = self.lives.get_mut(id) else { return };
         let ContentFile::Restored(origin) = life.content().clone() else { return };
         if identity::stat_path(&origin.path).is_ok_and(|stat| stat.key == origin.key) {
@@ -75,11 +75,8 @@ impl Tail {
         } else if let Some(path) = self.listings.find_by_key(&life.segment.lineage, &origin.key) {
             life.missing = 0;
             self.lives.set_content(id, ContentFile::Restored(CompressedOrigin { path, ..origin }));
-        } else if consistent {
-            life.missing += 1;
-            if life.missing >= MISSING_SCANS {
-                self.forget(id);
-            }
+        } else if life.is_missing_for_long(consistent) {
+            self.forget(id);
         }
     }
 }

@@ -3,24 +3,24 @@
 //! What was born since the last generation that is known, and begins as none that is, is a life of its own: its content
 //! is restored and read from its beginning. A crash before the catalog is written leaves a restored file that no life has.
 
-use std::{fs::File, io, path::Path, sync::Arc, time::Instant};
+use std::{io, path::Path, sync::Arc, time::Instant};
 
 use tracing::info;
 
 use super::{
     super::{FileLife, NewFile, Tail, lives::ContentFile},
-    Content, Later, WantedContent, begins, unpack,
+    CompressedMatch, Content, Later, WantedContent, begins, unpack,
 };
 use crate::log::{
     catalog::CompressedOrigin,
-    identity::{self, FileStat},
+    identity::{self, OpenFile},
     position::{Anchor, Cursor},
     segment::{Segment, SegmentState},
 };
 
 impl Tail {
     /// Missed generations that could not be restored, once more.
-    pub(in crate::log::tail) fn add_postponed(&mut self, new_files: &mut Vec<NewFile>, now: Instant) {
+    pub fn add_postponed(&mut self, new_files: &mut Vec<NewFile>, now: Instant) {
         let due = self.compressed.postponed.iter().filter(|(_, (_, later))| later.until <= now);
         let due: Vec<_> = due.map(|(key, (lineage, _))| (*key, lineage.clone())).collect();
         for (key, lineage) in due {
@@ -37,70 +37,54 @@ impl Tail {
 
     /// A generation that came, was rotated away and compressed while nobody looked: a life of its own, unless it has
     /// the beginning of one that is known.
-    pub(in crate::log::tail) fn arrive_compressed(
-        &mut self,
-        path: &Path,
-        lineage: &Arc<Path>,
-        file: &File,
-        stat: &FileStat,
-        now: Instant,
-    ) -> io::Result<()> {
-        let again = self.compressed.postponed.remove(&stat.key).is_some();
-        let first = unpack::first_bytes(file)?;
+    pub fn arrive_compressed(&mut self, lineage: &Arc<Path>, opened: &OpenFile, now: Instant) -> io::Result<()> {
+        let key = opened.stat.key;
+        let again = self.compressed.postponed.remove(&key).is_some();
+        let first = unpack::first_bytes(&opened.file)?;
         if first.is_empty() || self.begins_as_a_known_one(lineage, &first) {
             return Ok(());
         }
-        let later = |tail: &mut Self, error: &io::Error| {
-            if !again {
-                tail.notices.cannot_unpack(path, error);
-            }
-            tail.compressed.postponed.insert(stat.key, (lineage.clone(), Later::new(path, error, now)));
-        };
-        let content = match self.survey(path, lineage, stat, &WantedContent::default()) {
-            Ok(Some((_, content))) => content,
-            Ok(None) => return Ok(()),
+        let place = self.compressed.place(self.lives.next_id());
+        let restored = self.survey(&opened.path, lineage, &key, &WantedContent::default()).and_then(|found| {
+            let Some(CompressedMatch { opened, content }) = found else { return Ok(None) };
+            let restored = unpack::restore(&opened.file, content.size, &place, &self.compressed.progress)?;
+            Ok(Some((restored, content)))
+        });
+        match restored {
+            Ok(Some((restored, content))) => self.begin_restored(lineage, opened, restored, &content, now),
+            Ok(None) => Ok(()),
             Err(error) => {
-                later(self, &error);
-                return Ok(());
+                if !again {
+                    self.notices.cannot_unpack(&opened.path, &error);
+                }
+                let later = Later::new(&opened.path, &error, now);
+                self.compressed.postponed.insert(key, (lineage.clone(), later));
+                Ok(())
             }
-        };
-        let id = self.lives.next_id();
-        let place = self.compressed.place(id);
-        if let Err(error) = unpack::restore(file, content.size, &place, &self.compressed.progress) {
-            later(self, &error);
-            return Ok(());
         }
-        self.begin_restored(path, lineage, stat, &content, now)
     }
 
     fn begin_restored(
         &mut self,
-        path: &Path,
         lineage: &Arc<Path>,
-        stat: &FileStat,
+        origin: &OpenFile,
+        restored: OpenFile,
         content: &Content,
         now: Instant,
     ) -> io::Result<()> {
         let id = self.lives.next_id();
-        let place = self.compressed.place(id);
-        let (restored, restored_stat) = identity::open(&place)?;
-        let size = content.decoded;
-        let state = SegmentState::Draining;
+        let OpenFile { path, stat, .. } = origin;
+        let (size, key, place) = (content.decoded, restored.stat.key, restored.path.clone());
+        info!(source = %self.log.name, path = %path.display(), segment = %id, bytes = content.size, restored = %place.display(),
+            "a generation was rotated away and compressed before it was seen: its content is restored and read");
         let start = Cursor::default();
-        let segment = Segment::new(id, lineage.clone(), start, size, state, place.clone(), restored_stat.key);
-        segment.set_head(identity::head(&restored, content.size)?);
+        let segment = Segment::new(id, lineage.clone(), start, size, SegmentState::Draining, place, key);
         if content.size < size {
             segment.lose_from(content.size);
         }
-        let seen = identity::cursor_at(&restored, content.size)?;
-        if self.pins.take(state) {
-            segment.pin(Arc::new(restored));
-        }
-        info!(source = %self.log.name, path = %path.display(), segment = %id, bytes = content.size, restored = %place.display(),
-            "a generation was rotated away and compressed before it was seen: its content is restored and read");
-        let origin = CompressedOrigin { path: path.to_owned(), key: stat.key, since: stat.modified };
-        let content_file = ContentFile::Restored(origin);
-        self.lives.insert(FileLife::new(segment, seen, restored_stat.modified, content_file, now));
+        let origin = CompressedOrigin { path: path.clone(), key: stat.key, since: stat.modified };
+        let life = FileLife::begin(segment, &restored, content.size, ContentFile::Restored(origin), now)?;
+        self.insert(life, restored.file);
         self.doubt(id, path, content);
         Ok(())
     }

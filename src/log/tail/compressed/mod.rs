@@ -15,7 +15,6 @@ mod unpack;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    fs::File,
     io,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
@@ -28,11 +27,11 @@ pub(super) use self::unpack::is_gzip;
 use self::unpack::{Content, Survey, WantedContent};
 use super::{
     FileLife, Tail, Whereabouts,
-    lives::{ContentFile, FileLives, Later},
+    lives::{ContentFile, Later},
 };
 use crate::log::{
     catalog::CompressedOrigin,
-    identity::{self, FileKey, FileStat},
+    identity::{self, FileKey, OpenFile},
     position::{Anchor, Cursor, SegmentId},
     segment::SegmentState,
 };
@@ -41,7 +40,8 @@ use crate::log::{
 #[derive(Debug)]
 pub(super) struct CompressedFiles {
     /// Where content is restored.
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
+    /// Moves while they are read.
     pub(super) progress: Arc<AtomicU64>,
     /// Missed generations that cannot be restored now, with their lineage. A restart forgets them: nobody opened them yet.
     postponed: HashMap<FileKey, (Arc<Path>, Later)>,
@@ -53,9 +53,7 @@ pub(super) struct CompressedFiles {
 
 /// A compressed file that has a life's content.
 struct CompressedMatch {
-    path: PathBuf,
-    stat: FileStat,
-    file: File,
+    opened: OpenFile,
     content: Content,
 }
 
@@ -70,21 +68,12 @@ impl CompressedFiles {
         }
     }
 
-    pub(super) fn progress(&self) -> Arc<AtomicU64> {
-        self.progress.clone()
-    }
-
     /// Removes a file if it is one of the restored ones.
     pub(super) fn remove(&self, path: &Path) {
         if path.starts_with(&self.dir) {
             // One that stays is removed at the next start.
             let _ = std::fs::remove_file(path);
         }
-    }
-
-    /// Removes what a crash left.
-    pub(super) fn remove_orphans(&self, lives: &FileLives) {
-        lives.remove_others_from(&self.dir);
     }
 
     fn place(&self, id: SegmentId) -> PathBuf {
@@ -108,7 +97,9 @@ impl Tail {
         }
         let waited = life.later().is_some();
         let done = match self.compressed_match(id) {
-            Ok(Some(found)) => self.go_on_in_content(id, &found).map(|()| true).map_err(|error| (found.path, error)),
+            Ok(Some(found)) => {
+                self.go_on_in_content(id, &found).map(|()| true).map_err(|error| (found.opened.path, error))
+            }
             Ok(None) => Ok(false),
             Err(failed) => Err(failed),
         };
@@ -144,20 +135,20 @@ impl Tail {
         let mut best: Option<CompressedMatch> = None;
         for (path, stat) in siblings {
             let wanted = WantedContent { head, cursors: &cursors, seen };
-            let (file, content) = match self.survey(&path, &lineage, &stat, &wanted) {
+            let found = match self.survey(&path, &lineage, &stat.key, &wanted) {
                 Ok(Some(found)) => found,
                 Ok(None) => continue,
                 Err(error) => return Err((path, error)),
             };
             // Without damage one that lacks the end must prove that it is no other file with the same beginning.
+            let content = &found.content;
             if content.decoded < seen && content.damage.is_none() && content.cursors == 0 {
                 continue;
             }
-            let whole = content.size >= seen;
             if best.as_ref().is_none_or(|best| content.size > best.content.size) {
-                best = Some(CompressedMatch { path, stat, file, content });
+                best = Some(found);
             }
-            if whole {
+            if best.as_ref().is_some_and(|best| best.content.size >= seen) {
                 break;
             }
         }
@@ -169,77 +160,67 @@ impl Tail {
         &mut self,
         path: &Path,
         lineage: &Path,
-        stat: &FileStat,
+        key: &FileKey,
         wanted: &WantedContent<'_>,
-    ) -> io::Result<Option<(File, Content)>> {
+    ) -> io::Result<Option<CompressedMatch>> {
         let original = path.with_extension("");
         // A compressor that is not done, or died, leaves the original: that one counts.
-        if self.compressed.refused.contains(&stat.key) || (original != lineage && original.exists()) {
+        if self.compressed.refused.contains(key) || (original != lineage && original.exists()) {
             return Ok(None);
         }
-        let (file, now) = match identity::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened?,
-        };
-        if now.key != stat.key || !now.regular || !unpack::is_gzip(&file)? {
+        let Some(opened) = OpenFile::open_known(path, key)? else { return Ok(None) };
+        if !is_gzip(&opened.file)? {
             return Ok(None);
         }
-        match unpack::survey(&file, wanted, &self.compressed.progress)? {
+        match unpack::survey(&opened.file, wanted, &self.compressed.progress)? {
             Survey::Other => Ok(None),
             Survey::Bomb(why) => {
                 self.notices.bomb(path, &why);
-                self.compressed.refused.insert(stat.key);
+                self.compressed.refused.insert(*key);
                 Ok(None)
             }
-            Survey::Holds(content) => Ok(Some((file, content))),
+            Survey::Holds(content) => Ok(Some(CompressedMatch { opened, content })),
         }
     }
 
     /// Restores a life's content, where somebody still has to read from it.
     fn go_on_in_content(&mut self, id: SegmentId, found: &CompressedMatch) -> io::Result<()> {
         let Some(life) = self.lives.get(id) else { return Ok(()) };
-        let (segment, since, content) = (life.segment.clone(), life.since(), &found.content);
+        let CompressedMatch { opened: OpenFile { path, file, stat }, content } = found;
+        let (segment, since) = (life.segment.clone(), life.since());
         let size = content.size.max(segment.size());
         let is_needed = !self.log.release_gate.all_past(id, segment.start.offset, size);
         if is_needed {
             let place = self.compressed.place(id);
-            unpack::restore(&found.file, content.size, &place, &self.compressed.progress)?;
-            let (file, stat) = identity::open(&place)?;
-            info!(source = %self.log.name, segment = %id, path = %found.path.display(), was = %segment.path().display(),
+            let restored = unpack::restore(file, content.size, &place, &self.compressed.progress)?;
+            info!(source = %self.log.name, segment = %id, path = %path.display(), was = %segment.path().display(),
                 bytes = content.size, restored = %place.display(),
                 "the file was compressed before it was read to its end: its content is restored and reading continues in it");
-            self.live_in_content(id, place, file, &stat, content)?;
+            self.live_in_content(id, restored, content)?;
         }
-        self.doubt(id, &found.path, content);
-        let origin = CompressedOrigin { path: found.path.clone(), key: found.stat.key, since };
-        self.lives.set_content(id, ContentFile::Restored(origin));
+        self.doubt(id, path, content);
+        self.lives
+            .set_content(id, ContentFile::Restored(CompressedOrigin { path: path.clone(), key: stat.key, since }));
         self.lives.advance(id, if is_needed { Whereabouts::Rotated } else { Whereabouts::Released });
         Ok(())
     }
 
     /// From now on the restored file is the segment's.
-    fn live_in_content(
-        &mut self,
-        id: SegmentId,
-        place: PathBuf,
-        file: File,
-        stat: &FileStat,
-        content: &Content,
-    ) -> io::Result<()> {
+    fn live_in_content(&mut self, id: SegmentId, restored: OpenFile, content: &Content) -> io::Result<()> {
         let Some(life) = self.lives.get_mut(id) else { return Ok(()) };
-        let segment = life.segment.clone();
+        let segment = &life.segment;
         segment.grow_to(content.decoded);
         if content.size < segment.size() {
             warn!(source = %self.log.name, segment = %id, bytes = segment.size() - content.size,
                 "the compressed file does not have the last bytes that were seen: they are recorded as a gap");
             segment.lose_from(content.size);
         }
-        life.seen = identity::cursor_at(&file, content.size)?;
-        life.modified = stat.modified;
-        life.quiet_since = Instant::now();
         segment.set_state(SegmentState::Draining);
-        let pin = self.pins.take(SegmentState::Draining).then(|| Arc::new(file));
-        self.lives.rekey(id, place, stat.key, pin);
+        life.seen = identity::cursor_at(&restored.file, content.size)?;
+        life.modified = restored.stat.modified;
+        life.quiet_since = Instant::now();
+        let hold = self.pins.take(SegmentState::Draining);
+        self.lives.rekey(id, restored, hold);
         Ok(())
     }
 

@@ -15,7 +15,10 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::{
     durable,
-    log::position::{Anchor, Cursor},
+    log::{
+        identity::OpenFile,
+        position::{Anchor, Cursor},
+    },
 };
 
 /// Bytes decompressed at a time.
@@ -144,7 +147,7 @@ pub fn survey(file: &File, wanted: &WantedContent<'_>, progress: &AtomicU64) -> 
 ///
 /// # Errors
 /// `StorageFull` before anything is written, where there is no room; else those of reading and writing.
-pub fn restore(file: &File, size: u64, to: &Path, progress: &AtomicU64) -> io::Result<()> {
+pub fn restore(file: &File, size: u64, to: &Path, progress: &AtomicU64) -> io::Result<OpenFile> {
     let directory = to.parent().unwrap_or(Path::new("."));
     durable::create_private_dir(directory).map_err(io::Error::other)?;
     durable::need_room(directory, size)?;
@@ -169,7 +172,8 @@ pub fn restore(file: &File, size: u64, to: &Path, progress: &AtomicU64) -> io::R
             progress.fetch_add(1, Relaxed);
         }
         Ok(())
-    })
+    })?;
+    OpenFile::open(to)
 }
 
 fn decoder(file: &File) -> io::Result<MultiGzDecoder<impl BufRead>> {

@@ -27,15 +27,9 @@ use tracing::info;
 use self::rest_copy::RestCopy;
 use super::{
     FileLife, Tail, Whereabouts,
-    lives::{ContentFile, FileLives, PAUSE},
-    retire::MISSING_SCANS,
+    lives::{ContentFile, PAUSE},
 };
-use crate::log::{
-    catalog::Absorbed,
-    identity::{self, FileStat},
-    position::SegmentId,
-    segment::SegmentState,
-};
+use crate::log::{catalog::Absorbed, identity, position::SegmentId, segment::SegmentState};
 
 /// Bytes copied in one scan: files that are rotated meanwhile must not wait long to be noticed.
 const SLICE: u64 = 32 * 1024 * 1024;
@@ -46,7 +40,7 @@ const TURN: Duration = Duration::from_millis(250);
 /// What is being copied, and what could not be.
 #[derive(Debug)]
 pub(super) struct DeletedFiles {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     job: Option<CopyJob>,
     /// Where a copy failed: when it is tried again, and why.
     waiting: BTreeMap<SegmentId, (Instant, String)>,
@@ -76,9 +70,9 @@ impl DeletedFiles {
         self.dir.join(format!("{:020}", id.0))
     }
 
-    /// Removes what a crash left.
-    pub(super) fn remove_orphans(&self, lives: &FileLives) {
-        lives.remove_others_from(&self.dir);
+    /// Every forwarder is past a copy: it is removed once the catalog does not name it any more.
+    pub(super) fn release(&mut self, copy: PathBuf) {
+        self.done.push(copy);
     }
 
     /// The copies that nobody needs any more, and the catalog on disk does not name.
@@ -122,20 +116,6 @@ impl Tail {
             while self.deleted.job.is_some() {
                 self.go_on_copying(SLICE, now);
             }
-        }
-    }
-
-    /// Every forwarder is past it: the copy is removed once the catalog does not name it any more.
-    pub(super) fn release_copy(&mut self, id: SegmentId) {
-        self.deleted.done.extend(self.lives.get(id).map(|life| life.segment.path()));
-    }
-
-    /// A released life is remembered where its file was compressed before it was deleted: that one is not to be read.
-    pub(super) fn drop_copied(&mut self, id: SegmentId, consistent: bool) {
-        let Some(life) = self.lives.get_mut(id) else { return };
-        life.missing = (life.missing + u8::from(consistent)).min(MISSING_SCANS);
-        if life.missing >= MISSING_SCANS && !self.remember_compressed(id) {
-            self.forget(id);
         }
     }
 
@@ -226,17 +206,16 @@ impl Tail {
         if identity::stat_file(&file)?.size != size || self.log.release_gate.lowest(id, old.start.offset) < from {
             return Err(changed());
         }
-        let (place, copy, stat) = rest.finish(&file)?;
-        let FileStat { key, modified, .. } = stat;
-        if !life.is_intact(&copy, &stat)? {
+        let copy = rest.finish(&file)?;
+        if !life.is_intact(&copy)? {
             return Err(changed());
         }
-        let bytes = end - from;
+        let (bytes, place, key) = (end - from, copy.path.clone(), copy.stat.key);
         info!(source = %self.log.name, segment = %id, path = %old.path().display(), bytes, absorbed = %place.display(),
             "what is unread of the deleted file was copied, and reading continues there: its disk is free");
         let content = ContentFile::Copied(Absorbed { from, since: life.since() });
-        life.modified = modified;
-        self.lives.replace(id, old.absorbed(identity::cursor_at(&copy, from)?, place, key), content);
+        life.modified = copy.stat.modified;
+        self.lives.replace(id, old.absorbed(identity::cursor_at(&copy.file, from)?, place, key), content);
         self.lives.advance(id, Whereabouts::Rotated);
         self.pins.give_back();
         Ok(())

@@ -14,10 +14,7 @@ use std::{
 
 use crate::{
     durable,
-    log::{
-        identity::{self, FileStat},
-        position::Anchor,
-    },
+    log::{identity::OpenFile, position::Anchor},
 };
 
 /// Bytes copied at a time; a run of so many zeros stays a hole.
@@ -79,14 +76,14 @@ impl RestCopy {
     ///
     /// # Errors
     /// Those of writing; then it is given up.
-    pub fn finish(mut self, file: &File) -> io::Result<(PathBuf, File, FileStat)> {
+    pub fn finish(mut self, file: &File) -> io::Result<OpenFile> {
         self.out.set_len(self.end)?; // The last bytes may be a hole.
         self.out.set_modified(file.metadata()?.modified()?)?;
         self.out.sync_all()?;
         durable::sync_directory(self.path.parent().unwrap_or(Path::new(".")))?;
-        let (file, stat) = identity::open(&self.path)?;
+        let opened = OpenFile::open(&self.path)?;
         self.finished = true;
-        Ok((self.path.clone(), file, stat))
+        Ok(opened)
     }
 
     fn copy_some(&mut self, file: &File, most: u64) -> io::Result<()> {
@@ -118,6 +115,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
+    use crate::log::identity;
 
     #[test]
     fn the_rest_stands_where_it_stood_and_what_is_before_it_takes_no_room() {
@@ -135,7 +133,7 @@ mod tests {
                 parts += 1;
             }
             assert_eq!(parts, (end - from.saturating_sub(256) / PAGE * PAGE).div_ceil(1_000_000));
-            let (named, copy, stat) = rest.finish(&file).unwrap();
+            let OpenFile { path: named, file: copy, stat } = rest.finish(&file).unwrap();
             assert_eq!((named, stat.size), (to.clone(), end));
             assert_eq!(stat.modified, identity::stat_path(&path).unwrap().modified);
             let bytes = fs::read(&to).unwrap();

@@ -1,13 +1,6 @@
 //! Whether a life still has its bytes.
 
-use std::{
-    collections::HashSet,
-    fs::File,
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::HashSet, io, path::Path, time::Instant};
 
 use tracing::warn;
 
@@ -16,7 +9,7 @@ use super::{
     Listings, Named,
 };
 use crate::log::{
-    identity::{self, FileKey, FileStat},
+    identity::{self, FileKey, FileStat, OpenFile},
     position::SegmentId,
     segment::Segment,
 };
@@ -26,28 +19,28 @@ impl Tail {
     /// in the directory. The content decides; a device number that changed does not matter.
     ///
     /// A file that stands under a rotated name with other bytes than those that were seen is returned as a new one.
-    pub(in crate::log::tail) fn resolve(&mut self, named: &Named, now: Instant) -> Vec<NewFile> {
+    pub fn resolve(&mut self, named: &Named, now: Instant) -> Vec<NewFile> {
         let mut rewritten = Vec::new();
         for id in self.lives.ids(FileLife::is_sought) {
             let Some(life) = self.lives.get_mut(id) else { continue };
-            let Some((path, file, stat)) = find_again(&life.segment, named, &mut self.listings) else { continue };
-            match life.is_intact(&file, &stat) {
+            let Some(found) = find_again(&life.segment, named, &mut self.listings) else { continue };
+            match life.is_intact(&found) {
                 Ok(true) => {
                     life.quiet_since = now;
-                    let pin = (!life.is_copied() && self.pins.take(life.segment.state())).then(|| Arc::new(file));
-                    let found = life.found();
-                    self.lives.rekey(id, path, stat.key, pin);
-                    self.lives.advance(id, found);
+                    let hold = !life.is_copied() && self.pins.take(life.segment.state());
+                    let at = life.found();
+                    self.lives.rekey(id, found, hold);
+                    self.lives.advance(id, at);
                 }
                 Ok(false) => {
-                    let shorter = stat.size < life.seen.offset;
-                    if !named.has(&stat.key) {
-                        rewritten.push(NewFile::rewritten(path, stat, life.segment.lineage.clone()));
+                    let shorter = found.stat.size < life.seen.offset;
+                    if !named.has(&found.stat.key) {
+                        rewritten.push(NewFile::rewritten(found.path, found.stat, life.segment.lineage.clone()));
                     }
                     let how = if shorter { "truncated" } else { "rewritten" };
                     self.lose_content(id, &format!("{how} while we were stopped"));
                 }
-                Err(error) => self.notices.cannot_open(&path, &error),
+                Err(error) => self.notices.cannot_open(&found.path, &error),
             }
         }
         self.know_released_again(named);
@@ -63,16 +56,17 @@ impl Tail {
             if !named.has(&key)
                 && let Some((path, stat)) = named.same_but_device(&key)
                 && !self.lives.knows(&stat.key)
-                && identity::open(path).is_ok_and(|(file, stat)| life.is_intact(&file, &stat).unwrap_or(false))
+                && let Ok(opened) = OpenFile::open(path)
+                && life.is_intact(&opened).unwrap_or(false)
             {
-                self.lives.rekey(id, path.clone(), stat.key, None);
+                self.lives.rekey(id, opened, false);
             }
         }
     }
 
     /// Step 3: looks at every life whose file changed. A file that lost its bytes begins another life: where no path
     /// names it, it is returned as a new one.
-    pub(in crate::log::tail) fn verify(&mut self, named: &Named, now: Instant) -> Vec<NewFile> {
+    pub fn verify(&mut self, named: &Named, now: Instant) -> Vec<NewFile> {
         let suspicions = self.log.take_suspicions();
         let mut rewritten = Vec::new();
         for id in self.lives.ids(FileLife::is_followed) {
@@ -105,7 +99,7 @@ impl Tail {
     }
 
     /// Step 4: the files that no life is known of.
-    pub(in crate::log::tail) fn new_files(&self, named: &Named) -> Vec<NewFile> {
+    pub fn new_files(&self, named: &Named) -> Vec<NewFile> {
         let lost = self.lives.iter().filter(|life| life.has_lost_content());
         let truncated: HashSet<FileKey> = lost.map(|life| life.segment.key()).collect();
         let unknown = named.iter().filter(|(_, stat)| !self.lives.knows(&stat.key));
@@ -135,14 +129,11 @@ fn look_through(segment: &Segment) -> io::Result<Option<FileStat>> {
 }
 
 /// The file of a life that the catalog remembers: among those named, at its last path, by its inode in the directory.
-fn find_again(segment: &Segment, named: &Named, listings: &mut Listings) -> Option<(PathBuf, File, FileStat)> {
+fn find_again(segment: &Segment, named: &Named, listings: &mut Listings) -> Option<OpenFile> {
     let key = segment.key();
     // A copy of ours is known by its name: the state directory may have been moved to another disk.
     let ours = segment.kept_from.is_some();
-    let open = |path: &Path| {
-        let (file, stat) = identity::open(path).ok()?;
-        (ours || stat.key.same_but_device(&key)).then(|| (path.to_owned(), file, stat))
-    };
+    let open = |path: &Path| OpenFile::open(path).ok().filter(|opened| ours || opened.stat.key.same_but_device(&key));
     let path = segment.path();
     if ours {
         return open(&path);

@@ -7,7 +7,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     ffi::OsStr,
     fs::File,
     io,
@@ -19,29 +19,23 @@ use std::{
 
 use tracing::{info, warn};
 
-use super::super::{FileLife, NewFile, Tail};
+use super::super::{FileLife, NewFile, Tail, Whereabouts};
 use crate::log::{
-    identity::{self, FileKey, FileStat},
+    identity::{self, FileKey, OpenFile},
     position::{Cursor, SegmentId},
     segment::SegmentState,
 };
 
 /// Whether a file has all of a life's content, or its beginning.
-type Comparison = fn(&FileLife, &File, &FileStat) -> io::Result<bool>;
+type Comparison = fn(&FileLife, &OpenFile) -> io::Result<bool>;
 
-/// The lives that look for their content, by their path and by their first bytes.
-#[derive(Debug, Default)]
-struct Seekers {
-    by_path: HashMap<PathBuf, SegmentId>,
-    by_head: HashMap<Cursor, Vec<SegmentId>>,
-    /// Where their heads end.
-    offsets: BTreeSet<u64>,
-}
+/// The lives that look for their content, by their first bytes and where those end.
+type Seekers = BTreeMap<u64, HashMap<Cursor, Vec<SegmentId>>>;
 
 impl Tail {
     /// Step 6: lets the lives that look for their content go on in files that have it, and takes those files off the
     /// list: plain copies that have all of it first, then those that have the most, then compressed ones.
-    pub(in crate::log::tail) fn find_copies(&mut self, new_files: &mut Vec<NewFile>, now: Instant) {
+    pub fn find_copies(&mut self, new_files: &mut Vec<NewFile>, now: Instant) {
         self.find_compressed(FileLife::is_sought, now);
         self.list_possible_copies(new_files);
         let seekers = self.seekers();
@@ -71,75 +65,63 @@ impl Tail {
         let mut seekers = Seekers::default();
         for life in self.lives.iter().filter(|life| life.seeks_a_copy()) {
             let head = life.segment.head();
-            seekers.offsets.insert(head.offset);
-            seekers.by_path.insert(life.segment.path(), life.segment.id);
-            seekers.by_head.entry(head).or_default().push(life.segment.id);
+            seekers.entry(head.offset).or_default().entry(head).or_default().push(life.segment.id);
         }
         seekers
     }
 
     /// Whether a file was found to be the continuation of a life.
     fn goes_on(&mut self, seekers: &Seekers, new_file: &NewFile, has: Comparison) -> bool {
-        if seekers.by_head.is_empty() {
+        if seekers.is_empty() {
             return false;
         }
-        let Ok((file, stat)) = identity::open(&new_file.path) else { return false };
-        if stat.key != new_file.stat.key || !stat.regular {
-            return false;
-        }
-        let found = self.continuation(seekers, &new_file.path, &file, &stat, has);
-        found.is_some_and(|id| self.go_on_in(id, &new_file.path, &stat, file).is_ok())
+        let Ok(Some(opened)) = OpenFile::open_known(&new_file.path, &new_file.stat.key) else { return false };
+        let found = self.continuation(seekers, &opened, has);
+        found.is_some_and(|id| self.go_on_in(id, opened).is_ok())
     }
 
     /// The life whose content this file has.
-    fn continuation(
-        &self,
-        seekers: &Seekers,
-        path: &Path,
-        file: &File,
-        stat: &FileStat,
-        has: Comparison,
-    ) -> Option<SegmentId> {
-        let is_it = |id: &SegmentId| {
-            let seeking = self.lives.get(*id).filter(|life| life.seeks_a_copy());
-            seeking.is_some_and(|life| has(life, file, stat).unwrap_or(false))
+    fn continuation(&self, seekers: &Seekers, opened: &OpenFile, has: Comparison) -> Option<SegmentId> {
+        let same_head = |(offset, heads): (&u64, &'_ HashMap<Cursor, Vec<SegmentId>>)| {
+            let head = identity::cursor_at(&opened.file, *offset).ok()?;
+            heads.get(&head).cloned()
         };
+        let ids = seekers.range(..=opened.stat.size).filter_map(same_head).flatten();
+        let seeking = ids.filter_map(|id| self.lives.get(id)).filter(|life| life.seeks_a_copy());
+        let mut candidates: Vec<&FileLife> = seeking.collect();
         // A whole directory that was moved to another file system: the same name is the first guess.
-        if let Some(id) = seekers.by_path.get(path).copied().filter(is_it) {
-            return Some(id);
-        }
-        let offsets = seekers.offsets.range(..=stat.size);
-        let heads = offsets.filter_map(|offset| identity::cursor_at(file, *offset).ok());
-        let mut candidates: Vec<SegmentId> =
-            heads.filter_map(|head| seekers.by_head.get(&head)).flatten().copied().collect();
-        candidates.sort_unstable();
-        candidates.into_iter().find(is_it)
+        candidates.sort_unstable_by_key(|life| (!life.segment.stands_at(&opened.path), life.segment.id));
+        candidates.into_iter().find(|life| has(life, opened).unwrap_or(false)).map(|life| life.segment.id)
     }
 
-    fn go_on_in(&mut self, id: SegmentId, path: &Path, stat: &FileStat, file: File) -> io::Result<()> {
+    fn go_on_in(&mut self, id: SegmentId, opened: OpenFile) -> io::Result<()> {
+        let OpenFile { path, file, stat } = &opened;
         let Some(life) = self.lives.get_mut(id) else { return Ok(()) };
         info!(source = %self.log.name, path = %path.display(), segment = %id, was = %life.segment.path().display(),
             "the file has the content of another: reading continues in it where it stopped");
         if stat.size < life.seen.offset {
             warn!(source = %self.log.name, path = %path.display(), segment = %id, bytes = life.segment.size() - stat.size,
                 "what was written between the copy and the truncation is in no file any more");
-            life.seen = identity::cursor_at(&file, stat.size)?;
+            life.seen = identity::cursor_at(file, stat.size)?;
             life.segment.lose_from(stat.size);
         }
         life.modified = stat.modified;
-        let state = if *life.segment.lineage == *path { SegmentState::Active } else { SegmentState::Draining };
         life.segment.grow_to(stat.size);
+        let (at, state) = if *life.segment.lineage == **path {
+            (Whereabouts::AtPath, SegmentState::Active)
+        } else {
+            (Whereabouts::Rotated, SegmentState::Draining)
+        };
         life.segment.set_state(state);
-        let found = life.found();
-        let pin = self.pins.take(state).then(|| Arc::new(file));
-        self.lives.rekey(id, path.to_owned(), stat.key, pin);
-        self.lives.advance(id, found);
         self.held.remove(&stat.key);
+        let hold = self.pins.take(state);
+        self.lives.rekey(id, opened, hold);
+        self.lives.advance(id, at);
         Ok(())
     }
 
     /// Where a copy may be made from: the files that are read, and those that are about to be.
-    pub(in crate::log::tail) fn originals(&self, new_files: &[NewFile]) -> HashSet<PathBuf> {
+    pub fn originals(&self, new_files: &[NewFile]) -> HashSet<PathBuf> {
         let active = |life: &&FileLife| !life.is_released() && life.segment.state() == SegmentState::Active;
         let paths = self.lives.iter().filter(active).map(|life| life.segment.path());
         let arriving = new_files.iter().filter(|new_file| new_file.lineage.is_none());
@@ -150,20 +132,14 @@ impl Tail {
 impl Tail {
     /// The file that this one repeats so far, where its name is that of a rotated generation: copytruncate may be
     /// between its copy and its truncation, or be done with both since this scan began.
-    pub(in crate::log::tail) fn copy_in_the_making(
-        &self,
-        path: &Path,
-        file: &File,
-        stat: &FileStat,
-        originals: &HashSet<PathBuf>,
-    ) -> io::Result<Option<PathBuf>> {
-        for original in shorter_names(path).filter(|path| originals.contains(path)) {
-            let Ok((active, now)) = identity::open(&original) else { continue };
-            let repeats = match identity::cursor_at(&active, stat.size) {
-                Ok(there) => there == identity::cursor_at(file, stat.size)?,
+    pub fn copy_in_the_making(&self, copy: &OpenFile, originals: &HashSet<PathBuf>) -> io::Result<Option<PathBuf>> {
+        for original in shorter_names(&copy.path).filter(|path| originals.contains(path)) {
+            let Ok(active) = OpenFile::open(&original) else { continue };
+            let repeats = match identity::cursor_at(&active.file, copy.stat.size) {
+                Ok(there) => there == identity::cursor_at(&copy.file, copy.stat.size)?,
                 Err(_) => false, // Shorter than this one.
             };
-            if repeats || self.has_just_lost(&now.key, &active, file)? {
+            if repeats || self.has_just_lost(&active, &copy.file)? {
                 return Ok(Some(original));
             }
         }
@@ -171,15 +147,15 @@ impl Tail {
     }
 
     /// Whether a file that is read lost its bytes in this moment, and this one begins as it did.
-    fn has_just_lost(&self, key: &FileKey, active: &File, copy: &File) -> io::Result<bool> {
-        let Some(life) = self.lives.of_file(key) else { return Ok(false) };
+    fn has_just_lost(&self, active: &OpenFile, copy: &File) -> io::Result<bool> {
+        let Some(life) = self.lives.of_file(&active.stat.key) else { return Ok(false) };
         let head = life.segment.head();
-        Ok(head.offset > 0 && !identity::still_has(active, &life.seen)? && identity::still_has(copy, &head)?)
+        Ok(head.offset > 0 && !identity::still_has(&active.file, &life.seen)? && identity::still_has(copy, &head)?)
     }
 }
 
 /// Every path of which this one could be a rotated generation, the shortest first.
-pub(in crate::log::tail) fn shorter_names(path: &Path) -> impl Iterator<Item = PathBuf> {
+pub fn shorter_names(path: &Path) -> impl Iterator<Item = PathBuf> {
     let name = path.file_name().unwrap_or_default().as_bytes();
     (1..name.len()).map(|end| path.with_file_name(OsStr::from_bytes(&name[..end])))
 }

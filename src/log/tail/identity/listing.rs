@@ -13,7 +13,7 @@ use crate::log::identity::{self, FileKey, FileStat};
 
 /// The listings of one scan. A directory that cannot be listed counts as empty.
 #[derive(Debug, Default)]
-pub(in crate::log::tail) struct Listings(HashMap<PathBuf, Listing>);
+pub struct Listings(HashMap<PathBuf, Listing>);
 
 #[derive(Debug, Default)]
 struct Listing {
@@ -24,7 +24,7 @@ struct Listing {
 
 impl Listings {
     /// The rotated generations of a path: regular files in its directory whose names begin with its name.
-    pub(in crate::log::tail) fn siblings(&mut self, path: &Path) -> Vec<(PathBuf, FileStat)> {
+    pub fn siblings(&mut self, path: &Path) -> Vec<(PathBuf, FileStat)> {
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
         let listing = self.of(directory);
         let from = listing.names.partition_point(|other| other.as_os_str() <= name);
@@ -36,7 +36,7 @@ impl Listings {
     }
 
     /// Where the file stands now, under its lineage's name or among the siblings of that.
-    pub(in crate::log::tail) fn find_by_key(&mut self, lineage: &Path, key: &FileKey) -> Option<PathBuf> {
+    pub fn find_by_key(&mut self, lineage: &Path, key: &FileKey) -> Option<PathBuf> {
         let name = lineage.file_name()?.as_bytes();
         let paths = self.with_inode(lineage.parent()?, key.inode);
         let related = |path: &PathBuf| path.file_name().map(OsStr::as_bytes).is_some_and(|it| it.starts_with(name));
@@ -44,7 +44,7 @@ impl Listings {
     }
 
     /// The paths in a directory that have this inode.
-    pub(in crate::log::tail) fn with_inode(&mut self, directory: &Path, inode: u64) -> Vec<PathBuf> {
+    pub fn with_inode(&mut self, directory: &Path, inode: u64) -> Vec<PathBuf> {
         let names = self.of(directory).by_inode.get(&inode);
         names.into_iter().flatten().map(|name| directory.join(name)).collect()
     }

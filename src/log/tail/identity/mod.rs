@@ -5,5 +5,12 @@ mod copies;
 mod empty_paths;
 mod listing;
 mod named;
+mod new_file;
 
-pub(super) use self::{copies::shorter_names, empty_paths::EmptyPaths, listing::Listings, named::Named};
+pub(super) use self::{
+    copies::shorter_names,
+    empty_paths::EmptyPaths,
+    listing::Listings,
+    named::Named,
+    new_file::{NewFile, is_compressed},
+};

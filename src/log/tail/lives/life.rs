@@ -1,62 +1,66 @@
 //! One life of a file, as the scanner knows it.
 
-use std::{fs::File, io, sync::Arc, time::Instant};
+use std::{io, sync::Arc, time::Instant};
 
 use super::whereabouts::{ContentFile, Later, Whereabouts};
 use crate::log::{
     catalog::{CatalogEntry, CatalogStage},
-    identity::{self, FileKey, FileStat},
+    identity::{self, FileKey, FileStat, OpenFile},
     position::{Anchor, Cursor, SegmentId},
     segment::{Segment, SegmentState},
 };
 
+/// Scans in a row that must not find a file before it counts as gone.
+const MISSING_SCANS: u8 = 2;
+
 /// One life of a file, and what the scanner knows of it beside what it shares.
 #[derive(Debug)]
-pub(in crate::log::tail) struct FileLife {
-    pub(in crate::log::tail) segment: Arc<Segment>,
+pub struct FileLife {
+    pub segment: Arc<Segment>,
     /// Its bytes up to here were checked last.
-    pub(in crate::log::tail) seen: Cursor,
+    pub seen: Cursor,
     /// Cursors before that one, the oldest first: some of those that were checked.
     earlier_cursors: Vec<Cursor>,
     /// When its content was last seen to change.
-    pub(in crate::log::tail) modified: (i64, u32),
-    pub(in crate::log::tail) quiet_since: Instant,
+    pub modified: (i64, u32),
+    pub quiet_since: Instant,
     /// Scans in a row that did not find it under any name.
-    pub(in crate::log::tail) missing: u8,
+    pub missing: u8,
     whereabouts: Whereabouts,
     content: ContentFile,
 }
 
-pub(in crate::log::tail) enum Examined {
+/// What became of a file since it was last looked at.
+pub enum Examined {
     Unchanged,
     Grown { head_grew: bool },
     Lost(&'static str),
 }
 
 impl FileLife {
-    /// A life of a file that is met now.
-    pub(in crate::log::tail) fn new(
+    /// A life of a file that is met now, whose bytes end at `end`.
+    pub fn begin(
         segment: Segment,
-        seen: Cursor,
-        modified: (i64, u32),
+        OpenFile { file, stat, .. }: &OpenFile,
+        end: u64,
         content: ContentFile,
         now: Instant,
-    ) -> Self {
-        let whereabouts = found(&segment);
-        Self {
-            segment: Arc::new(segment),
-            seen,
+    ) -> io::Result<Self> {
+        segment.set_head(identity::head(file, end)?);
+        Ok(Self {
+            seen: identity::cursor_at(file, end)?,
             earlier_cursors: Vec::new(),
-            modified,
+            modified: stat.modified,
             quiet_since: now,
             missing: 0,
-            whereabouts,
+            whereabouts: found(&segment),
             content,
-        }
+            segment: Arc::new(segment),
+        })
     }
 
     /// A life of the catalog. `cursors_of_forwarders`: the cursors at which forwarders stand in it.
-    pub(in crate::log::tail) fn of(entry: CatalogEntry, cursors_of_forwarders: &[Cursor]) -> Self {
+    pub fn of(entry: CatalogEntry, cursors_of_forwarders: &[Cursor]) -> Self {
         let (whereabouts, state) = match entry.stage {
             CatalogStage::Active => (Whereabouts::Sought { later: None }, SegmentState::Active),
             CatalogStage::Draining => (Whereabouts::Sought { later: None }, SegmentState::Draining),
@@ -84,8 +88,16 @@ impl FileLife {
         if let Some(offset) = entry.gone_from {
             segment.lose_from(offset);
         }
-        let life = Self::new(segment, furthest, entry.modified, content, Instant::now());
-        Self { whereabouts, earlier_cursors: trail, ..life }
+        Self {
+            segment: Arc::new(segment),
+            seen: furthest,
+            earlier_cursors: trail,
+            modified: entry.modified,
+            quiet_since: Instant::now(),
+            missing: 0,
+            whereabouts,
+            content,
+        }
     }
 
     /// The life of what is added to a released file: it begins where this one ended.
@@ -101,39 +113,39 @@ impl FileLife {
         Self { segment: Arc::new(segment), quiet_since: now, missing: 0, whereabouts: at, content, ..self }
     }
 
-    pub(in crate::log::tail) fn whereabouts(&self) -> &Whereabouts {
+    pub fn whereabouts(&self) -> &Whereabouts {
         &self.whereabouts
     }
 
-    pub(in crate::log::tail) fn content(&self) -> &ContentFile {
+    pub fn content(&self) -> &ContentFile {
         &self.content
     }
 
     /// Its file is known, and stands under some name or is held.
-    pub(in crate::log::tail) fn is_followed(&self) -> bool {
+    pub fn is_followed(&self) -> bool {
         self.whereabouts.has_file()
     }
 
-    pub(in crate::log::tail) fn is_released(&self) -> bool {
+    pub fn is_released(&self) -> bool {
         matches!(self.whereabouts, Whereabouts::Released)
     }
 
     /// Its file was not found: after a start, or because it is gone.
-    pub(in crate::log::tail) fn is_sought(&self) -> bool {
+    pub fn is_sought(&self) -> bool {
         matches!(self.whereabouts, Whereabouts::Sought { .. })
     }
 
-    pub(in crate::log::tail) fn has_lost_content(&self) -> bool {
+    pub fn has_lost_content(&self) -> bool {
         matches!(self.whereabouts, Whereabouts::ContentLost { .. })
     }
 
     /// Its bytes are in our copy of a deleted file.
-    pub(in crate::log::tail) fn is_copied(&self) -> bool {
+    pub fn is_copied(&self) -> bool {
         matches!(self.content, ContentFile::Copied(_))
     }
 
     /// The compressed file that has its bytes, where it cannot be restored now.
-    pub(in crate::log::tail) fn later(&self) -> Option<&Later> {
+    pub fn later(&self) -> Option<&Later> {
         match &self.whereabouts {
             Whereabouts::Sought { later } | Whereabouts::ContentLost { later } => later.as_ref(),
             _ => None,
@@ -141,7 +153,7 @@ impl FileLife {
     }
 
     /// Its bytes are looked for among copies and compressed files, and there is enough to know them by.
-    pub(in crate::log::tail) fn seeks_a_copy(&self) -> bool {
+    pub fn seeks_a_copy(&self) -> bool {
         (self.is_sought() || self.has_lost_content())
             && !self.is_copied()
             && self.seen.offset > 0
@@ -149,7 +161,7 @@ impl FileLife {
     }
 
     /// Where its file goes on once it is found.
-    pub(in crate::log::tail) fn found(&self) -> Whereabouts {
+    pub fn found(&self) -> Whereabouts {
         found(&self.segment)
     }
 
@@ -183,13 +195,15 @@ impl FileLife {
         has_file.then(|| self.segment.key()).into_iter().chain(origin).collect()
     }
 
+    /// Whether it has now been missing for long enough to be gone: a scan may have looked while it was renamed.
+    /// A scan that could not look everywhere concludes nothing.
+    pub fn is_missing_for_long(&mut self, consistent: bool) -> bool {
+        self.missing = self.missing.saturating_add(u8::from(consistent));
+        self.missing >= MISSING_SCANS
+    }
+
     /// Compares the file with what was seen of it.
-    pub(in crate::log::tail) fn examine(
-        &mut self,
-        stat: &FileStat,
-        suspicion: Option<&Cursor>,
-        now: Instant,
-    ) -> io::Result<Examined> {
+    pub fn examine(&mut self, stat: &FileStat, suspicion: Option<&Cursor>, now: Instant) -> io::Result<Examined> {
         let there = self.segment.extent().there;
         if stat.size < self.seen.offset.max(there) {
             return Ok(Examined::Lost("truncated"));
@@ -223,7 +237,7 @@ impl FileLife {
     }
 
     /// Whether a file has this life's first bytes and those before the furthest cursor.
-    pub(in crate::log::tail) fn is_intact(&self, file: &File, stat: &FileStat) -> io::Result<bool> {
+    pub fn is_intact(&self, OpenFile { file, stat, .. }: &OpenFile) -> io::Result<bool> {
         Ok(stat.size >= self.seen.offset
             && identity::still_has(file, &self.segment.head())?
             && identity::still_has(file, &self.seen)?)
@@ -231,14 +245,13 @@ impl FileLife {
 
     /// Whether a file has this life's first bytes and some of the later ones, but not the last: it was copied before
     /// those were written.
-    pub(in crate::log::tail) fn has_beginning_in(&self, file: &File, stat: &FileStat) -> io::Result<bool> {
+    pub fn has_beginning_in(&self, OpenFile { file, stat, .. }: &OpenFile) -> io::Result<bool> {
         let head = self.segment.head();
         if head.offset == 0 || stat.size >= self.seen.offset || !identity::still_has(file, &head)? {
             return Ok(false);
         }
-        for cursor in
-            self.earlier_cursors.iter().rev().filter(|cursor| cursor.offset <= stat.size && cursor.anchor.is_some())
-        {
+        let reached = |cursor: &&Cursor| cursor.offset <= stat.size && cursor.anchor.is_some();
+        for cursor in self.earlier_cursors.iter().rev().filter(reached) {
             if identity::still_has(file, cursor)? {
                 return Ok(true);
             }
@@ -247,13 +260,13 @@ impl FileLife {
     }
 
     /// What a file with this life's content must have, up to where it was last seen, in the order of the offsets.
-    pub(in crate::log::tail) fn cursors(&self) -> Vec<Cursor> {
+    pub fn cursors(&self) -> Vec<Cursor> {
         let cursors = self.earlier_cursors.iter().chain([&self.seen]);
         cursors.filter(|cursor| cursor.anchor.is_some() && cursor.offset <= self.seen.offset).copied().collect()
     }
 
     /// What is younger than this in its lineage is a later generation.
-    pub(in crate::log::tail) fn since(&self) -> (i64, u32) {
+    pub fn since(&self) -> (i64, u32) {
         let known = match &self.content {
             ContentFile::Original => self.segment.key().born,
             ContentFile::Restored(origin) => Some(origin.since),

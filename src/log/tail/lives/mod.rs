@@ -9,7 +9,7 @@ mod whereabouts;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -22,7 +22,7 @@ pub(super) use self::{
 use crate::log::{
     Segments,
     catalog::Catalog,
-    identity::FileKey,
+    identity::{FileKey, OpenFile},
     position::SegmentId,
     segment::{Segment, SegmentState},
 };
@@ -98,9 +98,9 @@ impl FileLives {
         self.change(id, |life| life.advance(to));
     }
 
-    /// The same bytes are in another file now, which is held from here on where `pin` is given.
-    pub(super) fn rekey(&mut self, id: SegmentId, path: PathBuf, key: FileKey, pin: Option<Arc<File>>) {
-        self.change(id, |life| life.segment.continue_in(path, key, pin));
+    /// The same bytes are in another file now, which is held from here on if `hold` says so.
+    pub(super) fn rekey(&mut self, id: SegmentId, OpenFile { path, file, stat }: OpenFile, hold: bool) {
+        self.change(id, |life| life.segment.continue_in(path, stat.key, hold.then_some(file)));
     }
 
     /// The bytes of a life are in a file of another kind now.
@@ -143,12 +143,7 @@ impl FileLives {
         Some(next)
     }
 
-    /// The catalog must be written.
-    pub(super) fn touch(&mut self) {
-        self.is_dirty = true;
-    }
-
-    /// So it must where what it keeps of some life changed.
+    /// The catalog must be written where what it keeps of some life changed.
     pub(super) fn touch_if(&mut self, changed: bool) {
         self.is_dirty |= changed;
     }

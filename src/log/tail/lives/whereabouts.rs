@@ -1,20 +1,5 @@
 //! Where the bytes of a file's life are, and how that changes.
 //!
-//! ```text
-//!                  a path names it, under its own name or another
-//!              ┌────────────────────────────────────────────────────┐
-//!              ▼                                                    │
-//!    ┌──► AtPath ⇄ Rotated ──no path names it, but we hold it──► Deleted ──┐
-//!  found     │        │                                             │      │ all forwarders
-//!    │       ├────────┴── its file has other bytes now ─────────────┤      │ are past it
-//!  Sought ───┤                                                      │      ▼
-//!    ▲       │                                                      │   Released
-//!    │       └──────────────► ContentLost ◄─────────────────────────┘      ▲
-//!    │                          │     │                                    │
-//!  from the catalog;            │     └── in no file ──► Gone ─────────────┘
-//!  or gone, not held            └── in a copy, or compressed ──► AtPath, Rotated
-//! ```
-//!
 //! | from | to |
 //! |---|---|
 //! | `Sought` | `AtPath`, `Rotated` (found, itself or in a copy, or restored), `ContentLost` (found with other bytes), `Gone`, `Released` |
@@ -39,11 +24,11 @@ use crate::log::{
 };
 
 /// How long a compressed file is left alone that cannot be restored for want of room or rights.
-pub(in crate::log::tail) const PAUSE: Duration = Duration::from_secs(10);
+pub const PAUSE: Duration = Duration::from_secs(10);
 
 /// Where the bytes of a life are.
 #[derive(Debug)]
-pub(in crate::log::tail) enum Whereabouts {
+pub enum Whereabouts {
     /// The catalog remembers it, or it is gone and was not held: its file is looked for under every name that it could
     /// have, and among copies and compressed files.
     Sought { later: Option<Later> },
@@ -91,7 +76,7 @@ impl Whereabouts {
     }
 
     /// A compressed file has the bytes and cannot be restored now; or, with `None`, it can, or is there no more.
-    pub(in crate::log::tail) fn waiting(&self, later: Option<Later>) -> Self {
+    pub fn waiting(&self, later: Option<Later>) -> Self {
         match self {
             Self::ContentLost { .. } => Self::ContentLost { later },
             _ => Self::Sought { later },
@@ -101,7 +86,7 @@ impl Whereabouts {
 
 /// The file that has a life's bytes.
 #[derive(Clone, Debug)]
-pub(in crate::log::tail) enum ContentFile {
+pub enum ContentFile {
     /// The application's own.
     Original,
     /// The content of this compressed file, in a file of ours as long as it is read.
@@ -112,14 +97,14 @@ pub(in crate::log::tail) enum ContentFile {
 
 /// A compressed file that cannot be restored for want of room or rights, and when that is tried again.
 #[derive(Clone, Debug)]
-pub(in crate::log::tail) struct Later {
-    pub(in crate::log::tail) until: Instant,
-    pub(in crate::log::tail) path: PathBuf,
-    pub(in crate::log::tail) why: String,
+pub struct Later {
+    pub until: Instant,
+    pub path: PathBuf,
+    pub why: String,
 }
 
 impl Later {
-    pub(in crate::log::tail) fn new(path: &Path, error: &io::Error, now: Instant) -> Self {
+    pub fn new(path: &Path, error: &io::Error, now: Instant) -> Self {
         Self { until: now + PAUSE, path: path.to_owned(), why: format!("its events wait until it can be: {error}") }
     }
 }

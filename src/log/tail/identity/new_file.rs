@@ -1,0 +1,69 @@
+//! A file that is met, before a number is given to it.
+
+use std::{
+    cmp::Reverse,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::log::identity::FileStat;
+
+/// Sorts the older first: what has a time in its name, before what has none.
+type Age = (bool, Option<String>, (i64, u32), (i64, u32), Reverse<u32>, PathBuf);
+
+/// A file that no life is known of.
+#[derive(Debug)]
+pub struct NewFile {
+    pub path: PathBuf,
+    pub stat: FileStat,
+    /// Where no path names it: that of the file whose generation it is.
+    pub lineage: Option<Arc<Path>>,
+    /// It counts only as the continuation of a life that lost its content.
+    pub only_as_copy: bool,
+    /// It lost the bytes of an earlier life.
+    pub truncated: bool,
+}
+
+impl NewFile {
+    /// One that a path of the source names.
+    pub fn named(path: &Path, stat: FileStat, truncated: bool) -> Self {
+        Self { path: path.to_owned(), stat, lineage: None, only_as_copy: false, truncated }
+    }
+
+    /// One that stands beside its lineage's path.
+    pub fn beside(path: PathBuf, stat: FileStat, lineage: Arc<Path>) -> Self {
+        Self { path, stat, lineage: Some(lineage), only_as_copy: false, truncated: false }
+    }
+
+    /// One that no path of the source names, and that has other bytes than it had.
+    pub fn rewritten(path: PathBuf, stat: FileStat, lineage: Arc<Path>) -> Self {
+        Self { truncated: true, ..Self::beside(path, stat, lineage) }
+    }
+
+    /// What orders generations: birth, or the last change where births are not kept. A truncated file keeps its
+    /// birth; what it holds now is younger than the copies that were made of it. Within one tick of the clock the
+    /// last change decides, then the rotation's number: `.2` is older than `.1`, and that than the plain name. A name
+    /// of the kubelet's tells the order by itself.
+    pub fn age(&self) -> Age {
+        // A compressed file is made after the next generation began; gzip leaves it the time of the last write. The
+        // kubelet leaves it that of the compression, which says nothing.
+        let packed = is_compressed(&self.path);
+        let birth = self.stat.key.born.filter(|_| !self.truncated && !packed).unwrap_or(self.stat.modified);
+        let path = if packed { self.path.with_extension("") } else { self.path.clone() };
+        let suffix = path.extension().and_then(|suffix| suffix.to_str()?.parse().ok());
+        let number = suffix.filter(|number| *number < 10_000).unwrap_or(0);
+        let stamp = path.extension().and_then(|suffix| suffix.to_str()).filter(|suffix| is_stamp(suffix));
+        (stamp.is_none(), stamp.map(str::to_owned), birth, self.stat.modified, Reverse(number), self.path.clone())
+    }
+}
+
+/// `20261122-040000`: when the kubelet rotated it.
+fn is_stamp(suffix: &str) -> bool {
+    suffix.len() == 15
+        && suffix.bytes().enumerate().all(|(at, byte)| if at == 8 { byte == b'-' } else { byte.is_ascii_digit() })
+}
+
+/// As far as its name says.
+pub fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|suffix| suffix == "gz")
+}
