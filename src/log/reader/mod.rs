@@ -63,14 +63,29 @@ pub enum Unread {
     NotNow(#[from] io::Error),
 }
 
+/// How many scans there had been when a segment's file was found not to be what it was.
+#[derive(Clone, Copy, Debug)]
+struct UnclearSince {
+    first: u64,
+    last: u64,
+}
+
+impl UnclearSince {
+    /// Whether what comes after it in its lineage waits, too. The scan that was under way may have looked before the
+    /// file changed; the one after it knows. If its content can still not be had then, nothing else waits for it.
+    fn holds_back(self, scans: u64) -> bool {
+        scans < self.first + 2
+    }
+}
+
 #[derive(Debug)]
 pub struct Reader {
     log: Log,
     cursors: BTreeMap<SegmentId, Cursor>,
     /// Segments without a whole line past the cursor, as far as they extend.
     waiting: HashMap<SegmentId, Extent>,
-    /// Segments whose file is not what it was, and how many scans there had been: the next one knows more.
-    unclear: HashMap<SegmentId, u64>,
+    /// Segments whose file is not what it was, until a scan finds out what became of it.
+    unclear: HashMap<SegmentId, UnclearSince>,
     faults: HashMap<SegmentId, Instant>,
     chunks: Chunks,
     last_turn: SegmentId,
@@ -102,7 +117,10 @@ impl Reader {
 
     /// Whether a read may find something.
     pub fn has_more(&self) -> bool {
-        self.log.segments().iter().any(|segment| self.is_ready(segment))
+        if self.unclear.is_empty() {
+            return self.log.segments().iter().any(|segment| self.is_ready(segment));
+        }
+        !self.turns().is_empty()
     }
 
     /// Hands out items until the taker stops it, `budget` bytes are read, or nothing whole is left.
@@ -212,17 +230,22 @@ impl Reader {
         let (extent, offset) = (segment.extent(), self.offset(segment));
         extent.size > offset
             && (offset >= extent.there || self.waiting.get(&segment.id) != Some(&extent))
-            && self.unclear.get(&segment.id).is_none_or(|scans| *scans < self.log.scans())
+            && self.unclear.get(&segment.id).is_none_or(|since| since.last < self.log.scans())
             && self.faults.get(&segment.id).is_none_or(|at| at.elapsed() >= FAULT_PAUSE)
     }
 
-    /// The oldest ready segment of each lineage, beginning behind the last turn.
+    /// The oldest ready segment of each lineage, beginning behind the last turn; none where an older one is unclear.
     fn turns(&self) -> VecDeque<Arc<Segment>> {
         let mut lineages: HashSet<Arc<Path>> = HashSet::new();
         let mut turns: VecDeque<_> = VecDeque::new();
+        let scans = self.log.scans();
         for segment in self.log.segments().iter() {
-            if self.is_ready(segment) && lineages.insert(segment.lineage.clone()) {
-                turns.push_back(segment.clone());
+            if self.is_ready(segment) {
+                if lineages.insert(segment.lineage.clone()) {
+                    turns.push_back(segment.clone());
+                }
+            } else if self.unclear.get(&segment.id).is_some_and(|since| since.holds_back(scans)) {
+                lineages.insert(segment.lineage.clone());
             }
         }
         let behind = turns.iter().take_while(|segment| segment.id <= self.last_turn).count();
@@ -241,6 +264,7 @@ impl Reader {
             let answer = take(LogItem { range, kind: ItemKind::Gap });
             if answer != Take::Not {
                 self.cursors.insert(segment.id, Cursor { offset: extent.size, anchor: None });
+                self.unclear.remove(&segment.id);
             }
             return Ok(answer != Take::More);
         }
@@ -255,7 +279,7 @@ impl Reader {
         let file = match segment.open() {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.unclear.insert(segment.id, scans);
+                self.is_unclear(segment.id, scans);
                 self.log.scan_soon();
                 return Ok(false);
             }
@@ -264,13 +288,15 @@ impl Reader {
         let complete = (extent.state == SegmentState::Sealed).then_some(extent.there);
         let step = self.chunks.step(&file, segment, cursor, complete, take)?;
         self.faults.remove(&segment.id);
-        self.unclear.remove(&segment.id);
+        if step.end != StepEnd::Suspect {
+            self.unclear.remove(&segment.id);
+        }
         if step.cursor.offset > cursor.offset {
             self.cursors.insert(segment.id, step.cursor);
         }
         match step.end {
             StepEnd::Suspect => {
-                self.unclear.insert(segment.id, scans);
+                self.is_unclear(segment.id, scans);
                 self.log.suspect(segment.id, if cursor.offset == 0 { segment.head() } else { cursor });
             }
             // The size at the time of the look, not now: what came in between makes the segment ready again.
@@ -280,6 +306,11 @@ impl Reader {
             StepEnd::More | StepEnd::Stopped => {}
         }
         Ok(step.end == StepEnd::Stopped)
+    }
+
+    fn is_unclear(&mut self, segment: SegmentId, scans: u64) {
+        let since = self.unclear.entry(segment).or_insert(UnclearSince { first: scans, last: scans });
+        since.last = scans;
     }
 
     fn fault(&mut self, segment: &Segment, error: &io::Error) {

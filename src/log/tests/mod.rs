@@ -12,11 +12,12 @@ use std::{
     fs::{self, File, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use super::{
-    Cursor, ItemKind, Log, ReadEnd, Reader, SegmentId, Take,
+    Cursor, ItemKind, Log, ReadEnd, Reader, Segment, SegmentId, SegmentState, Take, identity,
     tail::{FoundPaths, Tail, TailFacts},
 };
 use crate::config::{FileSource, LineFormat, StartAt};

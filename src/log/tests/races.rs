@@ -76,3 +76,37 @@ fn a_directory_that_is_renamed_for_a_while_loses_and_repeats_nothing() {
     }
     assert_eq!(t.gap_bytes, 0);
 }
+
+// What became of a file is known after the second scan at the latest: the first may have looked before it changed.
+#[test]
+fn what_is_younger_waits_until_two_scans_have_looked_for_an_older_generation_and_no_longer() {
+    let dir = tempfile::tempdir().unwrap();
+    let young = dir.path().join("a.log");
+    fs::write(&young, numbers(5..7)).unwrap();
+    let key = identity::stat_path(&young).unwrap().key;
+    let (log, sender) = Log::new("t", "x");
+    let lineage: Arc<Path> = young.as_path().into();
+    let segment = |id, path: &Path| {
+        let start = Cursor::default();
+        Arc::new(Segment::new(SegmentId(id), lineage.clone(), start, 14, SegmentState::Draining, path.into(), key))
+    };
+    sender.send_replace(Arc::new(vec![segment(1, &dir.path().join("gone")), segment(2, &young)]));
+    log.count_scan();
+    let mut reader = Reader::new(log.clone(), MAX_LINE, BTreeMap::new());
+    let mut read = || {
+        let mut lines = Vec::new();
+        let end = reader.read(usize::MAX, &mut |item| {
+            if let ItemKind::Line(line) = item.kind {
+                lines.push(String::from_utf8_lossy(line).into_owned());
+            }
+            Take::More
+        });
+        assert_eq!(end, ReadEnd::CaughtUp);
+        (lines, reader.has_more())
+    };
+    assert_eq!(read(), (vec![], false));
+    log.count_scan();
+    assert_eq!(read(), (vec![], false), "the scan may have been under way");
+    log.count_scan();
+    assert_eq!(read(), (lines(5..7), false));
+}

@@ -141,10 +141,6 @@ fn copytruncate_goes_on_in_the_copy() {
         sidecar.write_lines(LOG, 0..500);
         sidecar.start_again();
         receiver.wait_for_requests(1);
-        // All that there is room for: a reader that meets the file amid it may take what is new before what is in the copy.
-        sidecar.wait_for_metrics("four batches to be read", |metrics| {
-            metrics.sum("auditpost_events_read_total", &[("forwarder", "siem")]) >= 40.0
-        });
         sidecar.write_lines(LOG, 500..600);
         sidecar.copytruncate(LOG, COPY);
         sidecar.write_lines(LOG, 600..700);
