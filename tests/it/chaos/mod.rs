@@ -245,7 +245,8 @@ impl Chaos {
 
     fn kill(&mut self) {
         if self.is_alive() {
-            self.sidecar.kill();
+            let status = self.sidecar.end_by_kill();
+            self.assert_ended_with(status, &[128 + 9]);
             (self.running, self.paused) = (false, false);
             self.did("kills");
             if self.rng.u32(0..4) > 0 {
