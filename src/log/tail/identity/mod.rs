@@ -6,6 +6,7 @@ mod empty_paths;
 mod listing;
 mod named;
 mod new_file;
+mod rotated_name;
 
 pub(super) use self::{
     copies::shorter_names,
