@@ -3,6 +3,7 @@
 mod absorb;
 mod model;
 mod packed;
+mod places;
 mod races;
 mod rotation;
 mod truncation;
