@@ -60,13 +60,13 @@ pub(super) struct ModelDisk {
     /// A file whose writer died amid a line, and where its last whole line ends.
     pub(super) torn: Option<(OsString, u64)>,
     /// Files may be made within one tick of the clock that gives them their times.
-    pub(super) hurries: bool,
+    hurries: bool,
     /// When the newest file was made, as the file system says.
     newest_birth: Option<SystemTime>,
 }
 
 impl ModelDisk {
-    pub(super) fn new(logs: PathBuf) -> Self {
+    pub(super) fn new(logs: PathBuf, hurries: bool) -> Self {
         Self {
             logs,
             names: BTreeMap::new(),
@@ -76,7 +76,7 @@ impl ModelDisk {
             ledger: LineLedger::default(),
             open_line: None,
             torn: None,
-            hurries: false,
+            hurries,
             newest_birth: None,
         }
     }
@@ -121,8 +121,8 @@ impl ModelDisk {
         self.add(name, ModelFile { family: family_of(name), ..ModelFile::default() })
     }
 
-    /// Generations that have the same birth are not told apart by it (F14), so that a history has none but those that
-    /// are made in a hurry.
+    /// A generation that has the same birth as the newest that is known is not met by the next scan (F14), so that a
+    /// history has none unless it hurries.
     fn wait_for_tick(&self) {
         let probe = self.logs.with_file_name("probe");
         while !self.hurries && self.newest_birth.is_some() {
@@ -134,11 +134,6 @@ impl ModelDisk {
             }
             std::thread::sleep(Duration::from_micros(500));
         }
-    }
-
-    /// Whether two files have the same time of birth.
-    pub(super) fn are_twins(&self, one: &OsStr, other: &OsStr) -> bool {
-        [one, other].into_iter().all(|name| self.has(name)) && birth(&self.path(one)) == birth(&self.path(other))
     }
 
     fn add(&mut self, name: &OsStr, file: ModelFile) -> usize {

@@ -10,6 +10,7 @@
 //! | `AUDITPOST_MODEL_SEED` | the first seed; the diagnostics are printed then |
 //! | `AUDITPOST_MODEL_ALLOW` | names of operations that are switched off and shall be on, or `all` |
 //! | `AUDITPOST_MODEL_ONLY` | histories of the base and this one operation |
+//! | `AUDITPOST_MODEL_HURRY` | files may be made within one tick of the clock, which some histories in a thousand do not stand today (F14) |
 
 mod disk;
 mod history;
@@ -35,10 +36,10 @@ const SWITCHED_OFF: &[(TailOperation, &str)] = &[
     (O::ReplaceByOwn, "F9"),
     (O::KeepNewerHalf, "F20"),
     (O::RenameOver, "F18"),
-    (O::RotateInBurst, "F16"),
     (O::CopyBeside, "F17"),
     (O::CopySnapshot, "F12"),
     (O::Renamecopy, "F17"),
+    (O::StopBeforeCut, "F20"),
     (O::WriteBeforeSmallCut, "F20"),
     (O::CopytruncateUnlooked, "F16"),
     (O::DeleteUnheld, "F8"),
@@ -116,7 +117,7 @@ fn what_is_switched_off_still_fails() {
     for (operation, row) in SWITCHED_OFF {
         let judged = (0..TRIALS).map(|seed| RandomHistory::run(HistoryPlan::only(seed, *operation), TURNS));
         let passed: Option<Vec<_>> = judged.map(Result::ok).collect(); // Ends at the first that fails.
-        // Without its tool, or with too slow a disk, an operation cannot be tried here.
+        // Without its tool an operation cannot be tried here.
         let happened = passed.into_iter().flatten().any(|happened| happened.contains(&operation.to_string()));
         mended.extend(happened.then(|| format!("{operation} ({row})")));
     }

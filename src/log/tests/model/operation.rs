@@ -54,18 +54,17 @@ pub(super) enum TailOperation {
     /// A new, empty file is renamed over the log, as conmon does it. What was held is read, the rest is a loss told.
     RenameOver,
 
-    /// Generations that were made within one tick of the clock, so that their times are the same. Each is read, in order.
-    RotateInBurst,
-
     /// A human copies the file to a name that no rotator gives. The copy is not delivered again.
     CopyBeside,
     /// The newest generation is a copy of the file, which goes on. No line is delivered twice.
     CopySnapshot,
     /// The file is renamed, made anew, and copied from there to the newest generation; the renamed one is deleted.
     Renamecopy,
-    /// Copytruncate with lines that are written between the copy and the cut. What the copy has is read from there, and
+    /// Copytruncate with lines that are written between the copy and the cut, and a scan that sees it happen. What the copy has is read from there, and
     /// once; what it has not is a loss told.
     WriteBeforeCut,
+    /// The same, and an orderly stop and a start come before the cut.
+    StopBeforeCut,
     /// The same with a file that is smaller than the head by which a life is known ([`crate::log::Anchor::BYTES`]).
     WriteBeforeSmallCut,
     /// Copytruncate of a life that nobody looked at when a whole line stood in it. The copy is read all the same.
@@ -148,11 +147,11 @@ impl TailOperation {
         O::ReplaceByOwn,
         O::KeepNewerHalf,
         O::RenameOver,
-        O::RotateInBurst,
         O::CopyBeside,
         O::CopySnapshot,
         O::Renamecopy,
         O::WriteBeforeCut,
+        O::StopBeforeCut,
         O::WriteBeforeSmallCut,
         O::CopytruncateUnlooked,
         O::DeleteHeld,
@@ -218,7 +217,20 @@ impl TailOperation {
 
     /// Whether it is a form of copytruncate.
     pub(super) fn cuts(self) -> bool {
-        matches!(self, O::WriteBeforeCut | O::WriteBeforeSmallCut | O::CopytruncateUnlooked)
+        matches!(self, O::WriteBeforeCut | O::StopBeforeCut | O::WriteBeforeSmallCut | O::CopytruncateUnlooked)
+    }
+
+    /// Whether nothing comes between its steps.
+    pub(super) fn is_at_once(self) -> bool {
+        matches!(
+            self,
+            O::DeleteAfterLooks
+                | O::DeleteHeld
+                | O::DeleteUnheld
+                | O::WriteBeforeCut
+                | O::StopBeforeCut
+                | O::WriteBeforeSmallCut
+        )
     }
 
     /// Whether it may share a history with copytruncate. One that has the writer keep its own place in the file, or
@@ -228,6 +240,7 @@ impl TailOperation {
             self,
             O::OddNeighbour
                 | O::WriteBeforeCut
+                | O::StopBeforeCut
                 | O::WriteBeforeSmallCut
                 | O::CopytruncateUnlooked
                 | O::SecretBeside

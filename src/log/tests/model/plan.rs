@@ -94,6 +94,7 @@ impl HistoryPlan {
         let unordered = [
             O::Copytruncate,
             O::WriteBeforeCut,
+            O::StopBeforeCut,
             O::WriteBeforeSmallCut,
             O::CopytruncateUnlooked,
             O::LateOnRenamed,
@@ -144,7 +145,6 @@ fn excludes(one: TailOperation, other: TailOperation) -> bool {
             O::OddGeneration
                 | O::OddMatch
                 | O::RenameOver
-                | O::RotateInBurst
                 | O::LateOnEmpty
                 | O::CopyBeside
                 | O::CopySnapshot

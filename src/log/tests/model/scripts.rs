@@ -40,15 +40,17 @@ impl StepScript<'_> {
             | O::RotateInGlob => self.rotation(self.plan.scheme.rotated(self.round)),
             O::OddGeneration => self.rotation(odd_name("a.log.", self.round)),
             O::Copytruncate if self.looked() => self.copytruncate(),
-            O::WriteBeforeCut | O::WriteBeforeSmallCut
+            O::WriteBeforeCut | O::StopBeforeCut | O::WriteBeforeSmallCut
                 if self.looked() && self.disk.is_small(&active) == (operation == O::WriteBeforeSmallCut) =>
             {
                 let mut steps = self.copytruncate();
-                steps.insert(4, S::Append(active, some));
+                let stop = (operation == O::StopBeforeCut).then_some(S::Restart(false));
+                let write = [S::Append(active, some), S::Scan].into_iter().chain(stop);
+                steps.splice(4..4, write);
+                steps.push(S::Scan);
                 steps
             }
             O::CopytruncateUnlooked if there && !self.looked() => self.copytruncate(),
-            O::RotateInBurst => self.burst(),
             O::CompressToGzip | O::CompressInGlob => self.compress(FilePacker::Gzip),
             O::CompressToZstd => self.compress(FilePacker::Zstd),
             O::CompressToXz => self.compress(FilePacker::Xz),
@@ -143,18 +145,6 @@ impl StepScript<'_> {
         steps
     }
 
-    /// Three rotations in a hurry, with a scan when the second generation was made.
-    fn burst(&self) -> Vec<DiskStep> {
-        let (active, generation) = (self.plan.active(), |n: u32| OsString::from(format!("a.log.{n}")));
-        let mut steps = vec![S::FinishLine, self.shift(3), S::Hurry(true), S::Rename(active.clone(), generation(3))];
-        steps.extend([S::Create(active.clone()), S::Scan]);
-        for n in [2, 1] {
-            steps.extend([S::Append(active.clone(), 2), S::Rename(active.clone(), generation(n))]);
-        }
-        steps.extend([S::Append(active, 1), S::Hurry(false)]);
-        steps
-    }
-
     fn copytruncate(&mut self) -> Vec<DiskStep> {
         let active = self.plan.active();
         let copy = S::Copy(active.clone(), "a.log.1".into());
@@ -173,8 +163,11 @@ impl StepScript<'_> {
         ]
     }
 
+    /// Not an empty one: where that is all that is known of a lineage, nothing is known of it when it is gone, and its
+    /// next file must be met before it is rotated (F22).
     fn compress(&mut self, packer: FilePacker) -> Vec<DiskStep> {
-        let plain = self.disk.plain_generations(&self.plan.active());
+        let mut plain = self.disk.plain_generations(&self.plan.active());
+        plain.retain(|name| self.disk.file(name).is_some_and(|file| !file.lines.is_empty()));
         if plain.is_empty() || !packer.is_there() {
             return Vec::new();
         }

@@ -23,8 +23,6 @@ pub(super) enum DiskStep {
     MoveAway(OsString),
     BeginPack(OsString, OsString, FilePacker),
     Pack(OsString, OsString, FilePacker),
-    /// From here on, or no longer, files may be made within one tick of the clock.
-    Hurry(bool),
     /// Writes what is about to replace a file: so many of its last lines, and so many new ones.
     WriteReplacement(OsString, usize, u32),
     KeepWriter(OsString),
@@ -61,7 +59,6 @@ impl DiskStep {
             Self::Truncate(name) => disk.truncate(&name),
             Self::Remove(name) => disk.remove(&name),
             Self::MoveAway(name) => disk.move_away(&name),
-            Self::Hurry(hurries) => disk.hurries = hurries,
             Self::BeginPack(from, to, packer) => disk.begin_pack(&from, &to, packer),
             Self::Pack(from, to, packer) => disk.pack(&from, &to, packer),
             Self::WriteReplacement(of, keep, more) => disk.write_replacement(&of, keep, more),
