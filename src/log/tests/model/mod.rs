@@ -29,8 +29,6 @@ use TailOperation as O;
 /// Operations that the tailer does not stand today, each with the row of the fault that shows: left out of the random
 /// histories until that is mended.
 const SWITCHED_OFF: &[(TailOperation, &str)] = &[
-    (O::OddGeneration, "F1"),
-    (O::OddMatch, "F1"),
     (O::Preallocate, "F2"),
     (O::WriteMapped, "F2"),
     (O::ReplaceByOwn, "F9"),
