@@ -141,7 +141,7 @@ impl Tail {
         self.missed_generations(&named, &mut new_files);
         self.find_copies(&mut new_files, now);
         self.arrive(new_files, &named, now);
-        self.give_up_lost(now);
+        self.give_up_lost();
         self.retire(&named, consistent, now);
         self.copy_deleted(now);
         self.first = false;
