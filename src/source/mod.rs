@@ -21,6 +21,7 @@ pub mod stream;
 pub mod syslog;
 pub mod tls;
 pub mod unix;
+pub mod walk;
 pub mod watch;
 
 pub use self::start::{RunningSource, SourceSetup, SourceStartError, SourceTasks, catalogs, start};
