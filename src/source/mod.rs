@@ -11,6 +11,7 @@ pub mod file;
 pub mod framing;
 pub mod http;
 pub mod listener;
+pub mod look;
 pub mod paths;
 pub mod spool;
 pub mod spool_writer;
