@@ -12,6 +12,7 @@
 //! `source` and `forwarder` never import each other; they meet at `log`.
 
 mod format;
+mod glob;
 mod scan;
 mod schema;
 

@@ -15,7 +15,10 @@ use std::{
 
 use describe::describe;
 
-use super::exit::Exit;
+use super::{
+    exit::Exit,
+    printable::{printable, printable_path},
+};
 use crate::{
     config::{self, Auth, Config, Forwarder, SourceKind, Token},
     forwarder::deliver::WebhookClient,
@@ -38,7 +41,7 @@ pub fn run(config_path: &Path) -> Exit {
             return Exit::Config;
         }
     }
-    let mut text = format!("{} is valid; this would run:\n\n", config_path.display());
+    let mut text = format!("{} is valid; this would run:\n\n", printable_path(config_path));
     print(&config, &mut text).expect("a String takes whatever it is given");
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::Storage,
@@ -52,7 +55,7 @@ fn print(config: &Config, out: &mut String) -> fmt::Result {
     if !notes.is_empty() {
         out.write_str("\nnotes\n")?;
     }
-    notes.iter().try_for_each(|note| writeln!(out, "  - {note}"))
+    notes.iter().try_for_each(|note| writeln!(out, "  - {}", printable(note)))
 }
 
 /// What is valid, and yet worth a look.
@@ -126,6 +129,8 @@ fn needed_files(forwarder: &Forwarder) -> Vec<(&'static str, &Path)> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
     use super::*;
 
     fn described(yaml: &str) -> String {
@@ -180,6 +185,22 @@ mod tests {
         assert!(source("").contains("match now  3 files\n"));
         let by_path = source(&format!("'{at}/b*'"));
         assert!(by_path.contains("match now  1 file\n") && by_path.contains(&format!("{at}/a.log\n")), "{by_path}");
+    }
+
+    #[test]
+    fn names_of_files_cannot_forge_what_is_printed() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [&b"a\xff.log"[..], b"b\x1b[2J\n  - forged.log", b"\xfe.txt"] {
+            std::fs::write(dir.path().join(OsStr::from_bytes(name)), "").unwrap();
+        }
+        std::os::unix::fs::symlink("loop", dir.path().join("loop")).unwrap();
+        let at = dir.path().display();
+        let text = described(&format!(
+            "sources: [{{name: a, include: ['{at}/*.log', '{at}/loop/x']}}]\nforwarders: [{{uri: 'https://s.test'}}]"
+        ));
+        assert!(text.contains("match now  2 files\n") && text.contains(&format!("{at}/a\\xff.log\n")), "{text}");
+        assert!(text.contains("b\\u{1b}[2J\\n  - forged.log\n") && !text.contains('\u{1b}'), "{text}");
+        assert!(text.contains("not seen   ") && text.contains(&format!("{at}/loop/x: ")), "{text}");
     }
 
     #[test]

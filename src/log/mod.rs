@@ -123,6 +123,11 @@ impl Log {
         self.scans.fetch_add(1, Ordering::Release);
     }
 
+    /// Whether a scan may still come: whoever scans has not ended.
+    pub fn may_be_scanned(&self) -> bool {
+        self.segments.has_changed().is_ok()
+    }
+
     /// A reader found other bytes before `cursor` than it had read there: the file is another life by now.
     pub fn suspect(&self, segment: SegmentId, cursor: Cursor) {
         self.suspicion.cursors.lock().expect("nothing panics while it holds the cursors").insert(segment, cursor);

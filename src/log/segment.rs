@@ -64,6 +64,8 @@ struct SegmentFile {
     gone_from: Option<u64>,
     path: PathBuf,
     key: FileKey,
+    /// Its bytes are in a compressed file that cannot be restored now: readers neither look for them nor wait.
+    waits: bool,
     pin: Option<Arc<File>>,
     /// The file's first bytes: what a reader that stands at the beginning can know its file by.
     head: Cursor,
@@ -79,7 +81,8 @@ impl Segment {
         path: PathBuf,
         key: FileKey,
     ) -> Self {
-        let place = SegmentFile { state, size, gone_from: None, path, key, pin: None, head: Cursor::default() };
+        let place =
+            SegmentFile { state, size, gone_from: None, path, key, waits: false, pin: None, head: Cursor::default() };
         Self { id, lineage, start, kept_from: None, place: Mutex::new(place) }
     }
 
@@ -87,7 +90,16 @@ impl Segment {
     pub fn absorbed(&self, from: Cursor, path: PathBuf, key: FileKey) -> Self {
         let start = if from.offset > self.start.offset { from } else { self.start };
         let Extent { state, size, .. } = self.extent();
-        let place = SegmentFile { state, size, gone_from: self.gone_from(), path, key, pin: None, head: self.head() };
+        let place = SegmentFile {
+            state,
+            size,
+            gone_from: self.gone_from(),
+            path,
+            key,
+            waits: false,
+            pin: None,
+            head: self.head(),
+        };
         Self {
             id: self.id,
             lineage: self.lineage.clone(),
@@ -154,6 +166,14 @@ impl Segment {
 
     pub fn key(&self) -> FileKey {
         self.place().key
+    }
+
+    pub fn waits(&self) -> bool {
+        self.place().waits
+    }
+
+    pub fn set_waits(&self, waits: bool) {
+        self.place().waits = waits;
     }
 
     /// The file was renamed.

@@ -1,4 +1,6 @@
 //! The `file` source: a task that scans its paths and keeps the tailed log up to date.
+//!
+//! It goes on whatever happens in a scan: a panic is an alarm, and the next scan comes in its time (`look`).
 
 use std::{
     collections::BTreeSet,
@@ -16,11 +18,13 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{error, info, warn};
 
 use super::{
+    look::{caught, look},
     paths::SourcePaths,
     stats::SourceStats,
+    walk::WalkLimits,
     watch::{Hint, Watch},
 };
 use crate::{
@@ -51,6 +55,8 @@ pub struct FileTask {
     log: Log,
     watch: Option<Watch>,
     watch_failed: bool,
+    /// The last look at the files panicked.
+    panicked: bool,
     stats: Arc<SourceStats>,
     alarms: Arc<Alarms>,
     pulse: Pulse,
@@ -86,6 +92,7 @@ impl FileTask {
             log,
             watch_failed: watch.is_err(),
             watch: watch.ok(),
+            panicked: false,
             due: None,
             not_before: Instant::now(),
         }
@@ -109,7 +116,7 @@ impl FileTask {
                 () = stop.cancelled() => break,
                 _ = ticks.tick() => {
                     let matched = self.scan().await;
-                    if std::mem::take(&mut first) && matched == 0 {
+                    if std::mem::take(&mut first) && matched == Some(0) {
                         warn!(source = self.name, include = ?self.paths.include(),
                             "no file matches; files are read as they appear");
                     }
@@ -145,20 +152,31 @@ impl FileTask {
         self.due.get_or_insert((Instant::now() + GATHER).max(self.not_before));
     }
 
-    async fn scan(&mut self) -> usize {
-        let Some(mut tail) = self.tail.take() else { return 0 };
+    /// How many paths matched, unless that could not be seen.
+    async fn scan(&mut self) -> Option<usize> {
+        let tail = self.tail.take()?;
         self.due = None;
         let begun = Instant::now();
         let paths = self.paths.clone();
-        let progress = tail.progress();
-        let scanned = tokio::task::spawn_blocking(move || {
-            let found = paths.find();
-            let matched = found.paths.len();
-            tail.scan(found);
-            (tail, matched)
+        let walked = Arc::new(AtomicU64::new(0));
+        let progress = [tail.progress(), walked.clone()];
+        let looking = tokio::task::spawn_blocking(move || {
+            look(tail, || paths.find_with(WalkLimits::GENEROUS, &walked), Tail::scan)
         });
-        let (tail, matched) = self.beat_until(scanned, &progress).await.expect("a scan does not panic");
-        self.watch_directories(&tail);
+        let (tail, looked) = self.beat_until(looking, &progress).await.expect("its panics are caught");
+        match &looked {
+            Ok(_) => self.scanned(&tail),
+            Err(panic) => self.looking_panicked(panic),
+        }
+        self.tail = Some(tail);
+        self.pulse.beat();
+        self.not_before = Instant::now() + (begun.elapsed() * (SHARE - 1)).max(SCAN_PAUSE);
+        looked.ok()
+    }
+
+    /// Tells what a whole scan saw.
+    fn scanned(&mut self, tail: &Tail) {
+        self.watch_directories(tail);
         let facts = tail.facts();
         self.stats.scanned(facts.files_matched, facts.files_open, facts.truncations);
         self.set_alarm(AlarmKind::File, tail.unread());
@@ -166,23 +184,38 @@ impl FileTask {
             AlarmKind::State,
             tail.catalog_failure().map(|why| format!("the catalog cannot be written: {why}")),
         );
-        self.tail = Some(tail);
-        self.pulse.beat();
-        self.not_before = Instant::now() + (begun.elapsed() * (SHARE - 1)).max(SCAN_PAUSE);
-        matched
+        if std::mem::take(&mut self.panicked) {
+            info!(source = self.name, "the files can be looked at again");
+        }
     }
 
-    /// Waits for a scan; shows that it lives as long as the reading of compressed files, if any, goes on.
-    async fn beat_until<T>(&self, mut scan: JoinHandle<T>, progress: &AtomicU64) -> Result<T, JoinError> {
+    /// The source is not ended and the process stays ready: a restart would look at the same files.
+    fn looking_panicked(&mut self, panic: &str) {
+        let text = format!(
+            "a bug: looking at the files panicked ({panic}). What is known of them is delivered and no file is let go, \
+             but new files, rotations and deletions are not seen. It is tried again every {:?}; report it, and if it \
+             lasts take out of `include` what came last",
+            self.scan_interval
+        );
+        if !std::mem::replace(&mut self.panicked, true) {
+            error!(source = self.name, "{text}");
+        }
+        self.set_alarm(AlarmKind::File, Some(text));
+    }
+
+    /// Waits for a scan; shows that it lives as long as the walk, or the reading of compressed files, goes on.
+    async fn beat_until<T>(&self, mut scan: JoinHandle<T>, progress: &[Arc<AtomicU64>]) -> Result<T, JoinError> {
         let mut beats = interval(BEAT);
-        let mut before = progress.load(Ordering::Relaxed);
+        let seen = || progress.iter().map(|progress| progress.load(Ordering::Relaxed)).collect::<Vec<_>>();
+        let mut before = seen();
         loop {
             tokio::select! {
                 scanned = &mut scan => return scanned,
                 _ = beats.tick() => {
-                    let now = progress.load(Ordering::Relaxed);
-                    if std::mem::replace(&mut before, now) != now {
+                    let now = seen();
+                    if now != before {
                         self.pulse.beat();
+                        before = now;
                     }
                 }
             }
@@ -191,14 +224,19 @@ impl FileTask {
 
     async fn note_growth(&mut self, paths: BTreeSet<std::path::PathBuf>) {
         let Some(mut tail) = self.tail.take() else { return };
-        let glanced = tokio::task::spawn_blocking(move || {
-            let enough = tail.note_growth(&paths);
+        let glancing = tokio::task::spawn_blocking(move || {
+            let enough = caught(|| tail.note_growth(&paths));
             (tail, enough)
         });
-        let (tail, enough) = glanced.await.expect("noting growth does not panic");
+        let (tail, enough) = glancing.await.expect("its panics are caught");
         self.tail = Some(tail);
-        if !enough {
-            self.ask_for_scan();
+        match enough {
+            Ok(true) => {}
+            Ok(false) => self.ask_for_scan(),
+            Err(panic) => {
+                self.looking_panicked(&panic);
+                self.ask_for_scan();
+            }
         }
     }
 
@@ -235,5 +273,45 @@ async fn next_hint(watch: &mut Option<Watch>) -> std::io::Result<Hint> {
     match watch {
         Some(watch) => watch.next().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::{
+        config::{LineFormat, StartAt},
+        health::ProcessHealth,
+    };
+
+    #[tokio::test]
+    async fn a_panic_is_an_alarm_until_the_files_can_be_looked_at_again() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.log"), "1\n").unwrap();
+        let source = FileSource {
+            include: vec![dir.path().join("*.log").display().to_string()],
+            exclude: vec![],
+            start_at: StartAt::Beginning,
+            scan_interval: Duration::from_secs(1),
+            seal_after: Duration::from_secs(30),
+            hold_deleted: Duration::from_secs(60),
+            spool: None,
+            format: LineFormat::Lines,
+        };
+        let (tail, log) = Tail::open("app", source.clone(), dir.path(), dir.path(), &HashMap::new(), 10).unwrap();
+        let (alarms, health) = (Arc::new(Alarms::default()), Arc::new(ProcessHealth::default()));
+        let pulse = health.pulse("source app");
+        let mut task = FileTask::new(&source, tail, log, Arc::new(SourceStats::new("app")), alarms.clone(), pulse);
+        task.looking_panicked("no such luck");
+        let raised = alarms.raised();
+        assert_eq!((raised.len(), raised[0].kind), (1, AlarmKind::File));
+        for words in ["no such luck", "no file is let go", "tried again every 1s", "report it"] {
+            assert!(raised[0].text.contains(words), "{words}: {}", raised[0].text);
+        }
+        assert_eq!(task.scan().await, Some(1));
+        assert!(alarms.raised().is_empty() && health.stuck().is_empty());
     }
 }

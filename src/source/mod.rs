@@ -11,6 +11,7 @@ pub mod file;
 pub mod framing;
 pub mod http;
 pub mod listener;
+pub mod look;
 pub mod paths;
 pub mod spool;
 pub mod spool_writer;
@@ -21,6 +22,7 @@ pub mod stream;
 pub mod syslog;
 pub mod tls;
 pub mod unix;
+pub mod walk;
 pub mod watch;
 
 pub use self::start::{RunningSource, SourceSetup, SourceStartError, SourceTasks, catalogs, start};

@@ -1,29 +1,41 @@
 //! Which files a `file` source means.
 
-use std::path::Path;
-
-use glob::MatchOptions;
-
-use crate::{
-    config::{Exclude, FileSource},
-    log::tail::FoundPaths,
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
-/// `*` and `?` do not cross a `/` and do not match a leading dot, as in a shell.
-const OPTIONS: MatchOptions =
-    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+use super::walk::{PathWalk, WalkLimits, is_absence};
+use crate::{
+    config::{Exclude, FileSource},
+    glob::{PathBranch, PathGlob},
+    log::tail::FoundPaths,
+};
 
 /// The compiled `include` and `exclude` of a source.
 #[derive(Clone, Debug)]
 pub struct SourcePaths {
     include: Vec<String>,
+    /// Of each `include`.
+    globs: Vec<PathGlob>,
     exclude: Vec<Exclude>,
+    roots: Vec<PathBuf>,
 }
 
 impl SourcePaths {
     pub fn new(source: &FileSource) -> Self {
-        let exclude = source.exclude.iter().filter_map(|glob| Exclude::new(glob)).collect();
-        Self { include: source.include.clone(), exclude }
+        let include = source.include.clone();
+        let globs: Vec<PathGlob> = include
+            .iter()
+            .map(|glob| PathGlob::new(glob).expect("a configuration with a bad glob is refused"))
+            .collect();
+        let exclude = &source.exclude;
+        let exclude = exclude
+            .iter()
+            .map(|glob| Exclude::new(glob).expect("a configuration with a bad glob is refused"))
+            .collect();
+        let roots = globs.iter().flat_map(PathGlob::branches).map(PathBranch::root).collect();
+        Self { include, globs, exclude, roots }
     }
 
     /// As they are configured.
@@ -33,30 +45,22 @@ impl SourcePaths {
 
     /// Every path that matches now, each once, in order.
     pub fn find(&self) -> FoundPaths {
+        self.find_with(WalkLimits::GENEROUS, &AtomicU64::new(0))
+    }
+
+    /// The same, within other limits; `progress` moves as it goes on.
+    pub fn find_with(&self, limits: WalkLimits, progress: &AtomicU64) -> FoundPaths {
         let mut found = FoundPaths::default();
-        for include in &self.include {
+        for (include, glob) in self.include.iter().zip(&self.globs) {
+            progress.fetch_add(1, Ordering::Relaxed);
             // A path that exists as it is written is meant as it is written, whatever is in it.
             match std::fs::symlink_metadata(include) {
-                Ok(_) => {
-                    found.paths.push(include.into());
-                    continue;
+                Ok(_) => found.paths.push(include.into()),
+                Err(error) if is_absence(&error) => {
+                    PathWalk::new(&self.exclude, limits, progress, &mut found).along(glob);
                 }
-                Err(error) if is_absence(&error) => {}
                 // It may well be there.
-                Err(error) => {
-                    found.unreadable.push((include.into(), error));
-                    continue;
-                }
-            }
-            let Ok(matches) = glob::glob_with(include, OPTIONS) else { continue };
-            for entry in matches {
-                match entry {
-                    Ok(path) => found.paths.push(path),
-                    Err(error) => {
-                        let path = error.path().to_owned();
-                        found.unreadable.push((path, error.into()));
-                    }
-                }
+                Err(error) => found.unreadable.push((include.into(), error)),
             }
         }
         found.paths.retain(|path| !self.is_excluded(path));
@@ -67,11 +71,7 @@ impl SourcePaths {
 
     /// The directories in which files may appear: those before the first wildcard.
     pub fn roots(&self) -> impl Iterator<Item = &Path> {
-        self.include.iter().map(|include| {
-            let fixed = include.find(['*', '?', '[']).map_or(include.as_str(), |at| &include[..at]);
-            let end = fixed.rfind('/').unwrap_or(0);
-            Path::new(if fixed.contains('/') { &fixed[..end.max(1)] } else { "." })
-        })
+        self.roots.iter().map(PathBuf::as_path)
     }
 
     fn is_excluded(&self, path: &Path) -> bool {
@@ -79,21 +79,16 @@ impl SourcePaths {
     }
 }
 
-fn is_absence(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
-    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use std::time::Duration;
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt, time::Duration};
 
     use super::*;
     use crate::config::{LineFormat, StartAt};
 
-    fn find(include: &[String], exclude: &[&str]) -> Vec<String> {
-        let source = FileSource {
+    fn source(include: &[String], exclude: &[&str]) -> SourcePaths {
+        SourcePaths::new(&FileSource {
             include: include.to_vec(),
             exclude: exclude.iter().map(|text| (*text).to_owned()).collect(),
             start_at: StartAt::Beginning,
@@ -102,8 +97,11 @@ mod tests {
             hold_deleted: Duration::from_secs(60),
             spool: None,
             format: LineFormat::Lines,
-        };
-        let found = SourcePaths::new(&source).find();
+        })
+    }
+
+    fn find(include: &[String], exclude: &[&str]) -> Vec<String> {
+        let found = source(include, exclude).find();
         found.paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
     }
 
@@ -125,33 +123,52 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("loop", dir.path().join("loop")).unwrap();
         for (include, unreadable) in [("loop/a.log", 1), ("loop/*.log", 1), ("missing/a.log", 0), ("loop", 0)] {
-            let source = FileSource {
-                include: vec![dir.path().join(include).display().to_string()],
-                exclude: vec![],
-                start_at: StartAt::Beginning,
-                scan_interval: Duration::from_secs(1),
-                seal_after: Duration::from_secs(30),
-                hold_deleted: Duration::from_secs(60),
-                spool: None,
-                format: LineFormat::Lines,
-            };
-            assert_eq!(SourcePaths::new(&source).find().unreadable.len(), unreadable, "{include}");
+            let found = source(&[dir.path().join(include).display().to_string()], &[]).find();
+            assert_eq!(found.unreadable.len(), unreadable, "{include}");
         }
     }
 
     #[test]
     fn roots_end_before_the_first_wildcard() {
-        let source = FileSource {
-            include: vec!["/var/log/app/*.log".into(), "/a/*/x.log".into(), "x.log".into(), "/x*".into()],
-            exclude: vec![],
-            start_at: StartAt::Beginning,
-            scan_interval: Duration::from_secs(1),
-            seal_after: Duration::from_secs(30),
-            hold_deleted: Duration::from_secs(60),
-            spool: None,
-            format: LineFormat::Lines,
-        };
-        let paths = SourcePaths::new(&source);
-        assert_eq!(paths.roots().collect::<Vec<_>>(), ["/var/log/app", "/a", ".", "/"].map(Path::new));
+        let include = ["/var/log/app/*.log", "/a/*/x.log", "x.log", "/x*", "/{b,c/d}/x"].map(str::to_owned);
+        let paths = source(&include, &[]);
+        let roots = ["/var/log/app", "/a", ".", "/", "/b", "/c/d"].map(Path::new);
+        assert_eq!(paths.roots().collect::<Vec<_>>(), roots);
+    }
+
+    #[test]
+    fn a_name_that_is_no_utf_8_stops_nothing_and_can_be_excluded() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [&b"a.log"[..], b"\xff.log", b"\xff.txt", b"\xff.log.gz"] {
+            std::fs::write(dir.path().join(OsStr::from_bytes(name)), "").unwrap();
+        }
+        let at = |name: &str| format!("{}/{name}", dir.path().display());
+        assert_eq!(find(&[at("*.log*")], &["*.gz"]), ["a.log", "\u{fffd}.log"]);
+        assert_eq!(find(&[at("*.log*")], &["*.gz", "?.log"]), [""; 0]);
+        assert_eq!(find(&[at("*")], &[&at("*.*")]), [""; 0]);
+    }
+
+    #[test]
+    fn a_directory_that_is_excluded_takes_nothing_from_another_name_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("release")).unwrap();
+        std::fs::write(dir.path().join("release/a.log"), "").unwrap();
+        std::os::unix::fs::symlink("release", dir.path().join("current")).unwrap();
+        let at = |name: &str| format!("{}/{name}", dir.path().display());
+        for exclude in ["release/*", "release/**"] {
+            let found = source(&[at("**/*.log")], &[&at(exclude)]).find();
+            assert_eq!(found.paths, [dir.path().join("current/a.log")], "{exclude}");
+        }
+        assert_eq!(source(&[at("**/*.log")], &[]).find().paths, [dir.path().join("release/a.log")]);
+    }
+
+    #[test]
+    fn names_in_the_working_directory_are_found_as_they_are() {
+        for include in ["Cargo.tom?", "./Cargo.tom?", "./{Cargo.toml}", "{./Cargo.toml,x}"] {
+            let found = source(&[include.to_owned()], &[]).find();
+            let expected = if include.starts_with("./{C") { vec![] } else { vec![PathBuf::from("Cargo.toml")] };
+            assert_eq!(found.paths, expected, "{include}");
+        }
+        assert_eq!(source(&["./Cargo.toml".to_owned()], &[]).find().paths, [Path::new("./Cargo.toml")]);
     }
 }

@@ -5,10 +5,10 @@ mod pushed;
 use std::{
     collections::BTreeSet,
     fmt::{self, Write as _},
-    path::PathBuf,
 };
 
 use crate::{
+    cli::printable::{printable, printable_path},
     config::{
         AnswerVerdict, Answers, Asked, Auth, CefConfig, Compression, CompressionLevel, ConditionRule, Config,
         CriStream, DiagnosticsFormat, Dialect, EventTypes, FileSource, FilterRules, Format, Forwarder, Framing,
@@ -43,8 +43,9 @@ pub(super) fn describe(config: &Config, out: &mut String) -> fmt::Result {
     Ok(())
 }
 
+/// Whatever is in the value stays in its line.
 fn line(out: &mut String, name: &str, value: impl fmt::Display) -> fmt::Result {
-    writeln!(out, "  {name:<11}{value}")
+    writeln!(out, "  {name:<11}{}", printable(&value.to_string()))
 }
 
 fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
@@ -74,18 +75,33 @@ fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
     line(out, "events", format_args!("at most {}", size_text(source.max_event_bytes as u64)))
 }
 
+/// The first of them, a line each.
+fn some(all: &[String], out: &mut String) -> fmt::Result {
+    for one in all.iter().take(NAMED_FILES) {
+        line(out, "", one)?;
+    }
+    if all.len() > NAMED_FILES {
+        line(out, "", format_args!("… and {} more", all.len() - NAMED_FILES))?;
+    }
+    Ok(())
+}
+
 fn files(file: &FileSource, out: &mut String) -> fmt::Result {
     line(out, "files", file.include.join(", "))?;
     if !file.exclude.is_empty() {
         line(out, "except", file.exclude.join(", "))?;
     }
-    let matching = matching_files(file);
+    let found = SourcePaths::new(file).find();
+    let matching: Vec<String> =
+        found.paths.iter().filter(|path| path.is_file()).map(|path| printable_path(path)).collect();
     line(out, "match now", count(matching.len(), "file"))?;
-    for path in matching.iter().take(NAMED_FILES) {
-        line(out, "", path.display())?;
-    }
-    if matching.len() > NAMED_FILES {
-        line(out, "", format_args!("… and {} more", matching.len() - NAMED_FILES))?;
+    some(&matching, out)?;
+    if !found.unreadable.is_empty() {
+        let unreadable = found.unreadable.iter();
+        let unreadable: Vec<String> =
+            unreadable.map(|(path, error)| format!("{}: {error}", printable_path(path))).collect();
+        line(out, "not seen", "what there may be in these is not followed, until it can be looked at")?;
+        some(&unreadable, out)?;
     }
     let start = match file.start_at {
         StartAt::Beginning => "the beginning",
@@ -145,7 +161,7 @@ fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {
 fn auth(auth: &Auth, out: &mut String) -> fmt::Result {
     let from = |secret: &Token| match secret {
         Token::Inline(_) => "from the configuration (not shown)".to_owned(),
-        Token::File(path) => format!("from {}", path.display()),
+        Token::File(path) => format!("from {}", printable_path(path)),
     };
     match auth {
         Auth::None => line(out, "token", "none"),
@@ -297,9 +313,4 @@ fn count(number: usize, noun: &str) -> String {
         _ if noun.ends_with("ch") => format!("{number} {noun}es"),
         _ => format!("{number} {noun}s"),
     }
-}
-
-/// The files that a source would follow, if it began now.
-fn matching_files(source: &FileSource) -> BTreeSet<PathBuf> {
-    SourcePaths::new(source).find().paths.into_iter().filter(|path| path.is_file()).collect()
 }

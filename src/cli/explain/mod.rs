@@ -21,7 +21,7 @@ use self::{lines::InputLines, plan::ExplainPlan};
 use super::{
     exit::Exit,
     failure::{Failure, report},
-    printable::printable,
+    printable::{printable, printable_path},
 };
 use crate::{
     config::{self, Config, LineFormat, Source, SourceKind},
@@ -59,10 +59,9 @@ pub fn run(args: &ExplainArgs) -> Exit {
         let input: Box<dyn Read> = if args.file == Path::new("-") {
             Box::new(io::stdin().lock())
         } else {
-            Box::new(
-                File::open(&args.file)
-                    .map_err(|error| Failure::usage(format!("{}: cannot be read: {error}", args.file.display())))?,
-            )
+            Box::new(File::open(&args.file).map_err(|error| {
+                Failure::usage(format!("{}: cannot be read: {error}", printable_path(&args.file)))
+            })?)
         };
         explain(&config, source, &args.file, input, out)
     })

@@ -246,15 +246,37 @@ fn a_source_cannot_follow_what_auditpost_writes() {
 
 #[test]
 fn globs_and_paths_are_checked() {
+    let good =
+        "include: [./~a, \"/x~\", \"/x/{a}b\", \"[^a]/**\", \"/{a,b/*}.log\"]\n  exclude: [\"~*\", \"{*.gz,/b/*}\"]";
+    assert!(load(&include(good)).is_ok(), "{:?}", load(&include(good)));
     each_has_one_problem(
         include,
         &[
             ("include: []", "5:12: sources[0].include: is empty: no file would be followed"),
             ("include: [\"\"]", "5:13: sources[0].include[0]: is empty: it must be a path or a glob"),
-            ("include: [\"/x/[\"]", "5:13: sources[0].include[0]: \"/x/[\" is no valid glob: invalid range pattern"),
+            (
+                "include: [\"/x/[\"]",
+                "5:13: sources[0].include[0]: \"/x/[\" is no valid glob: a `[` has no `]` behind it; `[[]` stands for the character itself",
+            ),
             (
                 "exclude: [\"***\"]\n  include: [/x]",
-                "5:13: sources[0].exclude[0]: \"***\" is no valid glob: wildcards are either regular `*` or recursive `**`",
+                "5:13: sources[0].exclude[0]: \"***\" is no valid glob: `***` is neither `*`, any characters of a name, nor `**`, any number of directories",
+            ),
+            (
+                "include: [/x/]",
+                "5:13: sources[0].include[0]: \"/x/\" is no valid glob: it ends in `/`, which names directories, and only files are followed; `*` behind it means the files there",
+            ),
+            (
+                "include: [\"/{a,b**}/c\"]",
+                "5:13: sources[0].include[0]: \"/{a,b**}/c\" is no valid glob: `**` must stand alone between slashes, as in `/var/log/**/*.log`; within a name write `*`",
+            ),
+            (
+                "include: [\"{/a,~root/b}\"]",
+                "5:13: sources[0].include[0]: \"{/a,~root/b}\" begins with ~, which is not expanded, so it means no file in a home directory: write that directory out, or ${HOME}; for a name that begins with ~ write ./~",
+            ),
+            (
+                "exclude: [\"~/b\"]\n  include: [/x, ./~x]",
+                "5:13: sources[0].exclude[0]: \"~/b\" begins with ~, which is not expanded, so it means no file in a home directory: write that directory out, or ${HOME}; for a name that begins with ~ write ./~",
             ),
             ("exclude: []", "4:3: sources[0].include: is missing: the paths or globs of the files to follow"),
         ],

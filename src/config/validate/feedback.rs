@@ -2,9 +2,8 @@
 
 use std::path::{Component, Path as FilePath, PathBuf};
 
-use glob::{MatchOptions, Pattern};
-
 use super::super::{Exclude, path::Path, report::Report, written::ConfigFile};
+use crate::glob::{PathGlob, expand};
 
 /// Reports paths and globs that lead into the state directory, by their spelling: links are not looked up.
 pub(super) fn check(dir: &FilePath, file: &ConfigFile, root: &Path, report: &mut Report) {
@@ -15,9 +14,9 @@ pub(super) fn check(dir: &FilePath, file: &ConfigFile, root: &Path, report: &mut
         let exclude = source.exclude.as_deref().unwrap_or_default();
         let excludes = |file: &FilePath| exclude.iter().any(|glob| is_excluded(glob, file));
         for (index, include) in source.include.iter().flatten().enumerate() {
-            let glob = absolute(FilePath::new(include));
-            let finds_ours = || ours.iter().any(|file| matches(&glob, file) && !excludes(file));
-            if !include.is_empty() && (fixed_part(&glob).starts_with(&dir) || finds_ours()) {
+            let finds_ours = |glob: &FilePath| ours.iter().any(|file| matches(glob, file) && !excludes(file));
+            let leads_to_ours = |glob: &FilePath| fixed_part(glob).starts_with(&dir) || finds_ours(glob);
+            if alternatives(include).any(|glob| leads_to_ours(&absolute(FilePath::new(&glob)))) {
                 let path = path.index(index);
                 let what = "would follow files in stateDir, which auditpost itself writes";
                 report
@@ -49,14 +48,20 @@ fn fixed_part(glob: &FilePath) -> PathBuf {
 }
 
 fn matches(glob: &FilePath, file: &FilePath) -> bool {
-    let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
-    Pattern::new(&glob.to_string_lossy()).is_ok_and(|pattern| pattern.matches_path_with(file, options))
+    glob.to_str().and_then(|glob| PathGlob::new(glob).ok()).is_some_and(|glob| glob.matches(file))
 }
 
 /// The files are named from the root here, so a glob that is a path is too.
 fn is_excluded(glob: &str, path: &FilePath) -> bool {
-    let whole = glob.contains('/').then(|| absolute(FilePath::new(glob)).to_string_lossy().into_owned());
-    Exclude::new(whole.as_deref().unwrap_or(glob)).is_some_and(|glob| glob.matches(path))
+    alternatives(glob).any(|glob| {
+        let whole = glob.contains('/').then(|| absolute(FilePath::new(&glob)).to_string_lossy().into_owned());
+        Exclude::new(&whole.unwrap_or(glob)).is_ok_and(|exclude| exclude.matches(path))
+    })
+}
+
+/// What the braces of a glob stand for; none where it is no glob, which is reported elsewhere, or empty.
+fn alternatives(glob: &str) -> impl Iterator<Item = String> {
+    expand(glob).unwrap_or_default().into_iter().filter(|glob| !glob.is_empty())
 }
 
 /// From the root, without `.` and `..`. Where there is no working directory a path stays as it is.
@@ -93,7 +98,7 @@ mod tests {
     fn a_star_does_not_cross_directories_and_two_do() {
         let file = FilePath::new("/srv/state/dead-letters/siem/00000000000000000001.ndjson");
         assert!(!matches(FilePath::new("/srv/*.ndjson"), file));
-        assert!(matches(FilePath::new("/srv/**/*.ndjson"), file));
+        assert!(matches(FilePath::new("/srv/**/*.ndjson"), file) && matches(FilePath::new("/srv/**"), file));
     }
 
     #[test]
@@ -101,6 +106,7 @@ mod tests {
         let file = FilePath::new("/srv/state/lock");
         assert!(is_excluded("lo*", file));
         assert!(is_excluded("/srv/state/**", file) && is_excluded("/srv/./state/*", file));
+        assert!(is_excluded("{x,/srv/./state/*}", file) && !is_excluded("{x,/srv/y/*}", file));
         assert!(!is_excluded("state", file));
     }
 }

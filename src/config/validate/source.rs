@@ -2,18 +2,19 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use glob::Pattern;
-
 use super::{
     super::{
-        CriStream, FileSource, LineFormat, Schema, Source, SourceKind, StartAt,
+        CriStream, Exclude, FileSource, LineFormat, Schema, Source, SourceKind, StartAt,
         path::Path,
         report::Report,
         written::{self, EventSchema, FieldMap, FileFormat, ReadyMap, Stream},
     },
     bounded, http, keys, name, positive, pushed, refuse_empty,
 };
-use crate::schema::{Field, System};
+use crate::{
+    glob::{GlobFault, PathGlob, expand},
+    schema::{Field, System},
+};
 
 const MAX_EVENT_BYTES: usize = 1 << 20;
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
@@ -142,8 +143,9 @@ fn file(written: &written::WrittenSource, path: &Path, report: &mut Report) -> F
         report.problem(&include, "is missing: the paths or globs of the files to follow");
     }
     refuse_empty(written.include.as_deref(), &include, "is empty: no file would be followed", report);
-    globs(written.include.as_deref(), &include, report);
-    globs(written.exclude.as_deref(), &path.key("exclude"), report);
+    globs(written.include.as_deref(), &include, report, |glob| PathGlob::new(glob).map(drop), |_| true);
+    let is_path = |glob: &str| glob.contains('/');
+    globs(written.exclude.as_deref(), &path.key("exclude"), report, |glob| Exclude::new(glob).map(drop), is_path);
     let scan = path.key("scanInterval");
     let scan_interval = written.scan_interval.map_or(SCAN_INTERVAL, |written| written.0);
     if scan_interval < LEAST_SCAN_INTERVAL {
@@ -181,14 +183,25 @@ fn line_format(written: &written::WrittenSource, path: &Path, report: &mut Repor
     })
 }
 
-fn globs(written: Option<&[String]>, path: &Path, report: &mut Report) {
-    for (index, pattern) in written.unwrap_or_default().iter().enumerate() {
+/// `is_path` tells those in which a `~` at the beginning would be meant for a home directory.
+fn globs(
+    written: Option<&[String]>,
+    path: &Path,
+    report: &mut Report,
+    compile: impl Fn(&str) -> Result<(), GlobFault>,
+    is_path: impl Fn(&str) -> bool,
+) {
+    for (index, glob) in written.unwrap_or_default().iter().enumerate() {
         let path = path.index(index);
-        if pattern.is_empty() {
+        let in_a_home = |glob: &String| glob.starts_with('~') && is_path(glob);
+        if glob.is_empty() {
             report.problem(&path, "is empty: it must be a path or a glob");
-        } else if let Err(error) = Pattern::new(pattern) {
-            let what = format!("{} is no valid glob: {}", report.written(&path), error.msg);
-            report.problem(&path, what);
+        } else if let Err(fault) = compile(glob) {
+            report.problem(&path, format!("{} is no valid glob: {fault}", report.written(&path)));
+        } else if expand(glob).is_ok_and(|globs| globs.iter().any(in_a_home)) {
+            let why = "begins with ~, which is not expanded, so it means no file in a home directory: write that \
+                       directory out, or ${HOME}; for a name that begins with ~ write ./~";
+            report.problem(&path, format!("{} {why}", report.written(&path)));
         }
     }
 }

@@ -17,7 +17,8 @@ pub(in crate::config) struct WrittenSource {
     pub(in crate::config) name: Option<String>,
     /// What is read. Default: file
     pub(in crate::config) kind: Option<WrittenSourceKind>,
-    /// Paths or globs of the files to follow, of kind file. Default: none, and kind file needs it
+    /// Paths or globs of the files to follow, of kind file: `*`, `?`, `[a-z]`, `[!a]`, `**`, `{a,b}`. A `~` is not
+    /// expanded. Default: none, and kind file needs it
     pub(in crate::config) include: Option<Vec<String>>,
     /// Globs of files not to follow; without a `/` they are matched against the file name. Default: none
     pub(in crate::config) exclude: Option<Vec<String>>,

@@ -212,6 +212,7 @@ impl Reader {
             if range.start < range.end {
                 passed.push(range);
                 self.cursors.insert(segment.id, Cursor { offset: range.end, anchor: None });
+                self.unclear.remove(&segment.id);
             }
         }
         passed
@@ -229,6 +230,7 @@ impl Reader {
     fn is_ready(&self, segment: &Segment) -> bool {
         let (extent, offset) = (segment.extent(), self.offset(segment));
         extent.size > offset
+            && !segment.waits()
             && (offset >= extent.there || self.waiting.get(&segment.id) != Some(&extent))
             && self.unclear.get(&segment.id).is_none_or(|since| since.last < self.log.scans())
             && self.faults.get(&segment.id).is_none_or(|at| at.elapsed() >= FAULT_PAUSE)
@@ -239,12 +241,18 @@ impl Reader {
         let mut lineages: HashSet<Arc<Path>> = HashSet::new();
         let mut turns: VecDeque<_> = VecDeque::new();
         let scans = self.log.scans();
+        // After the last scan nothing more becomes known.
+        let may_be_scanned = self.log.may_be_scanned();
+        let holds_back = |segment: &Segment| {
+            let since = self.unclear.get(&segment.id).filter(|_| may_be_scanned && !segment.waits());
+            since.is_some_and(|since| since.holds_back(scans))
+        };
         for segment in self.log.segments().iter() {
             if self.is_ready(segment) {
                 if lineages.insert(segment.lineage.clone()) {
                     turns.push_back(segment.clone());
                 }
-            } else if self.unclear.get(&segment.id).is_some_and(|since| since.holds_back(scans)) {
+            } else if holds_back(segment) {
                 lineages.insert(segment.lineage.clone());
             }
         }

@@ -102,9 +102,7 @@ impl Tail {
     }
 
     /// Step 8: what has lost its content and was found in no file is gone, unless a compressed one waits to be restored.
-    /// It is looked for once more among compressed files: one may have been made since.
-    pub(super) fn give_up_lost(&mut self, now: Instant) {
-        self.find_compressed(FileLife::has_lost_content, now);
+    pub(super) fn give_up_lost(&mut self) {
         for id in self.lives.ids(|life| life.has_lost_content() && life.later().is_none()) {
             self.lives.advance(id, Whereabouts::Gone);
         }

@@ -141,7 +141,7 @@ impl Tail {
         self.missed_generations(&named, &mut new_files);
         self.find_copies(&mut new_files, now);
         self.arrive(new_files, &named, now);
-        self.give_up_lost(now);
+        self.give_up_lost();
         self.retire(&named, consistent, now);
         self.copy_deleted(now);
         self.first = false;
@@ -246,7 +246,12 @@ impl Tail {
         self.facts.files_open = self.pins.held() as u64;
         if self.lives.is_dirty() {
             // New lives wait until the catalog can be written; those already told may have grown.
-            self.publish.send_modify(|_| {});
+            // What became of them is known all the same.
+            self.publish.send_modify(|_| {
+                if self.log.was_scanned() {
+                    self.log.count_scan();
+                }
+            });
             return;
         }
         let segments = self.lives.segments();

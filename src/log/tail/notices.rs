@@ -92,12 +92,12 @@ impl Notices {
     }
 
     /// For every scan in which it holds.
-    pub fn cannot_absorb(&mut self, path: &Path, why: &str) {
+    pub fn cannot_copy(&mut self, path: &Path, why: &str) {
         let text = format!(
             "the deleted file {} stays open, and its disk taken: what is unread of it cannot be copied to the state directory ({why})",
             path.display()
         );
-        if self.news(path, "cannot absorb") {
+        if self.news(path, "cannot copy") {
             error!(source = self.source, "{text}; it is tried again every {:?}", super::lives::PAUSE);
         }
         self.unread_now.get_or_insert((0, text)).0 += 1;

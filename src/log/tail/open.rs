@@ -17,7 +17,7 @@ use crate::{
     config::FileSource,
     log::{
         Log,
-        catalog::{Catalog, CatalogEntry, CatalogError},
+        catalog::{Catalog, CatalogEntry, CatalogError, CatalogStage},
         identity,
         position::{Cursor, SegmentId},
     },
@@ -85,6 +85,8 @@ impl Tail {
     fn remember(&mut self, mut entry: CatalogEntry, cursors_of_forwarders: &[Cursor]) {
         if entry.absorbed.is_some() {
             entry.path = self.deleted.place(entry.id); // Wherever the state directory is now.
+        } else if entry.packed.is_some() && entry.stage != CatalogStage::Released {
+            entry.path = self.compressed.place(entry.id);
         }
         if let Some(origin) = &mut entry.packed {
             match identity::stat_path(&origin.path) {

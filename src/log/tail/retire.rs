@@ -46,8 +46,11 @@ impl Tail {
                 life.missing = 0;
                 if life.is_followed() {
                     let at_path = segment.state() == SegmentState::Draining && *segment.lineage == **name;
+                    let is_deleted = matches!(life.whereabouts(), Whereabouts::Deleted { .. });
                     let to = if at_path { Whereabouts::AtPath } else { life.found() };
-                    self.lives.advance(id, to);
+                    if at_path || is_deleted {
+                        self.lives.advance(id, to);
+                    }
                 }
                 return;
             }
@@ -125,7 +128,9 @@ impl Tail {
     }
 
     fn release_if_past(&mut self, id: SegmentId) {
-        let Some(life) = self.lives.get(id) else { return };
+        // What waits to be restored is released once it is known by its compressed file.
+        let is_settled = |life: &&FileLife| !life.is_released() && life.later().is_none();
+        let Some(life) = self.lives.get(id).filter(is_settled) else { return };
         let segment = &life.segment;
         let at_rest = matches!(segment.state(), SegmentState::Sealed | SegmentState::Gone);
         if !at_rest || !self.log.release_gate.all_past(id, segment.start.offset, segment.size()) {

@@ -3,12 +3,14 @@
 mod absorb;
 mod model;
 mod packed;
+mod places;
 mod races;
 mod rotation;
 mod truncation;
 
 use std::{
     collections::{BTreeMap, HashMap},
+    ffi::OsStr,
     fs::{self, File, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
@@ -32,8 +34,10 @@ struct Bench {
     log: Option<Log>,
     reader: Option<Reader>,
     cursors: BTreeMap<SegmentId, Cursor>,
-    include: Box<dyn Fn(&str) -> bool>,
+    include: Box<dyn Fn(&OsStr) -> bool>,
     gap_bytes: u64,
+    /// As told by the tails that came before the present one.
+    truncations_before: u64,
     blank_bytes: u64,
     too_long: Vec<u64>,
 }
@@ -47,6 +51,11 @@ impl Bench {
     }
 
     fn starting_at(start_at: StartAt, include: impl Fn(&str) -> bool + 'static) -> Self {
+        Self::including(start_at, move |name| include(&name.to_string_lossy()))
+    }
+
+    /// The same with names that may be no UTF-8.
+    fn including(start_at: StartAt, include: impl Fn(&OsStr) -> bool + 'static) -> Self {
         let source = FileSource {
             include: vec![],
             exclude: vec![],
@@ -69,12 +78,13 @@ impl Bench {
             cursors: BTreeMap::new(),
             include: Box::new(include),
             gap_bytes: 0,
+            truncations_before: 0,
             blank_bytes: 0,
             too_long: Vec::new(),
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.dir.path().join("logs").join(name)
     }
 
@@ -105,11 +115,13 @@ impl Bench {
     /// As `kill -9` would: nothing is written any more.
     fn kill(&mut self) {
         self.remember();
+        self.truncations_before = self.truncations();
         (self.tail, self.log, self.reader) = (None, None, None);
     }
 
     fn stop(&mut self) {
         self.remember();
+        self.truncations_before = self.truncations();
         self.tail.take().unwrap().close();
         (self.log, self.reader) = (None, None);
     }
@@ -118,7 +130,7 @@ impl Bench {
         let mut paths: Vec<PathBuf> = fs::read_dir(self.dir.path().join("logs"))
             .unwrap()
             .map(|entry| entry.unwrap().path())
-            .filter(|path| (self.include)(&path.file_name().unwrap().to_string_lossy()))
+            .filter(|path| (self.include)(path.file_name().unwrap()))
             .collect();
         paths.sort();
         self.tail.as_mut().unwrap().scan(FoundPaths { paths, unreadable: vec![] });
@@ -186,6 +198,11 @@ impl Bench {
 
     fn facts(&self) -> TailFacts {
         self.tail.as_ref().unwrap().facts()
+    }
+
+    /// Files that lost bytes that were seen in them, over all starts.
+    fn truncations(&self) -> u64 {
+        self.truncations_before + self.tail.as_ref().map_or(0, |tail| tail.facts().truncations)
     }
 
     fn segments(&self) -> usize {

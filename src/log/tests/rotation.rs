@@ -83,7 +83,7 @@ fn rotate_three_times(t: &Bench) {
     for round in 0..3 {
         t.append("a.log", &numbers(2 + 2 * round..4 + 2 * round));
         for n in (1..3).rev() {
-            if t.path(&format!("a.log.{n}")).exists() {
+            if t.path(format!("a.log.{n}")).exists() {
                 t.rename(&format!("a.log.{n}"), &format!("a.log.{}", n + 1));
             }
         }

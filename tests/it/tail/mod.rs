@@ -9,6 +9,7 @@ mod lines;
 mod logrotate;
 mod many;
 mod mounts;
+mod names;
 mod noticing;
 mod reading;
 mod rotation;

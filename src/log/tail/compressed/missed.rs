@@ -26,6 +26,7 @@ impl Tail {
         for (key, lineage) in due {
             if let Some(path) = self.listings.find_by_key(&lineage, &key)
                 && let Ok(stat) = identity::stat_path(&path)
+                && !self.lives.knows(&key)
                 && new_files.iter().all(|file| file.stat.key != key)
             {
                 new_files.push(NewFile::beside(path, stat, lineage));

@@ -76,7 +76,7 @@ impl CompressedFiles {
         }
     }
 
-    fn place(&self, id: SegmentId) -> PathBuf {
+    pub(super) fn place(&self, id: SegmentId) -> PathBuf {
         self.dir.join(format!("{:020}", id.0))
     }
 }
@@ -126,10 +126,13 @@ impl Tail {
         let Some(life) = self.lives.get(id).filter(|life| life.segment.head().offset > 0) else { return Ok(None) };
         let (lineage, modified, seen) = (life.segment.lineage.clone(), life.modified, life.seen.offset);
         let (head, cursors) = (life.segment.head(), life.cursors());
+        // What it was restored from has its bytes, whatever the times say: those of the restored file are ours.
+        let own = if let ContentFile::Restored(origin) = life.content() { Some(origin.key) } else { None };
         let mut siblings = self.listings.siblings(&lineage);
         // gzip leaves its file the time of the last write: what was last written earlier is older than this life.
         siblings.retain(|(_, stat)| {
-            stat.modified >= modified && self.lives.of_file(&stat.key).is_none_or(|owner| owner.segment.id == id)
+            (own == Some(stat.key) || stat.modified >= modified)
+                && self.lives.of_file(&stat.key).is_none_or(|owner| owner.segment.id == id)
         });
         siblings.sort_by_key(|(_, stat)| stat.modified);
         let mut best: Option<CompressedMatch> = None;

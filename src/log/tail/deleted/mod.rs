@@ -102,7 +102,7 @@ impl Tail {
         self.deleted.waiting.retain(|id, _| self.lives.get(*id).is_some_and(|life| life.segment.is_pinned()));
         for (id, (_, why)) in &self.deleted.waiting {
             if let Some(life) = self.lives.get(*id) {
-                self.notices.cannot_absorb(&life.segment.path(), why);
+                self.notices.cannot_copy(&life.segment.path(), why);
             }
         }
     }
@@ -167,7 +167,7 @@ impl Tail {
         });
         match begun {
             Ok(job) => self.deleted.job = Some(job),
-            Err(error) => self.cannot_absorb(id, &error, now),
+            Err(error) => self.cannot_copy(id, &error, now),
         }
     }
 
@@ -190,7 +190,7 @@ impl Tail {
             Ok(()) => {
                 self.deleted.waiting.remove(&id);
             }
-            Err(error) => self.cannot_absorb(id, &error, now),
+            Err(error) => self.cannot_copy(id, &error, now),
         }
         copied
     }
@@ -221,7 +221,7 @@ impl Tail {
         Ok(())
     }
 
-    fn cannot_absorb(&mut self, id: SegmentId, error: &io::Error, now: Instant) {
+    fn cannot_copy(&mut self, id: SegmentId, error: &io::Error, now: Instant) {
         self.deleted.waiting.insert(id, (now + PAUSE, error.to_string()));
     }
 }

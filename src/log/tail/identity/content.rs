@@ -28,7 +28,8 @@ impl Tail {
                 Ok(true) => {
                     life.quiet_since = now;
                     let hold = !life.is_copied() && self.pins.take(life.segment.state());
-                    let at = life.found();
+                    let has_moved = !life.segment.stands_at(&found.path) && *life.segment.lineage != *found.path;
+                    let at = if has_moved { Whereabouts::Rotated } else { life.found() };
                     self.lives.rekey(id, found, hold);
                     self.lives.advance(id, at);
                 }

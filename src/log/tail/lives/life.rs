@@ -177,6 +177,7 @@ impl FileLife {
             self.segment.unpin(); // What stands there, if anything, has other bytes.
         }
         self.whereabouts = to;
+        self.segment.set_waits(self.later().is_some());
         self.missing = 0;
     }
 

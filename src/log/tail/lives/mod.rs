@@ -79,9 +79,7 @@ impl FileLives {
     pub(super) fn insert(&mut self, life: FileLife) {
         let id = life.segment.id;
         self.next = self.next.max(SegmentId(id.0 + 1));
-        for key in life.keys() {
-            self.by_key.entry(key).and_modify(|owner| *owner = id.max(*owner)).or_insert(id);
-        }
+        self.index(id, life.keys());
         self.lives.insert(id, life);
         self.is_dirty = true;
     }
@@ -98,7 +96,8 @@ impl FileLives {
         self.change(id, |life| life.advance(to));
     }
 
-    /// The same bytes are in another file now, which is held from here on if `hold` says so.
+    /// The same bytes are in another file now, which is held from here on if `hold` says so. `advance` comes after it:
+    /// it lets go of a descriptor where there is no file.
     pub(super) fn rekey(&mut self, id: SegmentId, OpenFile { path, file, stat }: OpenFile, hold: bool) {
         self.change(id, |life| life.segment.continue_in(path, stat.key, hold.then_some(file)));
     }
@@ -189,7 +188,13 @@ impl FileLives {
         if now != keys {
             self.is_dirty = true;
             self.unindex(id, keys);
-            self.by_key.extend(now.into_iter().map(|key| (key, id)));
+            self.index(id, now);
+        }
+    }
+
+    fn index(&mut self, id: SegmentId, keys: Vec<FileKey>) {
+        for key in keys {
+            self.by_key.entry(key).and_modify(|owner| *owner = id.max(*owner)).or_insert(id);
         }
     }
 

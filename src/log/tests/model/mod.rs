@@ -1,0 +1,126 @@
+//! The tailed log against a model: random writes, rotations, restarts and reads.
+//!
+//! A history is drawn from its seed: a configuration, some operations, and their order. Operations of several steps may
+//! have others between them. In the end every line has its fate ([`ledger::LineFate`]): delivered once, or in a loss
+//! that was told; and nothing else was delivered.
+//!
+//! | variable | |
+//! |---|---|
+//! | `AUDITPOST_MODEL_RUNS` | how many histories |
+//! | `AUDITPOST_MODEL_SEED` | the first seed; the diagnostics are printed then |
+//! | `AUDITPOST_MODEL_ALLOW` | names of operations that are switched off and shall be on, or `all` |
+//! | `AUDITPOST_MODEL_ONLY` | histories of the base and this one operation |
+//! | `AUDITPOST_MODEL_HURRY` | files may be made within one tick of the clock, which some histories in a thousand do not stand today (F14) |
+
+mod disk;
+mod history;
+mod ledger;
+mod naming;
+mod operation;
+mod packer;
+mod plan;
+mod scripts;
+mod steps;
+
+use self::{history::RandomHistory, operation::TailOperation, plan::HistoryPlan};
+
+use TailOperation as O;
+
+/// Operations that the tailer does not stand today, each with the row of the fault that shows: left out of the random
+/// histories until that is mended.
+const SWITCHED_OFF: &[(TailOperation, &str)] = &[
+    (O::Preallocate, "F2"),
+    (O::WriteMapped, "F2"),
+    (O::ReplaceByOwn, "F9"),
+    (O::KeepNewerHalf, "F20"),
+    (O::RenameOver, "F18"),
+    (O::CopyBeside, "F17"),
+    (O::CopySnapshot, "F12"),
+    (O::Renamecopy, "F17"),
+    (O::StopBeforeCut, "F20"),
+    (O::WriteBeforeSmallCut, "F20"),
+    (O::CopytruncateUnlooked, "F16"),
+    (O::DeleteUnheld, "F8"),
+    (O::LateOnEmpty, "F6"),
+    (O::LateOnNameless, "F6"),
+    (O::LateAfterSeal, "F6"),
+    (O::TimeBeforeExtension, "F7"),
+    (O::NumberBeforeExtension, "F7"),
+    (O::NumberUpward, "F7"),
+    (O::TimeBeforeName, "F7"),
+    (O::CurrentToAt, "F16"),
+    (O::CompressInGlob, "F21"),
+    (O::CutTornTail, "F10"),
+    (O::CompressToZstd, "F8"),
+    (O::CompressToXz, "F8"),
+    (O::CompressToBzip2, "F11"),
+    (O::CompressToLz4, "F11"),
+    (O::SecretBeside, "F15"),
+    (O::NeighbourBeside, "F15"),
+    (O::MeetWithSiblings, "F22"),
+];
+
+/// How many turns a history has.
+const TURNS: usize = 60;
+
+/// How many histories with one operation are tried before it counts as mended.
+const TRIALS: u64 = 60;
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(format!("AUDITPOST_MODEL_{name}")).ok()
+}
+
+fn number(name: &str) -> Option<u64> {
+    variable(name).and_then(|text| text.parse().ok())
+}
+
+fn named(name: &str) -> TailOperation {
+    TailOperation::all()
+        .find(|operation| operation.to_string() == name)
+        .unwrap_or_else(|| panic!("no operation is named {name}"))
+}
+
+/// The operations that histories are drawn from.
+fn allowed() -> Vec<TailOperation> {
+    let allowed = variable("ALLOW").unwrap_or_default();
+    let on: Vec<TailOperation> = match &*allowed {
+        "" | "all" => Vec::new(),
+        names => names.split(',').map(named).collect(),
+    };
+    let off = |operation: &TailOperation| SWITCHED_OFF.iter().any(|(off, _)| off == operation);
+    TailOperation::all().filter(|operation| allowed == "all" || on.contains(operation) || !off(operation)).collect()
+}
+
+#[test]
+fn random_histories_deliver_every_line_once() {
+    if variable("SEED").is_some() {
+        let _ = tracing_subscriber::fmt().with_test_writer().without_time().with_target(false).try_init();
+    }
+    let (allowed, only) = (allowed(), variable("ONLY").map(|name| named(&name)));
+    let first = number("SEED").unwrap_or_else(|| fastrand::u64(..1 << 40));
+    for seed in first..first + number("RUNS").unwrap_or(60) {
+        let plan = match only {
+            Some(operation) => HistoryPlan::only(seed, operation),
+            None => HistoryPlan::draw(seed, &allowed),
+        };
+        if let Err(fault) = RandomHistory::run(plan, TURNS) {
+            panic!("seed {seed}:\n{fault}");
+        }
+    }
+}
+
+#[test]
+fn what_is_switched_off_still_fails() {
+    let mut mended = Vec::new();
+    for (operation, row) in SWITCHED_OFF {
+        let judged = (0..TRIALS).map(|seed| RandomHistory::run(HistoryPlan::only(seed, *operation), TURNS));
+        let passed: Option<Vec<_>> = judged.map(Result::ok).collect(); // Ends at the first that fails.
+        // Without its tool an operation cannot be tried here.
+        let happened = passed.into_iter().flatten().any(|happened| happened.contains(&operation.to_string()));
+        mended.extend(happened.then(|| format!("{operation} ({row})")));
+    }
+    assert!(
+        mended.is_empty(),
+        "these no longer fail in {TRIALS} histories; take them off the list, so that they are on: {mended:?}"
+    );
+}
