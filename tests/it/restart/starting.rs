@@ -20,7 +20,7 @@ use crate::{
     receiver::{PATIENCE, Receiver},
     sidecar::Sidecar,
     tail::{QUICK_FORWARDER, assert_exactly, tailing, tailing_with},
-    tools::{skipped, traced},
+    tools::{skipped, traced, wait_until},
 };
 
 const LOG: &str = "logs/audit.ndjson";
@@ -175,6 +175,7 @@ fn a_start_that_is_given_up_loses_nothing_of_what_its_sources_took() {
     let mut stream = TcpStream::connect(address(&sidecar, "tcp")).unwrap();
     sidecar.wait_for_log("a client connected");
     stream.write_all(lines(0..5).as_bytes()).unwrap();
+    wait_until("the lines to be taken off the connection", || nothing_unread(&stream));
     for signal in [Signal::INT, Signal::TERM] {
         sidecar.send_signal(signal);
     }
@@ -184,6 +185,18 @@ fn a_start_that_is_given_up_loses_nothing_of_what_its_sources_took() {
     sidecar.wait();
     let _sidecar = sidecar.through(&[]).start();
     receiver.wait_for_lines(5);
+}
+
+/// Whether the other end has read all that was sent to it, by the kernel's table of connections.
+fn nothing_unread(stream: &TcpStream) -> bool {
+    let (ours, theirs) = (stream.local_addr().unwrap().port(), stream.peer_addr().unwrap().port());
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let line = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).find(|fields| {
+        let ends_with =
+            |field: usize, port| fields.get(field).is_some_and(|it| it.ends_with(&format!(":{port:04X}")));
+        ends_with(1, theirs) && ends_with(2, ours)
+    });
+    line.is_some_and(|fields| fields[4].ends_with(":00000000"))
 }
 
 // L8
