@@ -26,6 +26,26 @@ pub enum RotationMark {
     Old,
 }
 
+/// A file of which a name could be a rotated generation's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RotatedOf {
+    pub original: Vec<u8>,
+    pub mark: RotationMark,
+    /// Nobody else's file has such a name. Of `app.log`, `app-1.log` may be a generation, or another instance's log.
+    pub is_certain: bool,
+}
+
+impl RotatedOf {
+    fn new(original: &[&[u8]], mark: RotationMark) -> Self {
+        let is_certain = !matches!(mark, RotationMark::Number(_));
+        Self { original: original.concat(), mark, is_certain }
+    }
+
+    fn certain(original: &[&[u8]], mark: RotationMark) -> Self {
+        Self { is_certain: true, ..Self::new(original, mark) }
+    }
+}
+
 const COMPRESSIONS: [&[u8]; 6] = [b".gz", b".zst", b".xz", b".bz2", b".lz4", b".Z"];
 
 /// Why a rotator that says so rotated the file.
@@ -40,48 +60,45 @@ pub fn without_compression(name: &[u8]) -> &[u8] {
 }
 
 /// Each name of a file of which this one could be a rotated generation, with what it says of its age.
-pub fn originals_of(name: &[u8]) -> Vec<(Vec<u8>, RotationMark)> {
+pub fn originals_of(name: &[u8]) -> Vec<RotatedOf> {
     let name = without_compression(name);
     let mut originals = Vec::new();
     if let Some(original) = name.strip_suffix(b".old") {
-        originals.push((original.to_vec(), RotationMark::Old));
+        originals.push(RotatedOf::certain(&[original], RotationMark::Old));
     }
     if let Some(label) = name.strip_prefix(b"@") {
-        originals.extend(tai64n(label).map(|mark| (b"current".to_vec(), mark)));
+        originals.extend(tai64n(label).map(|mark| RotatedOf::certain(&[b"current"], mark)));
     }
-    before_mark(name, b"", &mut originals);
+    originals.extend(before_marks(name).map(|(original, mark)| RotatedOf::certain(&[original], mark)));
     if let Some(dot) = memchr::memrchr(b'.', name).filter(|dot| name[*dot..].iter().any(u8::is_ascii_alphabetic)) {
         let (stem, extension) = name.split_at(dot);
         let stem = REASONS.iter().find_map(|reason| stem.strip_suffix(*reason)).unwrap_or(stem);
-        before_mark(stem, extension, &mut originals);
-        directly_numbered(stem, extension, &mut originals);
+        originals.extend(before_marks(stem).map(|(stem, mark)| RotatedOf::new(&[stem, extension], mark)));
+        originals.extend(directly_numbered(stem, extension));
     }
     for end in separators(name) {
         if let Some(time @ RotationMark::Time(_)) = mark(&name[..end]) {
-            originals.push((name[end + 1..].to_vec(), time));
+            originals.push(RotatedOf::new(&[&name[end + 1..]], time));
         }
     }
-    originals.retain(|(original, _)| !original.is_empty() && !original.starts_with(b"."));
+    originals.retain(|of| !of.original.is_empty() && !of.original.starts_with(b"."));
     originals
 }
 
 /// `audit-20261129`: what stands before each separator that a mark follows.
-fn before_mark(stem: &[u8], extension: &[u8], originals: &mut Vec<(Vec<u8>, RotationMark)>) {
-    for at in separators(stem).filter(|at| *at > 0) {
-        originals.extend(mark(&stem[at + 1..]).map(|mark| ([&stem[..at], extension].concat(), mark)));
-    }
+fn before_marks(stem: &[u8]) -> impl Iterator<Item = (&[u8], RotationMark)> {
+    separators(stem).filter(|at| *at > 0).filter_map(|at| Some((&stem[..at], mark(&stem[at + 1..])?)))
 }
 
 /// `audit14`, and `audit_r00012` of `audit_rCURRENT`.
-fn directly_numbered(stem: &[u8], extension: &[u8], originals: &mut Vec<(Vec<u8>, RotationMark)>) {
+fn directly_numbered(stem: &[u8], extension: &[u8]) -> Option<RotatedOf> {
     let letters = stem.iter().rposition(|byte| !byte.is_ascii_digit()).map_or(0, |at| at + 1);
     let (text, digits) = stem.split_at(letters);
-    let Some(number @ RotationMark::Number(_)) = mark(digits) else { return };
+    let number = mark(digits).filter(|mark| matches!(mark, RotationMark::Number(_)))?;
     if text.ends_with(b"_r") {
-        originals.push(([text, b"CURRENT", extension].concat(), number));
-    } else if text.last().is_some_and(u8::is_ascii_alphabetic) {
-        originals.push(([text, extension].concat(), number));
+        return Some(RotatedOf::certain(&[text, b"CURRENT", extension], number));
     }
+    text.last()?.is_ascii_alphabetic().then(|| RotatedOf::new(&[text, extension], number))
 }
 
 fn separators(name: &[u8]) -> impl Iterator<Item = usize> {
@@ -111,12 +128,13 @@ fn tai64n(label: &[u8]) -> Option<RotationMark> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
     fn mark_of(original: &str, name: &str) -> Option<RotationMark> {
         let originals = originals_of(name.as_bytes());
-        originals.into_iter().find(|(known, _)| known == original.as_bytes()).map(|(_, mark)| mark)
+        originals.into_iter().find(|of| of.original == original.as_bytes()).map(|of| of.mark)
     }
 
     #[test]
@@ -195,7 +213,17 @@ mod tests {
     fn odd_names_cost_little() {
         for name in [&b""[..], b".", b"-", b"\xFF\xFE.1", &[b'-'; 255], &[b'1'; 255], b"@", b".old", b".gz"] {
             let originals = originals_of(name);
-            assert!(originals.iter().all(|(original, _)| !original.is_empty()), "{name:?}: {originals:?}");
+            assert!(originals.iter().all(|of| !of.original.is_empty()), "{name:?}: {originals:?}");
         }
+    }
+
+    #[test]
+    fn a_number_before_the_extension_may_be_another_instance() {
+        let is_certain = |name: &str| {
+            let of = originals_of(name.as_bytes()).into_iter().find(|of| of.original == b"app.log").unwrap();
+            of.is_certain
+        };
+        assert!(is_certain("app.log.1") && is_certain("app-20261129.log") && is_certain("app.log.old"));
+        assert!(!is_certain("app-1.log") && !is_certain("app.1.log") && !is_certain("app14.log"));
     }
 }
