@@ -49,6 +49,8 @@ impl Tail {
             let is_missed = |generation: &Generation| {
                 let key = generation.stat.key;
                 let born = key.born.unwrap_or(generation.stat.modified);
+                // A compressed one is made after its successor began, and keeps the time of the last write.
+                let ended = if is_compressed(&generation.path) { generation.stat.modified } else { born };
                 match (before, beside) {
                     // A truncated file keeps its birth: what was copied from it since we last saw it change is younger
                     // than that.
@@ -60,7 +62,7 @@ impl Tail {
                     (Some(before), _) => {
                         key != before.segment.key()
                             && born >= before.since()
-                            && (generation.is_certain || successor.is_none_or(|successor| born <= successor))
+                            && (generation.is_certain || successor.is_none_or(|successor| ended <= successor))
                     }
                     (None, Some(beside)) => !beside.contains(&key),
                     (None, None) => generation.is_certain && self.source.start_at == StartAt::Beginning,
