@@ -3,6 +3,7 @@
 use std::{
     fs::OpenOptions,
     io::Write,
+    panic::AssertUnwindSafe,
     process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -61,12 +62,17 @@ pub(super) fn rotate_while_writing(sidecar: &Sidecar, reopen: bool, rotations: u
         let writer = scope.spawn(|| write_busily(sidecar, reopen, &stop));
         // What is rotated away before anybody looked is not ours.
         sidecar.wait_for_log("reading a file");
-        for _ in 0..rotations {
-            std::thread::sleep(Duration::from_millis(80));
-            logrotate(sidecar, options);
-        }
+        // Whatever fails, the writer ends.
+        let rotated = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            for _ in 0..rotations {
+                std::thread::sleep(Duration::from_millis(80));
+                logrotate(sidecar, options);
+            }
+        }));
         stop.store(true, Ordering::Relaxed);
-        writer.join().unwrap()
+        let written = writer.join().unwrap();
+        rotated.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        written
     });
     sidecar.write_lines(LOG, written..written + 1);
     written + 1
