@@ -129,6 +129,23 @@ pub struct FileSource {
     pub format: LineFormat,
 }
 
+#[cfg(test)]
+impl FileSource {
+    /// One for tests, in which nothing happens by itself.
+    pub fn of_tests(include: Vec<String>) -> Self {
+        Self {
+            include,
+            exclude: vec![],
+            start_at: StartAt::Beginning,
+            scan_interval: Duration::from_secs(1),
+            seal_after: Duration::from_secs(3600),
+            hold_deleted: Duration::from_secs(3600),
+            spool: None,
+            format: LineFormat::Lines,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartAt {
     Beginning,

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Named {
+    struct PathHolder {
         #[serde(with = "super")]
         path: PathBuf,
     }
@@ -62,10 +62,10 @@ mod tests {
             (&b"/a/\xC3\xA9.log"[..], "{\"path\":\"/a/é.log\"}"),
             (b"/a/\xE9.log", "{\"path\":{\"base64\":\"L2Ev6S5sb2c=\"}}"),
         ] {
-            let named = Named { path: OsString::from_vec(bytes.to_vec()).into() };
+            let named = PathHolder { path: OsString::from_vec(bytes.to_vec()).into() };
             assert_eq!(serde_json::to_string(&named).unwrap(), written);
-            assert_eq!(serde_json::from_str::<Named>(written).unwrap(), named);
+            assert_eq!(serde_json::from_str::<PathHolder>(written).unwrap(), named);
         }
-        assert!(serde_json::from_str::<Named>("{\"path\":{\"base64\":\"?\"}}").is_err());
+        assert!(serde_json::from_str::<PathHolder>("{\"path\":{\"base64\":\"?\"}}").is_err());
     }
 }

@@ -224,11 +224,11 @@ impl FileTask {
 
     async fn note_growth(&mut self, paths: BTreeSet<std::path::PathBuf>) {
         let Some(mut tail) = self.tail.take() else { return };
-        let glancing = tokio::task::spawn_blocking(move || {
+        let noting = tokio::task::spawn_blocking(move || {
             let enough = caught(|| tail.note_growth(&paths));
             (tail, enough)
         });
-        let (tail, enough) = glancing.await.expect("its panics are caught");
+        let (tail, enough) = noting.await.expect("its panics are caught");
         self.tail = Some(tail);
         match enough {
             Ok(true) => {}
@@ -282,25 +282,13 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::{
-        config::{LineFormat, StartAt},
-        health::ProcessHealth,
-    };
+    use crate::health::ProcessHealth;
 
     #[tokio::test]
     async fn a_panic_is_an_alarm_until_the_files_can_be_looked_at_again() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a.log"), "1\n").unwrap();
-        let source = FileSource {
-            include: vec![dir.path().join("*.log").display().to_string()],
-            exclude: vec![],
-            start_at: StartAt::Beginning,
-            scan_interval: Duration::from_secs(1),
-            seal_after: Duration::from_secs(30),
-            hold_deleted: Duration::from_secs(60),
-            spool: None,
-            format: LineFormat::Lines,
-        };
+        let source = FileSource::of_tests(vec![dir.path().join("*.log").display().to_string()]);
         let (tail, log) = Tail::open("app", source.clone(), dir.path(), dir.path(), &HashMap::new(), 10).unwrap();
         let (alarms, health) = (Arc::new(Alarms::default()), Arc::new(ProcessHealth::default()));
         let pulse = health.pulse("source app");

@@ -46,26 +46,16 @@ mod tests {
         collections::{BTreeMap, HashMap},
         fs,
         path::PathBuf,
-        time::Duration,
     };
 
     use super::*;
     use crate::{
-        config::{FileSource, LineFormat, StartAt},
+        config::FileSource,
         log::{ItemKind, Log, ReadEnd, Reader, Take},
     };
 
     fn open(state: &std::path::Path) -> (Tail, Log) {
-        let source = FileSource {
-            include: vec![],
-            exclude: vec![],
-            start_at: StartAt::Beginning,
-            scan_interval: Duration::from_secs(1),
-            seal_after: Duration::from_secs(3600),
-            hold_deleted: Duration::from_secs(3600),
-            spool: None,
-            format: LineFormat::Lines,
-        };
+        let source = FileSource::of_tests(vec![]);
         let (tail, log) = Tail::open("t", source, state, state, &HashMap::new(), 100).unwrap();
         log.release_gate.add_follower("f");
         (tail, log)

@@ -82,22 +82,13 @@ impl SourcePaths {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use std::{ffi::OsStr, os::unix::ffi::OsStrExt, time::Duration};
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
     use super::*;
-    use crate::config::{LineFormat, StartAt};
 
     fn source(include: &[String], exclude: &[&str]) -> SourcePaths {
-        SourcePaths::new(&FileSource {
-            include: include.to_vec(),
-            exclude: exclude.iter().map(|text| (*text).to_owned()).collect(),
-            start_at: StartAt::Beginning,
-            scan_interval: Duration::from_secs(1),
-            seal_after: Duration::from_secs(30),
-            hold_deleted: Duration::from_secs(60),
-            spool: None,
-            format: LineFormat::Lines,
-        })
+        let exclude = exclude.iter().map(|text| (*text).to_owned()).collect();
+        SourcePaths::new(&FileSource { exclude, ..FileSource::of_tests(include.to_vec()) })
     }
 
     fn find(include: &[String], exclude: &[&str]) -> Vec<String> {

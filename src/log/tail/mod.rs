@@ -132,6 +132,9 @@ impl Tail {
     pub fn scan(&mut self, found: FoundPaths) {
         let now = Instant::now();
         let consistent = found.unreadable.is_empty();
+        // Of a scan that panicked something may be left.
+        self.listings = Listings::default();
+        self.notices.begin_scan();
         for (path, error) in &found.unreadable {
             self.notices.unreadable(path, error);
         }
@@ -150,7 +153,7 @@ impl Tail {
         self.look_beside_empty_paths();
         self.listings = Listings::default();
         self.tell_of_doubts();
-        self.notices.end_of_scan();
+        self.notices.end_scan();
         self.save();
         self.publish();
     }

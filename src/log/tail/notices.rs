@@ -169,8 +169,13 @@ impl Notices {
         *count += 1;
     }
 
+    pub fn begin_scan(&mut self) {
+        self.current.clear();
+        self.unread_now = None;
+    }
+
     /// What did not hold in this scan may be said again when it returns.
-    pub fn end_of_scan(&mut self) {
+    pub fn end_scan(&mut self) {
         self.said = std::mem::take(&mut self.current);
         self.unread = self.unread_now.take();
     }

@@ -71,7 +71,7 @@ impl Tail {
         if let Some(name) = self.listings.find_by_key(&segment.lineage, &key) {
             return self.renamed(id, name);
         }
-        if life.is_missing_for_long(consistent && stands.is_some()) {
+        if life.count_missing(consistent && stands.is_some()) {
             self.lost_its_name(id, now);
         }
     }
@@ -195,7 +195,7 @@ impl Tail {
     /// A released life whose file is gone is remembered where that was compressed: it is not to be read from there.
     fn drop_missing(&mut self, id: SegmentId, consistent: bool) {
         let Some(life) = self.lives.get_mut(id) else { return };
-        if life.is_missing_for_long(consistent) && !self.remember_compressed(id) {
+        if life.count_missing(consistent) && !self.remember_compressed(id) {
             self.forget(id);
         }
     }

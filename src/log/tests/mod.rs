@@ -23,7 +23,7 @@ use super::{
     Cursor, ItemKind, Log, ReadEnd, Reader, Segment, SegmentId, SegmentState, Take, identity,
     tail::{FoundPaths, Tail, TailFacts},
 };
-use crate::config::{FileSource, LineFormat, StartAt};
+use crate::config::{FileSource, StartAt};
 
 /// A directory with files, the log that tails them and one forwarder's reader.
 struct Bench {
@@ -57,16 +57,7 @@ impl Bench {
 
     /// The same with names that may be no UTF-8.
     fn including(start_at: StartAt, include: impl Fn(&OsStr) -> bool + 'static) -> Self {
-        let source = FileSource {
-            include: vec![],
-            exclude: vec![],
-            start_at,
-            scan_interval: Duration::from_secs(1),
-            seal_after: Duration::from_secs(3600),
-            hold_deleted: Duration::from_secs(3600),
-            spool: None,
-            format: LineFormat::Lines,
-        };
+        let source = FileSource { start_at, ..FileSource::of_tests(vec![]) };
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("logs")).unwrap();
         Self {

@@ -75,7 +75,7 @@ impl Tail {
         } else if let Some(path) = self.listings.find_by_key(&life.segment.lineage, &origin.key) {
             life.missing = 0;
             self.lives.set_content(id, ContentFile::Restored(CompressedOrigin { path, ..origin }));
-        } else if life.is_missing_for_long(consistent) {
+        } else if life.count_missing(consistent) {
             self.forget(id);
         }
     }

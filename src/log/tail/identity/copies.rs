@@ -37,8 +37,8 @@ type Seekers = BTreeMap<u64, HashMap<Cursor, Vec<SegmentId>>>;
 
 impl Tail {
     /// Step 6: lets the lives that look for their content go on in files that have it, and takes those files off the
-    /// list: plain copies that have all of it first, then those that have the most, then compressed ones. For a life that
-    /// is sought compressed ones come first: its file was not cut, so it has no plain copy but where it was moved.
+    /// list. Of plain copies those that have all of it come first, then those that have the most. Compressed ones come
+    /// before those for lives whose file is sought, and after them for lives whose file was cut, as copytruncate does.
     pub fn find_copies(&mut self, new_files: &mut Vec<NewFile>, now: Instant) {
         self.find_compressed(FileLife::is_sought, now);
         self.list_possible_copies(new_files);

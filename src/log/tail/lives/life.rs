@@ -196,9 +196,9 @@ impl FileLife {
         has_file.then(|| self.segment.key()).into_iter().chain(origin).collect()
     }
 
-    /// Whether it has now been missing for long enough to be gone: a scan may have looked while it was renamed.
-    /// A scan that could not look everywhere concludes nothing.
-    pub fn is_missing_for_long(&mut self, consistent: bool) -> bool {
+    /// Counts one more scan that did not find it; true where it has been missing for long enough to be gone, for one
+    /// scan may have looked while it was renamed. A scan that could not look everywhere does not count.
+    pub fn count_missing(&mut self, consistent: bool) -> bool {
         self.missing = self.missing.saturating_add(u8::from(consistent));
         self.missing >= MISSING_SCANS
     }

@@ -1,8 +1,9 @@
 //! The lives of a source's files: their numbers, what each file is known by, and whether the catalog is behind.
 //!
 //! What always holds: a file's key leads to the newest life that has its bytes under that key, and to none where
-//! no life has; a number is given once; whatever the catalog keeps of a life changes only here, which marks it as
-//! behind. A crash leaves the catalog as it was last saved.
+//! no life has; a number is given once; which file has a life's bytes, and how far it has come, changes only here, and
+//! marks the catalog as behind. How far a file was seen may change without that: the next start looks again. A crash
+//! leaves the catalog as it was last saved.
 
 mod life;
 mod whereabouts;
