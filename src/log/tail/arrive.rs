@@ -15,12 +15,15 @@ use tracing::info;
 use super::{
     FileLife, Named, NewFile, PossibleCopy, Tail, Whereabouts,
     compressed::is_gzip,
-    identity::{is_compressed, shorter_names},
+    identity::{Generation, is_compressed, original_paths},
     lives::ContentFile,
 };
-use crate::log::{
-    identity::{self, FileKey, FileStat, OpenFile},
-    segment::{Segment, SegmentState},
+use crate::{
+    config::StartAt,
+    log::{
+        identity::{self, FileKey, OpenFile},
+        segment::{Segment, SegmentState},
+    },
 };
 
 /// How far back the last line end is looked for where reading starts at the end.
@@ -28,46 +31,59 @@ const LOOK_BACK: u64 = 1024 * 1024;
 
 impl Tail {
     /// Step 5: generations that came and were rotated away between two scans, or while we were stopped: where a path
-    /// names another file than before, its siblings that were born since are read too.
+    /// names another file than before, its generations that were born since are read too; where it was never met, all
+    /// of them.
     pub(super) fn missed_generations(&mut self, named: &Named, new_files: &mut Vec<NewFile>) {
         let moved_on = new_files.iter().map(|file| (file.path.clone(), Some(file.stat.key)));
         let mut changed: HashMap<PathBuf, Option<FileKey>> =
             self.abandoned(named).into_iter().map(|path| (path, None)).collect();
         changed.extend(self.empty_paths.keys().map(|path| (path.to_path_buf(), None)));
         changed.extend(moved_on);
-        if changed.is_empty() {
-            return;
-        }
         let mut listed: HashSet<FileKey> = new_files.iter().map(|file| file.stat.key).collect();
         let newest: HashMap<&Path, &FileLife> =
             self.lives.iter().map(|life| (&*life.segment.lineage, life)).collect();
         for (path, its_key) in changed {
             let before = newest.get(&*path).copied();
             let beside = self.empty_paths.get(&*path);
-            if before.is_none() && beside.is_none() {
-                continue;
-            }
-            let is_later = |stat: &FileStat| match (before, beside) {
-                (Some(before), _) => {
-                    let key = before.segment.key();
+            let successor = its_key.and_then(|key| key.born);
+            let is_missed = |generation: &Generation| {
+                let key = generation.stat.key;
+                let born = key.born.unwrap_or(generation.stat.modified);
+                // A compressed one is made after its successor began, and keeps the time of the last write.
+                let ended = if is_compressed(&generation.path) { generation.stat.modified } else { born };
+                match (before, beside) {
                     // A truncated file keeps its birth: what was copied from it since we last saw it change is younger
                     // than that.
-                    let since = if its_key == Some(key) { before.modified } else { before.since() };
-                    stat.key != key && stat.key.born.unwrap_or(stat.modified) > since
-                }
-                (None, beside) => beside.is_some_and(|beside| !beside.contains(&stat.key)),
-            };
-            for (sibling, stat) in self.listings.siblings(&path) {
-                if is_later(&stat) && !self.lives.knows(&stat.key) {
-                    let lineage =
-                        before.map_or_else(|| path.as_path().into(), |before| before.segment.lineage.clone());
-                    if listed.insert(stat.key) && !named.has(&stat.key) {
-                        new_files.push(NewFile::beside(sibling, stat, lineage));
-                    } else if is_compressed(&sibling)
-                        && let Some(known) = new_files.iter_mut().find(|file| file.stat.key == stat.key)
-                    {
-                        known.lineage = Some(lineage); // Named by a glob that has the compressed generations too.
+                    (Some(before), _) if its_key == Some(before.segment.key()) => {
+                        key != before.segment.key() && born > before.modified
                     }
+                    // Two files may be born in one tick of the clock. A name that may be another instance's is believed
+                    // of a file that came between two generations.
+                    (Some(before), _) => {
+                        key != before.segment.key()
+                            && born >= before.since()
+                            && (generation.is_certain || successor.is_none_or(|successor| ended <= successor))
+                    }
+                    (None, Some(beside)) => !beside.contains(&key),
+                    (None, None) => generation.is_certain && self.source.start_at == StartAt::Beginning,
+                }
+            };
+            for generation in self.listings.generations(&path).into_iter().filter(is_missed) {
+                let Generation { path: sibling, stat, .. } = generation;
+                if self.lives.knows(&stat.key) {
+                    continue;
+                }
+                if self.exclude.iter().any(|exclude| exclude.matches(&sibling)) {
+                    self.notices.excluded_generation(&sibling, &path);
+                    continue;
+                }
+                let lineage = before.map_or_else(|| path.as_path().into(), |before| before.segment.lineage.clone());
+                if listed.insert(stat.key) && !named.has(&stat.key) {
+                    new_files.push(NewFile::beside(sibling, stat, lineage));
+                } else if is_compressed(&sibling)
+                    && let Some(known) = new_files.iter_mut().find(|file| file.stat.key == stat.key)
+                {
+                    known.lineage = Some(lineage); // Named by a glob that has the compressed generations too.
                 }
             }
         }
@@ -133,8 +149,12 @@ impl Tail {
         }
         self.held.remove(&stat.key);
         // Its own path, or that of the file whose rotated generation it seems to be.
-        let base = || shorter_names(path).find(|it| around.bases.contains(it) || around.originals.contains(it));
-        let lineage = new_file.lineage.clone().unwrap_or_else(|| base().as_deref().unwrap_or(path).into());
+        let is_met = |(of, is_certain): &(PathBuf, bool)| {
+            *is_certain && (around.bases.contains(of) || around.originals.contains(of))
+        };
+        let base = || original_paths(path).into_iter().find(is_met);
+        let lineage = new_file.lineage.clone();
+        let lineage = lineage.unwrap_or_else(|| base().map_or_else(|| path.as_path().into(), |(of, _)| of.into()));
         let start = if self.starts_at_end() { last_line_end(file, stat.size)? } else { 0 };
         let start = identity::cursor_at(file, start)?;
         let id = self.lives.next_id();

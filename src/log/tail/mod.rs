@@ -52,7 +52,7 @@ use super::{
     Log, Segments,
     identity::{FileKey, stat_path},
 };
-use crate::config::{FileSource, StartAt};
+use crate::config::{Exclude, FileSource, StartAt};
 
 /// What one look at the configured paths found.
 #[derive(Debug, Default)]
@@ -85,6 +85,8 @@ pub struct Tail {
     held: HashMap<FileKey, PossibleCopy>,
     /// The first scan of the first start: `startAt: end` applies.
     first: bool,
+    /// What is never read because of its name.
+    exclude: Vec<Exclude>,
     pins: Pins,
     listings: Listings,
     compressed: CompressedFiles,

@@ -78,6 +78,14 @@ impl Notices {
         }
     }
 
+    pub fn excluded_generation(&mut self, path: &Path, of: &Path) {
+        if self.news(path, "excluded generation") {
+            warn!(source = self.source, path = %path.display(), of = %of.display(),
+                "a generation was rotated away before it was seen, and `exclude` names it: its events are not read; \
+                 take it out of `exclude` if they should be");
+        }
+    }
+
     pub fn bomb(&mut self, path: &Path, why: &str) {
         self.is_unread(path, &why);
         if self.news(path, "bomb") {

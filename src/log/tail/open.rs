@@ -14,7 +14,7 @@ use super::{
     pins::Pins,
 };
 use crate::{
-    config::FileSource,
+    config::{Exclude, FileSource},
     log::{
         Log,
         catalog::{Catalog, CatalogEntry, CatalogError, CatalogStage},
@@ -52,6 +52,7 @@ impl Tail {
         let (log, publish) = Log::new(name, &catalog.log);
         let log = log.in_format(source.format);
         let claimed = cursors_of_forwarders.keys().map(|id| id.0 + 1).max().unwrap_or(0);
+        let exclude = source.exclude.iter().filter_map(|glob| Exclude::new(glob).ok()).collect();
         let mut tail = Self {
             source,
             log: log.clone(),
@@ -62,6 +63,7 @@ impl Tail {
             lives: FileLives::new(SegmentId(catalog.next.max(claimed).max(1))),
             held: HashMap::new(),
             first,
+            exclude,
             pins: Pins::new(pins),
             listings: Listings::default(),
             compressed: CompressedFiles::new(dir),

@@ -2,6 +2,7 @@
 
 mod absorb;
 mod model;
+mod names;
 mod packed;
 mod places;
 mod races;

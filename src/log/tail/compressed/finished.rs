@@ -44,8 +44,8 @@ impl Tail {
     fn untouched_since(&mut self, id: SegmentId) -> Option<(PathBuf, FileKey)> {
         let life = self.lives.get(id)?;
         let (head, modified) = (life.segment.head(), life.modified);
-        let siblings = self.listings.siblings(&life.segment.lineage);
-        let alike = siblings.into_iter().filter(|(_, stat)| stat.modified == modified);
+        let alike =
+            self.listings.alike(&life.segment.lineage).into_iter().filter(|(_, stat)| stat.modified == modified);
         let mut unknown = alike.filter(|(_, stat)| !self.lives.knows(&stat.key));
         let begins_so = |path: &Path| -> io::Result<bool> {
             let file = OpenFile::open(path)?.file;

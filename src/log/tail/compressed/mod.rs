@@ -128,7 +128,7 @@ impl Tail {
         let (head, cursors) = (life.segment.head(), life.cursors());
         // What it was restored from has its bytes, whatever the times say: those of the restored file are ours.
         let own = if let ContentFile::Restored(origin) = life.content() { Some(origin.key) } else { None };
-        let mut siblings = self.listings.siblings(&lineage);
+        let mut siblings = self.listings.alike(&lineage);
         // gzip leaves its file the time of the last write: what was last written earlier is older than this life.
         siblings.retain(|(_, stat)| {
             (own == Some(stat.key) || stat.modified >= modified)

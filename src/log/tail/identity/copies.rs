@@ -19,7 +19,10 @@ use std::{
 
 use tracing::{info, warn};
 
-use super::super::{FileLife, NewFile, Tail, Whereabouts};
+use super::{
+    super::{FileLife, NewFile, Tail, Whereabouts},
+    rotated_name::originals_of,
+};
 use crate::log::{
     identity::{self, FileKey, OpenFile},
     position::{Cursor, SegmentId},
@@ -53,7 +56,7 @@ impl Tail {
         let lineages: HashSet<Arc<Path>> = seeking.map(|life| life.segment.lineage.clone()).collect();
         let mut listed: HashSet<FileKey> = new_files.iter().map(|file| file.stat.key).collect();
         for lineage in lineages {
-            for (path, stat) in self.listings.siblings(&lineage) {
+            for (path, stat) in self.listings.alike(&lineage) {
                 if !self.lives.knows(&stat.key) && listed.insert(stat.key) {
                     let beside = NewFile::beside(path, stat, lineage.clone());
                     new_files.push(NewFile { only_as_copy: true, ..beside });
@@ -134,7 +137,7 @@ impl Tail {
     /// The file that this one repeats so far, where its name is that of a rotated generation: copytruncate may be
     /// between its copy and its truncation, or be done with both since this scan began.
     pub fn copy_in_the_making(&self, copy: &OpenFile, originals: &HashSet<PathBuf>) -> io::Result<Option<PathBuf>> {
-        for original in shorter_names(&copy.path).filter(|path| originals.contains(path)) {
+        for (original, _) in original_paths(&copy.path).into_iter().filter(|(path, _)| originals.contains(path)) {
             let Ok(active) = OpenFile::open(&original) else { continue };
             let repeats = match identity::cursor_at(&active.file, copy.stat.size) {
                 Ok(there) => there == identity::cursor_at(&copy.file, copy.stat.size)?,
@@ -155,8 +158,9 @@ impl Tail {
     }
 }
 
-/// Every path of which this one could be a rotated generation, the shortest first.
-pub fn shorter_names(path: &Path) -> impl Iterator<Item = PathBuf> {
+/// Every path of which this one could be a rotated generation, and whether it could be nothing else.
+pub fn original_paths(path: &Path) -> Vec<(PathBuf, bool)> {
     let name = path.file_name().unwrap_or_default().as_bytes();
-    (1..name.len()).map(|end| path.with_file_name(OsStr::from_bytes(&name[..end])))
+    let originals = originals_of(name).into_iter();
+    originals.map(|of| (path.with_file_name(OsStr::from_bytes(&of.original)), of.is_certain)).collect()
 }

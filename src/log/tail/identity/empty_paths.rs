@@ -31,7 +31,7 @@ impl Tail {
             self.empty_paths.remove(&path);
         }
         for (path, beside) in &mut self.empty_paths {
-            *beside = self.listings.siblings(path).into_iter().map(|(_, stat)| stat.key).collect();
+            *beside = self.listings.generations(path).into_iter().map(|generation| generation.stat.key).collect();
         }
     }
 }

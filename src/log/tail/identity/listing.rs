@@ -7,9 +7,14 @@ use std::{
     fs,
     os::unix::{ffi::OsStrExt, fs::DirEntryExt},
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
+use super::rotated_name::originals_of;
 use crate::log::identity::{self, FileKey, FileStat};
+
+/// By the name of the file that they are generations of: their names, and whether they are nothing else for certain.
+type GenerationNames = HashMap<Vec<u8>, Vec<(OsString, bool)>>;
 
 /// The listings of one scan. A directory that cannot be listed counts as empty.
 #[derive(Debug, Default)]
@@ -20,27 +25,51 @@ struct Listing {
     /// In order.
     names: Vec<OsString>,
     by_inode: HashMap<u64, Vec<OsString>>,
+    /// Made when they are first asked for.
+    generations: OnceLock<GenerationNames>,
+}
+
+/// A file that has the name of a rotated generation.
+#[derive(Debug)]
+pub struct Generation {
+    pub path: PathBuf,
+    pub stat: FileStat,
+    /// A rotator gave it that name, and nobody else.
+    pub is_certain: bool,
 }
 
 impl Listings {
-    /// The rotated generations of a path: regular files in its directory whose names begin with its name.
-    pub fn siblings(&mut self, path: &Path) -> Vec<(PathBuf, FileStat)> {
+    /// The rotated generations of a path, as far as names tell.
+    pub fn generations(&mut self, path: &Path) -> Vec<Generation> {
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
-        let listing = self.of(directory);
-        let from = listing.names.partition_point(|other| other.as_os_str() <= name);
-        let same_beginning = |other: &&OsString| other.as_bytes().starts_with(name.as_bytes());
-        let siblings = listing.names[from..].iter().take_while(same_beginning).map(|name| directory.join(name));
-        siblings
-            .filter_map(|path| identity::stat_path(&path).ok().filter(|stat| stat.regular).map(|stat| (path, stat)))
-            .collect()
+        let generations = self.of(directory).generations_of(name).iter().filter_map(|(name, is_certain)| {
+            let path = directory.join(name);
+            let stat = regular(&path)?;
+            Some(Generation { path, stat, is_certain: *is_certain })
+        });
+        generations.collect()
     }
 
-    /// Where the file stands now, under its lineage's name or among the siblings of that.
+    /// What may have the bytes that a path's file had, under whatever name: its generations, and what begins as its
+    /// name does. The bytes must tell.
+    pub fn alike(&mut self, path: &Path) -> Vec<(PathBuf, FileStat)> {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
+        let stem = path.file_stem().unwrap_or(name).as_bytes();
+        let listing = self.of(directory);
+        let from = listing.names.partition_point(|other| other.as_bytes() < stem);
+        let same_beginning = listing.names[from..].iter().take_while(|other| other.as_bytes().starts_with(stem));
+        let generations = listing.generations_of(name).iter().map(|(name, _)| name);
+        let mut names: Vec<&OsString> = same_beginning.chain(generations).filter(|other| *other != name).collect();
+        names.sort_unstable();
+        names.dedup();
+        let paths = names.into_iter().map(|name| directory.join(name));
+        paths.filter_map(|path| regular(&path).map(|stat| (path, stat))).collect()
+    }
+
+    /// Where the file stands now in its lineage's directory, under whatever name.
     pub fn find_by_key(&mut self, lineage: &Path, key: &FileKey) -> Option<PathBuf> {
-        let name = lineage.file_name()?.as_bytes();
         let paths = self.with_inode(lineage.parent()?, key.inode);
-        let related = |path: &PathBuf| path.file_name().map(OsStr::as_bytes).is_some_and(|it| it.starts_with(name));
-        paths.into_iter().filter(related).find(|path| identity::stat_path(path).is_ok_and(|stat| stat.key == *key))
+        paths.into_iter().find(|path| identity::stat_path(path).is_ok_and(|stat| stat.key == *key))
     }
 
     /// The paths in a directory that have this inode.
@@ -60,12 +89,30 @@ impl Listing {
         // A relative path without a directory is in the working directory.
         let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            listing.by_inode.entry(entry.ino()).or_default().push(entry.file_name());
-            listing.names.push(entry.file_name());
+            let name = entry.file_name();
+            listing.by_inode.entry(entry.ino()).or_default().push(name.clone());
+            listing.names.push(name);
         }
         listing.names.sort_unstable();
         listing
     }
+
+    fn generations_of(&self, original: &OsStr) -> &[(OsString, bool)] {
+        let generations = self.generations.get_or_init(|| {
+            let mut generations = GenerationNames::new();
+            for name in &self.names {
+                for of in originals_of(name.as_bytes()) {
+                    generations.entry(of.original).or_default().push((name.clone(), of.is_certain));
+                }
+            }
+            generations
+        });
+        generations.get(original.as_bytes()).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn regular(path: &Path) -> Option<FileStat> {
+    identity::stat_path(path).ok().filter(|stat| stat.regular)
 }
 
 #[cfg(test)]
@@ -74,21 +121,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn siblings_begin_with_the_name_and_a_file_is_found_by_its_key() {
+    fn generations_have_a_rotators_name_and_a_file_is_found_under_any() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["a.log", "a.log.1", "a.log-2026", "a.lo", "b.log", "a.logs"] {
+        for name in ["a.log", "a.log.1", "a.log-2026", "a-1.log", "a.lo", "b.log", "a.logs", "a.log.secret"] {
             fs::write(dir.path().join(name), "").unwrap();
         }
         fs::create_dir(dir.path().join("a.log.d")).unwrap();
         let path = dir.path().join("a.log");
         let mut listings = Listings::default();
-        let siblings = listings.siblings(&path).into_iter();
-        let names: Vec<_> = siblings.map(|(path, _)| path.file_name().unwrap().to_owned()).collect();
-        assert_eq!(names, ["a.log-2026", "a.log.1", "a.logs"]);
+        let generations = listings.generations(&path);
+        let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+        let mut names: Vec<_> = generations.iter().map(|it| (name(&it.path), it.is_certain)).collect();
+        names.sort();
+        let expected = [("a-1.log", false), ("a.log-2026", true), ("a.log.1", true)];
+        assert_eq!(names, expected.map(|(name, is_certain)| (name.to_owned(), is_certain)));
+        let alike: Vec<_> = listings.alike(&path).iter().map(|(path, _)| name(path)).collect();
+        assert_eq!(alike, ["a-1.log", "a.lo", "a.log-2026", "a.log.1", "a.log.secret", "a.logs"]);
 
         let key = identity::stat_path(&dir.path().join("a.log.1")).unwrap().key;
         assert_eq!(listings.find_by_key(&path, &key), Some(dir.path().join("a.log.1")));
-        let elsewhere = identity::stat_path(&dir.path().join("b.log")).unwrap().key;
-        assert_eq!(listings.find_by_key(&path, &elsewhere), None);
+        let other = identity::stat_path(&dir.path().join("b.log")).unwrap().key;
+        assert_eq!(listings.find_by_key(&path, &other), Some(dir.path().join("b.log")));
+        assert_eq!(listings.find_by_key(&path, &FileKey { inode: 0, ..other }), None);
     }
 }

@@ -6,11 +6,12 @@ mod empty_paths;
 mod listing;
 mod named;
 mod new_file;
+mod rotated_name;
 
 pub(super) use self::{
-    copies::shorter_names,
+    copies::original_paths,
     empty_paths::EmptyPaths,
-    listing::Listings,
+    listing::{Generation, Listings},
     named::Named,
     new_file::{NewFile, is_compressed},
 };

@@ -2,14 +2,16 @@
 
 use std::{
     cmp::Reverse,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use super::rotated_name::{RotationMark, originals_of};
 use crate::log::identity::FileStat;
 
 /// Sorts the older first: what has a time in its name, before what has none.
-type Age = (bool, Option<String>, (i64, u32), (i64, u32), Reverse<u32>, PathBuf);
+type Age = (bool, Option<Vec<u8>>, (i64, u32), (i64, u32), Reverse<u64>, PathBuf);
 
 /// A file that no life is known of.
 #[derive(Debug)]
@@ -40,27 +42,26 @@ impl NewFile {
         Self { truncated: true, ..Self::beside(path, stat, lineage) }
     }
 
-    /// What orders generations: birth, or the last change where births are not kept. A truncated file keeps its
-    /// birth; what it holds now is younger than the copies that were made of it. Within one tick of the clock the
-    /// last change decides, then the rotation's number: `.2` is older than `.1`, and that than the plain name. A name
-    /// of the kubelet's tells the order by itself.
+    /// What orders generations: the time in the name; then birth, or the last change where births are not kept. A
+    /// truncated file keeps its birth; what it holds now is younger than the copies that were made of it. Within one
+    /// tick of the clock the last change decides, then the rotation's number: `.2` is older than `.1`, and that than the
+    /// plain name.
     pub fn age(&self) -> Age {
         // A compressed file is made after the next generation began; gzip leaves it the time of the last write. The
         // kubelet leaves it that of the compression, which says nothing.
         let packed = is_compressed(&self.path);
         let birth = self.stat.key.born.filter(|_| !self.truncated && !packed).unwrap_or(self.stat.modified);
-        let path = if packed { self.path.with_extension("") } else { self.path.clone() };
-        let suffix = path.extension().and_then(|suffix| suffix.to_str()?.parse().ok());
-        let number = suffix.filter(|number| *number < 10_000).unwrap_or(0);
-        let stamp = path.extension().and_then(|suffix| suffix.to_str()).filter(|suffix| is_stamp(suffix));
-        (stamp.is_none(), stamp.map(str::to_owned), birth, self.stat.modified, Reverse(number), self.path.clone())
+        let name = self.path.file_name().unwrap_or_default().as_bytes();
+        let (mut time, mut number) = (None, 0);
+        for of in originals_of(name) {
+            match of.mark {
+                RotationMark::Time(digits) => time = time.max(Some(digits)),
+                RotationMark::Number(of_rotation) => number = number.max(of_rotation),
+                RotationMark::Old => {}
+            }
+        }
+        (time.is_none(), time, birth, self.stat.modified, Reverse(number), self.path.clone())
     }
-}
-
-/// `20261122-040000`: when the kubelet rotated it.
-fn is_stamp(suffix: &str) -> bool {
-    suffix.len() == 15
-        && suffix.bytes().enumerate().all(|(at, byte)| if at == 8 { byte == b'-' } else { byte.is_ascii_digit() })
 }
 
 /// As far as its name says.

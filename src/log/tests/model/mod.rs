@@ -34,7 +34,6 @@ const SWITCHED_OFF: &[(TailOperation, &str)] = &[
     (O::ReplaceByOwn, "F9"),
     (O::KeepNewerHalf, "F20"),
     (O::RenameOver, "F18"),
-    (O::CopyBeside, "F17"),
     (O::CopySnapshot, "F12"),
     (O::Renamecopy, "F17"),
     (O::StopBeforeCut, "F20"),
@@ -44,20 +43,12 @@ const SWITCHED_OFF: &[(TailOperation, &str)] = &[
     (O::LateOnEmpty, "F6"),
     (O::LateOnNameless, "F6"),
     (O::LateAfterSeal, "F6"),
-    (O::TimeBeforeExtension, "F7"),
-    (O::NumberBeforeExtension, "F7"),
-    (O::NumberUpward, "F7"),
-    (O::TimeBeforeName, "F7"),
-    (O::CurrentToAt, "F16"),
     (O::CompressInGlob, "F21"),
     (O::CutTornTail, "F10"),
     (O::CompressToZstd, "F8"),
     (O::CompressToXz, "F8"),
     (O::CompressToBzip2, "F11"),
     (O::CompressToLz4, "F11"),
-    (O::SecretBeside, "F15"),
-    (O::NeighbourBeside, "F15"),
-    (O::MeetWithSiblings, "F22"),
 ];
 
 /// How many turns a history has.

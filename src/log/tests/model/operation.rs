@@ -34,7 +34,7 @@ pub(super) enum TailOperation {
     /// A kill or a stop, and a start, come between the steps of the others. Nothing more is lost than by the steps.
     StopAmid,
 
-    /// A rotated name is no UTF-8. It is read as any other.
+    /// A file that was met is moved to a name that is no UTF-8, which no rotator gives. It is read to its end.
     OddGeneration,
     /// A name that is no UTF-8 matches the glob. It is a file with lines of its own.
     OddMatch,

@@ -38,7 +38,7 @@ impl StepScript<'_> {
             | O::TimeBeforeName
             | O::CurrentToAt
             | O::RotateInGlob => self.rotation(self.plan.scheme.rotated(self.round)),
-            O::OddGeneration => self.rotation(odd_name("a.log.", self.round)),
+            O::OddGeneration if self.looked() => self.rotation(odd_name("a.log.", self.round)),
             O::Copytruncate if self.looked() => self.copytruncate(),
             O::WriteBeforeCut | O::StopBeforeCut | O::WriteBeforeSmallCut
                 if self.looked() && self.disk.is_small(&active) == (operation == O::WriteBeforeSmallCut) =>
