@@ -8,7 +8,10 @@
 use std::{
     fs::File,
     io,
-    os::{fd::AsFd, unix::fs::FileExt},
+    os::{
+        fd::{AsFd, AsRawFd},
+        unix::fs::FileExt,
+    },
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -51,6 +54,16 @@ pub struct FileStat {
 /// Looks at what `path` names, through symbolic links.
 pub fn stat_path(path: &Path) -> io::Result<FileStat> {
     Ok(rustix::fs::statx(CWD, path, AtFlags::empty(), WANTED).map(stat)?)
+}
+
+/// Looks at what stands at `path` itself, a symbolic link or not.
+pub fn stat_entry(path: &Path) -> io::Result<FileStat> {
+    Ok(rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, WANTED).map(stat)?)
+}
+
+/// Where an open file stands now, or stood when it was deleted, as the kernel says.
+pub fn path_of(file: &File) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()
 }
 
 /// Looks at an open file.

@@ -17,7 +17,7 @@ use std::{
 };
 
 use super::{
-    identity::{FileKey, OpenFile},
+    identity::{self, FileKey, OpenFile},
     position::{Cursor, SegmentId},
 };
 
@@ -201,6 +201,18 @@ impl Segment {
     /// Lets go of the descriptor; readers that hold it keep it until they are done.
     pub fn unpin(&self) {
         self.place().pin = None;
+    }
+
+    /// Where the file that is held stands now; `None` where it is not held, or no path leads to it.
+    pub fn path_by_descriptor(&self) -> Option<PathBuf> {
+        let path = self.last_path_by_descriptor()?;
+        identity::stat_entry(&path).is_ok_and(|stat| stat.key == self.key()).then_some(path)
+    }
+
+    /// The same of a file that was deleted there since; its name is not to be relied on then.
+    pub fn last_path_by_descriptor(&self) -> Option<PathBuf> {
+        let pin = self.place().pin.clone()?;
+        identity::path_of(&pin)
     }
 
     /// The file, to read with offsets of one's own. `NotFound` where the path names another file by now.

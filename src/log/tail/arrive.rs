@@ -1,7 +1,7 @@
 //! Files that no life is known of.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     fs::File,
     io,
     os::unix::fs::FileExt,
@@ -13,91 +13,18 @@ use std::{
 use tracing::info;
 
 use super::{
-    FileLife, Named, NewFile, PossibleCopy, Tail, Whereabouts,
-    compressed::is_gzip,
-    identity::{Generation, is_compressed, original_paths},
+    FileLife, Named, NewFile, PossibleCopy, Tail, Whereabouts, compressed::is_gzip, identity::original_paths,
     lives::ContentFile,
 };
-use crate::{
-    config::StartAt,
-    log::{
-        identity::{self, FileKey, OpenFile},
-        segment::{Segment, SegmentState},
-    },
+use crate::log::{
+    identity::{self, OpenFile},
+    segment::{Segment, SegmentState},
 };
 
 /// How far back the last line end is looked for where reading starts at the end.
 const LOOK_BACK: u64 = 1024 * 1024;
 
 impl Tail {
-    /// Step 5: generations that came and were rotated away between two scans, or while we were stopped: where a path
-    /// names another file than before, its generations that were born since are read too; where it was never met, all
-    /// of them.
-    pub(super) fn missed_generations(&mut self, named: &Named, new_files: &mut Vec<NewFile>) {
-        let moved_on = new_files.iter().map(|file| (file.path.clone(), Some(file.stat.key)));
-        let mut changed: HashMap<PathBuf, Option<FileKey>> =
-            self.abandoned(named).into_iter().map(|path| (path, None)).collect();
-        changed.extend(self.empty_paths.keys().map(|path| (path.to_path_buf(), None)));
-        changed.extend(moved_on);
-        let mut listed: HashSet<FileKey> = new_files.iter().map(|file| file.stat.key).collect();
-        let newest: HashMap<&Path, &FileLife> =
-            self.lives.iter().map(|life| (&*life.segment.lineage, life)).collect();
-        for (path, its_key) in changed {
-            let before = newest.get(&*path).copied();
-            let beside = self.empty_paths.get(&*path);
-            let successor = its_key.and_then(|key| key.born);
-            let is_missed = |generation: &Generation| {
-                let key = generation.stat.key;
-                let born = key.born.unwrap_or(generation.stat.modified);
-                // A compressed one is made after its successor began, and keeps the time of the last write.
-                let ended = if is_compressed(&generation.path) { generation.stat.modified } else { born };
-                match (before, beside) {
-                    // A truncated file keeps its birth: what was copied from it since we last saw it change is younger
-                    // than that.
-                    (Some(before), _) if its_key == Some(before.segment.key()) => {
-                        key != before.segment.key() && born > before.modified
-                    }
-                    // Two files may be born in one tick of the clock. A name that may be another instance's is believed
-                    // of a file that came between two generations.
-                    (Some(before), _) => {
-                        key != before.segment.key()
-                            && born >= before.since()
-                            && (generation.is_certain || successor.is_none_or(|successor| ended <= successor))
-                    }
-                    (None, Some(beside)) => !beside.contains(&key),
-                    (None, None) => generation.is_certain && self.source.start_at == StartAt::Beginning,
-                }
-            };
-            for generation in self.listings.generations(&path).into_iter().filter(is_missed) {
-                let Generation { path: sibling, stat, .. } = generation;
-                if self.lives.knows(&stat.key) {
-                    continue;
-                }
-                if self.exclude.iter().any(|exclude| exclude.matches(&sibling)) {
-                    self.notices.excluded_generation(&sibling, &path);
-                    continue;
-                }
-                let lineage = before.map_or_else(|| path.as_path().into(), |before| before.segment.lineage.clone());
-                if listed.insert(stat.key) && !named.has(&stat.key) {
-                    new_files.push(NewFile::beside(sibling, stat, lineage));
-                } else if is_compressed(&sibling)
-                    && let Some(known) = new_files.iter_mut().find(|file| file.stat.key == stat.key)
-                {
-                    known.lineage = Some(lineage); // Named by a glob that has the compressed generations too.
-                }
-            }
-        }
-    }
-
-    /// Lineages that have lives and no file at their path: what was there was rotated away, or deleted.
-    fn abandoned(&self, named: &Named) -> Vec<PathBuf> {
-        let paths = named.paths();
-        let kept = self.lives.iter().filter(|life| !life.is_released());
-        let lineages: HashSet<&Path> = kept.map(|life| &*life.segment.lineage).collect();
-        let absent = lineages.into_iter().filter(|path| !paths.contains(path) && !path.exists());
-        absent.map(Path::to_owned).collect()
-    }
-
     /// Step 7: gives the new files their numbers, oldest first.
     pub(super) fn arrive(&mut self, mut new_files: Vec<NewFile>, named: &Named, now: Instant) {
         self.add_postponed(&mut new_files, now);

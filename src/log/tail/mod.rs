@@ -85,6 +85,8 @@ pub struct Tail {
     held: HashMap<FileKey, PossibleCopy>,
     /// The first scan of the first start: `startAt: end` applies.
     first: bool,
+    /// When the log was first opened. With `startAt: end`, what ended before is not read.
+    begun: (i64, u32),
     /// What is never read because of its name.
     exclude: Vec<Exclude>,
     pins: Pins,

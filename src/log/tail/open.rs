@@ -1,6 +1,10 @@
 //! Opening the log of a source: what the catalog knows, before the first scan has looked for its files.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::HashMap,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use tracing::warn;
 
@@ -63,6 +67,7 @@ impl Tail {
             lives: FileLives::new(SegmentId(catalog.next.max(claimed).max(1))),
             held: HashMap::new(),
             first,
+            begun: begun_at(dir),
             exclude,
             pins: Pins::new(pins),
             listings: Listings::default(),
@@ -97,5 +102,15 @@ impl Tail {
             }
         }
         self.lives.insert(FileLife::of(entry, cursors_of_forwarders));
+    }
+}
+
+/// When the directory of a source was made: now, where it is not there yet. Where that is not known, long ago.
+fn begun_at(dir: &Path) -> (i64, u32) {
+    match identity::stat_path(dir) {
+        Ok(stat) => stat.key.born.unwrap_or_default(),
+        Err(_) => SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or((0, 0), |since| (since.as_secs() as i64, since.subsec_nanos())),
     }
 }

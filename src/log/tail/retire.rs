@@ -68,7 +68,8 @@ impl Tail {
             }
             return;
         }
-        if let Some(name) = self.listings.find_by_key(&segment.lineage, &key) {
+        let beside = self.listings.find_by_key([&segment.lineage, &path], &key);
+        if let Some(name) = beside.or_else(|| segment.path_by_descriptor()) {
             return self.renamed(id, name);
         }
         if life.count_missing(consistent && stands.is_some()) {
@@ -160,7 +161,7 @@ impl Tail {
         let stands = stands_there(&looked, &key);
         let name = named.path(&key).cloned().or_else(|| match stands {
             Some(true) => None,
-            _ => self.listings.find_by_key(&segment.lineage, &key),
+            _ => self.listings.find_by_key([&segment.lineage, &path], &key),
         });
         if let Some(name) = name.filter(|name| *name != path) {
             path = name;

@@ -49,3 +49,93 @@ fn rotations_with_the_time_before_the_extension_between_two_scans_are_read_in_or
     t.append("a-errors.log", &numbers(100..102));
     assert_eq!(t.scan_and_read(), lines(2..8));
 }
+
+// The directory is known from no earlier rotation.
+#[test]
+fn generations_in_another_directory_are_read_in_order_between_two_scans_and_over_a_stop() {
+    for (stops, packs) in [(false, false), (true, false), (true, true)] {
+        let mut t = plain();
+        fs::create_dir(t.path("old")).unwrap();
+        t.append("a.log", &numbers(0..2));
+        t.start().scan();
+        assert_eq!(t.read_at_most(1), lines(0..1));
+        if stops {
+            t.stop();
+        }
+        for n in 1..4 {
+            for older in (1..n).rev() {
+                t.rename(&format!("old/a.log.{older}"), &format!("old/a.log.{}", older + 1));
+            }
+            t.rename("a.log", "old/a.log.1");
+            std::thread::sleep(Duration::from_millis(15)); // File times move in steps of a clock tick.
+            t.append("a.log", &numbers(n * 2..n * 2 + 2));
+        }
+        if packs {
+            for n in 1..4 {
+                t.compress(&format!("old/a.log.{n}"), &format!("old/a.log.{n}.gz"));
+            }
+        }
+        if stops {
+            t.start();
+        }
+        assert_eq!(t.scan_and_read(), lines(1..8), "stopped: {stops}, compressed: {packs}");
+        assert_eq!((t.gap_bytes, t.truncations()), (0, 0));
+    }
+}
+
+#[test]
+fn a_file_that_moves_from_directory_to_directory_is_followed_by_its_descriptor() {
+    let mut t = plain();
+    fs::create_dir_all(t.path("old/older")).unwrap();
+    t.append("a.log", &numbers(0..2));
+    t.start().scan();
+    t.rename("a.log", "old/b");
+    t.append("old/b", &numbers(2..4));
+    assert_eq!(t.scan_and_read(), lines(0..4));
+    t.rename("old/b", "old/older/c");
+    t.append("old/older/c", &numbers(4..6));
+    assert_eq!(t.scan_and_read(), lines(4..6));
+    t.kill();
+    t.append("old/older/c", &numbers(6..8));
+    t.start();
+    assert_eq!(t.scan_and_read(), lines(6..8));
+}
+
+// It could lead anywhere, and would be sent away.
+#[test]
+fn a_link_is_nobodys_generation() {
+    let mut t = plain();
+    t.append("secret", "secret\n");
+    t.append("a.log", &numbers(0..2));
+    t.start().scan();
+    std::thread::sleep(Duration::from_millis(15));
+    t.rename("a.log", "a.log.1");
+    t.append("secret", "secret too\n");
+    std::os::unix::fs::symlink(t.path("secret"), t.path("a.log-20261129")).unwrap();
+    t.append("a.log", &numbers(2..4));
+    assert_eq!(t.scan_and_read(), lines(0..4));
+}
+
+// A container that began and was rotated since the last look: `startAt: end` is for what was there at the first start.
+#[test]
+fn with_start_at_end_generations_that_ended_since_the_first_start_are_read_of_a_path_that_is_new() {
+    let mut t = Bench::starting_at(StartAt::End, |name| name.ends_with(".log"));
+    t.append("b.log.1", &numbers(100..102));
+    t.append("a.log", "");
+    std::thread::sleep(Duration::from_millis(15));
+    t.start().scan();
+    for restarts in [false, true] {
+        let name = if restarts { "b" } else { "c" };
+        let from = u32::from(restarts) * 10;
+        if restarts {
+            t.stop();
+        }
+        std::thread::sleep(Duration::from_millis(15));
+        t.append(&format!("{name}.log.20261129-100000"), &numbers(from..from + 2));
+        t.append(&format!("{name}.log"), &numbers(from + 2..from + 4));
+        if restarts {
+            t.start();
+        }
+        assert_eq!(t.scan_and_read(), lines(from..from + 4), "{name}");
+    }
+}

@@ -72,7 +72,7 @@ impl Tail {
         let ContentFile::Restored(origin) = life.content().clone() else { return };
         if identity::stat_path(&origin.path).is_ok_and(|stat| stat.key == origin.key) {
             life.missing = 0;
-        } else if let Some(path) = self.listings.find_by_key(&life.segment.lineage, &origin.key) {
+        } else if let Some(path) = self.listings.find_by_key([&life.segment.lineage, &origin.path], &origin.key) {
             life.missing = 0;
             self.lives.set_content(id, ContentFile::Restored(CompressedOrigin { path, ..origin }));
         } else if life.count_missing(consistent) {

@@ -22,9 +22,9 @@ impl Tail {
     /// Missed generations that could not be restored, once more.
     pub fn add_postponed(&mut self, new_files: &mut Vec<NewFile>, now: Instant) {
         let due = self.compressed.postponed.iter().filter(|(_, (_, later))| later.until <= now);
-        let due: Vec<_> = due.map(|(key, (lineage, _))| (*key, lineage.clone())).collect();
-        for (key, lineage) in due {
-            if let Some(path) = self.listings.find_by_key(&lineage, &key)
+        let due: Vec<_> = due.map(|(key, (lineage, later))| (*key, lineage.clone(), later.path.clone())).collect();
+        for (key, lineage, path) in due {
+            if let Some(path) = self.listings.find_by_key([&lineage, &path], &key)
                 && let Ok(stat) = identity::stat_path(&path)
                 && !self.lives.knows(&key)
                 && new_files.iter().all(|file| file.stat.key != key)

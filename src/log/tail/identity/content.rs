@@ -16,7 +16,7 @@ use crate::log::{
 
 impl Tail {
     /// Step 2: matches the lives that are sought with files: by what the paths name, by their last path, by their inode
-    /// in the directory. The content decides; a device number that changed does not matter.
+    /// in the directory, then with compressed ones. The content decides; a device number that changed does not matter.
     ///
     /// A file that stands under a rotated name with other bytes than those that were seen is returned as a new one.
     pub fn resolve(&mut self, named: &Named, now: Instant) -> Vec<NewFile> {
@@ -44,6 +44,7 @@ impl Tail {
                 Err(error) => self.notices.cannot_open(&found.path, &error),
             }
         }
+        self.find_compressed(FileLife::is_sought, now);
         self.know_released_again(named);
         rewritten
     }
@@ -88,7 +89,7 @@ impl Tail {
                 Ok(Examined::Lost(how)) => {
                     self.lose_content(id, how);
                     if !named.has(&key)
-                        && let Some(path) = self.listings.find_by_key(&segment.lineage, &key)
+                        && let Some(path) = self.listings.find_by_key([&segment.lineage, &segment.path()], &key)
                     {
                         rewritten.push(NewFile::rewritten(path, stat, segment.lineage.clone()));
                     }
@@ -129,7 +130,8 @@ fn look_through(segment: &Segment) -> io::Result<Option<FileStat>> {
     }
 }
 
-/// The file of a life that the catalog remembers: among those named, at its last path, by its inode in the directory.
+/// The file of a life that the catalog remembers: among those named, at its last path, by its inode in the directory
+/// and in those beside its path.
 fn find_again(segment: &Segment, named: &Named, listings: &mut Listings) -> Option<OpenFile> {
     let key = segment.key();
     // A copy of ours is known by its name: the state directory may have been moved to another disk.
@@ -141,9 +143,10 @@ fn find_again(segment: &Segment, named: &Named, listings: &mut Listings) -> Opti
     }
     let met = named.same_but_device(&key).and_then(|(path, _)| open(path));
     met.or_else(|| open(&path)).or_else(|| {
-        let directories = [path.parent(), segment.lineage.parent()];
-        directories.into_iter().flatten().find_map(|directory| {
-            let paths = listings.with_inode(directory, key.inode);
+        let around = segment.lineage.parent().map(|directory| listings.around(directory)).unwrap_or_default();
+        let directories = path.parent().map(Path::to_owned).into_iter().chain(around);
+        directories.into_iter().find_map(|directory| {
+            let paths = listings.with_inode(&directory, key.inode);
             paths.iter().find_map(|path| open(path))
         })
     })

@@ -31,7 +31,9 @@ impl Tail {
             self.empty_paths.remove(&path);
         }
         for (path, beside) in &mut self.empty_paths {
-            *beside = self.listings.generations(path).into_iter().map(|generation| generation.stat.key).collect();
+            let Some(directory) = path.parent() else { continue };
+            let generations = self.listings.generations(path, directory).into_iter();
+            *beside = generations.map(|generation| generation.stat.key).collect();
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct Listings(HashMap<PathBuf, Listing>);
 struct Listing {
     /// In order.
     names: Vec<OsString>,
+    /// The directories among them, none of which is hidden or a link.
+    directories: Vec<OsString>,
     by_inode: HashMap<u64, Vec<OsString>>,
     /// Made when they are first asked for.
     generations: OnceLock<GenerationNames>,
@@ -38,10 +40,13 @@ pub struct Generation {
     pub is_certain: bool,
 }
 
+/// So many directories beside a path are looked into for its generations.
+const MOST_INNER: usize = 100;
+
 impl Listings {
-    /// The rotated generations of a path, as far as names tell.
-    pub fn generations(&mut self, path: &Path) -> Vec<Generation> {
-        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
+    /// The rotated generations of a path that stand in a directory, as far as names tell.
+    pub fn generations(&mut self, path: &Path, directory: &Path) -> Vec<Generation> {
+        let Some(name) = path.file_name() else { return Vec::new() };
         let generations = self.of(directory).generations_of(name).iter().filter_map(|(name, is_certain)| {
             let path = directory.join(name);
             let stat = regular(&path)?;
@@ -50,26 +55,40 @@ impl Listings {
         generations.collect()
     }
 
-    /// What may have the bytes that a path's file had, under whatever name: its generations, and what begins as its
-    /// name does. The bytes must tell.
+    /// What may have the bytes that a path's file had, under whatever name, beside it or in a directory there: its
+    /// generations, and what begins as its name does. The bytes must tell.
     pub fn alike(&mut self, path: &Path) -> Vec<(PathBuf, FileStat)> {
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
+        let directories = self.around(directory);
+        directories.iter().flat_map(|directory| self.alike_in(directory, path, name)).collect()
+    }
+
+    /// A directory, and those in it where a rotator may put what it rotates away.
+    pub fn around(&mut self, directory: &Path) -> Vec<PathBuf> {
+        let inner = self.of(directory).directories.iter().take(MOST_INNER).map(|name| directory.join(name));
+        std::iter::once(directory.to_owned()).chain(inner).collect()
+    }
+
+    /// Where the file stands now in the directories of these paths, under whatever name.
+    pub fn find_by_key(&mut self, beside: [&Path; 2], key: &FileKey) -> Option<PathBuf> {
+        let mut directories: Vec<&Path> = beside.into_iter().filter_map(Path::parent).collect();
+        directories.dedup();
+        let paths = directories.into_iter().flat_map(|directory| self.with_inode(directory, key.inode));
+        let stands = |path: &PathBuf| identity::stat_path(path).is_ok_and(|stat| stat.key == *key);
+        paths.collect::<Vec<_>>().into_iter().find(stands)
+    }
+
+    fn alike_in(&mut self, directory: &Path, path: &Path, name: &OsStr) -> Vec<(PathBuf, FileStat)> {
         let stem = path.file_stem().unwrap_or(name).as_bytes();
         let listing = self.of(directory);
         let from = listing.names.partition_point(|other| other.as_bytes() < stem);
         let same_beginning = listing.names[from..].iter().take_while(|other| other.as_bytes().starts_with(stem));
         let generations = listing.generations_of(name).iter().map(|(name, _)| name);
-        let mut names: Vec<&OsString> = same_beginning.chain(generations).filter(|other| *other != name).collect();
+        let mut names: Vec<&OsString> = same_beginning.chain(generations).collect();
         names.sort_unstable();
         names.dedup();
-        let paths = names.into_iter().map(|name| directory.join(name));
+        let paths = names.into_iter().map(|name| directory.join(name)).filter(|other| other != path);
         paths.filter_map(|path| regular(&path).map(|stat| (path, stat))).collect()
-    }
-
-    /// Where the file stands now in its lineage's directory, under whatever name.
-    pub fn find_by_key(&mut self, lineage: &Path, key: &FileKey) -> Option<PathBuf> {
-        let paths = self.with_inode(lineage.parent()?, key.inode);
-        paths.into_iter().find(|path| identity::stat_path(path).is_ok_and(|stat| stat.key == *key))
     }
 
     /// The paths in a directory that have this inode.
@@ -90,10 +109,14 @@ impl Listing {
         let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
             let name = entry.file_name();
+            if !name.as_bytes().starts_with(b".") && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                listing.directories.push(name.clone());
+            }
             listing.by_inode.entry(entry.ino()).or_default().push(name.clone());
             listing.names.push(name);
         }
         listing.names.sort_unstable();
+        listing.directories.sort_unstable();
         listing
     }
 
@@ -111,8 +134,9 @@ impl Listing {
     }
 }
 
+/// A link is no file that a rotator left: it could lead anywhere.
 fn regular(path: &Path) -> Option<FileStat> {
-    identity::stat_path(path).ok().filter(|stat| stat.regular)
+    identity::stat_entry(path).ok().filter(|stat| stat.regular)
 }
 
 #[cfg(test)]
@@ -129,7 +153,7 @@ mod tests {
         fs::create_dir(dir.path().join("a.log.d")).unwrap();
         let path = dir.path().join("a.log");
         let mut listings = Listings::default();
-        let generations = listings.generations(&path);
+        let generations = listings.generations(&path, dir.path());
         let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
         let mut names: Vec<_> = generations.iter().map(|it| (name(&it.path), it.is_certain)).collect();
         names.sort();
@@ -139,9 +163,9 @@ mod tests {
         assert_eq!(alike, ["a-1.log", "a.lo", "a.log-2026", "a.log.1", "a.log.secret", "a.logs"]);
 
         let key = identity::stat_path(&dir.path().join("a.log.1")).unwrap().key;
-        assert_eq!(listings.find_by_key(&path, &key), Some(dir.path().join("a.log.1")));
+        assert_eq!(listings.find_by_key([&path; 2], &key), Some(dir.path().join("a.log.1")));
         let other = identity::stat_path(&dir.path().join("b.log")).unwrap().key;
-        assert_eq!(listings.find_by_key(&path, &other), Some(dir.path().join("b.log")));
-        assert_eq!(listings.find_by_key(&path, &FileKey { inode: 0, ..other }), None);
+        assert_eq!(listings.find_by_key([&path; 2], &other), Some(dir.path().join("b.log")));
+        assert_eq!(listings.find_by_key([&path; 2], &FileKey { inode: 0, ..other }), None);
     }
 }

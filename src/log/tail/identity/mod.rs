@@ -4,14 +4,11 @@ mod content;
 mod copies;
 mod empty_paths;
 mod listing;
+mod missed;
 mod named;
 mod new_file;
 mod rotated_name;
 
 pub(super) use self::{
-    copies::original_paths,
-    empty_paths::EmptyPaths,
-    listing::{Generation, Listings},
-    named::Named,
-    new_file::{NewFile, is_compressed},
+    copies::original_paths, empty_paths::EmptyPaths, listing::Listings, named::Named, new_file::NewFile,
 };

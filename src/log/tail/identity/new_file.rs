@@ -11,7 +11,7 @@ use super::rotated_name::{RotationMark, originals_of};
 use crate::log::identity::FileStat;
 
 /// Sorts the older first: what has a time in its name, before what has none.
-type Age = (bool, Option<Vec<u8>>, (i64, u32), (i64, u32), Reverse<u64>, PathBuf);
+type Age = (bool, Option<Vec<u8>>, (i64, u32), (i64, u32), Reverse<(u64, u64)>, PathBuf);
 
 /// A file that no life is known of.
 #[derive(Debug)]
@@ -45,22 +45,23 @@ impl NewFile {
     /// What orders generations: the time in the name; then birth, or the last change where births are not kept. A
     /// truncated file keeps its birth; what it holds now is younger than the copies that were made of it. Within one
     /// tick of the clock the last change decides, then the rotation's number: `.2` is older than `.1`, and that than the
-    /// plain name.
+    /// plain name. A number that may be the name's own comes last.
     pub fn age(&self) -> Age {
         // A compressed file is made after the next generation began; gzip leaves it the time of the last write. The
         // kubelet leaves it that of the compression, which says nothing.
         let packed = is_compressed(&self.path);
         let birth = self.stat.key.born.filter(|_| !self.truncated && !packed).unwrap_or(self.stat.modified);
         let name = self.path.file_name().unwrap_or_default().as_bytes();
-        let (mut time, mut number) = (None, 0);
+        let (mut time, mut certain, mut number) = (None, 0, 0);
         for of in originals_of(name) {
             match of.mark {
                 RotationMark::Time(digits) => time = time.max(Some(digits)),
+                RotationMark::Number(of_rotation) if of.is_certain => certain = certain.max(of_rotation),
                 RotationMark::Number(of_rotation) => number = number.max(of_rotation),
                 RotationMark::Old => {}
             }
         }
-        (time.is_none(), time, birth, self.stat.modified, Reverse(number), self.path.clone())
+        (time.is_none(), time, birth, self.stat.modified, Reverse((certain, number)), self.path.clone())
     }
 }
 

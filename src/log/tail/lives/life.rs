@@ -1,6 +1,6 @@
 //! One life of a file, as the scanner knows it.
 
-use std::{io, sync::Arc, time::Instant};
+use std::{io, path::PathBuf, sync::Arc, time::Instant};
 
 use super::whereabouts::{ContentFile, Later, Whereabouts};
 use crate::log::{
@@ -137,6 +137,15 @@ impl FileLife {
 
     pub fn has_lost_content(&self) -> bool {
         matches!(self.whereabouts, Whereabouts::ContentLost { .. })
+    }
+
+    /// Where the application's own file was last that has its bytes, plain or compressed.
+    pub fn application_path(&self) -> Option<PathBuf> {
+        match &self.content {
+            ContentFile::Original => Some(self.segment.path()),
+            ContentFile::Restored(origin) => Some(origin.path.clone()),
+            ContentFile::Copied(_) => None,
+        }
     }
 
     /// Its bytes are in our copy of a deleted file.

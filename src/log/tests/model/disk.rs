@@ -59,7 +59,7 @@ pub(super) struct ModelDisk {
     open_line: Option<(OsString, u32, String)>,
     /// A file whose writer died amid a line, and where its last whole line ends.
     pub(super) torn: Option<(OsString, u64)>,
-    /// Files may be made within one tick of the clock that gives them their times.
+    /// Files may be made within one tick of the clock that gives them their times: the names tell their order.
     hurries: bool,
     /// When the newest file was made, as the file system says.
     newest_birth: Option<SystemTime>,
@@ -67,6 +67,7 @@ pub(super) struct ModelDisk {
 
 impl ModelDisk {
     pub(super) fn new(logs: PathBuf, hurries: bool) -> Self {
+        fs::create_dir(logs.join("old")).unwrap();
         Self {
             logs,
             names: BTreeMap::new(),
@@ -124,8 +125,7 @@ impl ModelDisk {
         self.add(name, ModelFile { family: family_of(name), ..ModelFile::default() })
     }
 
-    /// A generation that has the same birth as the newest that is known is not met by the next scan (F14), so that a
-    /// history has none unless it hurries.
+    /// Of generations with one birth only the numbers in their names tell the order.
     fn wait_for_tick(&self) {
         let probe = self.logs.with_file_name("probe");
         while self.newest_birth.is_some() {

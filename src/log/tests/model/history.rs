@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::{
-    super::Bench, disk::ModelDisk, ledger::ToldLosses, operation::TailOperation, plan::HistoryPlan,
-    scripts::StepScript, steps::DiskStep,
+    super::Bench, disk::ModelDisk, ledger::ToldLosses, naming::NamingScheme, operation::TailOperation,
+    plan::HistoryPlan, scripts::StepScript, steps::DiskStep,
 };
 use crate::config::StartAt;
 
@@ -54,7 +54,7 @@ impl RandomHistory {
         if plan.absorbs {
             bench.source.hold_deleted = std::time::Duration::ZERO;
         }
-        let disk = ModelDisk::new(bench.path(""), super::variable("HURRY").is_some());
+        let disk = ModelDisk::new(bench.path(""), plan.scheme != NamingScheme::NumberUpward);
         let rng = fastrand::Rng::with_seed(plan.seed);
         let mut history = Self {
             plan,

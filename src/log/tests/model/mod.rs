@@ -10,7 +10,6 @@
 //! | `AUDITPOST_MODEL_SEED` | the first seed; the diagnostics are printed then |
 //! | `AUDITPOST_MODEL_ALLOW` | names of operations that are switched off and shall be on, or `all` |
 //! | `AUDITPOST_MODEL_ONLY` | histories of the base and this one operation |
-//! | `AUDITPOST_MODEL_HURRY` | files may be made within one tick of the clock, which some histories in a thousand do not stand today (F14) |
 
 mod disk;
 mod history;

@@ -20,16 +20,19 @@ pub(super) enum NamingScheme {
     TimeBeforeName,
     /// `current` becomes `@<time>.s`, as svlogd and s6-log have it.
     CurrentToAt,
+    /// `old/a.log.1` is the newest, as logrotate has it with `olddir`.
+    OldDirectory,
 }
 
 impl NamingScheme {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::AfterName,
         Self::TimeBeforeExtension,
         Self::NumberBeforeExtension,
         Self::NumberUpward,
         Self::TimeBeforeName,
         Self::CurrentToAt,
+        Self::OldDirectory,
     ];
 
     /// The file that is written to.
@@ -47,6 +50,7 @@ impl NamingScheme {
             Self::NumberUpward => format!("a.{round}.log"),
             Self::TimeBeforeName => format!("20261129-20{minute:02}-{second:02}-a.log"),
             Self::CurrentToAt => format!("@400000006b1c{round:04x}2f5c3a1c.s"),
+            Self::OldDirectory => "old/a.log.1".to_owned(),
         };
         name.into()
     }
@@ -56,6 +60,7 @@ impl NamingScheme {
         match self {
             Self::AfterName => Some(format!("a.log.{n}")),
             Self::NumberBeforeExtension => Some(format!("a.{n}.log")),
+            Self::OldDirectory => Some(format!("old/a.log.{n}")),
             _ => None,
         }
     }
@@ -64,7 +69,7 @@ impl NamingScheme {
     pub(super) fn is_in_glob(self, name: &OsStr) -> bool {
         let name = name.as_bytes();
         match self {
-            Self::AfterName => name.starts_with(b"a.log"),
+            Self::AfterName | Self::OldDirectory => name.starts_with(b"a.log"),
             Self::TimeBeforeExtension | Self::NumberBeforeExtension | Self::NumberUpward => {
                 name.starts_with(b"a") && name.windows(4).any(|part| part == b".log")
             }

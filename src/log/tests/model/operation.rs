@@ -96,6 +96,8 @@ pub(super) enum TailOperation {
     TimeBeforeName,
     /// `current` is rotated to `@<time>.s`.
     CurrentToAt,
+    /// The generations stand in a directory beside the file. As with `RotateByRename`.
+    OldDirectory,
     /// Any of these with a glob that has the generations, too. Each line is delivered once; the order of generations
     /// is not promised.
     RotateInGlob,
@@ -165,6 +167,7 @@ impl TailOperation {
         O::NumberUpward,
         O::TimeBeforeName,
         O::CurrentToAt,
+        O::OldDirectory,
         O::RotateInGlob,
         O::CompressInGlob,
         O::CutTornTail,
@@ -208,6 +211,7 @@ impl TailOperation {
             | O::NumberUpward
             | O::TimeBeforeName
             | O::CurrentToAt
+            | O::OldDirectory
             | O::CopyBeside
             | O::SecretBeside
             | O::NeighbourBeside => Some(false),

@@ -130,6 +130,7 @@ fn scheme_of(operation: TailOperation) -> Option<NamingScheme> {
         O::NumberUpward => Some(NamingScheme::NumberUpward),
         O::TimeBeforeName => Some(NamingScheme::TimeBeforeName),
         O::CurrentToAt => Some(NamingScheme::CurrentToAt),
+        O::OldDirectory => Some(NamingScheme::OldDirectory),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use super::{
     disk::{ModelDisk, REPLACEMENT},
-    naming::{odd_name, with_suffix},
+    naming::{NamingScheme, odd_name, with_suffix},
     operation::TailOperation,
     packer::FilePacker,
     plan::HistoryPlan,
@@ -37,6 +37,7 @@ impl StepScript<'_> {
             | O::NumberUpward
             | O::TimeBeforeName
             | O::CurrentToAt
+            | O::OldDirectory
             | O::RotateInGlob => self.rotation(self.plan.scheme.rotated(self.round)),
             O::OddGeneration if self.looked() => self.rotation(odd_name("a.log.", self.round)),
             O::Copytruncate if self.looked() => self.copytruncate(),
@@ -163,11 +164,13 @@ impl StepScript<'_> {
         ]
     }
 
-    /// Not an empty one: where that is all that is known of a lineage, nothing is known of it when it is gone, and its
-    /// next file must be met before it is rotated (F22).
+    /// Of generations in another directory not an empty one: where that is all that is known of a lineage, the directory
+    /// is not known when it is gone.
     fn compress(&mut self, packer: FilePacker) -> Vec<DiskStep> {
         let mut plain = self.disk.plain_generations(&self.plan.active());
-        plain.retain(|name| self.disk.file(name).is_some_and(|file| !file.lines.is_empty()));
+        if self.plan.scheme == NamingScheme::OldDirectory {
+            plain.retain(|name| self.disk.file(name).is_some_and(|file| !file.lines.is_empty()));
+        }
         if plain.is_empty() || !packer.is_there() {
             return Vec::new();
         }
