@@ -24,6 +24,7 @@ mod arrive;
 mod compressed;
 mod deleted;
 mod identity;
+mod known;
 mod lives;
 mod notices;
 mod open;
@@ -44,6 +45,7 @@ use self::{
     compressed::CompressedFiles,
     deleted::DeletedFiles,
     identity::{EmptyPaths, Listings, Named, NewFile},
+    known::LeftBehind,
     lives::{Examined, FileLife, FileLives, Whereabouts},
     notices::Notices,
     pins::Pins,
@@ -92,6 +94,7 @@ pub struct Tail {
     compressed: CompressedFiles,
     deleted: DeletedFiles,
     empty_paths: EmptyPaths,
+    left_behind: Vec<LeftBehind>,
     notices: Notices,
 }
 
@@ -140,10 +143,13 @@ impl Tail {
         }
         self.pins.count(&self.lives);
         let named = self.name_files(&found.paths);
+        self.know_copied_up(&named);
         let mut new_files = self.resolve(&named, now);
         new_files.extend(self.verify(&named, now));
+        self.look_at_left_behind(now);
         new_files.extend(self.new_files(&named));
         self.missed_generations(&named, &mut new_files);
+        self.go_on_in_replacements(&mut new_files, &named, now);
         self.find_copies(&mut new_files, now);
         self.arrive(new_files, &named, now);
         self.give_up_lost();
@@ -195,6 +201,7 @@ impl Tail {
     /// Copies what is unread of files that nothing but us holds: nobody could find them again. Writes sizes and cursors
     /// as last seen: a better start next time, on which nothing depends.
     pub fn close(mut self) {
+        self.look_at_left_behind(Instant::now());
         self.copy_all_deleted();
         self.lives.touch_if(true);
         self.save();

@@ -81,7 +81,11 @@ impl Tail {
         }
         let Ok(Some(opened)) = OpenFile::open_known(&new_file.path, &new_file.stat.key) else { return false };
         let found = self.continuation(seekers, &opened, has);
-        found.is_some_and(|id| self.go_on_in(id, opened).is_ok())
+        let Some(life) = found.and_then(|id| self.lives.get(id)) else { return false };
+        let id = life.segment.id;
+        info!(source = %self.log.name, path = %opened.path.display(), segment = %id, was = %life.segment.path().display(),
+            "the file has the content of another: reading continues in it where it stopped");
+        self.go_on_in(id, opened).is_ok()
     }
 
     /// The life whose content this file has.
@@ -98,11 +102,10 @@ impl Tail {
         candidates.into_iter().find(|life| has(life, opened).unwrap_or(false)).map(|life| life.segment.id)
     }
 
-    fn go_on_in(&mut self, id: SegmentId, opened: OpenFile) -> io::Result<()> {
+    /// From now on this file has a life's bytes, or as many as it has of them.
+    pub fn go_on_in(&mut self, id: SegmentId, opened: OpenFile) -> io::Result<()> {
         let OpenFile { path, file, stat } = &opened;
         let Some(life) = self.lives.get_mut(id) else { return Ok(()) };
-        info!(source = %self.log.name, path = %path.display(), segment = %id, was = %life.segment.path().display(),
-            "the file has the content of another: reading continues in it where it stopped");
         if stat.size < life.seen.offset {
             warn!(source = %self.log.name, path = %path.display(), segment = %id, bytes = life.segment.size() - stat.size,
                 "what was written between the copy and the truncation is in no file any more");
