@@ -43,6 +43,10 @@ impl Tail {
         self.find_compressed(FileLife::is_sought, now);
         self.list_possible_copies(new_files);
         let seekers = self.seekers();
+        if !seekers.is_empty() {
+            // Few bytes may begin several generations: the oldest follows on what was seen.
+            new_files.sort_by_cached_key(NewFile::age);
+        }
         new_files.retain(|file| !self.goes_on(&seekers, file, FileLife::is_intact));
         new_files.sort_by_key(|file| Reverse(file.stat.size));
         new_files.retain(|file| !self.goes_on(&seekers, file, FileLife::has_beginning_in) && !file.only_as_copy);

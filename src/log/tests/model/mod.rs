@@ -31,7 +31,6 @@ use TailOperation as O;
 const SWITCHED_OFF: &[(TailOperation, &str)] = &[
     (O::Preallocate, "F2"),
     (O::WriteMapped, "F2"),
-    (O::ReplaceByOwn, "F9"),
     (O::KeepNewerHalf, "F20"),
     (O::RenameOver, "F18"),
     (O::CopySnapshot, "F12"),

@@ -83,7 +83,12 @@ impl StepScript<'_> {
                 vec![S::FinishLine, S::Tear(active.clone(), self.rng.bool()), S::CutTorn, S::Append(active, some)]
             }
 
-            O::ReplaceByOwn if there => self.replace(usize::MAX, some - 1),
+            O::ReplaceByOwn if there => {
+                let mut steps = self.replace(usize::MAX, some - 1);
+                // Of a file with few bytes only the next one is known to have taken its place.
+                steps.extend(self.disk.is_small(&active).then_some(S::Scan));
+                steps
+            }
             O::KeepNewerHalf if there => {
                 let lines = self.disk.file(&active).map_or(0, |file| file.lines.len());
                 self.replace(lines - lines / 2, some)
