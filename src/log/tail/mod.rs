@@ -99,10 +99,12 @@ pub struct Tail {
 }
 
 /// A file that is not read yet because it may be a copy in the making.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct PossibleCopy {
     size: u64,
     since: Instant,
+    /// Where no path names it: that of the file whose generation it is.
+    beside: Option<Arc<Path>>,
 }
 
 impl Tail {
@@ -151,7 +153,9 @@ impl Tail {
         self.missed_generations(&named, &mut new_files);
         self.go_on_in_replacements(&mut new_files, &named, now);
         self.find_copies(&mut new_files, now);
+        self.begin_behind_known(&mut new_files, &named, now);
         self.arrive(new_files, &named, now);
+        self.take_rests(now);
         self.give_up_lost();
         self.retire(&named, consistent, now);
         self.copy_deleted(now);
@@ -234,7 +238,7 @@ impl Tail {
         }
         named.complete();
         self.facts.files_matched = named.len() as u64;
-        self.held.retain(|key, _| named.has(key));
+        self.held.retain(|key, held| named.has(key) || held.beside.is_some());
         named
     }
 

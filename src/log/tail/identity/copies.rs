@@ -58,6 +58,9 @@ impl Tail {
     fn list_possible_copies(&mut self, new_files: &mut Vec<NewFile>) {
         let seeking = self.lives.iter().filter(|life| life.seeks_a_copy());
         let lineages: HashSet<Arc<Path>> = seeking.map(|life| life.segment.lineage.clone()).collect();
+        if lineages.is_empty() {
+            return;
+        }
         let mut listed: HashSet<FileKey> = new_files.iter().map(|file| file.stat.key).collect();
         for lineage in lineages {
             for (path, stat) in self.listings.alike(&lineage) {
@@ -67,13 +70,16 @@ impl Tail {
                 }
             }
         }
+        let copies = self.known_copies().into_iter();
+        new_files.extend(copies.filter(|copy| listed.insert(copy.stat.key)));
     }
 
     fn seekers(&self) -> Seekers {
         let mut seekers = Seekers::default();
         for life in self.lives.iter().filter(|life| life.seeks_a_copy()) {
-            let head = life.segment.head();
-            seekers.entry(head.offset).or_default().entry(head).or_default().push(life.segment.id);
+            for first in life.first_bytes() {
+                seekers.entry(first.offset).or_default().entry(first).or_default().push(life.segment.id);
+            }
         }
         seekers
     }
@@ -109,11 +115,15 @@ impl Tail {
     /// From now on this file has a life's bytes, or as many as it has of them.
     pub fn go_on_in(&mut self, id: SegmentId, opened: OpenFile) -> io::Result<()> {
         let OpenFile { path, file, stat } = &opened;
+        self.give_up_copy(&stat.key, id);
         let Some(life) = self.lives.get_mut(id) else { return Ok(()) };
         if stat.size < life.seen.offset {
             warn!(source = %self.log.name, path = %path.display(), segment = %id, bytes = life.segment.size() - stat.size,
                 "what was written between the copy and the truncation is in no file any more");
             life.seen = identity::cursor_at(file, stat.size)?;
+            if stat.size < life.segment.head().offset {
+                life.segment.set_head(life.seen);
+            }
             life.segment.lose_from(stat.size);
         }
         life.modified = stat.modified;

@@ -78,7 +78,8 @@ impl Tail {
         let life = self.lives.get(left.of).filter(|life| life.is_followed());
         let Some(Ok(file)) = life.map(|life| life.segment.open()) else { return false };
         let same = same_bytes(&left.file, &file, left.end.offset, stat.size, &self.compressed.progress);
-        let end = same.and_then(|same| if same { identity::cursor_at(&left.file, stat.size).map(Some) } else { Ok(None) });
+        let end =
+            same.and_then(|same| if same { identity::cursor_at(&left.file, stat.size).map(Some) } else { Ok(None) });
         let Ok(Some(end)) = end else { return false };
         left.end = end;
         true
@@ -100,8 +101,7 @@ impl Tail {
         let of = self.lives.get(left.of).map(|life| life.segment.lineage.clone());
         let lineage = of.unwrap_or_else(|| left.path.as_path().into());
         let (id, path) = (self.lives.next_id(), left.path.clone());
-        let segment =
-            Segment::new(id, lineage, left.end, stat.size, SegmentState::Draining, path.clone(), left.key);
+        let segment = Segment::new(id, lineage, left.end, stat.size, SegmentState::Draining, path.clone(), left.key);
         let opened = OpenFile { path, file: left.file.clone(), stat };
         FileLife::begin(segment, &opened, stat.size, ContentFile::Original, now)
     }

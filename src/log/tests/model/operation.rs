@@ -230,6 +230,7 @@ impl TailOperation {
                 | O::WriteBeforeCut
                 | O::StopBeforeCut
                 | O::WriteBeforeSmallCut
+                | O::KeepNewerHalf
         )
     }
 
