@@ -5,20 +5,24 @@
 //! the same twelve steps each time:
 //!
 //! 1. *name_files*: look at what the paths name;
-//! 2. *resolve*: find the files of lives that are sought: those of the catalog, after a start;
+//! 2. *resolve*: find the files of lives that are sought: those of the catalog, after a start; and those that an overlay
+//!    copied up;
 //! 3. *verify*: see that each life still has the bytes it had; one that has not has lost its content;
 //! 4. *new_files*: list the files that no life is known of;
 //! 5. *missed_generations*: and those that came and were rotated away between two scans;
-//! 6. *find_copies*: let lives without a file go on in the copies of theirs (copytruncate), plain or compressed;
-//! 7. *arrive*: give the new files their numbers, oldest first; what may become a copy is held back for a while;
-//! 8. *give_up_lost*: what has lost its content and was not found is gone;
+//! 6. *find_copies*: let lives without a file go on in those that have their content: what replaced theirs, or copies of
+//!    it (copytruncate), plain or compressed;
+//! 7. *arrive*: give the new files their numbers, oldest first; what may become a copy is held back for a while, and what
+//!    they have of files that are known is passed over;
+//! 8. *give_up_lost*: what has lost its content, and is in no file after it, is gone;
 //! 9. *retire*: drain, seal and release lives whose path names another file, or none;
 //! 10. *copy_deleted*: copy what is unread of files that no path names any more, where they were held for long;
 //! 11. *look_beside_empty_paths*: remember what stands beside paths that have no file now;
 //! 12. *save*, *publish*: write the catalog, then tell the readers, then remove what the catalog no longer names.
 //!
 //! New numbers are durable in the catalog before a segment is published. An offset is never given to a file
-//! because its name or its first line is familiar, and no file is skipped because it is short.
+//! because its name or its first line is familiar, and no file is skipped because it is short: the content decides, every
+//! byte where the old file can be read ([`known`]).
 
 mod arrive;
 mod compressed;

@@ -295,3 +295,18 @@ fn lines_that_are_all_the_same_prove_nothing() {
     fs::write(bench.path("a.log"), "tick\n".repeat(60)).unwrap();
     assert_eq!(bench.scan_and_read().len(), 60);
 }
+
+#[test]
+fn a_file_that_is_replaced_while_somebody_writes_to_it_is_read_once() {
+    let mut bench = plain();
+    let mut late = bench.append("a.log", &numbers(0..100));
+    bench.start().scan();
+    assert_eq!(bench.read(), lines(0..100));
+    fs::write(bench.path("new"), numbers(0..100)).unwrap();
+    late.write_all(numbers(100..103).as_bytes()).unwrap();
+    bench.rename("new", "a.log");
+    bench.append("a.log", &numbers(103..104));
+    let mut both = bench.scan_and_read();
+    both.sort();
+    assert_eq!(both, lines(100..104));
+}

@@ -137,10 +137,16 @@ fn file_of(life: &FileLife) -> Option<std::sync::Arc<std::fs::File>> {
     if is_whole { life.segment.open().ok() } else { None }
 }
 
-/// The paths that a name may be made of: as a rotator does it, or by something behind the whole name.
-fn named_after(path: &Path) -> impl Iterator<Item = PathBuf> {
+/// The paths that a name may be made of: as a rotator does it, or by something behind the whole name. While logrotate's
+/// `renamecopy` copies a file, that has `.tmp` behind its name.
+pub fn named_after(path: &Path) -> impl Iterator<Item = PathBuf> {
     let name = path.file_name().unwrap_or_default().as_bytes();
     let ends = (1..name.len()).rev().filter(|at| !name[*at].is_ascii_alphanumeric());
     let longer = ends.map(|at| path.with_file_name(OsStr::from_bytes(&name[..at])));
-    original_paths(path).into_iter().map(|(original, _)| original).chain(longer)
+    let of_rotators = original_paths(path).into_iter().flat_map(|(original, _)| {
+        let mut renamed = original.clone().into_os_string();
+        renamed.push(".tmp");
+        [original, renamed.into()]
+    });
+    of_rotators.chain(longer)
 }

@@ -9,6 +9,7 @@ use std::{
     collections::{HashMap, HashSet},
     fs::File,
     io,
+    os::unix::fs::FileExt,
     path::Path,
     sync::Arc,
     time::Instant,
@@ -17,8 +18,12 @@ use std::{
 use tracing::{info, warn};
 
 use super::{
-    super::{FileLife, NewFile, Tail, Whereabouts, deleted::RestCopy, identity::Named, lives::ContentFile},
+    super::{
+        FileLife, NewFile, Tail, Whereabouts, arrive::last_line_end, deleted::RestCopy, identity::Named,
+        lives::ContentFile,
+    },
     anchors::find_anchors,
+    same_bytes::same_until,
 };
 use crate::log::{
     catalog::Absorbed,
@@ -29,8 +34,8 @@ use crate::log::{
 /// A life whose file was replaced or cut.
 struct Predecessor {
     id: SegmentId,
-    /// Its file, where that is held: all of it can be read.
-    is_held: bool,
+    /// Its file, and when it lost its name, where that is held: all of it can be read.
+    held: Option<(Arc<File>, (i64, u32))>,
     /// Where its content is known, the highest last.
     cursors: Vec<Cursor>,
 }
@@ -68,11 +73,13 @@ impl Tail {
             return None;
         }
         if segment.is_pinned() && !is_lost {
-            let file = segment.open().ok().filter(|file| identity::stat_file(file).is_ok_and(|it| it.names == 0))?;
+            let file = segment.open().ok()?;
+            let stat = identity::stat_file(&file).ok().filter(|stat| stat.names == 0)?;
             let end = last_line_end(&file, life.seen.offset).ok()?;
-            return Some(Predecessor { id, is_held: true, cursors: vec![identity::cursor_at(&file, end).ok()?] });
+            let cursors = vec![identity::cursor_at(&file, end).ok()?];
+            return Some(Predecessor { id, held: Some((file, stat.changed)), cursors });
         }
-        is_lost.then(|| Predecessor { id, is_held: false, cursors: life.cursors() })
+        is_lost.then(|| Predecessor { id, held: None, cursors: life.cursors() })
     }
 
     /// Where a file goes on that begins with the end of another: 0 where it does not.
@@ -80,16 +87,17 @@ impl Tail {
         let Some(opened) = OpenFile::open_known(&file.path, &file.stat.key)? else { return Ok(0) };
         let anchors = predecessors.iter().flat_map(|before| &before.cursors).filter_map(|cursor| cursor.anchor);
         let wanted: HashSet<Anchor> = anchors.filter(|anchor| usize::from(anchor.len) == Anchor::BYTES).collect();
-        if wanted.is_empty() || opened.stat.size < Anchor::BYTES as u64 {
+        if opened.stat.size < Anchor::BYTES as u64 {
             return Ok(0);
         }
         let found = find_anchors(&opened.file, &wanted, &self.compressed.progress)?;
         let mut start = 0;
         let mut again_from = None;
         for before in predecessors {
+            start = start.max(self.common_beginning(before, &opened)?);
             let Some(part) = KnownPart::of(&before.cursors, &found) else { continue };
             start = start.max(part.ends_at);
-            if !before.is_held
+            if before.held.is_none()
                 && let Err(error) = self.take_rest(before.id, &opened, &part, now)
             {
                 warn!(source = %self.log.name, path = %file.path.display(), segment = %before.id, %error,
@@ -101,9 +109,26 @@ impl Tail {
         let start = again_from.unwrap_or(start);
         if start > 0 {
             info!(source = %self.log.name, path = %file.path.display(), start,
-                "the file begins with the end of the one before it: reading goes on behind that");
+                "the file begins with what the one before it had: reading goes on behind that");
+        } else if !found.is_empty() {
+            warn!(source = %self.log.name, path = %file.path.display(),
+                "the file has what stood in the one before it behind other lines: it is read from its beginning, and some of it may be delivered twice");
         }
         Ok(start)
+    }
+
+    /// Where the whole lines end with which a file begins as the one does whose place it took, and that may have got more
+    /// meanwhile. A file that was made after that one went may begin alike for another reason.
+    fn common_beginning(&self, before: &Predecessor, opened: &OpenFile) -> io::Result<u64> {
+        let Some((file, gone)) = &before.held else { return Ok(0) };
+        if opened.stat.key.born.is_none_or(|born| born > *gone) {
+            return Ok(0);
+        }
+        let same = same_until(file, &opened.file, 0, opened.stat.size, &self.compressed.progress)?;
+        let start = if same < Anchor::BYTES as u64 { 0 } else { last_line_end(&opened.file, same)? };
+        let mut before = [0];
+        opened.file.read_exact_at(&mut before, start.saturating_sub(1))?;
+        Ok(if before == *b"\n" { start } else { 0 }) // Within a line that is far too long.
     }
 
     /// Lives whose file is gone, and whose last bytes are in the file after them, are read there.
@@ -205,9 +230,4 @@ impl KnownPart {
     fn moved_by(&self) -> u64 {
         self.known.offset - self.ends_at
     }
-}
-
-/// Where the last whole line before this position ends; fails where it is too far back.
-fn last_line_end(file: &Arc<File>, before: u64) -> io::Result<u64> {
-    super::super::arrive::last_line_end(file, before)
 }

@@ -8,11 +8,8 @@ use std::{collections::HashMap, fs::File, io, path::Path, sync::Arc, time::Insta
 use tracing::{debug, info};
 
 use super::{
-    super::{
-        FileLife, NewFile, Tail,
-        identity::{Named, original_paths},
-        lives::ContentFile,
-    },
+    super::{FileLife, NewFile, Tail, identity::Named, lives::ContentFile},
+    copy_of::named_after,
     same_bytes::same_bytes,
 };
 use crate::log::{
@@ -45,7 +42,7 @@ impl Tail {
         new_files.retain(|file| !self.replaces(file, &nameless, &file.path, now));
         new_files.retain(|file| {
             let originals = file.lineage.iter().map(|path| path.to_path_buf());
-            let mut originals = originals.chain(original_paths(&file.path).into_iter().map(|(path, _)| path));
+            let mut originals = originals.chain(named_after(&file.path));
             !originals.any(|path| self.replaces(file, &nameless, &path, now))
         });
     }
