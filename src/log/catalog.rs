@@ -51,6 +51,9 @@ pub struct CatalogEntry {
     pub head: Cursor,
     /// Where the scanner last looked, with the hash of the bytes before it.
     pub seen: Cursor,
+    /// Where it looked before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trail: Vec<Cursor>,
     /// When it was last changed, as far as was seen: seconds and nanoseconds.
     pub modified: (i64, u32),
     pub start: Cursor,

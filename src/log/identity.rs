@@ -48,6 +48,10 @@ pub struct FileStat {
     pub size: u64,
     /// Seconds and nanoseconds.
     pub modified: (i64, u32),
+    /// When its content, names or rights last changed: once it has no name, when it lost the last one.
+    pub changed: (i64, u32),
+    /// How many names it has.
+    pub names: u32,
     pub regular: bool,
 }
 
@@ -135,6 +139,8 @@ fn stat(stat: Statx) -> FileStat {
         },
         size: stat.stx_size,
         modified: (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec),
+        changed: (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec),
+        names: stat.stx_nlink,
         regular: FileType::from_raw_mode(u32::from(stat.stx_mode)) == FileType::RegularFile,
     }
 }

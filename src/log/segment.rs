@@ -109,6 +109,13 @@ impl Segment {
         }
     }
 
+    /// The same segment in a copy that has only its bytes from `from` on: those before it are gone.
+    pub fn taken_from(&self, from: Cursor, path: PathBuf, key: FileKey) -> Self {
+        let taken = Self { start: self.start, ..self.absorbed(from, path, key) };
+        taken.set_head(Cursor::default());
+        taken
+    }
+
     pub fn head(&self) -> Cursor {
         self.place().head
     }

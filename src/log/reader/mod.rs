@@ -284,6 +284,7 @@ impl Reader {
             }
             return Ok(answer != Take::More);
         }
+        let cursor = verifiable(cursor, segment.kept_from);
         let file = match segment.open() {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -341,4 +342,10 @@ impl Reader {
         self.chunks.forget_all_but(&known);
         self.faults.retain(|id, _| known.contains(id));
     }
+}
+
+/// A cursor without its anchor where the copy of ours that has the bytes behind it has not all that the anchor covers.
+fn verifiable(cursor: Cursor, kept_from: Option<u64>) -> Cursor {
+    let is_covered = |from: u64| cursor.anchor.is_none_or(|anchor| cursor.offset >= from + u64::from(anchor.len));
+    if kept_from.is_none_or(is_covered) { cursor } else { Cursor { anchor: None, ..cursor } }
 }

@@ -13,8 +13,8 @@ use std::{
 use tracing::info;
 
 use super::{
-    FileLife, Named, NewFile, PossibleCopy, Tail, Whereabouts, compressed::is_gzip, identity::original_paths,
-    lives::ContentFile,
+    FileLife, Named, NewFile, Tail, Whereabouts, compressed::is_gzip, identity::original_paths,
+    known::LivesByLineage, lives::ContentFile,
 };
 use crate::log::{
     identity::{self, OpenFile},
@@ -28,17 +28,14 @@ impl Tail {
     /// Step 7: gives the new files their numbers, oldest first.
     pub(super) fn arrive(&mut self, mut new_files: Vec<NewFile>, named: &Named, now: Instant) {
         self.add_postponed(&mut new_files, now);
+        self.add_held(&mut new_files);
         if new_files.is_empty() {
             return;
         }
         new_files.sort_by_cached_key(NewFile::age);
-        let around = Around {
-            named,
-            originals: self.originals(&new_files),
-            bases: self.lives.iter().map(|life| life.segment.lineage.to_path_buf()).collect(),
-        };
+        let mut around = Around { named, originals: self.originals(&new_files), lives: self.lives_by_lineage() };
         for new_file in &new_files {
-            if let Err(error) = self.arrive_one(new_file, &around, now) {
+            if let Err(error) = self.arrive_one(new_file, &mut around, now) {
                 self.notices.cannot_open(&new_file.path, &error);
             }
         }
@@ -51,7 +48,7 @@ impl Tail {
         }
     }
 
-    fn arrive_one(&mut self, new_file: &NewFile, around: &Around<'_>, now: Instant) -> io::Result<()> {
+    fn arrive_one(&mut self, new_file: &NewFile, around: &mut Around<'_>, now: Instant) -> io::Result<()> {
         let Some(opened) = OpenFile::open_known(&new_file.path, &new_file.stat.key)? else {
             return Ok(()); // Renamed under our hands: the next scan sees what it is.
         };
@@ -64,30 +61,45 @@ impl Tail {
         if !self.is_readable(path, file, new_file.lineage.is_some())? {
             return Ok(());
         }
-        if let Some(original) = self.copy_in_the_making(&opened, &around.originals)? {
-            let held = self.held.entry(stat.key).or_insert(PossibleCopy { size: stat.size, since: now });
-            if held.size != stat.size {
-                *held = PossibleCopy { size: stat.size, since: now };
-            }
-            if now - held.since < self.source.seal_after {
-                self.notices.held(path, &original);
-                return Ok(());
-            }
+        let copied = self.original_of(new_file, &opened, &around.lives)?;
+        let original = match copied.and_then(|id| self.lives.get(id)) {
+            Some(life) => Some(life.segment.path()),
+            None => self.copy_in_the_making(&opened, &around.originals)?,
+        };
+        if let Some(original) = &original
+            && self.holds_back(new_file, &opened, now)
+        {
+            self.notices.held(path, original);
+            return Ok(());
         }
         self.held.remove(&stat.key);
+        let is_copy = copied.map_or(Ok(false), |id| self.is_copy_of(id, &opened))?;
         // Its own path, or that of the file whose rotated generation it seems to be.
         let is_met = |(of, is_certain): &(PathBuf, bool)| {
-            *is_certain && (around.bases.contains(of) || around.originals.contains(of))
+            *is_certain && (around.lives.contains_key(of) || around.originals.contains(of))
         };
         let base = || original_paths(path).into_iter().find(is_met);
         let lineage = new_file.lineage.clone();
         let lineage = lineage.unwrap_or_else(|| base().map_or_else(|| path.as_path().into(), |(of, _)| of.into()));
-        let start = if self.starts_at_end() { last_line_end(file, stat.size)? } else { 0 };
+        let start = if self.starts_at_end() {
+            last_line_end(file, stat.size)?
+        } else if is_copy {
+            stat.size
+        } else {
+            new_file.start
+        };
         let start = identity::cursor_at(file, start)?;
         let id = self.lives.next_id();
         let state = if around.named.has(&stat.key) { SegmentState::Active } else { SegmentState::Draining };
+        around.lives.entry(lineage.to_path_buf()).or_default().push(id);
         let segment = Segment::new(id, lineage, start, stat.size, state, path.clone(), stat.key);
-        info!(source = %self.log.name, path = %path.display(), segment = %id, size = stat.size, start = start.offset, "reading a file");
+        if is_copy {
+            info!(source = %self.log.name, path = %path.display(), segment = %id, size = stat.size,
+                copy_of = %original.unwrap_or_default().display(),
+                "the file is a copy of another: only what is added to it is read");
+        } else {
+            info!(source = %self.log.name, path = %path.display(), segment = %id, size = stat.size, start = start.offset, "reading a file");
+        }
         let life = FileLife::begin(segment, &opened, stat.size, ContentFile::Original, now)?;
         self.insert(life, opened.file);
         Ok(())
@@ -126,12 +138,11 @@ impl Tail {
 struct Around<'a> {
     named: &'a Named,
     originals: HashSet<PathBuf>,
-    /// The lineages that are known.
-    bases: HashSet<PathBuf>,
+    lives: LivesByLineage,
 }
 
 /// Where the last whole line ends.
-fn last_line_end(file: &File, size: u64) -> io::Result<u64> {
+pub(super) fn last_line_end(file: &File, size: u64) -> io::Result<u64> {
     let mut chunk = vec![0; LOOK_BACK.min(size) as usize];
     let from = size - chunk.len() as u64;
     file.read_exact_at(&mut chunk, from)?;

@@ -5,25 +5,30 @@
 //! the same twelve steps each time:
 //!
 //! 1. *name_files*: look at what the paths name;
-//! 2. *resolve*: find the files of lives that are sought: those of the catalog, after a start;
+//! 2. *resolve*: find the files of lives that are sought: those of the catalog, after a start; and those that an overlay
+//!    copied up;
 //! 3. *verify*: see that each life still has the bytes it had; one that has not has lost its content;
 //! 4. *new_files*: list the files that no life is known of;
 //! 5. *missed_generations*: and those that came and were rotated away between two scans;
-//! 6. *find_copies*: let lives without a file go on in the copies of theirs (copytruncate), plain or compressed;
-//! 7. *arrive*: give the new files their numbers, oldest first; what may become a copy is held back for a while;
-//! 8. *give_up_lost*: what has lost its content and was not found is gone;
+//! 6. *find_copies*: let lives without a file go on in those that have their content: what replaced theirs, or copies of
+//!    it (copytruncate), plain or compressed;
+//! 7. *arrive*: give the new files their numbers, oldest first; what may become a copy is held back for a while, and what
+//!    they have of files that are known is passed over;
+//! 8. *give_up_lost*: what has lost its content, and is in no file after it, is gone;
 //! 9. *retire*: drain, seal and release lives whose path names another file, or none;
 //! 10. *copy_deleted*: copy what is unread of files that no path names any more, where they were held for long;
 //! 11. *look_beside_empty_paths*: remember what stands beside paths that have no file now;
 //! 12. *save*, *publish*: write the catalog, then tell the readers, then remove what the catalog no longer names.
 //!
 //! New numbers are durable in the catalog before a segment is published. An offset is never given to a file
-//! because its name or its first line is familiar, and no file is skipped because it is short.
+//! because its name or its first line is familiar, and no file is skipped because it is short: the content decides, every
+//! byte where the old file can be read ([`known`]).
 
 mod arrive;
 mod compressed;
 mod deleted;
 mod identity;
+mod known;
 mod lives;
 mod notices;
 mod open;
@@ -44,6 +49,7 @@ use self::{
     compressed::CompressedFiles,
     deleted::DeletedFiles,
     identity::{EmptyPaths, Listings, Named, NewFile},
+    known::LeftBehind,
     lives::{Examined, FileLife, FileLives, Whereabouts},
     notices::Notices,
     pins::Pins,
@@ -94,14 +100,17 @@ pub struct Tail {
     compressed: CompressedFiles,
     deleted: DeletedFiles,
     empty_paths: EmptyPaths,
+    left_behind: Vec<LeftBehind>,
     notices: Notices,
 }
 
 /// A file that is not read yet because it may be a copy in the making.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct PossibleCopy {
     size: u64,
     since: Instant,
+    /// Where no path names it: that of the file whose generation it is.
+    beside: Option<Arc<Path>>,
 }
 
 impl Tail {
@@ -142,12 +151,17 @@ impl Tail {
         }
         self.pins.count(&self.lives);
         let named = self.name_files(&found.paths);
+        self.know_copied_up(&named);
         let mut new_files = self.resolve(&named, now);
         new_files.extend(self.verify(&named, now));
+        self.look_at_left_behind(now);
         new_files.extend(self.new_files(&named));
         self.missed_generations(&named, &mut new_files);
+        self.go_on_in_replacements(&mut new_files, &named, now);
         self.find_copies(&mut new_files, now);
+        self.begin_behind_known(&mut new_files, &named, now);
         self.arrive(new_files, &named, now);
+        self.take_rests(now);
         self.give_up_lost();
         self.retire(&named, consistent, now);
         self.copy_deleted(now);
@@ -197,6 +211,7 @@ impl Tail {
     /// Copies what is unread of files that nothing but us holds: nobody could find them again. Writes sizes and cursors
     /// as last seen: a better start next time, on which nothing depends.
     pub fn close(mut self) {
+        self.look_at_left_behind(Instant::now());
         self.copy_all_deleted();
         self.lives.touch_if(true);
         self.save();
@@ -229,7 +244,7 @@ impl Tail {
         }
         named.complete();
         self.facts.files_matched = named.len() as u64;
-        self.held.retain(|key, _| named.has(key));
+        self.held.retain(|key, held| named.has(key) || held.beside.is_some());
         named
     }
 

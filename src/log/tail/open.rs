@@ -74,6 +74,7 @@ impl Tail {
             compressed: CompressedFiles::new(dir),
             deleted: DeletedFiles::new(dir),
             empty_paths: EmptyPaths::default(),
+            left_behind: Vec::new(),
             notices: Notices::new(name),
         };
         for entry in catalog.lives {

@@ -5,6 +5,7 @@ mod appearing;
 mod compressed;
 mod containers;
 mod deletion;
+mod known;
 mod lines;
 mod logrotate;
 mod many;

@@ -24,7 +24,7 @@ use std::{
 
 use tracing::info;
 
-use self::rest_copy::RestCopy;
+pub(super) use self::rest_copy::RestCopy;
 use super::{
     FileLife, Tail, Whereabouts,
     lives::{ContentFile, PAUSE},

@@ -31,6 +31,8 @@ pub struct RestCopy {
     /// Copied up to here.
     at: u64,
     end: u64,
+    /// Where these bytes stand in the file that they are read from, they stand so much earlier.
+    moved_by: u64,
     buffer: Vec<u8>,
     finished: bool,
 }
@@ -42,16 +44,31 @@ impl RestCopy {
     /// # Errors
     /// `StorageFull` before anything is written, where there is no room; else those of reading and writing.
     pub fn begin(file: &File, head: u64, from: u64, end: u64, path: PathBuf) -> io::Result<Self> {
+        Self::begin_at(file, head, from.saturating_sub(Anchor::BYTES as u64) / PAGE * PAGE, end, path)
+    }
+
+    /// Begins a copy of what another file has of these bytes, `moved_by` bytes before where they stood.
+    ///
+    /// # Errors
+    /// As [`RestCopy::begin`].
+    pub fn begin_moved(file: &File, moved_by: u64, from: u64, end: u64, path: PathBuf) -> io::Result<Self> {
+        let at = from.saturating_sub(Anchor::BYTES as u64).max(moved_by);
+        let mut rest = Self::begin_at(file, 0, at, end, path)?;
+        rest.moved_by = moved_by;
+        Ok(rest)
+    }
+
+    fn begin_at(file: &File, head: u64, at: u64, end: u64, path: PathBuf) -> io::Result<Self> {
         let directory = path.parent().unwrap_or(Path::new("."));
         durable::create_private_dir(directory).map_err(io::Error::other)?;
-        let at = from.saturating_sub(Anchor::BYTES as u64) / PAGE * PAGE;
         durable::need_room(directory, end.saturating_sub(at))?;
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         let out = durable::create_new(&path)?;
-        let mut rest = Self { path, out, at: 0, end: head.min(at), buffer: vec![0; BLOCK], finished: false };
+        let mut rest =
+            Self { path, out, at: 0, end: head.min(at), moved_by: 0, buffer: vec![0; BLOCK], finished: false };
         rest.copy_some(file, u64::MAX)?;
         (rest.at, rest.end) = (at, end);
         Ok(rest)
@@ -90,7 +107,7 @@ impl RestCopy {
         let stop = self.at.saturating_add(most).min(self.end);
         while self.at < stop {
             let block = &mut self.buffer[..(BLOCK as u64).min(stop - self.at) as usize];
-            file.read_exact_at(block, self.at)?;
+            file.read_exact_at(block, self.at - self.moved_by)?;
             if block.iter().any(|byte| *byte != 0) {
                 self.out.write_all_at(block, self.at)?;
             }

@@ -112,7 +112,7 @@ impl Tail {
     fn lose_content(&mut self, id: SegmentId, how: &str) {
         let Some(life) = self.lives.get(id) else { return };
         warn!(source = %self.log.name, path = %life.segment.path().display(), segment = %id, bytes = life.segment.size(),
-            "the file was {how}; it is read again from its beginning, and what was not read before is looked for in its copies");
+            "the file was {how}; what it has now is read, and what was not read before is looked for in its copies");
         self.lives.advance(id, Whereabouts::ContentLost { later: None });
         self.facts.truncations += 1;
     }

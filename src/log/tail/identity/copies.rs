@@ -41,6 +41,10 @@ impl Tail {
     pub fn find_copies(&mut self, new_files: &mut Vec<NewFile>, now: Instant) {
         self.list_possible_copies(new_files);
         let seekers = self.seekers();
+        if !seekers.is_empty() {
+            // Few bytes may begin several generations: the oldest follows on what was seen.
+            new_files.sort_by_cached_key(NewFile::age);
+        }
         new_files.retain(|file| !self.goes_on(&seekers, file, FileLife::is_intact));
         new_files.sort_by_key(|file| Reverse(file.stat.size));
         new_files.retain(|file| !self.goes_on(&seekers, file, FileLife::has_beginning_in) && !file.only_as_copy);
@@ -52,6 +56,9 @@ impl Tail {
     fn list_possible_copies(&mut self, new_files: &mut Vec<NewFile>) {
         let seeking = self.lives.iter().filter(|life| life.seeks_a_copy());
         let lineages: HashSet<Arc<Path>> = seeking.map(|life| life.segment.lineage.clone()).collect();
+        if lineages.is_empty() {
+            return;
+        }
         let mut listed: HashSet<FileKey> = new_files.iter().map(|file| file.stat.key).collect();
         for lineage in lineages {
             for (path, stat) in self.listings.alike(&lineage) {
@@ -61,13 +68,16 @@ impl Tail {
                 }
             }
         }
+        let copies = self.known_copies().into_iter();
+        new_files.extend(copies.filter(|copy| listed.insert(copy.stat.key)));
     }
 
     fn seekers(&self) -> Seekers {
         let mut seekers = Seekers::default();
         for life in self.lives.iter().filter(|life| life.seeks_a_copy()) {
-            let head = life.segment.head();
-            seekers.entry(head.offset).or_default().entry(head).or_default().push(life.segment.id);
+            for first in life.first_bytes() {
+                seekers.entry(first.offset).or_default().entry(first).or_default().push(life.segment.id);
+            }
         }
         seekers
     }
@@ -79,7 +89,11 @@ impl Tail {
         }
         let Ok(Some(opened)) = OpenFile::open_known(&new_file.path, &new_file.stat.key) else { return false };
         let found = self.continuation(seekers, &opened, has);
-        found.is_some_and(|id| self.go_on_in(id, opened).is_ok())
+        let Some(life) = found.and_then(|id| self.lives.get(id)) else { return false };
+        let id = life.segment.id;
+        info!(source = %self.log.name, path = %opened.path.display(), segment = %id, was = %life.segment.path().display(),
+            "the file has the content of another: reading continues in it where it stopped");
+        self.go_on_in(id, opened).is_ok()
     }
 
     /// The life whose content this file has.
@@ -96,15 +110,18 @@ impl Tail {
         candidates.into_iter().find(|life| has(life, opened).unwrap_or(false)).map(|life| life.segment.id)
     }
 
-    fn go_on_in(&mut self, id: SegmentId, opened: OpenFile) -> io::Result<()> {
+    /// From now on this file has a life's bytes, or as many as it has of them.
+    pub fn go_on_in(&mut self, id: SegmentId, opened: OpenFile) -> io::Result<()> {
         let OpenFile { path, file, stat } = &opened;
+        self.give_up_copy(&stat.key, id);
         let Some(life) = self.lives.get_mut(id) else { return Ok(()) };
-        info!(source = %self.log.name, path = %path.display(), segment = %id, was = %life.segment.path().display(),
-            "the file has the content of another: reading continues in it where it stopped");
         if stat.size < life.seen.offset {
             warn!(source = %self.log.name, path = %path.display(), segment = %id, bytes = life.segment.size() - stat.size,
                 "what was written between the copy and the truncation is in no file any more");
             life.seen = identity::cursor_at(file, stat.size)?;
+            if stat.size < life.segment.head().offset {
+                life.segment.set_head(life.seen);
+            }
             life.segment.lose_from(stat.size);
         }
         life.modified = stat.modified;

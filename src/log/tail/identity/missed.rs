@@ -38,8 +38,10 @@ impl Tail {
         if changed.is_empty() {
             return;
         }
+        // A copy is no generation.
+        let (copies, others): (Vec<&FileLife>, Vec<&FileLife>) = self.lives.iter().partition(|life| life.is_copy());
         let newest: HashMap<&Path, &FileLife> =
-            self.lives.iter().map(|life| (&*life.segment.lineage, life)).collect();
+            copies.into_iter().chain(others).map(|life| (&*life.segment.lineage, life)).collect();
         let elsewhere = moved_to(&self.lives);
         let since = if self.source.start_at == StartAt::Beginning { (0, 0) } else { self.begun };
         let mut listed: HashSet<FileKey> = new_files.iter().map(|file| file.stat.key).collect();

@@ -24,17 +24,19 @@ pub struct NewFile {
     pub only_as_copy: bool,
     /// It lost the bytes of an earlier life.
     pub truncated: bool,
+    /// What stands before this was read from another file.
+    pub start: u64,
 }
 
 impl NewFile {
     /// One that a path of the source names.
     pub fn named(path: &Path, stat: FileStat, truncated: bool) -> Self {
-        Self { path: path.to_owned(), stat, lineage: None, only_as_copy: false, truncated }
+        Self { path: path.to_owned(), stat, lineage: None, only_as_copy: false, truncated, start: 0 }
     }
 
     /// One that stands beside its lineage's path.
     pub fn beside(path: PathBuf, stat: FileStat, lineage: Arc<Path>) -> Self {
-        Self { path, stat, lineage: Some(lineage), only_as_copy: false, truncated: false }
+        Self { path, stat, lineage: Some(lineage), only_as_copy: false, truncated: false, start: 0 }
     }
 
     /// One that no path of the source names, and that has other bytes than it had.

@@ -77,7 +77,7 @@ impl FileLife {
         // Who stands behind what is gone is no measure for what the file has.
         let is_there = |cursor: &Cursor| entry.gone_from.is_none_or(|gone| cursor.offset <= gone);
         let mut trail: Vec<Cursor> =
-            cursors_of_forwarders.iter().copied().filter(is_there).chain([entry.seen]).collect();
+            cursors_of_forwarders.iter().copied().filter(is_there).chain(entry.trail).chain([entry.seen]).collect();
         trail.sort_by_key(|cursor| cursor.offset);
         let furthest = trail.pop().unwrap_or_default();
         let size = entry.size.max(furthest.offset);
@@ -255,9 +255,17 @@ impl FileLife {
 
     /// Whether a file has this life's first bytes and some of the later ones, but not the last: it was copied before
     /// those were written.
-    pub fn has_beginning_in(&self, OpenFile { file, stat, .. }: &OpenFile) -> io::Result<bool> {
+    pub fn has_beginning_in(&self, OpenFile { path, file, stat }: &OpenFile) -> io::Result<bool> {
         let head = self.segment.head();
-        if head.offset == 0 || stat.size >= self.seen.offset || !identity::still_has(file, &head)? {
+        if head.offset == 0 || stat.size >= self.seen.offset {
+            return Ok(false);
+        }
+        if stat.size < head.offset {
+            let mut shorter = self.first_bytes().filter(|first| first.offset <= stat.size).peekable();
+            let is_copy = shorter.peek().is_some() && *self.segment.lineage != **path;
+            return shorter.try_fold(is_copy, |has, first| Ok(has && identity::still_has(file, &first)?));
+        }
+        if !identity::still_has(file, &head)? {
             return Ok(false);
         }
         let reached = |cursor: &&Cursor| cursor.offset <= stat.size && cursor.anchor.is_some();
@@ -267,6 +275,20 @@ impl FileLife {
             }
         }
         Ok(false)
+    }
+
+    /// The cursors whose anchors have all bytes before them: the head, and shorter beginnings.
+    pub fn first_bytes(&self) -> impl Iterator<Item = Cursor> {
+        let head = self.segment.head();
+        let shorter = self.earlier_cursors.iter().copied();
+        let shorter = shorter.filter(move |cursor| cursor.anchor.is_some() && cursor.offset < head.offset);
+        [head].into_iter().chain(shorter)
+    }
+
+    /// Nothing of what its file had when it was met is read, and nothing was added.
+    pub fn is_copy(&self) -> bool {
+        let start = self.segment.start.offset;
+        start > 0 && start == self.segment.size() && self.segment.gone_from().is_none()
     }
 
     /// What a file with this life's content must have, up to where it was last seen, in the order of the offsets.
@@ -309,6 +331,13 @@ impl FileLife {
         }
     }
 
+    /// A few of the earlier cursors, which know a copy that has only the beginning.
+    fn trail(&self) -> Vec<Cursor> {
+        const MOST: usize = 4;
+        let step = self.earlier_cursors.len().div_ceil(MOST).max(1);
+        self.earlier_cursors.iter().step_by(step).copied().collect()
+    }
+
     /// As the catalog keeps it.
     pub(super) fn entry(&self) -> CatalogEntry {
         let segment = &self.segment;
@@ -325,6 +354,7 @@ impl FileLife {
             stage: self.stage(),
             head: segment.head(),
             seen: self.seen,
+            trail: self.trail(),
             modified: self.modified,
             start: segment.start,
             size: segment.size(),

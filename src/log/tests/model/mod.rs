@@ -30,13 +30,7 @@ use TailOperation as O;
 const SWITCHED_OFF: &[(TailOperation, &str)] = &[
     (O::Preallocate, "F2"),
     (O::WriteMapped, "F2"),
-    (O::ReplaceByOwn, "F9"),
-    (O::KeepNewerHalf, "F20"),
     (O::RenameOver, "F18"),
-    (O::CopySnapshot, "F12"),
-    (O::Renamecopy, "F17"),
-    (O::StopBeforeCut, "F20"),
-    (O::WriteBeforeSmallCut, "F20"),
     (O::CopytruncateUnlooked, "F16"),
     (O::DeleteUnheld, "F8"),
     (O::LateOnEmpty, "F6"),

@@ -234,6 +234,7 @@ impl TailOperation {
                 | O::WriteBeforeCut
                 | O::StopBeforeCut
                 | O::WriteBeforeSmallCut
+                | O::KeepNewerHalf
         )
     }
 

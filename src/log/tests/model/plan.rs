@@ -97,6 +97,7 @@ impl HistoryPlan {
             O::StopBeforeCut,
             O::WriteBeforeSmallCut,
             O::CopytruncateUnlooked,
+            O::Renamecopy,
             O::LateOnRenamed,
             O::LateOnEmpty,
             O::LateOnNameless,

@@ -4,12 +4,14 @@ use std::ffi::{OsStr, OsString};
 
 use super::{
     disk::{ModelDisk, REPLACEMENT},
+    ledger::text,
     naming::{NamingScheme, odd_name, with_suffix},
     operation::TailOperation,
     packer::FilePacker,
     plan::HistoryPlan,
     steps::DiskStep,
 };
+use crate::log::Anchor;
 
 use DiskStep as S;
 use TailOperation as O;
@@ -84,11 +86,13 @@ impl StepScript<'_> {
                 vec![S::FinishLine, S::Tear(active.clone(), self.rng.bool()), S::CutTorn, S::Append(active, some)]
             }
 
-            O::ReplaceByOwn if there => self.replace(usize::MAX, some - 1),
-            O::KeepNewerHalf if there => {
-                let lines = self.disk.file(&active).map_or(0, |file| file.lines.len());
-                self.replace(lines - lines / 2, some)
+            O::ReplaceByOwn if there => {
+                let mut steps = self.replace(usize::MAX, some - 1);
+                // Of a file with few bytes only the next one is known to have taken its place.
+                steps.extend(self.disk.is_small(&active).then_some(S::Scan));
+                steps
             }
+            O::KeepNewerHalf if there => self.keep_newer_half(some),
             O::RenameOver if there => {
                 let new: OsString = "a.log.tmp".into();
                 vec![S::FinishLine, S::Create(new.clone()), S::Rename(new, active)]
@@ -186,6 +190,21 @@ impl StepScript<'_> {
     fn replace(&mut self, keep: usize, more: u32) -> Vec<DiskStep> {
         let active = self.plan.active();
         vec![S::FinishLine, S::WriteReplacement(active.clone(), keep, more), S::Rename(REPLACEMENT.into(), active)]
+    }
+
+    /// What was seen last is in the newer half, with enough before it to know it by.
+    fn keep_newer_half(&mut self, more: u32) -> Vec<DiskStep> {
+        let lines = self.disk.file(&self.plan.active()).map_or(&[][..], |file| &file.lines);
+        let keep = lines.len() - lines.len() / 2;
+        let kept = &lines[lines.len() - keep..];
+        if kept.iter().map(|number| text(*number).len() + 1).sum::<usize>() < Anchor::BYTES {
+            return Vec::new();
+        }
+        let mut steps = self.replace(keep, more);
+        let look = if self.rng.bool() { vec![S::Scan, S::Restart(false)] } else { vec![S::Scan] };
+        steps.splice(1..1, look);
+        steps.push(S::Scan);
+        steps
     }
 
     /// The active file, or one of its newest plain generations.
