@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxAttributes, StatxFlags};
 use serde::{Deserialize, Serialize};
 
 use super::position::{Anchor, Cursor};
@@ -46,6 +46,10 @@ pub struct FileStat {
     /// Seconds and nanoseconds.
     pub modified: (i64, u32),
     pub regular: bool,
+    /// How many names it has.
+    pub names: u32,
+    /// Another file system begins here: of a regular file, that it was mounted by itself.
+    pub is_mount: bool,
 }
 
 /// Looks at what `path` names, through symbolic links.
@@ -54,7 +58,7 @@ pub fn stat_path(path: &Path) -> io::Result<FileStat> {
 }
 
 /// Looks at an open file.
-pub fn stat_file(file: &File) -> io::Result<FileStat> {
+pub fn stat_file(file: &impl AsFd) -> io::Result<FileStat> {
     Ok(rustix::fs::statx(file.as_fd(), "", AtFlags::EMPTY_PATH, WANTED).map(stat)?)
 }
 
@@ -122,6 +126,8 @@ fn stat(stat: Statx) -> FileStat {
         },
         size: stat.stx_size,
         modified: (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec),
+        names: stat.stx_nlink,
+        is_mount: stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
         regular: FileType::from_raw_mode(u32::from(stat.stx_mode)) == FileType::RegularFile,
     }
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::{Exclude, FileSource},
     log::{
-        Log,
+        LinkPolicy, Log,
         catalog::{Catalog, CatalogEntry, CatalogError, CatalogStage},
         identity,
         position::{Cursor, SegmentId},
@@ -64,6 +64,8 @@ impl Tail {
             held: HashMap::new(),
             first,
             exclude,
+            links: LinkPolicy::default(),
+            allowed: HashMap::new(),
             pins: Pins::new(pins),
             listings: Listings::default(),
             compressed: CompressedFiles::new(dir),

@@ -6,6 +6,7 @@ mod compressed;
 mod containers;
 mod deletion;
 mod lines;
+mod links;
 mod logrotate;
 mod many;
 mod mounts;
