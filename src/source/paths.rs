@@ -8,7 +8,7 @@ use std::{
 use super::walk::{PathWalk, WalkLimits, is_absence};
 use crate::{
     config::{Exclude, FileSource, FollowLinks},
-    glob::{PathBranch, PathGlob},
+    glob::{PathBranch, PathGlob, doubt},
     log::{LinkPolicy, tail::FoundPaths},
 };
 
@@ -70,6 +70,13 @@ impl SourcePaths {
         found.paths.sort();
         found.paths.dedup();
         found
+    }
+
+    /// What in `include` and `exclude` is probably not meant as it is read, and names no file as it is written.
+    pub fn doubts(&self) -> Vec<String> {
+        let exclude = self.exclude.iter().map(|exclude| &exclude.written);
+        let globs = self.include.iter().chain(exclude).filter(|glob| std::fs::symlink_metadata(glob).is_err());
+        globs.filter_map(|glob| Some(format!("{glob}: {}", doubt(glob)?))).collect()
     }
 
     /// The directories in which files may appear: those before the first wildcard.
