@@ -66,6 +66,14 @@ pub struct App {
     lock: Lock,
 }
 
+/// How a run ended.
+#[derive(Debug)]
+pub struct AppEnd {
+    pub forwarders: ForwarderEnd,
+    /// Files whose last line has no end yet; counted where all else is delivered.
+    pub unfinished_lines: usize,
+}
+
 struct RunningForwarder {
     config: config::Forwarder,
     stats: Arc<ForwarderStats>,
@@ -132,7 +140,23 @@ impl App {
     }
 
     /// One more scan, then delivers what can be delivered in time. `hurry` completes when there is no more time.
-    pub async fn drain(mut self, hurry: impl Future<Output = ()>) -> ForwarderEnd {
+    pub async fn drain(mut self, hurry: impl Future<Output = ()>) -> AppEnd {
+        let files = self.sources.values().filter_map(|source| source.files.clone()).collect::<Vec<_>>();
+        let forwarders = self.drain_forwarders(hurry).await;
+        // Who has read all whole lines stands before one that has no end yet.
+        let unfinished = if forwarders == ForwarderEnd::Drained { files.as_slice() } else { &[] };
+        let mut unfinished_lines = 0;
+        for log in unfinished {
+            for (path, bytes) in log.left() {
+                warn!(source = %log.name, path = %path.display(), bytes,
+                    "a last line without its end is left: it is sent once it has its end, or its file is finished");
+                unfinished_lines += 1;
+            }
+        }
+        AppEnd { forwarders, unfinished_lines }
+    }
+
+    async fn drain_forwarders(&mut self, hurry: impl Future<Output = ()>) -> ForwarderEnd {
         info!(timeout = ?self.config.drain_timeout, "stopping: delivering what is left");
         let until = Instant::now() + self.config.drain_timeout;
         for source in self.sources.values() {

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     config::{self, Auth, Config, Forwarder, SourceKind, Token},
     forwarder::deliver::WebhookClient,
+    source::paths::SourcePaths,
 };
 
 /// Prints what would run to standard output; or all problems to standard error.
@@ -64,6 +65,11 @@ fn notes(config: &Config) -> Vec<String> {
     for source in &config.sources {
         if !config.forwarders.iter().any(|forwarder| forwarder.sources.contains(&source.name)) {
             notes.push(format!("source {}: no forwarder follows it, so its events go nowhere", source.name));
+        }
+        if let SourceKind::File(file) = &source.kind {
+            let doubts = SourcePaths::new(file).doubts();
+            notes
+                .extend(doubts.iter().map(|doubt| format!("source {}: probably not meant so: {doubt}", source.name)));
         }
         if let Some(address) = open_address(&source.kind) {
             notes.push(format!(
@@ -206,7 +212,7 @@ mod tests {
     #[test]
     fn notes_tell_of_what_is_valid_and_yet_wrong() {
         let text = described(
-            "sources: [{name: a, include: [/x]}, {name: idle, include: [/y]}]\n\
+            "sources: [{name: a, include: [/x, '/log/{1..9}.log']}, {name: idle, include: [/y]}]\n\
              forwarders: [{uri: 'https://s.test', sources: [a], tokenFile: /nowhere/token,\n  \
                tls: {caFile: /nowhere/ca, insecureSkipVerify: true}}]\n",
         );
@@ -215,6 +221,7 @@ mod tests {
             "tokenFile /nowhere/token cannot be read now",
             "tls.caFile /nowhere/ca cannot be read now",
             "insecureSkipVerify trusts whoever answers",
+            "source a: probably not meant so: /log/{1..9}.log: a brace means itself",
         ] {
             assert!(text.contains(note), "{note:?} is missing:\n{text}");
         }

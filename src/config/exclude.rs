@@ -9,13 +9,14 @@ use crate::glob::{GlobFault, TextPattern, expand};
 /// what they stand for.
 #[derive(Clone, Debug)]
 pub struct Exclude {
+    pub written: String,
     names: Vec<TextPattern>,
     paths: Vec<TextPattern>,
 }
 
 impl Exclude {
     pub fn new(glob: &str) -> Result<Self, GlobFault> {
-        let mut exclude = Self { names: Vec::new(), paths: Vec::new() };
+        let mut exclude = Self { written: glob.to_owned(), names: Vec::new(), paths: Vec::new() };
         for glob in expand(glob)? {
             if glob.contains('/') {
                 exclude.paths.push(TextPattern::new(&glob)?);

@@ -34,6 +34,15 @@ const LONGEST: usize = 4096;
 /// How many paths the braces of one glob may stand for: each is looked at in every scan.
 const MOST_BRANCHES: usize = 1000;
 
+/// What is probably not meant as it is read, in words.
+pub fn doubt(glob: &str) -> Option<&'static str> {
+    let stays = |letters: &[char]| expand(glob).is_ok_and(|globs| globs.iter().any(|glob| glob.contains(letters)));
+    if stays(&['{', '}']) {
+        return Some("a brace means itself, unless there is a comma as in `{a,b}`; for `{1..9}` write `[1-9]`");
+    }
+    stays(&['\\']).then_some("a backslash means itself; for a character that is no wildcard write `[*]`")
+}
+
 /// Why a text is no glob. It quotes nothing of the text, which may come from a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GlobFault {
@@ -55,4 +64,25 @@ pub enum GlobFault {
     TooManyBranches,
     #[error("it is longer than any path can be ({LONGEST} bytes)")]
     TooLong,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn braces_and_backslashes_that_mean_themselves_get_a_word() {
+        for (glob, word) in [
+            ("/a/{1..9}.log", Some("[1-9]")),
+            ("/a/{x}.log", Some("[1-9]")),
+            ("/a/{x,y.log", Some("[1-9]")),
+            (r"/a/\*.log", Some("[*]")),
+            ("/a/{x,y}/[^a-c]*.log", None),
+            ("/a/~/x", None),
+        ] {
+            let doubt = doubt(glob);
+            assert_eq!(doubt.is_some(), word.is_some(), "{glob}: {doubt:?}");
+            assert!(word.is_none_or(|word| doubt.is_some_and(|doubt| doubt.contains(word))), "{glob}: {doubt:?}");
+        }
+    }
 }

@@ -17,7 +17,7 @@ use memchr::memchr;
 
 use super::{
     item::{ItemKind, LogItem},
-    lines::SegmentBytes,
+    lines::{SegmentBytes, is_blank},
 };
 use crate::config::CriStream;
 
@@ -79,7 +79,7 @@ pub struct Records<'a> {
 /// A line of the file and where it ends, its `\n` included.
 enum Raw<'a> {
     Line(&'a [u8], usize),
-    /// Nothing, or NUL that a crash left.
+    /// Nothing, white space shorter than a head, or NUL that a crash left.
     Blank(usize),
 }
 
@@ -163,9 +163,11 @@ fn raw(data: &[u8], at: usize, complete: bool) -> Option<Raw<'_>> {
         return Some(Raw::Blank(at + run));
     }
     match memchr(b'\n', rest) {
-        Some(0) => Some(Raw::Blank(at + 1)),
-        Some(length) if &rest[..length] == b"\r" => Some(Raw::Blank(at + length + 1)),
+        Some(length) if length < MAX_HEAD && is_blank(&rest[..length]) => Some(Raw::Blank(at + length + 1)),
         Some(length) => Some(Raw::Line(&rest[..length], at + length + 1)),
+        None if complete && !rest.is_empty() && rest.len() < MAX_HEAD && is_blank(rest) => {
+            Some(Raw::Blank(data.len()))
+        }
         None if complete && !rest.is_empty() => Some(Raw::Line(rest, data.len())),
         None => None,
     }

@@ -16,7 +16,7 @@ use std::{
     sync::Arc,
 };
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxAttributes, StatxFlags};
 use serde::{Deserialize, Serialize};
 
 use super::position::{Anchor, Cursor};
@@ -53,6 +53,8 @@ pub struct FileStat {
     /// How many names it has.
     pub names: u32,
     pub regular: bool,
+    /// Another file system begins here: of a regular file, that it was mounted by itself.
+    pub is_mount: bool,
 }
 
 /// Looks at what `path` names, through symbolic links.
@@ -71,7 +73,7 @@ pub fn path_of(file: &File) -> Option<PathBuf> {
 }
 
 /// Looks at an open file.
-pub fn stat_file(file: &File) -> io::Result<FileStat> {
+pub fn stat_file(file: &impl AsFd) -> io::Result<FileStat> {
     Ok(rustix::fs::statx(file.as_fd(), "", AtFlags::EMPTY_PATH, WANTED).map(stat)?)
 }
 
@@ -141,6 +143,7 @@ fn stat(stat: Statx) -> FileStat {
         modified: (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec),
         changed: (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec),
         names: stat.stx_nlink,
+        is_mount: stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
         regular: FileType::from_raw_mode(u32::from(stat.stx_mode)) == FileType::RegularFile,
     }
 }

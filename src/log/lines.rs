@@ -1,6 +1,6 @@
 //! Where lines begin and end in a run of bytes.
 //!
-//! A line ends at `\n`; one `\r` before it is trimmed. Empty lines, and runs of NUL where a line would begin (the
+//! A line ends at `\n`; one `\r` before it is trimmed. Lines of nothing but white space, and runs of NUL where a line would begin (the
 //! hole that copytruncate leaves under a writer that kept its offset), are no events but move the cursor. A byte
 //! order mark at offset 0 belongs to the first line and is trimmed from it.
 //!
@@ -99,7 +99,7 @@ impl LineShape {
         let mut items = self.items(of, joined);
         let mut taken = 0;
         while let Some(item) = items.next_item() {
-            let is_record = matches!(item.kind, ItemKind::Line(_));
+            let is_record = matches!(item.kind, ItemKind::Line(_) | ItemKind::Blank);
             let answer = take(item);
             if answer != Take::Not {
                 taken = items.consumed();
@@ -123,8 +123,8 @@ impl LineShape {
             {
                 ItemKind::TooLong
             }
-            // A record whose parts are all empty.
-            ItemKind::Line([]) => ItemKind::Blank,
+            // A record whose parts are all empty is one, too.
+            ItemKind::Line(bytes) if is_blank(bytes) => ItemKind::Blank,
             kind => kind,
         };
         LogItem { kind, ..item }
@@ -218,6 +218,11 @@ impl<'a> Iterator for LineSplitter<'a> {
     }
 }
 
+/// Whether it is nothing but white space: such a line is no event in any format.
+pub fn is_blank(line: &[u8]) -> bool {
+    line.first().is_none_or(|first| first.is_ascii_whitespace() && line.trim_ascii_start().is_empty())
+}
+
 /// A line that begins at this offset, without the byte order mark of its file.
 pub fn without_mark(line: &[u8], start: u64) -> &[u8] {
     if start == 0 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line }
@@ -228,6 +233,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::CriStream;
 
     fn splitter(bytes: &[u8], start: u64, is_complete: bool) -> LineSplitter<'_> {
         LineSplitter::new(SegmentBytes { segment: SegmentId(1), start, bytes, is_complete })
@@ -260,6 +266,30 @@ mod tests {
     #[test]
     fn empty_lines_and_holes_of_nul_are_no_events() {
         assert_eq!(texts(b"\n\r\n\0\0\0a\0b\n\0", 5, false), ["5..6", "6..8", "8..11", "11..15 a\0b", "15..16"]);
+    }
+
+    #[test]
+    fn white_space_alone_is_no_event_in_any_format() {
+        for line in ["", " ", "\t \t", " \r", "\u{c}"] {
+            assert!(is_blank(line.as_bytes()), "{line:?}");
+        }
+        for line in ["x", " x", "\u{a0}", "\u{1}", "0"] {
+            assert!(!is_blank(line.as_bytes()), "{line:?}");
+        }
+        let time = "2026-11-22T04:00:00.000000001Z stdout";
+        for (format, text) in [
+            (LineFormat::Lines, "  \n\t\r\n \n".to_owned()),
+            (LineFormat::Cri(CriStream::Stdout), format!("{time} F  \t\n \n{time} P \n\t\n{time} F  \n  ")),
+        ] {
+            let of = SegmentBytes { segment: SegmentId(1), start: 0, bytes: text.as_bytes(), is_complete: true };
+            let mut ends = Vec::new();
+            LineShape::new(format, 100).hand_out(of, &mut Vec::new(), &mut |item| {
+                assert_eq!(item.kind, ItemKind::Blank, "{text:?}");
+                ends.push(item.range.end);
+                Take::More
+            });
+            assert_eq!(ends.last(), Some(&(text.len() as u64)), "{text:?}");
+        }
     }
 
     #[test]

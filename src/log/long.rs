@@ -5,7 +5,10 @@
 
 use memchr::memchr;
 
-use super::cri::{CriLine, MAX_HEAD};
+use super::{
+    cri::{CriLine, MAX_HEAD},
+    lines::is_blank,
+};
 use crate::config::{CriStream, LineFormat};
 
 /// How far the end of a record was looked for.
@@ -136,7 +139,7 @@ impl LongRecord {
             return LineStart::Unknown;
         }
         let head = &head[..end.unwrap_or(head.len())];
-        if end.is_some() && (head.is_empty() || head == b"\r") {
+        if head.len() < MAX_HEAD && is_blank(head) {
             return LineStart::Line(LongLine { counts: false, closes: false, is_ours: true }, 0);
         }
         match CriLine::parse(head) {

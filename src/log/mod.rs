@@ -15,6 +15,7 @@ pub mod digest;
 pub mod identity;
 pub mod item;
 pub mod lines;
+pub mod links;
 pub mod long;
 pub mod position;
 pub mod reader;
@@ -26,6 +27,7 @@ pub mod tail;
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -39,6 +41,7 @@ use crate::config::LineFormat;
 pub use container::ContainerOrigin;
 pub use digest::{RecordDigest, RecordHasher};
 pub use item::{ItemKind, LogItem};
+pub use links::{LinkPolicy, PathTarget};
 pub use position::{Anchor, AnchoredRange, Cursor, SegmentId, SegmentRange, Span};
 pub use reader::{ReadEnd, Reader, Take, Unread};
 pub use release_gate::{FollowerRequest, ReleaseGate};
@@ -101,6 +104,18 @@ impl Log {
 
     pub fn segments(&self) -> Segments {
         self.segments.borrow().clone()
+    }
+
+    /// The files in which some follower is not at the end, and how many bytes stand behind the hindmost.
+    pub fn left(&self) -> Vec<(PathBuf, u64)> {
+        let segments = self.segments();
+        let left = segments.iter().filter_map(|segment| {
+            let (id, start, end) = (segment.id, segment.start.offset, segment.size());
+            let from = self.release_gate.lowest(id, start);
+            (!self.release_gate.holders(id, start, end).is_empty())
+                .then(|| (segment.path(), end.saturating_sub(from)))
+        });
+        left.collect()
     }
 
     /// Whoever awaits a change on it is woken when segments appear, grow, change their state or are released.

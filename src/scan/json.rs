@@ -112,6 +112,9 @@ impl Scanner<'_> {
             self.skip_space();
             return match self.peek() {
                 None => Ok(()),
+                Some(b'{') => {
+                    self.fail("an object begins behind the end of the first value: each belongs on a line of its own")
+                }
                 Some(_) => self.fail("more after the end of the value"),
             };
         }

@@ -270,6 +270,10 @@ fn an_error_says_where_and_what() {
     assert_eq!(error(b"{\"a\":1,}"), "not valid JSON at byte 7: expected a member's name in quotes");
     assert_eq!(error(b"\"ab\xff\""), "not UTF-8 at byte 3");
     assert_eq!(error(b"{\"a\":\"x\ty\"}"), "not valid JSON at byte 7: a control character in a string");
+    assert_eq!(
+        error(b"{\"a\":1} {\"b\":2}"),
+        "not valid JSON at byte 8: an object begins behind the end of the first value: each belongs on a line of its own"
+    );
     assert_eq!(error(b"{} x"), "not valid JSON at byte 3: more after the end of the value");
     assert_eq!(error("[".repeat(200).as_bytes()), "nested deeper than 128 levels at byte 128");
 }

@@ -76,6 +76,10 @@ impl FileTask {
         pulse: Pulse,
     ) -> Self {
         let name = &*log.name;
+        let paths = SourcePaths::new(source);
+        for doubt in paths.doubts() {
+            warn!(source = name, "probably not meant so: {doubt}");
+        }
         let watch = Watch::new();
         if let Err(error) = &watch {
             warn!(source = name, %error, "inotify is not to be had: files are looked at every {:?} only", source.scan_interval);
@@ -86,7 +90,7 @@ impl FileTask {
             stats,
             alarms,
             pulse,
-            paths: SourcePaths::new(source),
+            paths,
             scan_interval: source.scan_interval,
             tail: Some(tail),
             log,

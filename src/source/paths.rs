@@ -7,9 +7,9 @@ use std::{
 
 use super::walk::{PathWalk, WalkLimits, is_absence};
 use crate::{
-    config::{Exclude, FileSource},
-    glob::{PathBranch, PathGlob},
-    log::tail::FoundPaths,
+    config::{Exclude, FileSource, FollowLinks},
+    glob::{PathBranch, PathGlob, doubt},
+    log::{LinkPolicy, tail::FoundPaths},
 };
 
 /// The compiled `include` and `exclude` of a source.
@@ -20,6 +20,7 @@ pub struct SourcePaths {
     globs: Vec<PathGlob>,
     exclude: Vec<Exclude>,
     roots: Vec<PathBuf>,
+    follow_links: FollowLinks,
 }
 
 impl SourcePaths {
@@ -35,7 +36,7 @@ impl SourcePaths {
             .map(|glob| Exclude::new(glob).expect("a configuration with a bad glob is refused"))
             .collect();
         let roots = globs.iter().flat_map(PathGlob::branches).map(PathBranch::root).collect();
-        Self { include, globs, exclude, roots }
+        Self { include, globs, exclude, roots, follow_links: source.follow_links }
     }
 
     /// As they are configured.
@@ -50,7 +51,8 @@ impl SourcePaths {
 
     /// The same, within other limits; `progress` moves as it goes on.
     pub fn find_with(&self, limits: WalkLimits, progress: &AtomicU64) -> FoundPaths {
-        let mut found = FoundPaths::default();
+        let links = LinkPolicy::new(self.follow_links, self.roots());
+        let mut found = FoundPaths { links, ..FoundPaths::default() };
         for (include, glob) in self.include.iter().zip(&self.globs) {
             progress.fetch_add(1, Ordering::Relaxed);
             // A path that exists as it is written is meant as it is written, whatever is in it.
@@ -64,9 +66,17 @@ impl SourcePaths {
             }
         }
         found.paths.retain(|path| !self.is_excluded(path));
+        found.elsewhere.retain(|(path, _)| !self.is_excluded(path));
         found.paths.sort();
         found.paths.dedup();
         found
+    }
+
+    /// What in `include` and `exclude` is probably not meant as it is read, and names no file as it is written.
+    pub fn doubts(&self) -> Vec<String> {
+        let exclude = self.exclude.iter().map(|exclude| &exclude.written);
+        let globs = self.include.iter().chain(exclude).filter(|glob| std::fs::symlink_metadata(glob).is_err());
+        globs.filter_map(|glob| Some(format!("{glob}: {}", doubt(glob)?))).collect()
     }
 
     /// The directories in which files may appear: those before the first wildcard.

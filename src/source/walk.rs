@@ -14,7 +14,7 @@ use std::{
     collections::{HashSet, VecDeque},
     ffi::OsStr,
     io,
-    os::unix::ffi::OsStrExt,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -172,6 +172,12 @@ impl<'w> PathWalk<'w> {
                 return Ok(());
             }
         };
+        if visit.depth > 0
+            && let Some(place) = self.leads_elsewhere(&visit.path, &fd)
+        {
+            self.found.elsewhere.push((visit.path, place));
+            return Ok(());
+        }
         if !self.entered.insert((stat.st_dev, stat.st_ino, visit.part)) {
             return Ok(());
         }
@@ -182,11 +188,17 @@ impl<'w> PathWalk<'w> {
         listed
     }
 
+    /// Where a directory stands that is not to be entered. Whatever is found in one is judged itself, before it is read: here it
+    /// only saves the way.
+    fn leads_elsewhere(&self, path: &Path, fd: &OwnedFd) -> Option<PathBuf> {
+        self.found.links.leads_elsewhere(path, fd).ok().flatten()
+    }
+
     fn list(
         &mut self,
         branch: &PathBranch,
         visit: &DirectoryVisit,
-        mut listing: RawDir<'_, rustix::fd::OwnedFd>,
+        mut listing: RawDir<'_, OwnedFd>,
     ) -> Result<(), WalkCutShort> {
         let goes_deeper = matches!(branch.parts()[visit.part], PathPart::AnyFolders);
         let part = visit.part + usize::from(goes_deeper);

@@ -1,5 +1,6 @@
 //! A configuration in words, as `auditpost check` prints it, without what is secret.
 
+mod files;
 mod pushed;
 
 use std::{
@@ -11,14 +12,10 @@ use crate::{
     cli::printable::{printable, printable_path},
     config::{
         AnswerVerdict, Answers, Asked, Auth, CefConfig, Compression, CompressionLevel, ConditionRule, Config,
-        CriStream, DiagnosticsFormat, Dialect, EventTypes, FileSource, FilterRules, Format, Forwarder, Framing,
-        LineFormat, Schema, Source, SourceKind, StartAt, Tls, Token, Wrap, size_text,
+        DiagnosticsFormat, Dialect, EventTypes, FilterRules, Format, Forwarder, Framing, Schema, Source, SourceKind,
+        Tls, Token, Wrap, size_text,
     },
-    source::paths::SourcePaths,
 };
-
-/// Matching files that are named; more are counted.
-const NAMED_FILES: usize = 5;
 
 /// What will run. It looks for the files that sources match now.
 pub(super) fn describe(config: &Config, out: &mut String) -> fmt::Result {
@@ -51,7 +48,7 @@ fn line(out: &mut String, name: &str, value: impl fmt::Display) -> fmt::Result {
 fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
     writeln!(out, "\nsource {}", source.name)?;
     if let SourceKind::File(file) = &source.kind {
-        files(file, out)?;
+        files::describe(file, out)?;
     }
     pushed::describe(&source.kind, out)?;
     let schema = match source.schema {
@@ -73,48 +70,6 @@ fn describe_source(source: &Source, out: &mut String) -> fmt::Result {
         line(out, "field", format_args!("{field} at {pointer}"))?;
     }
     line(out, "events", format_args!("at most {}", size_text(source.max_event_bytes as u64)))
-}
-
-/// The first of them, a line each.
-fn some(all: &[String], out: &mut String) -> fmt::Result {
-    for one in all.iter().take(NAMED_FILES) {
-        line(out, "", one)?;
-    }
-    if all.len() > NAMED_FILES {
-        line(out, "", format_args!("… and {} more", all.len() - NAMED_FILES))?;
-    }
-    Ok(())
-}
-
-fn files(file: &FileSource, out: &mut String) -> fmt::Result {
-    line(out, "files", file.include.join(", "))?;
-    if !file.exclude.is_empty() {
-        line(out, "except", file.exclude.join(", "))?;
-    }
-    let found = SourcePaths::new(file).find();
-    let matching: Vec<String> =
-        found.paths.iter().filter(|path| path.is_file()).map(|path| printable_path(path)).collect();
-    line(out, "match now", count(matching.len(), "file"))?;
-    some(&matching, out)?;
-    if !found.unreadable.is_empty() {
-        let unreadable = found.unreadable.iter();
-        let unreadable: Vec<String> =
-            unreadable.map(|(path, error)| format!("{}: {error}", printable_path(path))).collect();
-        line(out, "not seen", "what there may be in these is not followed, until it can be looked at")?;
-        some(&unreadable, out)?;
-    }
-    let start = match file.start_at {
-        StartAt::Beginning => "the beginning",
-        StartAt::End => "the end of files that are there at the first start",
-    };
-    line(out, "start at", start)?;
-    match file.format {
-        LineFormat::Lines => {}
-        LineFormat::Cri(CriStream::Stdout) => line(out, "format", "cri, standard output")?,
-        LineFormat::Cri(CriStream::Stderr) => line(out, "format", "cri, standard error")?,
-    }
-    line(out, "scan", format_args!("every {:?}, sealed after {:?}", file.scan_interval, file.seal_after))?;
-    line(out, "if deleted", format_args!("held open for {:?}, then its unread rest is copied", file.hold_deleted))
 }
 
 fn describe_forwarder(forwarder: &Forwarder, out: &mut String) -> fmt::Result {

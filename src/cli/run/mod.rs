@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 use super::{diagnostics, exit::Exit, state_dir, terminal};
 use crate::{
     VERSION,
-    app::App,
+    app::{App, AppEnd},
     config::{self, Config},
     forwarder::{
         compress,
@@ -131,7 +131,15 @@ async fn forward(args: &RunArgs, mut signals: RunSignals) -> Exit {
         manager.ready();
     }
     manager.stopping();
-    match app.drain(signals.stop()).await {
+    let AppEnd { forwarders, unfinished_lines } = app.drain(signals.stop()).await;
+    match forwarders {
+        ForwarderEnd::Drained if unfinished_lines > 0 => {
+            info!(
+                unfinished_lines,
+                "stopped: every whole line is delivered; what has no line end yet is left, as told above"
+            );
+            Exit::Ok
+        }
         ForwarderEnd::Drained => {
             info!("stopped: everything is delivered");
             Exit::Ok

@@ -42,7 +42,7 @@ fn keys_that_are_not_known_are_named_with_the_nearest() {
             ("scaninterval: 1s", "5:3: sources[0].scaninterval: unknown key; did you mean \"scanInterval\"?"),
             (
                 "roof: /x",
-                "5:3: sources[0].roof: unknown key; known here are acks, allowUsers, exclude, fields, format, framing, hmac, holdDeleted, idleTimeout, include, kind, listen, maxBodyBytes, maxBytes, maxConnections, maxEventBytes, mode, name, onFull, onlyJson, path, scanInterval, schema, sealAfter, signature, socketType, spool, startAt, stream, sync, tls, token, tokenFile",
+                "5:3: sources[0].roof: unknown key; known here are acks, allowUsers, exclude, fields, followLinks, format, framing, hmac, holdDeleted, idleTimeout, include, kind, listen, maxBodyBytes, maxBytes, maxConnections, maxEventBytes, mode, name, onFull, onlyJson, path, scanInterval, schema, sealAfter, signature, socketType, spool, startAt, stream, sync, tls, token, tokenFile",
             ),
         ],
     );

@@ -16,9 +16,10 @@ const STREAMS: &[Kind] = &[Kind::Unix, Kind::Tcp];
 /// Reports each key that says nothing to a source of this kind.
 pub(super) fn check(written: &written::WrittenSource, kind: Kind, path: &Path, report: &mut Report) {
     let spooled = if written.spool == Some(true) { ALL } else { PUSHED };
-    let keys: [(&str, bool, &[Kind], &str); 28] = [
+    let keys: [(&str, bool, &[Kind], &str); 29] = [
         ("include", written.include.is_some(), &[Kind::File], "file"),
         ("exclude", written.exclude.is_some(), &[Kind::File], "file"),
+        ("followLinks", written.follow_links.is_some(), &[Kind::File], "file"),
         ("startAt", written.start_at.is_some(), &[Kind::File], "file"),
         ("scanInterval", written.scan_interval.is_some(), &[Kind::File], "file"),
         ("sealAfter", written.seal_after.is_some(), &[Kind::File], "file"),

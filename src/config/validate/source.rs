@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     super::{
-        CriStream, Exclude, FileSource, LineFormat, Schema, Source, SourceKind, StartAt,
+        CriStream, Exclude, FileSource, FollowLinks, LineFormat, Schema, Source, SourceKind, StartAt,
         path::Path,
         report::Report,
-        written::{self, EventSchema, FieldMap, FileFormat, ReadyMap, Stream},
+        written::{self, EventSchema, FieldMap, FileFormat, ReadyMap, Stream, WrittenFollowLinks},
     },
     bounded, http, keys, name, positive, pushed, refuse_empty,
 };
@@ -154,6 +154,11 @@ fn file(written: &written::WrittenSource, path: &Path, report: &mut Report) -> F
     FileSource {
         include: written.include.clone().unwrap_or_default(),
         exclude: written.exclude.clone().unwrap_or_default(),
+        follow_links: match written.follow_links.unwrap_or(WrittenFollowLinks::Within) {
+            WrittenFollowLinks::Within => FollowLinks::Within,
+            WrittenFollowLinks::Always => FollowLinks::Always,
+            WrittenFollowLinks::Never => FollowLinks::Never,
+        },
         start_at: match written.start_at.unwrap_or(written::WrittenStartAt::Beginning) {
             written::WrittenStartAt::Beginning => StartAt::Beginning,
             written::WrittenStartAt::End => StartAt::End,

@@ -26,7 +26,7 @@ pub(super) use http::{Signature, WrittenHmac, WrittenHmacAlgorithm, WrittenHmacE
 pub(super) use intake::{Basic, WrittenAnswers, WrittenAuth, WrittenJson, WrittenOAuth2, WrittenWrap};
 pub(super) use source::{
     Detach, EventSchema, FieldMap, FileFormat, OnFullForm, OnFullWord, ReadyMap, SocketType, Stream, Sync,
-    WrittenOnFull, WrittenSource, WrittenSourceFraming, WrittenSourceKind, WrittenStartAt,
+    WrittenFollowLinks, WrittenOnFull, WrittenSource, WrittenSourceFraming, WrittenSourceKind, WrittenStartAt,
 };
 pub(super) use value::{Duration, SecretText, Size, UNIT};
 

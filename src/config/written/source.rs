@@ -22,6 +22,9 @@ pub(in crate::config) struct WrittenSource {
     pub(in crate::config) include: Option<Vec<String>>,
     /// Globs of files not to follow; without a `/` they are matched against the file name. Default: none
     pub(in crate::config) exclude: Option<Vec<String>>,
+    /// Which symbolic links are followed, of kind file: those that lead to files below the directories that `include`
+    /// names, all, or none. Default: within
+    pub(in crate::config) follow_links: Option<WrittenFollowLinks>,
     /// Where to begin in files that are there at the very first start, of kind file. Default: beginning
     pub(in crate::config) start_at: Option<WrittenStartAt>,
     /// What the lines are: a system by name, any JSON (generic), any text (raw), or told from each record.
@@ -183,6 +186,15 @@ pub(in crate::config) enum FileFormat {
 pub(in crate::config) enum Stream {
     Stdout,
     Stderr,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "FollowLinks")]
+pub(in crate::config) enum WrittenFollowLinks {
+    Within,
+    Always,
+    Never,
 }
 
 #[derive(Clone, Copy, Deserialize, JsonSchema)]

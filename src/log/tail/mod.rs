@@ -55,8 +55,8 @@ use self::{
     pins::Pins,
 };
 use super::{
-    Log, Segments,
-    identity::{FileKey, stat_path},
+    LinkPolicy, Log, PathTarget, Segments,
+    identity::{FileKey, FileStat, stat_path},
 };
 use crate::config::{Exclude, FileSource, StartAt};
 
@@ -66,6 +66,10 @@ pub struct FoundPaths {
     pub paths: Vec<PathBuf>,
     /// Directories that could not be listed: what is missing in this scan may be there all the same.
     pub unreadable: Vec<(PathBuf, io::Error)>,
+    /// Where the source's files may stand.
+    pub links: LinkPolicy,
+    /// Directories that were not entered because a link led there, and where they stand.
+    pub elsewhere: Vec<(PathBuf, PathBuf)>,
 }
 
 /// Numbers of a source, for the metrics.
@@ -95,6 +99,10 @@ pub struct Tail {
     begun: (i64, u32),
     /// What is never read because of its name.
     exclude: Vec<Exclude>,
+    /// Of this scan.
+    links: LinkPolicy,
+    /// What each path named in the last scan and may be read, where not everything may be.
+    allowed: HashMap<PathBuf, FileKey>,
     pins: Pins,
     listings: Listings,
     compressed: CompressedFiles,
@@ -144,13 +152,18 @@ impl Tail {
         let now = Instant::now();
         let consistent = found.unreadable.is_empty();
         // Of a scan that panicked something may be left.
-        self.listings = Listings::default();
+        self.listings = Listings::new(found.links.clone());
+        self.links = found.links;
         self.notices.begin_scan();
         for (path, error) in &found.unreadable {
             self.notices.unreadable(path, error);
         }
+        for (path, place) in &found.elsewhere {
+            self.notices.elsewhere(path, place, self.source.follow_links);
+        }
         self.pins.count(&self.lives);
         let named = self.name_files(&found.paths);
+        self.leave_what_is_elsewhere();
         self.know_copied_up(&named);
         let mut new_files = self.resolve(&named, now);
         new_files.extend(self.verify(&named, now));
@@ -221,20 +234,9 @@ impl Tail {
     /// Step 1: what do the paths name?
     fn name_files(&mut self, paths: &[PathBuf]) -> Named {
         let mut named = Named::default();
+        let mut allowed_before = std::mem::take(&mut self.allowed);
         for path in paths {
-            let stat = match stat_path(path) {
-                Ok(stat) if stat.regular => stat,
-                Ok(_) => {
-                    self.notices.not_a_file(path);
-                    continue;
-                }
-                // Removed or renamed since it was listed; a link that leads nowhere is worth a word.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => continue,
-                Err(error) => {
-                    self.notices.cannot_look(path, &error);
-                    continue;
-                }
-            };
+            let Some(stat) = self.look_at(path, &mut allowed_before) else { continue };
             if let Some(other) = named.add(path, stat) {
                 self.notices.twice(path, other);
                 if self.lives.of_file(&stat.key).is_some_and(|life| life.segment.stands_at(path)) {
@@ -246,6 +248,40 @@ impl Tail {
         self.facts.files_matched = named.len() as u64;
         self.held.retain(|key, held| named.has(key) || held.beside.is_some());
         named
+    }
+
+    /// What a path names, where that is a file that may be read; else the reason is told.
+    fn look_at(&mut self, path: &Path, allowed_before: &mut HashMap<PathBuf, FileKey>) -> Option<FileStat> {
+        match self.target(path, allowed_before) {
+            Ok(PathTarget::Allowed(stat)) if stat.regular => {
+                self.notices.odd_file(path, &stat);
+                return Some(stat);
+            }
+            Ok(PathTarget::Allowed(_)) => self.notices.not_a_file(path),
+            Ok(PathTarget::Elsewhere { place, .. }) => {
+                self.notices.elsewhere(path, &place, self.source.follow_links);
+            }
+            // Removed or renamed since it was listed; a link that leads nowhere is worth a word.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {}
+            Err(error) => self.notices.cannot_look(path, &error),
+        }
+        None
+    }
+
+    /// Judges each file once: a path that names what it named in the last scan costs no more than a look.
+    fn target(&mut self, path: &Path, allowed_before: &mut HashMap<PathBuf, FileKey>) -> io::Result<PathTarget> {
+        let stat = stat_path(path)?;
+        if self.links.is_boundless() || !stat.regular {
+            return Ok(PathTarget::Allowed(stat));
+        }
+        let (known_as, target) = match allowed_before.remove_entry(path) {
+            Some((path, key)) if key == stat.key => (path, PathTarget::Allowed(stat)),
+            _ => (path.to_owned(), self.links.look(path)?),
+        };
+        if let PathTarget::Allowed(stat) = target {
+            self.allowed.insert(known_as, stat.key);
+        }
+        Ok(target)
     }
 
     /// Step 12: writes the catalog where lives began, moved or ended, and where somebody removed it. Until that works

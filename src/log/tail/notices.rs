@@ -8,6 +8,11 @@ use std::{
 
 use tracing::{error, info, warn};
 
+use crate::{
+    config::FollowLinks,
+    log::identity::{FileStat, stat_path},
+};
+
 /// Remembers what was said; a cause that goes away and comes back is said again.
 #[derive(Debug)]
 pub struct Notices {
@@ -37,6 +42,43 @@ impl Notices {
         if self.news(path, "not a file") {
             warn!(source = self.source, path = %path.display(),
                 "not a regular file: it is not read; narrow `include` or add it to `exclude`");
+        }
+    }
+
+    /// For every scan in which it holds.
+    pub fn elsewhere(&mut self, path: &Path, place: &Path, follow: FollowLinks) {
+        if follow == FollowLinks::Never {
+            if self.news(path, "elsewhere") {
+                info!(source = self.source, path = %path.display(), target = %place.display(),
+                    "not read: a symbolic link is on the way, and `followLinks` is never");
+            }
+            return;
+        }
+        self.is_unread(path, &format_args!("a link leads to {}", place.display()));
+        if self.news(path, "elsewhere") {
+            warn!(source = self.source, path = %path.display(), target = %place.display(),
+                "not read: a symbolic link leads out of the directories that `include` names; name its target's directory in `include` \
+                 as well, set `followLinks: always`, or add it to `exclude`");
+        }
+    }
+
+    /// What is worth a word of a file that is read.
+    pub fn odd_file(&mut self, path: &Path, stat: &FileStat) {
+        if stat.names == 0 && stat_path(path).is_ok_and(|again| again.key == stat.key) {
+            self.is_unread(path, &"it is mounted by itself and was deleted where it came from, so what is written there now is not seen");
+            if self.news(path, "no name") {
+                warn!(source = self.source, path = %path.display(),
+                    "the file has no name left: it is mounted by itself, and was deleted or rotated away where it came from. What is \
+                     written there now is not seen; mount its directory instead");
+            }
+        } else if stat.is_mount && self.news(path, "mounted by itself") {
+            warn!(source = self.source, path = %path.display(),
+                "the file is mounted by itself: once it is rotated by renaming where it came from, what is written there is not \
+                 seen; mount its directory instead");
+        }
+        if stat.names > 1 && self.news(path, "several names") {
+            info!(source = self.source, path = %path.display(), names = stat.names,
+                "the file has several names (hard links); it is read as it stands here");
         }
     }
 

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     config::{Exclude, FileSource},
     log::{
-        Log,
+        LinkPolicy, Log,
         catalog::{Catalog, CatalogEntry, CatalogError, CatalogStage},
         identity,
         position::{Cursor, SegmentId},
@@ -69,6 +69,8 @@ impl Tail {
             first,
             begun: begun_at(dir),
             exclude,
+            links: LinkPolicy::default(),
+            allowed: HashMap::new(),
             pins: Pins::new(pins),
             listings: Listings::default(),
             compressed: CompressedFiles::new(dir),

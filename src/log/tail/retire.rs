@@ -6,6 +6,7 @@ use tracing::{info, warn};
 
 use super::{FileLife, Named, Tail, Whereabouts, lives::ContentFile};
 use crate::log::{
+    PathTarget,
     identity::{self, FileKey, FileStat, OpenFile},
     position::SegmentId,
     segment::SegmentState,
@@ -172,6 +173,9 @@ impl Tail {
         let there = segment.extent().there;
         match looked {
             Ok(stat) if stat.key == key && stat.size > there => {
+                if matches!(self.links.look(&path), Ok(PathTarget::Elsewhere { .. })) {
+                    return; // Read when it was allowed. Should it be again, what was read is known.
+                }
                 if OpenFile::open(&path).and_then(|opened| life.is_intact(&opened)).unwrap_or(false) {
                     self.reopen(id, stat, now);
                 } else {

@@ -2,6 +2,7 @@
 
 mod absorb;
 mod known;
+mod links;
 mod model;
 mod names;
 mod packed;
@@ -126,7 +127,7 @@ impl Bench {
             .filter(|path| (self.include)(path.file_name().unwrap()))
             .collect();
         paths.sort();
-        self.tail.as_mut().unwrap().scan(FoundPaths { paths, unreadable: vec![] });
+        self.tail.as_mut().unwrap().scan(FoundPaths { paths, ..FoundPaths::default() });
     }
 
     fn find_nothing(&mut self, unreadable: &Path) {
@@ -134,7 +135,7 @@ impl Bench {
         self.tail
             .as_mut()
             .unwrap()
-            .scan(FoundPaths { paths: vec![], unreadable: vec![(unreadable.to_owned(), error)] });
+            .scan(FoundPaths { unreadable: vec![(unreadable.to_owned(), error)], ..FoundPaths::default() });
     }
 
     /// Reads all that is whole now.

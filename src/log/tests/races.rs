@@ -6,7 +6,7 @@ impl Bench {
     /// A scan that was given these paths, whatever stands there by now.
     fn scan_paths(&mut self, names: &[&str]) {
         let paths = names.iter().map(|name| self.path(name)).collect();
-        self.tail.as_mut().unwrap().scan(FoundPaths { paths, unreadable: vec![] });
+        self.tail.as_mut().unwrap().scan(FoundPaths { paths, ..FoundPaths::default() });
     }
 }
 

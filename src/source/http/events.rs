@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::{
     body_decoder::GZIP_MAGIC,
     config::Schema,
+    log::lines::is_blank,
     scan::{Invalid, JsonKind, Sink, scan},
     schema::{Checker, Needs},
 };
@@ -84,7 +85,7 @@ fn lines(body: Vec<u8>, schema: Schema) -> Result<Events, BadBody> {
     let mut count = 0;
     let mut kept = 0;
     for (index, line) in split(text).enumerate() {
-        if is_nothing(line, schema) {
+        if is_blank(line) {
             continue;
         }
         if line.len() > MAX_EVENT {
@@ -99,7 +100,7 @@ fn lines(body: Vec<u8>, schema: Schema) -> Result<Events, BadBody> {
         return Ok(Events { lines: body.into(), count });
     }
     let mut lines = Vec::with_capacity(kept);
-    for line in split(text).filter(|line| !is_nothing(line, schema)) {
+    for line in split(text).filter(|line| !is_blank(line)) {
         lines.extend_from_slice(line);
         lines.push(b'\n');
     }
@@ -117,10 +118,6 @@ fn split(text: &[u8]) -> impl Iterator<Item = &[u8]> {
         rest = after;
         Some(line.strip_suffix(b"\r").unwrap_or(line))
     })
-}
-
-fn is_nothing(line: &[u8], schema: Schema) -> bool {
-    if schema == Schema::Raw { line.is_empty() } else { line.trim_ascii().is_empty() }
 }
 
 /// Copies the events out of one document while it is scanned.
@@ -314,7 +311,7 @@ mod tests {
 
     #[test]
     fn of_schema_raw_everything_is_lines_of_text() {
-        assert_eq!(taken("[1,\n 2]\n\n  \nany text\r\n", Schema::Raw), ["[1,", " 2]", "  ", "any text"]);
+        assert_eq!(taken("[1,\n 2]\n\n  \nany text\r\n", Schema::Raw), ["[1,", " 2]", "any text"]);
         let body = b"\xff\xfe\n".to_vec();
         assert_eq!(events(body.clone(), Schema::Raw).unwrap().lines, body);
     }

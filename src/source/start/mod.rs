@@ -96,6 +96,8 @@ pub enum SourceStartError {
 pub struct RunningSource {
     pub config: Source,
     pub log: Log,
+    /// The log of its files, where it follows some: the same one, unless they are copied to a spool.
+    pub files: Option<Log>,
     pub stats: Arc<SourceStats>,
     /// Nothing more can come.
     pub ended: CancellationToken,
@@ -109,7 +111,7 @@ pub fn start(config: Source, setup: SourceSetup<'_>) -> Result<RunningSource, So
     let dir = setup.state_dir.join("sources").join(&config.name);
     let starting = StartingSource { name: &config.name, dir, stats: Arc::new(SourceStats::new(&config.name)), setup };
     let ended = CancellationToken::new();
-    let (log, stages) = match (&config.kind, config.kind.spool()) {
+    let OpenedSource { log, files, stages } = match (&config.kind, config.kind.spool()) {
         (SourceKind::File(file), None) => starting.tail(file)?,
         (SourceKind::File(file), Some(keys)) => starting.copy(&config, file, keys)?,
         (_, keys) => {
@@ -118,7 +120,14 @@ pub fn start(config: Source, setup: SourceSetup<'_>) -> Result<RunningSource, So
         }
     };
     let (stop, task) = starting.setup.tasks.spawn(|stop| stages.run(stop));
-    Ok(RunningSource { log, stats: starting.stats, ended, stop, task, config })
+    Ok(RunningSource { log, files, stats: starting.stats, ended, stop, task, config })
+}
+
+/// The logs of a source that was opened, and what is to run.
+struct OpenedSource {
+    log: Log,
+    files: Option<Log>,
+    stages: Stages,
 }
 
 /// A source while it is opened.
@@ -132,7 +141,7 @@ struct StartingSource<'a> {
 
 impl StartingSource<'_> {
     /// Files that are read where they are.
-    fn tail(&self, file: &FileSource) -> Result<(Log, Stages), SourceStartError> {
+    fn tail(&self, file: &FileSource) -> Result<OpenedSource, SourceStartError> {
         self.create_dir()?;
         let mut cursors = self.cursors();
         spooled::keep_those_in_files(&mut cursors);
@@ -144,7 +153,7 @@ impl StartingSource<'_> {
         let task = FileTask::new(file, tail, log.clone(), self.stats.clone(), alarms, pulse);
         let mut stages = Stages::default();
         stages.add(|stop| task.run(stop));
-        Ok((log, stages))
+        Ok(OpenedSource { files: Some(log.clone()), log, stages })
     }
 
     /// What hands its events over: the socket is opened first, so that nothing is created where it cannot be.
@@ -153,7 +162,7 @@ impl StartingSource<'_> {
         config: &Source,
         keys: SpoolKeys,
         ended: CancellationToken,
-    ) -> Result<(Log, Stages), SourceStartError> {
+    ) -> Result<OpenedSource, SourceStartError> {
         let name = || self.name.to_owned();
         let listener =
             Listener::open(config, &self.dir).map_err(|source| SourceStartError::Listen { name: name(), source })?;
@@ -171,7 +180,7 @@ impl StartingSource<'_> {
             task.run(stop).await;
             drop(kept_open);
         });
-        Ok((log, stages))
+        Ok(OpenedSource { log, files: None, stages })
     }
 
     fn create_dir(&self) -> Result<(), PrivateDirError> {

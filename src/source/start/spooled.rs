@@ -10,11 +10,11 @@ use std::{
 use jiff::Timestamp;
 use tracing::{info, warn};
 
-use super::{BEYOND_UNKNOWN, SPOOL_CATALOG, SourceStartError, StartingSource, stages::Stages};
+use super::{BEYOND_UNKNOWN, OpenedSource, SPOOL_CATALOG, SourceStartError, StartingSource, stages::Stages};
 use crate::{
     alarm::{AlarmKind, AlarmSubject, Alarms},
     config::{FileSource, Source, SpoolKeys},
-    log::{Cursor, Log, SegmentId, catalog::Catalog, spool},
+    log::{Cursor, SegmentId, catalog::Catalog, spool},
     source::{copier::Copier, copy_journal::CopyJournal, file::FileTask},
 };
 
@@ -50,7 +50,7 @@ impl StartingSource<'_> {
         config: &Source,
         file: &FileSource,
         keys: SpoolKeys,
-    ) -> Result<(Log, Stages), SourceStartError> {
+    ) -> Result<OpenedSource, SourceStartError> {
         self.create_dir()?;
         let mut cursors = self.cursors();
         let in_spool: HashMap<_, _> = cursors.extract_if(|id, _| *id >= FIRST).collect();
@@ -67,13 +67,13 @@ impl StartingSource<'_> {
         let (spool, spool_writer) = self.spool_task(config, spool, keys);
         let copier = Copier::new(files.clone(), log.clone(), copied, spool_writer);
         let alarms = self.setup.alarms.clone();
-        let file = FileTask::new(file, tail, files, self.stats.clone(), alarms, pulse).called(subject);
+        let file = FileTask::new(file, tail, files.clone(), self.stats.clone(), alarms, pulse).called(subject);
         info!(source = self.name, "copying what files get to the spool");
         let mut stages = Stages::default();
         stages.add(|stop| file.run(stop));
         stages.add(|stop| copier.run(stop));
         stages.add(|stop| spool.run(stop));
-        Ok((log, stages))
+        Ok(OpenedSource { log, files: Some(files), stages })
     }
 
     fn create_spool_catalog(&self) -> Result<(), SourceStartError> {

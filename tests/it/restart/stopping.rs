@@ -32,7 +32,29 @@ fn with_nothing_to_do_it_ends_at_once() {
     assert_eq!(sidecar.stop(), 0);
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     assert_eq!(receiver.deliveries().len(), 1, "no empty request");
-    assert!(sidecar.stderr().contains("everything is delivered"));
+    let said = sidecar.stderr();
+    assert!(said.contains("every whole line is delivered") && !said.contains("everything is delivered"), "{said}");
+    let left = said.lines().find(|line| line.contains("a last line without its end is left")).unwrap();
+    assert!(left.contains("audit.ndjson bytes=9"), "{left}");
+    sidecar.append(LOG, "ne\n");
+    sidecar.start_again();
+    sidecar.wait_for_metrics("the dead letter", |metrics| metrics.events("siem", "dead_lettered") == 1);
+    assert_eq!(sidecar.stop(), 0);
+    assert!(sidecar.stderr().ends_with("stopped: everything is delivered\n"), "{}", sidecar.stderr());
+}
+
+// L1 with copies in a spool.
+#[test]
+fn a_last_line_without_its_end_is_told_of_a_source_with_a_spool_too() {
+    let receiver = Receiver::start();
+    let mut sidecar = tailing_with(LOG, "spool: true", &receiver, QUICK_FORWARDER);
+    sidecar.write_lines(LOG, 0..3);
+    sidecar.append(LOG, "half");
+    sidecar.start_again();
+    receiver.wait_for_lines(3);
+    assert_eq!(sidecar.stop(), 0);
+    let said = sidecar.stderr();
+    assert!(said.contains("audit.ndjson bytes=4") && !said.contains("everything is delivered"), "{said}");
 }
 
 // L2, I12: what waited for others goes too.

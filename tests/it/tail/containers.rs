@@ -245,7 +245,7 @@ fn what_the_kubelet_rotates_and_compresses_is_read_to_its_end_once() {
 #[test]
 fn the_links_to_the_logs_are_followed_and_name_their_pods_too() {
     let receiver = Receiver::start();
-    let mut sidecar = following(&receiver, "containers/*.log", "");
+    let mut sidecar = following(&receiver, "containers/*.log", "followLinks: always");
     sidecar.append(LOG, in_parts(0));
     let target = sidecar.path(LOG);
     fs::create_dir(sidecar.path("containers")).unwrap();

@@ -46,11 +46,11 @@ fn a_line_written_in_parts_arrives_once_it_is_whole() {
 
 // A13, A14, A20
 #[test]
-fn line_ends_empty_lines_and_a_byte_order_mark_are_no_part_of_events() {
+fn line_ends_blank_lines_and_a_byte_order_mark_are_no_part_of_events() {
     let receiver = Receiver::start();
     let mut sidecar = tailing("logs/audit.ndjson", &receiver);
     let event = events::event;
-    let text = format!("\u{FEFF}{}\n\n\r\n {}\r\n{}\n\n\n", event(0), event(1), event(2));
+    let text = format!("\u{FEFF}{}\n\n\r\n {}\r\n  \t\n{}\n \r\n\n\n", event(0), event(1), event(2));
     sidecar.append("logs/audit.ndjson", text);
     sidecar.start_again();
     let lines = receiver.wait_for_lines(3);

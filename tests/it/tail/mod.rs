@@ -7,6 +7,7 @@ mod containers;
 mod deletion;
 mod known;
 mod lines;
+mod links;
 mod logrotate;
 mod many;
 mod mounts;

@@ -5,10 +5,11 @@ use std::{collections::HashSet, io, path::Path, time::Instant};
 use tracing::warn;
 
 use super::{
-    super::{Examined, FileLife, NewFile, Tail, Whereabouts},
+    super::{Examined, FileLife, NewFile, Tail, Whereabouts, lives::ContentFile},
     Listings, Named,
 };
 use crate::log::{
+    PathTarget,
     identity::{self, FileKey, FileStat, OpenFile},
     position::SegmentId,
     segment::Segment,
@@ -47,6 +48,28 @@ impl Tail {
         self.find_compressed(FileLife::is_sought, now);
         self.know_released_again(named);
         rewritten
+    }
+
+    /// Before it: a life that began while its file might be read, and that a link leads to elsewhere now, is not read on.
+    /// Only those of the catalog can be such: afterwards a path that names another file begins another life.
+    pub fn leave_what_is_elsewhere(&mut self) {
+        if self.links.is_boundless() {
+            return;
+        }
+        for id in self.lives.ids(|life| life.is_sought() && matches!(life.content(), ContentFile::Original)) {
+            let Some(life) = self.lives.get(id) else { continue };
+            let (path, key) = (life.segment.path(), life.segment.key());
+            if self.allowed.contains_key(&path) {
+                continue;
+            }
+            if let Ok(PathTarget::Elsewhere { stat, place }) = self.links.look(&path)
+                && stat.key.same_but_device(&key)
+            {
+                warn!(source = %self.log.name, path = %path.display(), segment = %id, target = %place.display(),
+                    "the file was read before, and `followLinks` does not allow it any more; what was not read of it is recorded as a gap");
+                self.lives.advance(id, Whereabouts::Gone);
+            }
+        }
     }
 
     /// A released life whose file has another device number since a remount is known again, so that a rotated file in

@@ -11,14 +11,20 @@ use std::{
 };
 
 use super::rotated_name::originals_of;
-use crate::log::identity::{self, FileKey, FileStat};
+use crate::log::{
+    LinkPolicy, PathTarget,
+    identity::{self, FileKey, FileStat},
+};
 
 /// By the name of the file that they are generations of: their names, and whether they are nothing else for certain.
 type GenerationNames = HashMap<Vec<u8>, Vec<(OsString, bool)>>;
 
-/// The listings of one scan. A directory that cannot be listed counts as empty.
+/// The listings of one scan. A directory that cannot be listed counts as empty, and what may not be read as not there.
 #[derive(Debug, Default)]
-pub struct Listings(HashMap<PathBuf, Listing>);
+pub struct Listings {
+    links: LinkPolicy,
+    listed: HashMap<PathBuf, Listing>,
+}
 
 #[derive(Debug, Default)]
 struct Listing {
@@ -44,12 +50,17 @@ pub struct Generation {
 const MOST_INNER: usize = 100;
 
 impl Listings {
+    pub fn new(links: LinkPolicy) -> Self {
+        Self { links, listed: HashMap::new() }
+    }
+
     /// The rotated generations of a path that stand in a directory, as far as names tell.
     pub fn generations(&mut self, path: &Path, directory: &Path) -> Vec<Generation> {
         let Some(name) = path.file_name() else { return Vec::new() };
+        let links = self.links.clone();
         let generations = self.of(directory).generations_of(name).iter().filter_map(|(name, is_certain)| {
             let path = directory.join(name);
-            let stat = regular(&path)?;
+            let stat = readable(&path, &links)?;
             Some(Generation { path, stat, is_certain: *is_certain })
         });
         generations.collect()
@@ -80,6 +91,7 @@ impl Listings {
 
     fn alike_in(&mut self, directory: &Path, path: &Path, name: &OsStr) -> Vec<(PathBuf, FileStat)> {
         let stem = path.file_stem().unwrap_or(name).as_bytes();
+        let links = self.links.clone();
         let listing = self.of(directory);
         let from = listing.names.partition_point(|other| other.as_bytes() < stem);
         let same_beginning = listing.names[from..].iter().take_while(|other| other.as_bytes().starts_with(stem));
@@ -88,7 +100,7 @@ impl Listings {
         names.sort_unstable();
         names.dedup();
         let paths = names.into_iter().map(|name| directory.join(name)).filter(|other| other != path);
-        paths.filter_map(|path| regular(&path).map(|stat| (path, stat))).collect()
+        paths.filter_map(|path| readable(&path, &links).map(|stat| (path, stat))).collect()
     }
 
     /// The paths in a directory that have this inode.
@@ -98,7 +110,7 @@ impl Listings {
     }
 
     fn of(&mut self, directory: &Path) -> &Listing {
-        self.0.entry(directory.to_owned()).or_insert_with(|| Listing::read(directory))
+        self.listed.entry(directory.to_owned()).or_insert_with(|| Listing::read(directory))
     }
 }
 
@@ -135,8 +147,10 @@ impl Listing {
 }
 
 /// A link is no file that a rotator left: it could lead anywhere.
-fn regular(path: &Path) -> Option<FileStat> {
-    identity::stat_entry(path).ok().filter(|stat| stat.regular)
+fn readable(path: &Path, links: &LinkPolicy) -> Option<FileStat> {
+    let stat = identity::stat_entry(path).ok().filter(|stat| stat.regular)?;
+    let is_allowed = links.is_boundless() || matches!(links.look(path), Ok(PathTarget::Allowed(_)));
+    is_allowed.then_some(stat)
 }
 
 #[cfg(test)]
