@@ -51,6 +51,9 @@ pub struct CatalogEntry {
     pub head: Cursor,
     /// Where the scanner last looked, with the hash of the bytes before it.
     pub seen: Cursor,
+    /// Where the last line began, if it was not whole then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub torn_from: Option<Cursor>,
     /// When it was last changed, as far as was seen: seconds and nanoseconds.
     pub modified: (i64, u32),
     pub start: Cursor,

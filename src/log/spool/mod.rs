@@ -343,6 +343,7 @@ impl Spool {
                 stage,
                 head: segment.head(),
                 seen: Cursor::default(),
+                torn_from: None,
                 modified: (0, 0),
                 start: segment.start,
                 size: segment.size(),

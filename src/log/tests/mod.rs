@@ -1,13 +1,16 @@
 //! The tailed log and its reader on real files, scan by scan.
 
 mod absorb;
+mod data_end;
 mod model;
 mod names;
 mod packed;
 mod places;
 mod races;
 mod rotation;
+mod torn;
 mod truncation;
+mod turns;
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -100,7 +100,8 @@ impl Tail {
             }
             // Few bytes prove little: what the file has now counts, or that there never were more.
             let now = segment.open().and_then(|file| identity::head(&file, identity::stat_file(&file)?.size));
-            now.map_or(first.len() as u64 == segment.size(), |head| begins(first, &head))
+            let data = first.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
+            now.map_or(data == segment.size(), |head| begins(first, &head))
         })
     }
 }
