@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tracing::{info, warn};
+
 use super::{FileLife, whereabouts::ContentFile};
 use crate::log::{
     data_end,
@@ -107,6 +109,8 @@ impl FileLife {
         }
         match *found {
             Some((last, since)) if now.saturating_duration_since(since) >= patience => {
+                warn!(path = %self.segment.path().display(), segment = %self.segment.id, from = nul,
+                    "NUL stood here for long with something behind it, and is passed: what is written in its place later is not read");
                 self.behind_nul = BehindNul::default();
                 Ok(last)
             }
@@ -158,6 +162,8 @@ impl FileLife {
             self.segment.set_head(identity::head(file, line_end.offset)?);
         }
         self.segment.cut_to(line_end.offset);
+        info!(path = %self.segment.path().display(), segment = %self.segment.id, from = line_end.offset,
+            "a last line that was not whole was cut; nobody had read it, and reading goes on");
         Ok(true)
     }
 
