@@ -20,6 +20,9 @@ const BLOCK: usize = 64 * 1024;
 /// Where file systems let holes end.
 const PAGE: u64 = 4096;
 
+/// Compared as a whole, which is fast.
+const ZEROS: [u8; PAGE as usize] = [0; PAGE as usize];
+
 /// Bytes that one look goes through in search of the first NUL; the next look goes on from there.
 const MOST: u64 = 256 * 1024 * 1024;
 
@@ -29,6 +32,15 @@ pub const LOOK_BACK: u64 = 16 * 1024 * 1024;
 /// Whether the bytes of a file end in NUL. `before`: those before its end.
 pub fn is_reserved(before: &AnchorBytes) -> bool {
     before.bytes().last() == Some(&0)
+}
+
+/// How many bytes there are without the NUL at their end.
+pub fn data_len(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    while rest.ends_with(&ZEROS) {
+        rest = &rest[..rest.len() - ZEROS.len()];
+    }
+    rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
 }
 
 /// Where the first NUL from `from` on stands; `size` where there is none.
@@ -60,8 +72,9 @@ pub fn last_data(file: &File, from: u64, size: u64) -> io::Result<u64> {
         }
         let part = piece(&mut block, end - start);
         file.read_exact_at(part, start)?;
-        if let Some(last) = part.iter().rposition(|byte| *byte != 0) {
-            return Ok(start + last as u64 + 1);
+        let data = data_len(part) as u64;
+        if data > 0 {
+            return Ok(start + data);
         }
         end = start;
         block.resize(BLOCK, 0);

@@ -170,7 +170,7 @@ impl Chunks {
 /// Where the hole ends, or the written zeros, with which what was read at `offset` begins, if it is as large as all of
 /// that.
 fn hole_end(file: &File, offset: u64, read: &[u8], reach: Reach) -> io::Result<Option<u64>> {
-    if read.len() < CHUNK || read.iter().any(|byte| *byte != 0) {
+    if read.len() < CHUNK || read[0] != 0 || data_end::data_len(read) > 0 {
         return Ok(None);
     }
     data_end::next_data(file, offset + read.len() as u64, reach.end).map(Some)

@@ -16,6 +16,7 @@ use flate2::bufread::MultiGzDecoder;
 use crate::{
     durable,
     log::{
+        data_end::data_len,
         identity::OpenFile,
         position::{Anchor, Cursor},
     },
@@ -126,8 +127,8 @@ pub fn survey(file: &File, wanted: &WantedContent<'_>, progress: &AtomicU64) -> 
         if let Some(at) = memchr::memrchr(b'\n', &bytes[kept..]) {
             whole = before + at as u64 + 1;
         }
-        if let Some(at) = bytes[kept..].iter().rposition(|byte| *byte != 0) {
-            data = before + at as u64 + 1;
+        if let length @ 1.. = data_len(&bytes[kept..]) {
+            data = before + length as u64;
         }
         if let Some(bomb) = bomb(content.decoded, packed, wanted.seen) {
             return Ok(Survey::Bomb(bomb));
