@@ -54,6 +54,9 @@ pub struct CatalogEntry {
     /// Where it looked before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trail: Vec<Cursor>,
+    /// Where the last line began, if it was not whole then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub torn_from: Option<Cursor>,
     /// When it was last changed, as far as was seen: seconds and nanoseconds.
     pub modified: (i64, u32),
     pub start: Cursor,

@@ -103,15 +103,37 @@ impl OpenFile {
     }
 }
 
+/// The bytes that the anchor of an offset is taken from.
+#[derive(Debug)]
+pub struct AnchorBytes {
+    offset: u64,
+    bytes: [u8; Anchor::BYTES],
+    length: usize,
+}
+
+impl AnchorBytes {
+    /// Fails with `UnexpectedEof` where the file is shorter.
+    pub fn before(file: &File, offset: u64) -> io::Result<Self> {
+        let (mut bytes, length) = ([0; Anchor::BYTES], Anchor::len_at(offset));
+        if length > 0 {
+            file.read_exact_at(&mut bytes[..length], offset - length as u64)?;
+        }
+        Ok(Self { offset, bytes, length })
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    pub fn cursor(&self) -> Cursor {
+        let anchor = (self.length > 0).then(|| Anchor::of(self.bytes()));
+        Cursor { offset: self.offset, anchor }
+    }
+}
+
 /// The cursor at `offset`: fails with `UnexpectedEof` where the file is shorter.
 pub fn cursor_at(file: &File, offset: u64) -> io::Result<Cursor> {
-    let len = Anchor::len_at(offset);
-    if len == 0 {
-        return Ok(Cursor { offset, anchor: None });
-    }
-    let mut bytes = [0; Anchor::BYTES];
-    file.read_exact_at(&mut bytes[..len], offset - len as u64)?;
-    Ok(Cursor { offset, anchor: Some(Anchor::of(&bytes[..len])) })
+    Ok(AnchorBytes::before(file, offset)?.cursor())
 }
 
 /// Whether the file still has, before the cursor, the bytes that were there when the cursor was taken.
@@ -124,9 +146,9 @@ pub fn still_has(file: &File, cursor: &Cursor) -> io::Result<bool> {
     }
 }
 
-/// The cursor at the end of a file's head: its first bytes, [`Anchor::BYTES`] at most.
-pub fn head(file: &File, size: u64) -> io::Result<Cursor> {
-    cursor_at(file, size.min(Anchor::BYTES as u64))
+/// The cursor at the end of a file's head: its first bytes, [`Anchor::BYTES`] at most. `end`: where its data ends.
+pub fn head(file: &File, end: u64) -> io::Result<Cursor> {
+    cursor_at(file, end.min(Anchor::BYTES as u64))
 }
 
 const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);

@@ -5,12 +5,14 @@
 //! [`Tail`](tail::Tail)) publishes the unreleased segments; forwarders read them with a [`Reader`] at cursors of
 //! their own, and report on the [`ReleaseGate`] how far they are durably past. What all are past is released.
 //!
-//! What always holds: a segment is published after its number is durable in the catalog; its size only grows;
-//! it stays published until every forwarder's *durable* cursor is at its end, or the forwarder gave it up.
+//! What always holds: a segment is published after its number is durable in the catalog; its size only grows, but
+//! for a line that was never whole; it stays published until every forwarder's *durable* cursor is at its end, or the
+//! forwarder gave it up.
 
 pub mod catalog;
 pub mod container;
 pub mod cri;
+pub mod data_end;
 pub mod digest;
 pub mod identity;
 pub mod item;

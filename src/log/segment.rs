@@ -41,6 +41,8 @@ pub struct Extent {
     pub size: u64,
     /// Up to here the bytes are in the file; those behind, if any, are gone.
     pub there: u64,
+    /// How often bytes of a line that was never whole were cut: those behind the last whole one may be others by now.
+    pub cuts: u32,
 }
 
 #[derive(Debug)]
@@ -58,8 +60,10 @@ pub struct Segment {
 #[derive(Debug)]
 struct SegmentFile {
     state: SegmentState,
-    /// Bytes as last seen. It only grows; a file that shrinks is another life.
+    /// Bytes as last seen: where the data ends, and not the room that its writer may have taken behind it. It only
+    /// grows, but for a line that was never whole, and that no reader has taken.
     size: u64,
+    cuts: u32,
     /// Where the bytes end that are still there, if the last ones are gone.
     gone_from: Option<u64>,
     path: PathBuf,
@@ -81,18 +85,28 @@ impl Segment {
         path: PathBuf,
         key: FileKey,
     ) -> Self {
-        let place =
-            SegmentFile { state, size, gone_from: None, path, key, waits: false, pin: None, head: Cursor::default() };
+        let place = SegmentFile {
+            state,
+            size,
+            cuts: 0,
+            gone_from: None,
+            path,
+            key,
+            waits: false,
+            pin: None,
+            head: Cursor::default(),
+        };
         Self { id, lineage, start, kept_from: None, place: Mutex::new(place) }
     }
 
     /// The same segment in a copy that has the same bytes at the same offsets from `from` on.
     pub fn absorbed(&self, from: Cursor, path: PathBuf, key: FileKey) -> Self {
         let start = if from.offset > self.start.offset { from } else { self.start };
-        let Extent { state, size, .. } = self.extent();
+        let Extent { state, size, cuts, .. } = self.extent();
         let place = SegmentFile {
             state,
             size,
+            cuts,
             gone_from: self.gone_from(),
             path,
             key,
@@ -137,8 +151,8 @@ impl Segment {
     }
 
     pub fn extent(&self) -> Extent {
-        let SegmentFile { state, size, gone_from, .. } = *self.place();
-        Extent { state, size, there: gone_from.unwrap_or(size) }
+        let SegmentFile { state, size, cuts, gone_from, .. } = *self.place();
+        Extent { state, size, there: gone_from.unwrap_or(size), cuts }
     }
 
     /// Where the bytes end that are still there, if the last ones are gone.
@@ -161,6 +175,13 @@ impl Segment {
                 place.state = SegmentState::Draining;
             }
         }
+    }
+
+    /// The writer cut what it had written of a line behind this line end.
+    pub fn cut_to(&self, line_end: u64) {
+        let mut place = self.place();
+        place.size = line_end;
+        place.cuts += 1;
     }
 
     pub fn path(&self) -> PathBuf {

@@ -6,7 +6,10 @@ use std::{
     path::Path,
 };
 
-use crate::cli::{exit::Exit, failure::Failure};
+use crate::{
+    cli::{exit::Exit, failure::Failure},
+    log::data_end,
+};
 
 use super::To;
 
@@ -33,7 +36,7 @@ fn begins_line(path: &Path, offset: u64) -> io::Result<bool> {
 
 fn last_line_end(path: &Path) -> io::Result<u64> {
     let mut file = File::open(path)?;
-    let mut end = file.metadata()?.len();
+    let mut end = data_end::last_data(&file, 0, file.metadata()?.len())?;
     let mut block = Vec::new();
     while end > 0 {
         let start = end.saturating_sub(1 << 16);

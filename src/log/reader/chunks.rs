@@ -13,7 +13,7 @@ use std::{
 
 use super::Take;
 use crate::log::{
-    ItemKind, LogItem, Segment, identity,
+    ItemKind, LogItem, Segment, data_end, identity,
     lines::{HandedOut, LineShape, SegmentBytes},
     long::{LongEnd, LongRecord},
     position::{Anchor, Cursor, SegmentId, SegmentRange},
@@ -29,8 +29,19 @@ pub(super) struct Chunks {
     buffer: Vec<u8>,
     /// The parts of a record that was written in parts.
     joined: Vec<u8>,
-    /// Over-long lines whose end is not found yet.
-    long: HashMap<SegmentId, LongRecord>,
+    /// Over-long lines whose end is not found yet, and how often their segment had been cut.
+    long: HashMap<SegmentId, (u32, LongRecord)>,
+}
+
+/// How far a segment is read: never further than a scan has seen of it, for what stands there may be room that its
+/// writer has taken, and not filled yet.
+#[derive(Clone, Copy)]
+pub(super) struct Reach {
+    pub(super) end: u64,
+    /// No bytes will follow: what stands behind the last line end is a line.
+    pub(super) is_complete: bool,
+    /// As the segment's extent has it.
+    pub(super) cuts: u32,
 }
 
 /// What one step came to: where the cursor is now, and why it ended.
@@ -59,44 +70,49 @@ impl Chunks {
         self.long.retain(|id, _| known.contains(id));
     }
 
-    /// Reads one chunk at the cursor and hands out what is whole in it. `complete`: where the bytes end for good.
+    /// Reads one chunk at the cursor and hands out what is whole in it.
     pub(super) fn step(
         &mut self,
         file: &File,
         of: &Segment,
         cursor: Cursor,
-        complete: Option<u64>,
+        reach: Reach,
         take: &mut dyn FnMut(LogItem<'_>) -> Take,
     ) -> io::Result<Step> {
         let segment = of.id;
         let head = of.head();
         let dry = |end| Step { cursor, end };
-        if let Some(long) = self.long.get(&segment).copied().filter(|long| long.start() == cursor.offset) {
-            return self.skip_long(file, segment, cursor, long, complete, take);
+        let is_this = |(cuts, long): &(u32, LongRecord)| *cuts == reach.cuts && long.start() == cursor.offset;
+        if let Some((_, long)) = self.long.get(&segment).copied().filter(is_this) {
+            return self.skip_long(file, segment, cursor, long, reach, take);
         }
         let before = cursor.anchor.map_or(0, |anchor| usize::from(anchor.len));
         let most_held = self.shape.most_held();
         let mut want = CHUNK;
         loop {
-            let limit = complete.map_or(want, |end| want.min((end - cursor.offset) as usize));
+            let limit = want.min((reach.end - cursor.offset) as usize);
             self.buffer.resize(before + limit, 0);
             let got = read_fully(file, &mut self.buffer, cursor.offset - before as u64)?;
             let known = match cursor.anchor {
                 Some(anchor) => got >= before && Anchor::of(&self.buffer[..before]) == anchor,
-                None => cursor.offset > 0 || begins_with(&self.buffer[..got], &head, complete),
+                None => cursor.offset > 0 || begins_with(&self.buffer[..got], &head, reach),
             };
             if !known {
                 return Ok(dry(StepEnd::Suspect));
             }
             let data = &self.buffer[before..got];
-            let ends_here = complete.is_some_and(|end| cursor.offset + data.len() as u64 >= end);
+            if let Some(hole) = hole_end(file, cursor.offset, data, reach)? {
+                return pass_hole(file, segment, cursor, hole, take);
+            }
+            let is_all = cursor.offset + data.len() as u64 >= reach.end;
+            let ends_here = reach.is_complete && is_all;
             let of = SegmentBytes { segment, start: cursor.offset, bytes: data, is_complete: ends_here };
             let HandedOut { taken, stopped } = self.shape.hand_out(of, &mut self.joined, take);
             if taken > 0 || stopped {
                 let offset = cursor.offset + taken as u64;
                 let upto = before + taken;
                 let anchor = if taken == 0 { cursor.anchor } else { anchor_at(file, offset, &self.buffer[..upto])? };
-                let full = got == before + limit;
+                let full = got == before + limit && !is_all;
                 let end = if stopped {
                     StepEnd::Stopped
                 } else if full || ends_here {
@@ -107,10 +123,10 @@ impl Chunks {
                 return Ok(Step { cursor: Cursor { offset, anchor }, end });
             }
             if data.len() > most_held {
-                self.long.insert(segment, LongRecord::new(self.shape.format, cursor.offset));
+                self.long.insert(segment, (reach.cuts, LongRecord::new(self.shape.format, cursor.offset)));
                 return Ok(dry(StepEnd::More));
             }
-            if got < before + limit || data.is_empty() {
+            if got < before + limit || is_all {
                 return Ok(dry(StepEnd::Dry));
             }
             want = (want * 2).min(most_held + 1 + CHUNK);
@@ -124,19 +140,19 @@ impl Chunks {
         segment: SegmentId,
         cursor: Cursor,
         mut long: LongRecord,
-        complete: Option<u64>,
+        reach: Reach,
         take: &mut dyn FnMut(LogItem<'_>) -> Take,
     ) -> io::Result<Step> {
         self.buffer.resize(CHUNK, 0);
         let LongEnd { end, is_ours, .. } = loop {
-            let limit = complete.map_or(CHUNK, |end| CHUNK.min(end.saturating_sub(long.looked()) as usize));
+            let limit = CHUNK.min(reach.end.saturating_sub(long.looked()) as usize);
             let got = read_fully(file, &mut self.buffer[..limit], long.looked())?;
-            let ends_here = complete.is_some_and(|end| long.looked() + got as u64 >= end);
-            if let Some(end) = long.feed(&self.buffer[..got], ends_here) {
+            let is_all = long.looked() + got as u64 >= reach.end;
+            if let Some(end) = long.feed(&self.buffer[..got], reach.is_complete && is_all) {
                 break end;
             }
-            self.long.insert(segment, long);
-            if got < limit {
+            self.long.insert(segment, (reach.cuts, long));
+            if got < limit || is_all {
                 return Ok(Step { cursor, end: StepEnd::Dry });
             }
         };
@@ -151,9 +167,34 @@ impl Chunks {
     }
 }
 
-/// Whether bytes read from a file's beginning have its head, as far as they reach where they end for good.
-fn begins_with(read: &[u8], head: &Cursor, complete: Option<u64>) -> bool {
-    if complete.is_some_and(|end| end < head.offset) {
+/// Where the hole ends, or the written zeros, with which what was read at `offset` begins, if it is as large as all of
+/// that.
+fn hole_end(file: &File, offset: u64, read: &[u8], reach: Reach) -> io::Result<Option<u64>> {
+    if read.len() < CHUNK || read[0] != 0 || data_end::data_len(read) > 0 {
+        return Ok(None);
+    }
+    data_end::next_data(file, offset + read.len() as u64, reach.end).map(Some)
+}
+
+/// Hands out a hole without reading it.
+fn pass_hole(
+    file: &File,
+    segment: SegmentId,
+    cursor: Cursor,
+    end: u64,
+    take: &mut dyn FnMut(LogItem<'_>) -> Take,
+) -> io::Result<Step> {
+    let range = SegmentRange { segment, start: cursor.offset, end };
+    Ok(match take(LogItem { range, kind: ItemKind::Blank }) {
+        Take::Not => Step { cursor, end: StepEnd::Stopped },
+        Take::Last => Step { cursor: identity::cursor_at(file, end)?, end: StepEnd::Stopped },
+        Take::More => Step { cursor: identity::cursor_at(file, end)?, end: StepEnd::More },
+    })
+}
+
+/// Whether bytes read from a file's beginning have its head, as far as they reach.
+fn begins_with(read: &[u8], head: &Cursor, reach: Reach) -> bool {
+    if reach.end < head.offset {
         return true;
     }
     read.get(..head.offset as usize).is_some_and(|read| head.anchor.is_none_or(|anchor| Anchor::of(read) == anchor))

@@ -17,7 +17,7 @@ use std::{
 
 use tracing::warn;
 
-use self::chunks::{Chunks, StepEnd};
+use self::chunks::{Chunks, Reach, StepEnd};
 use super::{
     Extent, ItemKind, Log, LogItem, Segment, SegmentState,
     lines::LineShape,
@@ -187,12 +187,13 @@ impl Reader {
     ) -> io::Result<()> {
         let file = segment.open()?;
         let mut cursor = Cursor { offset: range.start, anchor: None };
+        let reach = Reach { end: range.end, is_complete: true, cuts: segment.extent().cuts };
         while cursor.offset < range.end {
             let mut take_all = |item: LogItem<'_>| {
                 take(item);
                 Take::More
             };
-            let step = self.chunks.step(&file, segment, cursor, Some(range.end), &mut take_all)?;
+            let step = self.chunks.step(&file, segment, cursor, reach, &mut take_all)?;
             if step.cursor.offset == cursor.offset {
                 return Err(io::Error::new(
                     io::ErrorKind::UnexpectedEof,
@@ -294,8 +295,9 @@ impl Reader {
             }
             Err(error) => return Err(error),
         };
-        let complete = (extent.state == SegmentState::Sealed).then_some(extent.there);
-        let step = self.chunks.step(&file, segment, cursor, complete, take)?;
+        let is_complete = extent.state == SegmentState::Sealed;
+        let reach = Reach { end: extent.there, is_complete, cuts: extent.cuts };
+        let step = self.chunks.step(&file, segment, cursor, reach, take)?;
         self.faults.remove(&segment.id);
         if step.end != StepEnd::Suspect {
             self.unclear.remove(&segment.id);

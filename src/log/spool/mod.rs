@@ -344,6 +344,7 @@ impl Spool {
                 head: segment.head(),
                 seen: Cursor::default(),
                 trail: Vec::new(),
+                torn_from: None,
                 modified: (0, 0),
                 start: segment.start,
                 size: segment.size(),

@@ -17,12 +17,10 @@ use super::{
     known::LivesByLineage, lives::ContentFile,
 };
 use crate::log::{
-    identity::{self, OpenFile},
+    data_end,
+    identity::{self, AnchorBytes, OpenFile},
     segment::{Segment, SegmentState},
 };
-
-/// How far back the last line end is looked for where reading starts at the end.
-const LOOK_BACK: u64 = 1024 * 1024;
 
 impl Tail {
     /// Step 7: gives the new files their numbers, oldest first.
@@ -81,26 +79,26 @@ impl Tail {
         let base = || original_paths(path).into_iter().find(is_met);
         let lineage = new_file.lineage.clone();
         let lineage = lineage.unwrap_or_else(|| base().map_or_else(|| path.as_path().into(), |(of, _)| of.into()));
-        let start = if self.starts_at_end() {
+        let (start, end) = if self.starts_at_end() {
             last_line_end(file, stat.size)?
-        } else if is_copy {
-            stat.size
         } else {
-            new_file.start
+            let is_reserved = data_end::is_reserved(&AnchorBytes::before(file, stat.size)?);
+            let end = if is_reserved { data_end::first_nul(file, 0, stat.size)? } else { stat.size };
+            (if is_copy { end } else { new_file.start }, end)
         };
         let start = identity::cursor_at(file, start)?;
         let id = self.lives.next_id();
         let state = if around.named.has(&stat.key) { SegmentState::Active } else { SegmentState::Draining };
         around.lives.entry(lineage.to_path_buf()).or_default().push(id);
-        let segment = Segment::new(id, lineage, start, stat.size, state, path.clone(), stat.key);
+        let segment = Segment::new(id, lineage, start, end, state, path.clone(), stat.key);
         if is_copy {
             info!(source = %self.log.name, path = %path.display(), segment = %id, size = stat.size,
                 copy_of = %original.unwrap_or_default().display(),
                 "the file is a copy of another: only what is added to it is read");
         } else {
-            info!(source = %self.log.name, path = %path.display(), segment = %id, size = stat.size, start = start.offset, "reading a file");
+            info!(source = %self.log.name, path = %path.display(), segment = %id, size = end, start = start.offset, "reading a file");
         }
-        let life = FileLife::begin(segment, &opened, stat.size, ContentFile::Original, now)?;
+        let life = FileLife::begin(segment, &opened, end, ContentFile::Original, now)?;
         self.insert(life, opened.file);
         Ok(())
     }
@@ -141,10 +139,10 @@ struct Around<'a> {
     lives: LivesByLineage,
 }
 
-/// Where the last whole line ends.
-pub(super) fn last_line_end(file: &File, size: u64) -> io::Result<u64> {
-    let mut chunk = vec![0; LOOK_BACK.min(size) as usize];
-    let from = size - chunk.len() as u64;
-    file.read_exact_at(&mut chunk, from)?;
-    Ok(memchr::memrchr(b'\n', &chunk).map_or(if from == 0 { 0 } else { size }, |at| from + at as u64 + 1))
+/// Where the last whole line ends, and where the data does.
+pub(super) fn last_line_end(file: &File, size: u64) -> io::Result<(u64, u64)> {
+    let end = data_end::last_data(file, 0, size)?;
+    let from = end.saturating_sub(data_end::LOOK_BACK);
+    let line_end = data_end::last_line_end(file, from, end)?;
+    Ok((line_end.unwrap_or(if from == 0 { 0 } else { end }), end))
 }

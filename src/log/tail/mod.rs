@@ -200,11 +200,11 @@ impl Tail {
             if life.is_released() {
                 return false; // What is added to it is a segment of its own.
             }
-            match life.examine(&stat, None, now) {
+            match life.examine(&stat, None, now, self.source.seal_after) {
                 Ok(Examined::Unchanged) => {}
-                Ok(Examined::Grown { head_grew }) => {
+                Ok(Examined::Changed { is_news }) => {
                     grew = true;
-                    self.lives.touch_if(head_grew);
+                    self.lives.touch_if(is_news);
                 }
                 // What it lost must not be counted by the size that it has grown to since.
                 Ok(Examined::Lost(_)) | Err(_) => return false,

@@ -122,6 +122,7 @@ impl Tail {
         let is_quiet = |life: &FileLife| {
             life.is_followed()
                 && life.segment.state() == SegmentState::Draining
+                && !life.waits_behind_nul()
                 && now.saturating_duration_since(life.quiet_since) >= self.source.seal_after
         };
         if self.lives.get(id).is_some_and(is_quiet) {
@@ -176,10 +177,10 @@ impl Tail {
                 if matches!(self.links.look(&path), Ok(PathTarget::Elsewhere { .. })) {
                     return; // Read when it was allowed. Should it be again, what was read is known.
                 }
-                if OpenFile::open(&path).and_then(|opened| life.is_intact(&opened)).unwrap_or(false) {
-                    self.reopen(id, stat, now);
-                } else {
-                    self.forget(id);
+                match OpenFile::open(&path).and_then(|opened| life.late_end(&opened, now, self.source.seal_after)) {
+                    Ok(Some(end)) if end > there => self.reopen(id, end, now),
+                    Ok(Some(_)) => life.missing = 0,
+                    Ok(None) | Err(_) => self.forget(id),
                 }
             }
             Ok(stat) if stat.key == key && stat.size < there => self.forget(id),
@@ -189,8 +190,8 @@ impl Tail {
     }
 
     /// What a late writer adds to a released file is a segment of its own, which begins where the old one ended.
-    fn reopen(&mut self, id: SegmentId, stat: FileStat, now: Instant) {
-        let Some(next) = self.lives.begin_again(id, stat.size, Whereabouts::Rotated, now) else { return };
+    fn reopen(&mut self, id: SegmentId, end: u64, now: Instant) {
+        let Some(next) = self.lives.begin_again(id, end, Whereabouts::Rotated, now) else { return };
         if let Some(life) = self.lives.get(next) {
             info!(source = %self.log.name, segment = %next, continues = %id, path = %life.segment.path().display(), "a finished file was written to again");
         }

@@ -1,6 +1,7 @@
 //! The tailed log and its reader on real files, scan by scan.
 
 mod absorb;
+mod data_end;
 mod known;
 mod links;
 mod model;
@@ -9,7 +10,9 @@ mod packed;
 mod places;
 mod races;
 mod rotation;
+mod torn;
 mod truncation;
+mod turns;
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -81,3 +81,24 @@ fn a_slow_receiver_costs_time_and_no_memory() {
     assert!(grown < 12 << 10, "{grown} KiB");
     assert_exactly(&mut sidecar, &receiver, 0..60_000);
 }
+
+// A receiver that is slow, and a file whose name begins with that of a busy one.
+#[test]
+fn a_live_file_gets_its_turn_beside_a_busy_one_whatever_their_names_begin_with() {
+    let receiver = Receiver::start();
+    receiver.rule(|_| crate::receiver::Reply::status(200).delay(Duration::from_millis(50)));
+    let small = "batch: {maxEvents: 20, maxAge: 20ms}";
+    let mut sidecar = tailing_with("logs/audit.log*", "", &receiver, small);
+    sidecar.write_lines("logs/audit.log", 1000..21_000);
+    sidecar.write_lines("logs/audit.log.json", 0..1);
+    sidecar.start_again();
+    for n in 0..13 {
+        let is_it = |line: &String| line.contains(&format!("evt-{n:010}"));
+        let arrived = receiver.wait_until("an event of the quiet file", Duration::from_secs(20), |deliveries| {
+            deliveries.iter().filter(|it| it.accepted()).flat_map(|it| it.lines()).any(|line| is_it(&line))
+        });
+        let before: usize = arrived.iter().map(|it| it.line_count()).sum();
+        assert!(before < 10_000, "event {n} came behind {before} others");
+        sidecar.write_lines("logs/audit.log.json", n + 1..n + 2);
+    }
+}

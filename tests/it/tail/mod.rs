@@ -14,6 +14,7 @@ mod mounts;
 mod names;
 mod noticing;
 mod reading;
+mod room;
 mod rotation;
 mod spooled;
 mod truncation;

@@ -5,7 +5,7 @@ use std::{
     io::{Seek, Write},
 };
 
-use super::{QUICK_FORWARDER, assert_exactly, on_disk, sorted, tailing, tailing_with};
+use super::{QUICK_FORWARDER, assert_exactly, on_disk, sorted, tailing, tailing_with, without_repeats};
 use crate::{
     events::{self, numbers},
     receiver::{PATIENCE, Receiver, Reply},
@@ -90,6 +90,45 @@ fn a_file_cut_in_the_middle_or_restored_from_a_copy_loses_nothing() {
     sidecar.rename("restored", LOG);
     sidecar.write_lines(LOG, 110..111);
     assert_exactly(&mut sidecar, &receiver, expected.into_iter().chain(0..20).chain(110..111));
+}
+
+fn wait_for_event(receiver: &Receiver, n: u64) {
+    receiver.wait_until("an event", PATIENCE, |deliveries| {
+        deliveries.iter().any(|delivery| delivery.accepted() && delivery.text().contains(&format!("evt-{n:010}")))
+    });
+}
+
+// An application cuts, at its start, the line that it did not finish.
+#[test]
+fn a_torn_last_line_that_its_writer_cuts_is_no_truncation() {
+    for way in ["running", "stopped", "killed"] {
+        let receiver = Receiver::start();
+        let mut sidecar = tailing(LOG, &receiver);
+        sidecar.start_again();
+        for round in 0..4 {
+            let (from, whole) = (round * 10, events::lines(0..round * 10 + 10).len() as u64);
+            sidecar.write_lines(LOG, from..from + 10);
+            sidecar.append(LOG, if round % 2 == 0 { &b"{\"id\": \"torn"[..] } else { &[0; 5000] });
+            wait_for_event(&receiver, from + 9);
+            match way {
+                "stopped" => assert_eq!(sidecar.stop(), 0),
+                "killed" => sidecar.kill(),
+                _ => {}
+            }
+            sidecar.truncate(LOG, whole);
+            if way != "running" {
+                sidecar.start_again();
+            }
+        }
+        sidecar.write_lines(LOG, 40..60);
+        wait_for_event(&receiver, 59);
+        assert_eq!(truncations(&sidecar), 0.0, "{way}");
+        assert_eq!(sidecar.stop(), 0);
+        // A kill may have a batch sent again, under its id.
+        let arrived = numbers(&without_repeats(&receiver.deliveries()));
+        assert_eq!(arrived, (0..60).collect::<Vec<_>>(), "{way}");
+        assert!(!sidecar.stderr().contains("truncated"), "{}", sidecar.stderr());
+    }
 }
 
 // B34, B38: what nobody had read is a gap: in the journal, in the numbers, as an alarm.

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::log::{
     catalog::CompressedOrigin,
+    data_end::data_len,
     identity::{self, OpenFile},
     position::{Anchor, Cursor},
     segment::{Segment, SegmentState},
@@ -100,7 +101,7 @@ impl Tail {
             }
             // Few bytes prove little: what the file has now counts, or that there never were more.
             let now = segment.open().and_then(|file| identity::head(&file, identity::stat_file(&file)?.size));
-            now.map_or(first.len() as u64 == segment.size(), |head| begins(first, &head))
+            now.map_or(data_len(first) as u64 == segment.size(), |head| begins(first, &head))
         })
     }
 }

@@ -16,6 +16,7 @@ use flate2::bufread::MultiGzDecoder;
 use crate::{
     durable,
     log::{
+        data_end::data_len,
         identity::OpenFile,
         position::{Anchor, Cursor},
     },
@@ -48,7 +49,7 @@ pub enum Survey {
 pub struct Content {
     /// How many there are to be had; in a damaged file up to the last whole line.
     pub size: u64,
-    /// How many could be decompressed.
+    /// How many could be decompressed, without NUL at the end: room that a writer had taken and did not fill.
     pub decoded: u64,
     /// How many of the cursors asked for were reached, and are right.
     pub cursors: usize,
@@ -93,7 +94,7 @@ pub fn survey(file: &File, wanted: &WantedContent<'_>, progress: &AtomicU64) -> 
     // The bytes before this block, for the cursors that stand near its beginning.
     let mut kept = 0;
     let mut content = Content { size: 0, decoded: 0, cursors: 0, damage: None };
-    let (mut whole, mut head_is_right) = (0, wanted.head.offset == 0);
+    let (mut whole, mut data, mut head_is_right) = (0, 0, wanted.head.offset == 0);
     loop {
         let got = match fill(&mut decoder, &mut buffer[kept..kept + BLOCK]) {
             Ok(got) => got,
@@ -126,6 +127,9 @@ pub fn survey(file: &File, wanted: &WantedContent<'_>, progress: &AtomicU64) -> 
         if let Some(at) = memchr::memrchr(b'\n', &bytes[kept..]) {
             whole = before + at as u64 + 1;
         }
+        if let length @ 1.. = data_len(&bytes[kept..]) {
+            data = before + length as u64;
+        }
         if let Some(bomb) = bomb(content.decoded, packed, wanted.seen) {
             return Ok(Survey::Bomb(bomb));
         }
@@ -139,7 +143,8 @@ pub fn survey(file: &File, wanted: &WantedContent<'_>, progress: &AtomicU64) -> 
     if !head_is_right {
         return Ok(Survey::Other);
     }
-    content.size = if content.damage.is_some() { whole } else { content.decoded };
+    content.decoded = data;
+    content.size = if content.damage.is_some() { whole } else { data };
     Ok(Survey::Holds(content))
 }
 

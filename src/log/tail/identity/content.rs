@@ -25,7 +25,7 @@ impl Tail {
         for id in self.lives.ids(FileLife::is_sought) {
             let Some(life) = self.lives.get_mut(id) else { continue };
             let Some(found) = find_again(&life.segment, named, &mut self.listings) else { continue };
-            match life.is_intact(&found) {
+            match life.is_found_in(&found) {
                 Ok(true) => {
                     life.quiet_since = now;
                     let hold = !life.is_copied() && self.pins.take(life.segment.state());
@@ -106,9 +106,9 @@ impl Tail {
                     continue;
                 }
             };
-            match life.examine(&stat, suspicions.get(&id), now) {
+            match life.examine(&stat, suspicions.get(&id), now, self.source.seal_after) {
                 Ok(Examined::Unchanged) => {}
-                Ok(Examined::Grown { head_grew }) => self.lives.touch_if(head_grew),
+                Ok(Examined::Changed { is_news }) => self.lives.touch_if(is_news),
                 Ok(Examined::Lost(how)) => {
                     self.lose_content(id, how);
                     if !named.has(&key)

@@ -24,6 +24,7 @@ use super::{
     rotated_name::originals_of,
 };
 use crate::log::{
+    data_end,
     identity::{self, FileKey, OpenFile},
     position::{Cursor, SegmentId},
     segment::SegmentState,
@@ -125,7 +126,7 @@ impl Tail {
             life.segment.lose_from(stat.size);
         }
         life.modified = stat.modified;
-        life.segment.grow_to(stat.size);
+        life.segment.grow_to(data_end::last_data(file, life.seen.offset, stat.size)?);
         let (at, state) = if *life.segment.lineage == **path {
             (Whereabouts::AtPath, SegmentState::Active)
         } else {
@@ -154,8 +155,10 @@ impl Tail {
     pub fn copy_in_the_making(&self, copy: &OpenFile, originals: &HashSet<PathBuf>) -> io::Result<Option<PathBuf>> {
         for (original, _) in original_paths(&copy.path).into_iter().filter(|(path, _)| originals.contains(path)) {
             let Ok(active) = OpenFile::open(&original) else { continue };
-            let repeats = match identity::cursor_at(&active.file, copy.stat.size) {
-                Ok(there) => there == identity::cursor_at(&copy.file, copy.stat.size)?,
+            // NUL behind the data of both makes no copy.
+            let end = data_end::last_data(&copy.file, 0, copy.stat.size)?;
+            let repeats = match identity::cursor_at(&active.file, end) {
+                Ok(there) => there == identity::cursor_at(&copy.file, end)?,
                 Err(_) => false, // Shorter than this one.
             };
             if repeats || self.has_just_lost(&active, &copy.file)? {

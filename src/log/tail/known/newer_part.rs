@@ -75,7 +75,7 @@ impl Tail {
         if segment.is_pinned() && !is_lost {
             let file = segment.open().ok()?;
             let stat = identity::stat_file(&file).ok().filter(|stat| stat.names == 0)?;
-            let end = last_line_end(&file, life.seen.offset).ok()?;
+            let (end, _) = last_line_end(&file, life.seen.offset).ok()?;
             let cursors = vec![identity::cursor_at(&file, end).ok()?];
             return Some(Predecessor { id, held: Some((file, stat.changed)), cursors });
         }
@@ -125,7 +125,7 @@ impl Tail {
             return Ok(0);
         }
         let same = same_until(file, &opened.file, 0, opened.stat.size, &self.compressed.progress)?;
-        let start = if same < Anchor::BYTES as u64 { 0 } else { last_line_end(&opened.file, same)? };
+        let start = if same < Anchor::BYTES as u64 { 0 } else { last_line_end(&opened.file, same)?.0 };
         let mut before = [0];
         opened.file.read_exact_at(&mut before, start.saturating_sub(1))?;
         Ok(if before == *b"\n" { start } else { 0 }) // Within a line that is far too long.

@@ -2,11 +2,15 @@
 
 use std::{io, path::PathBuf, sync::Arc, time::Instant};
 
-use super::whereabouts::{ContentFile, Later, Whereabouts};
+use super::{
+    examine::BehindNul,
+    whereabouts::{ContentFile, Later, Whereabouts},
+};
 use crate::log::{
     catalog::{CatalogEntry, CatalogStage},
-    identity::{self, FileKey, FileStat, OpenFile},
-    position::{Anchor, Cursor, SegmentId},
+    data_end,
+    identity::{self, FileKey, OpenFile},
+    position::{Cursor, SegmentId},
     segment::{Segment, SegmentState},
 };
 
@@ -17,10 +21,14 @@ const MISSING_SCANS: u8 = 2;
 #[derive(Debug)]
 pub struct FileLife {
     pub segment: Arc<Segment>,
-    /// Its bytes up to here were checked last.
+    /// Its bytes up to here were checked last: where its data ended.
     pub seen: Cursor,
+    /// The last line end up to there: nobody has read behind it, and what stands there was never a line.
+    pub(super) line_end: Cursor,
     /// Cursors before that one, the oldest first: some of those that were checked.
-    earlier_cursors: Vec<Cursor>,
+    pub(super) earlier_cursors: Vec<Cursor>,
+    /// What stands behind NUL at which its data ends.
+    pub(super) behind_nul: BehindNul,
     /// When its content was last seen to change.
     pub modified: (i64, u32),
     pub quiet_since: Instant,
@@ -28,13 +36,6 @@ pub struct FileLife {
     pub missing: u8,
     whereabouts: Whereabouts,
     content: ContentFile,
-}
-
-/// What became of a file since it was last looked at.
-pub enum Examined {
-    Unchanged,
-    Grown { head_grew: bool },
-    Lost(&'static str),
 }
 
 impl FileLife {
@@ -47,9 +48,17 @@ impl FileLife {
         now: Instant,
     ) -> io::Result<Self> {
         segment.set_head(identity::head(file, end)?);
+        let seen = identity::cursor_at(file, end)?;
+        let line_end = match data_end::last_line_end(file, end.saturating_sub(data_end::LOOK_BACK), end)? {
+            Some(offset) => identity::cursor_at(file, offset)?,
+            None if end < data_end::LOOK_BACK => Cursor::default(),
+            None => seen,
+        };
         Ok(Self {
-            seen: identity::cursor_at(file, end)?,
+            seen,
+            line_end,
             earlier_cursors: Vec::new(),
+            behind_nul: BehindNul::default(),
             modified: stat.modified,
             quiet_since: now,
             missing: 0,
@@ -80,18 +89,25 @@ impl FileLife {
             cursors_of_forwarders.iter().copied().filter(is_there).chain(entry.trail).chain([entry.seen]).collect();
         trail.sort_by_key(|cursor| cursor.offset);
         let furthest = trail.pop().unwrap_or_default();
+        // Where forwarders stand lines end.
+        let line_end = entry.torn_from.filter(|_| furthest == entry.seen).unwrap_or(furthest);
         let size = entry.size.max(furthest.offset);
         let lineage = entry.lineage.as_path().into();
         let mut segment = Segment::new(entry.id, lineage, entry.start, size, state, entry.path, entry.key);
         segment.kept_from = entry.absorbed.map(|absorbed| absorbed.from);
-        segment.set_head(entry.head);
+        // Where it is as short as a head it is one, and newer: of that a torn line may have been cut since.
+        let is_head = |cursor: &Cursor| cursor.anchor.is_some_and(|anchor| u64::from(anchor.len) == cursor.offset);
+        let head = Some(furthest).filter(|cursor| is_head(cursor) && cursor.offset >= entry.head.offset);
+        segment.set_head(head.unwrap_or(entry.head));
         if let Some(offset) = entry.gone_from {
             segment.lose_from(offset);
         }
         Self {
             segment: Arc::new(segment),
             seen: furthest,
+            line_end,
             earlier_cursors: trail,
+            behind_nul: BehindNul::default(),
             modified: entry.modified,
             quiet_since: Instant::now(),
             missing: 0,
@@ -212,71 +228,6 @@ impl FileLife {
         self.missing >= MISSING_SCANS
     }
 
-    /// Compares the file with what was seen of it.
-    pub fn examine(&mut self, stat: &FileStat, suspicion: Option<&Cursor>, now: Instant) -> io::Result<Examined> {
-        let there = self.segment.extent().there;
-        if stat.size < self.seen.offset.max(there) {
-            return Ok(Examined::Lost("truncated"));
-        }
-        let changed = stat.size != self.seen.offset || stat.modified != self.modified;
-        if suspicion.is_none() && (!changed || self.segment.gone_from().is_some()) {
-            return Ok(Examined::Unchanged);
-        }
-        let file = self.segment.open()?;
-        let as_seen = identity::still_has(&file, &self.seen)?;
-        let as_read = suspicion.map_or(Ok(true), |cursor| identity::still_has(&file, cursor))?;
-        if !as_read && let Some(cursor) = suspicion {
-            self.seen = *cursor; // A copy is known by the bytes that were read, not by those that replaced them.
-        }
-        if !as_seen || !as_read {
-            return Ok(Examined::Lost("truncated and written anew"));
-        }
-        let grew = stat.size > self.seen.offset;
-        let head_grew = grew && self.segment.head().offset < Anchor::BYTES as u64;
-        if head_grew {
-            self.segment.set_head(identity::head(&file, stat.size)?);
-        }
-        if grew {
-            self.leave_behind(self.seen);
-            self.seen = identity::cursor_at(&file, stat.size)?;
-            self.quiet_since = now;
-        }
-        self.modified = stat.modified;
-        self.segment.grow_to(stat.size);
-        Ok(Examined::Grown { head_grew })
-    }
-
-    /// Whether a file has this life's first bytes and those before the furthest cursor.
-    pub fn is_intact(&self, OpenFile { file, stat, .. }: &OpenFile) -> io::Result<bool> {
-        Ok(stat.size >= self.seen.offset
-            && identity::still_has(file, &self.segment.head())?
-            && identity::still_has(file, &self.seen)?)
-    }
-
-    /// Whether a file has this life's first bytes and some of the later ones, but not the last: it was copied before
-    /// those were written.
-    pub fn has_beginning_in(&self, OpenFile { path, file, stat }: &OpenFile) -> io::Result<bool> {
-        let head = self.segment.head();
-        if head.offset == 0 || stat.size >= self.seen.offset {
-            return Ok(false);
-        }
-        if stat.size < head.offset {
-            let mut shorter = self.first_bytes().filter(|first| first.offset <= stat.size).peekable();
-            let is_copy = shorter.peek().is_some() && *self.segment.lineage != **path;
-            return shorter.try_fold(is_copy, |has, first| Ok(has && identity::still_has(file, &first)?));
-        }
-        if !identity::still_has(file, &head)? {
-            return Ok(false);
-        }
-        let reached = |cursor: &&Cursor| cursor.offset <= stat.size && cursor.anchor.is_some();
-        for cursor in self.earlier_cursors.iter().rev().filter(reached) {
-            if identity::still_has(file, cursor)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// The cursors whose anchors have all bytes before them: the head, and shorter beginnings.
     pub fn first_bytes(&self) -> impl Iterator<Item = Cursor> {
         let head = self.segment.head();
@@ -305,19 +256,6 @@ impl FileLife {
             ContentFile::Copied(absorbed) => Some(absorbed.since),
         };
         known.unwrap_or(self.modified)
-    }
-
-    /// Remembers a cursor; where there are many, every second of the older ones is forgotten.
-    fn leave_behind(&mut self, cursor: Cursor) {
-        const MOST: usize = 32;
-        if self.earlier_cursors.len() >= MOST {
-            let mut keep = true;
-            self.earlier_cursors.retain(|_| {
-                keep = !keep;
-                keep
-            });
-        }
-        self.earlier_cursors.push(cursor);
     }
 
     /// How far it has come, as the catalog keeps it.
@@ -355,6 +293,7 @@ impl FileLife {
             head: segment.head(),
             seen: self.seen,
             trail: self.trail(),
+            torn_from: (self.line_end != self.seen).then_some(self.line_end),
             modified: self.modified,
             start: segment.start,
             size: segment.size(),

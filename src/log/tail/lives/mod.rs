@@ -5,6 +5,7 @@
 //! marks the catalog as behind. How far a file was seen may change without that: the next start looks again. A crash
 //! leaves the catalog as it was last saved.
 
+mod examine;
 mod life;
 mod whereabouts;
 
@@ -17,7 +18,8 @@ use std::{
 };
 
 pub(super) use self::{
-    life::{Examined, FileLife},
+    examine::Examined,
+    life::FileLife,
     whereabouts::{ContentFile, Later, PAUSE, Whereabouts},
 };
 use crate::log::{
@@ -125,10 +127,13 @@ impl FileLives {
 
     /// Nothing was added to it for long: its bytes end where they end now.
     pub(super) fn seal(&mut self, id: SegmentId) {
-        self.change(id, |life| life.segment.set_state(SegmentState::Sealed));
+        self.change(id, |life| {
+            life.line_end = life.seen; // Its unterminated last line is one now.
+            life.segment.set_state(SegmentState::Sealed);
+        });
     }
 
-    /// What a late writer adds to a released file, of which `size` bytes are there, is a life of its own: it begins
+    /// What a late writer adds to a released file, whose data ends at `size`, is a life of its own: it begins
     /// where the old one ended.
     pub(super) fn begin_again(
         &mut self,

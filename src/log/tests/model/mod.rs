@@ -28,8 +28,6 @@ use TailOperation as O;
 /// Operations that the tailer does not stand today, each with the row of the fault that shows: left out of the random
 /// histories until that is mended.
 const SWITCHED_OFF: &[(TailOperation, &str)] = &[
-    (O::Preallocate, "F2"),
-    (O::WriteMapped, "F2"),
     (O::RenameOver, "F18"),
     (O::CopytruncateUnlooked, "F16"),
     (O::DeleteUnheld, "F8"),
@@ -37,7 +35,6 @@ const SWITCHED_OFF: &[(TailOperation, &str)] = &[
     (O::LateOnNameless, "F6"),
     (O::LateAfterSeal, "F6"),
     (O::CompressInGlob, "F21"),
-    (O::CutTornTail, "F10"),
     (O::CompressToZstd, "F8"),
     (O::CompressToXz, "F8"),
     (O::CompressToBzip2, "F11"),
