@@ -38,7 +38,8 @@ impl Disk {
     }
 
     pub fn mount(&self) -> bool {
-        works(&["mount", "-o", "loop", &self.image.display().to_string(), &self.at.display().to_string()])
+        // What is not synced stays in memory, however long a busy machine takes: the file system would do it each 5 s.
+        works(&["mount", "-o", "loop,commit=300", &self.image.display().to_string(), &self.at.display().to_string()])
     }
 
     pub fn unmount(&self) {

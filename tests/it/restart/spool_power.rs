@@ -160,7 +160,7 @@ impl Spool {
         if deliver {
             self.receiver.always(Reply::status(200));
             // What was delivered is released once the journal that says so is synced, each second.
-            let end = Instant::now() + Duration::from_millis(2500);
+            let end = Instant::now() + PATIENCE;
             while !sidecar.has_ended() && Instant::now() < end && segments(&sidecar) > 1 {
                 std::thread::sleep(Duration::from_millis(5));
             }

@@ -97,7 +97,7 @@ fn a_stop_ends_in_time_while_a_sync_hangs() {
     let begun = Instant::now();
     sidecar.terminate();
     sidecar.wait_for_log("storage does not answer");
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(7), "a sync takes 8 s: {:?}", begun.elapsed());
     // A tracer that delays a call may hold the process back; without one it ends by itself.
     let pid = rustix::process::Pid::from_raw(i32::try_from(sidecar.pid()).unwrap()).unwrap();
     let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
@@ -152,7 +152,8 @@ fn a_file_on_a_slow_disk_holds_up_no_other_source() {
         sidecar.write_lines("quick/audit.ndjson", n..n + 1);
         quick.wait_for_lines(n as usize + 1);
     }
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    // Had each of the ten waited for one read of the slow file, it would have taken 15 s.
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     slow.wait_for_lines(6);
     sidecar.kill();
 }
