@@ -26,11 +26,35 @@ pub const CHUNK: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Chunks {
     shape: LineShape,
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
     /// The parts of a record that was written in parts.
-    joined: Vec<u8>,
+    pub(super) joined: Vec<u8>,
     /// Over-long lines whose end is not found yet.
     long: HashMap<SegmentId, LongRecord>,
+}
+
+/// Where the bytes of a file end, as far as a reader wants them.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum BytesEnd {
+    /// Where the file ends now.
+    Unknown,
+    /// Here, but the record that is open there may go on in another file.
+    At(u64),
+    /// Here for good: what stands before it is a record, whether it has an end or not.
+    ForGood(u64),
+}
+
+impl BytesEnd {
+    fn offset(self) -> Option<u64> {
+        match self {
+            Self::Unknown => None,
+            Self::At(end) | Self::ForGood(end) => Some(end),
+        }
+    }
+
+    fn is_for_good(self) -> bool {
+        matches!(self, Self::ForGood(_))
+    }
 }
 
 /// What one step came to: where the cursor is now, and why it ended.
@@ -59,38 +83,43 @@ impl Chunks {
         self.long.retain(|id, _| known.contains(id));
     }
 
-    /// Reads one chunk at the cursor and hands out what is whole in it. `complete`: where the bytes end for good.
+    pub(super) fn shape(&self) -> LineShape {
+        self.shape
+    }
+
+    /// Reads one chunk at the cursor and hands out what is whole in it.
     pub(super) fn step(
         &mut self,
         file: &File,
         of: &Segment,
         cursor: Cursor,
-        complete: Option<u64>,
+        bytes_end: BytesEnd,
         take: &mut dyn FnMut(LogItem<'_>) -> Take,
     ) -> io::Result<Step> {
         let segment = of.id;
         let head = of.head();
         let dry = |end| Step { cursor, end };
         if let Some(long) = self.long.get(&segment).copied().filter(|long| long.start() == cursor.offset) {
-            return self.skip_long(file, segment, cursor, long, complete, take);
+            return self.skip_long(file, segment, cursor, long, bytes_end, take);
         }
         let before = cursor.anchor.map_or(0, |anchor| usize::from(anchor.len));
         let most_held = self.shape.most_held();
         let mut want = CHUNK;
         loop {
-            let limit = complete.map_or(want, |end| want.min((end - cursor.offset) as usize));
+            let limit = bytes_end.offset().map_or(want, |end| want.min((end - cursor.offset) as usize));
             self.buffer.resize(before + limit, 0);
             let got = read_fully(file, &mut self.buffer, cursor.offset - before as u64)?;
             let known = match cursor.anchor {
                 Some(anchor) => got >= before && Anchor::of(&self.buffer[..before]) == anchor,
-                None => cursor.offset > 0 || begins_with(&self.buffer[..got], &head, complete),
+                None => cursor.offset > 0 || begins_with(&self.buffer[..got], &head, bytes_end.offset()),
             };
             if !known {
                 return Ok(dry(StepEnd::Suspect));
             }
             let data = &self.buffer[before..got];
-            let ends_here = complete.is_some_and(|end| cursor.offset + data.len() as u64 >= end);
-            let of = SegmentBytes { segment, start: cursor.offset, bytes: data, is_complete: ends_here };
+            let ends_here = bytes_end.offset().is_some_and(|end| cursor.offset + data.len() as u64 >= end);
+            let is_complete = ends_here && bytes_end.is_for_good();
+            let of = SegmentBytes { segment, start: cursor.offset, bytes: data, is_complete };
             let HandedOut { taken, stopped } = self.shape.hand_out(of, &mut self.joined, take);
             if taken > 0 || stopped {
                 let offset = cursor.offset + taken as u64;
@@ -110,7 +139,7 @@ impl Chunks {
                 self.long.insert(segment, LongRecord::new(self.shape.format, cursor.offset));
                 return Ok(dry(StepEnd::More));
             }
-            if got < before + limit || data.is_empty() {
+            if got < before + limit || data.is_empty() || ends_here {
                 return Ok(dry(StepEnd::Dry));
             }
             want = (want * 2).min(most_held + 1 + CHUNK);
@@ -124,24 +153,25 @@ impl Chunks {
         segment: SegmentId,
         cursor: Cursor,
         mut long: LongRecord,
-        complete: Option<u64>,
+        bytes_end: BytesEnd,
         take: &mut dyn FnMut(LogItem<'_>) -> Take,
     ) -> io::Result<Step> {
         self.buffer.resize(CHUNK, 0);
         let LongEnd { end, is_ours, .. } = loop {
-            let limit = complete.map_or(CHUNK, |end| CHUNK.min(end.saturating_sub(long.looked()) as usize));
+            let left = |end: u64| CHUNK.min(end.saturating_sub(long.looked()) as usize);
+            let limit = bytes_end.offset().map_or(CHUNK, left);
             let got = read_fully(file, &mut self.buffer[..limit], long.looked())?;
-            let ends_here = complete.is_some_and(|end| long.looked() + got as u64 >= end);
-            if let Some(end) = long.feed(&self.buffer[..got], ends_here) {
+            let ends_here = bytes_end.offset().is_some_and(|end| long.looked() + got as u64 >= end);
+            if let Some(end) = long.feed(&self.buffer[..got], ends_here && bytes_end.is_for_good()) {
                 break end;
             }
             self.long.insert(segment, long);
-            if got < limit {
+            if got < limit || ends_here {
                 return Ok(Step { cursor, end: StepEnd::Dry });
             }
         };
         let range = SegmentRange { segment, start: cursor.offset, end };
-        let answer = take(LogItem { range, kind: if is_ours { ItemKind::TooLong } else { ItemKind::Other(1) } });
+        let answer = take(LogItem::new(range, if is_ours { ItemKind::TooLong } else { ItemKind::Other(1) }));
         if answer == Take::Not {
             return Ok(Step { cursor, end: StepEnd::Stopped });
         }
@@ -151,9 +181,9 @@ impl Chunks {
     }
 }
 
-/// Whether bytes read from a file's beginning have its head, as far as they reach where they end for good.
-fn begins_with(read: &[u8], head: &Cursor, complete: Option<u64>) -> bool {
-    if complete.is_some_and(|end| end < head.offset) {
+/// Whether bytes read from a file's beginning have its head, as far as they reach where it is known where they end.
+pub(super) fn begins_with(read: &[u8], head: &Cursor, end: Option<u64>) -> bool {
+    if end.is_some_and(|end| end < head.offset) {
         return true;
     }
     read.get(..head.offset as usize).is_some_and(|read| head.anchor.is_none_or(|anchor| Anchor::of(read) == anchor))

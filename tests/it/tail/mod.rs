@@ -4,6 +4,7 @@ mod absorb;
 mod appearing;
 mod compressed;
 mod containers;
+mod cut_records;
 mod deletion;
 mod lines;
 mod logrotate;
