@@ -14,6 +14,7 @@ mod names;
 mod noticing;
 mod reading;
 mod rotation;
+mod runtimes;
 mod spooled;
 mod truncation;
 mod unreadable;
