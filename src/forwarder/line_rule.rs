@@ -61,7 +61,7 @@ pub struct JudgedLine<'r> {
     pub verdict: LineVerdict<'r>,
     range: SegmentRange,
     continued: &'r [SegmentRange],
-    cut: Option<CutPart<'r>>,
+    cut: Option<&'r CutPart<'r>>,
     writer: &'r mut EventWriter,
     origins: &'r mut ContainerOrigins,
 }
@@ -128,7 +128,7 @@ impl LineRule {
 
 fn judge_line<'r>(
     bytes: &'r [u8],
-    cut: Option<CutPart<'r>>,
+    cut: Option<&'r CutPart<'r>>,
     checker: &'r mut Checker,
     filter: &mut EventFilter,
     writer: &EventWriter,

@@ -26,7 +26,8 @@ use crate::config::CriStream;
 pub const MAX_HEAD: usize = 128;
 
 /// What is said of a record that has no last part.
-const NO_LAST_PART: &str = "it is the beginning of a record whose last part did not come";
+const NO_LAST_PART: CutPart<'static> =
+    CutPart::Head { rest: "it is the beginning of a record whose last part did not come" };
 
 /// One line of the format.
 #[derive(Debug, PartialEq, Eq)]
@@ -168,7 +169,7 @@ impl<'a> Records<'a> {
 
     fn cut_at(&mut self, end: usize) -> LogItem<'_> {
         self.end = RecordEnd::Cut;
-        LogItem { cut: Some(CutPart::Head { rest: NO_LAST_PART }), ..self.joined_until(end) }
+        LogItem { cut: Some(&NO_LAST_PART), ..self.joined_until(end) }
     }
 
     fn joined_until(&mut self, end: usize) -> LogItem<'_> {

@@ -11,7 +11,7 @@ pub struct LogItem<'a> {
     pub continued: &'a [SegmentRange],
     pub kind: ItemKind<'a>,
     /// Which part of a record it is, where a rotation cut the record and its parts could not be joined.
-    pub cut: Option<CutPart<'a>>,
+    pub cut: Option<&'a CutPart<'a>>,
 }
 
 impl<'a> LogItem<'a> {

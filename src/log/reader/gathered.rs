@@ -73,7 +73,7 @@ impl Chunks {
         &mut self,
         gathered: &Gathered,
         is_complete: bool,
-        cut: Option<CutPart<'_>>,
+        cut: Option<&CutPart<'_>>,
         take: &mut dyn FnMut(LogItem<'_>) -> Take,
     ) -> io::Result<Given> {
         let First::Item { len, .. } = self.first(gathered, is_complete) else {

@@ -5,7 +5,7 @@
 //! that is given without its last part ends what is read for now, so that no span has it and what follows it in another
 //! file: what is read again is joined by the span alone.
 
-use std::{collections::HashMap, fs::File, io, path::Path, sync::Arc};
+use std::{cell::OnceCell, collections::HashMap, fs::File, io, path::Path, sync::Arc};
 
 use super::{
     Reader, Take,
@@ -50,7 +50,7 @@ pub(super) struct CutRecord {
 }
 
 /// What can be done with the bytes that are gathered.
-enum Tail {
+enum TailEnd {
     /// Their first item is whole.
     Whole,
     /// No more of it comes, or not in time.
@@ -70,10 +70,19 @@ impl Reader {
     }
 
     /// What the unread end of a segment that is not ready means for those behind it.
-    pub(super) fn tail_state(&self, segment: &Segment, segments: &Segments, newest: &Newest<'_>) -> TailState {
-        let (extent, offset) = (segment.extent(), self.offset(segment));
-        let is_newest = newest.get(&*segment.lineage).is_none_or(|last| *last == segment.id);
-        if is_newest || extent.state == SegmentState::Gone || offset >= extent.there || segment.waits() {
+    pub(super) fn tail_state<'s>(
+        &self,
+        segment: &Segment,
+        segments: &'s Segments,
+        newest: &OnceCell<Newest<'s>>,
+    ) -> TailState {
+        let extent = segment.extent();
+        let has_tail = extent.state != SegmentState::Gone && self.offset(segment) < extent.there && !segment.waits();
+        if !self.joins() || !has_tail {
+            return TailState::None;
+        }
+        let last_of_each = || segments.iter().map(|segment| (&*segment.lineage, segment.id)).collect();
+        if newest.get_or_init(last_of_each).get(&*segment.lineage) == Some(&segment.id) {
             return TailState::None;
         }
         let open = self.open.get(&segment.id);
@@ -112,6 +121,8 @@ impl Reader {
     ) -> io::Result<bool> {
         let cursor = self.cursors.get(&segment.id).copied().unwrap_or(segment.start);
         let followers = self.followers(segment, &self.log.segments());
+        // Before any of them is read: what comes meanwhile is a change.
+        let looked_at = extents(&followers);
         let may_end = ends_for_good(&extent);
         if cursor.offset >= extent.there || followers.is_empty() && !may_end {
             return Ok(false);
@@ -124,30 +135,30 @@ impl Reader {
                 self.cursors.insert(segment.id, step.cursor);
                 return Ok(step.end == StepEnd::Stopped);
             }
-            self.keep_open(segment, &followers, extent.state != SegmentState::Active);
+            self.keep_open(segment, looked_at, extent.state != SegmentState::Active);
             return Ok(false);
         }
         let range = SegmentRange { segment: segment.id, start: cursor.offset, end: extent.there };
         let mut gathered = self.chunks.gather(&file, range)?;
         let tail = gather_rest(&mut self.chunks, &mut gathered, &extent, &followers);
         let done = match tail {
-            Ok(Tail::Waits { holds_back }) => {
-                self.keep_open(segment, &followers, holds_back);
+            Ok(TailEnd::Waits { holds_back }) => {
+                self.keep_open(segment, looked_at, holds_back);
                 Ok(false)
             }
-            Ok(Tail::Unclear(follower)) => {
+            Ok(TailEnd::Unclear(follower)) => {
                 let scans = self.log.scans();
                 if let Some(follower) = follower {
                     self.is_unclear(follower.id, scans);
                     self.log.suspect(follower.id, follower.head());
                 }
-                self.keep_open(segment, &followers, true);
+                self.keep_open(segment, looked_at, true);
                 self.is_unclear(segment.id, scans);
                 self.log.scan_soon();
                 Ok(false)
             }
-            Ok(Tail::Whole) => self.give(&gathered, segment, false, None, take),
-            Ok(Tail::Ends { is_complete }) => {
+            Ok(TailEnd::Whole) => self.give(&gathered, segment, false, None, take),
+            Ok(TailEnd::Ends { is_complete }) => {
                 let rest = followers.get(gathered.files() - 1).map(|follower| place(follower));
                 self.give(&gathered, segment, is_complete, rest, take)
             }
@@ -172,7 +183,7 @@ impl Reader {
             rest.map(|place| format!("it is the beginning of a record that was cut; what follows is in {place}"));
         let cut = rest.as_deref().map(|rest| CutPart::Head { rest });
         self.waiting.remove(&segment.id);
-        let Given { answer, cursors } = self.chunks.give_first(gathered, is_complete, cut, take)?;
+        let Given { answer, cursors } = self.chunks.give_first(gathered, is_complete, cut.as_ref(), take)?;
         if answer == Take::Not {
             return Ok(true);
         }
@@ -185,8 +196,8 @@ impl Reader {
         Ok(is_cut || answer == Take::Last)
     }
 
-    fn keep_open(&mut self, segment: &Segment, followers: &[Arc<Segment>], holds_back: bool) {
-        self.open.insert(segment.id, OpenTail { looked_at: extents(followers), holds_back });
+    fn keep_open(&mut self, segment: &Segment, looked_at: Followers, holds_back: bool) {
+        self.open.insert(segment.id, OpenTail { looked_at, holds_back });
     }
 
     /// Lets the first record that is read after one that was cut say so.
@@ -198,11 +209,11 @@ impl Reader {
     ) -> io::Result<bool> {
         let Some(CutRecord { place, message }) = self.cut.remove(&segment.lineage) else { return read(self, take) };
         let head = format!("it follows a record that was cut, the beginning of which is in {place}");
+        let rest = CutPart::Rest { head: &head, message: &message };
         let mut is_told = false;
         let result = read(self, &mut |item| {
             let is_rest = !is_told && !matches!(item.kind, ItemKind::Other(_) | ItemKind::Gap);
-            let cut = is_rest.then_some(CutPart::Rest { head: &head, message: &message });
-            let answer = take(LogItem { cut: cut.or(item.cut), ..item });
+            let answer = take(LogItem { cut: is_rest.then_some(&rest).or(item.cut), ..item });
             is_told |= is_rest && answer != Take::Not;
             answer
         });
@@ -219,7 +230,7 @@ fn gather_rest(
     gathered: &mut Gathered,
     extent: &Extent,
     followers: &[Arc<Segment>],
-) -> io::Result<Tail> {
+) -> io::Result<TailEnd> {
     // What follows in other files shows that the first has all that is its own.
     let (mut is_complete, mut holds_back) = (ends_for_good(extent), extent.state != SegmentState::Active);
     let mut followers = followers.iter();
@@ -227,35 +238,35 @@ fn gather_rest(
         match chunks.first(gathered, false) {
             First::Item { len, is_too_long: true, .. } if len > gathered.first_len() => {
                 gathered.only_first();
-                return Ok(Tail::Ends { is_complete: true });
+                return Ok(TailEnd::Ends { is_complete: true });
             }
-            First::Item { .. } => return Ok(Tail::Whole),
+            First::Item { .. } => return Ok(TailEnd::Whole),
             First::Open | First::Torn if chunks.is_too_much(gathered.len()) => {
                 gathered.only_first();
-                return Ok(Tail::Ends { is_complete: true });
+                return Ok(TailEnd::Ends { is_complete: true });
             }
-            First::Torn if is_complete => return Ok(Tail::Ends { is_complete }),
-            First::Torn => return Ok(Tail::Waits { holds_back }),
+            First::Torn if is_complete => return Ok(TailEnd::Ends { is_complete }),
+            First::Torn => return Ok(TailEnd::Waits { holds_back }),
             First::Open => {}
         }
         let Some(follower) = followers.next() else {
-            return Ok(if is_complete { Tail::Ends { is_complete } } else { Tail::Waits { holds_back: true } });
+            return Ok(if is_complete { TailEnd::Ends { is_complete } } else { TailEnd::Waits { holds_back: true } });
         };
         if follower.waits() {
-            return Ok(Tail::Waits { holds_back: false });
+            return Ok(TailEnd::Waits { holds_back: false });
         }
         let its = follower.extent();
         let file: Arc<File> = match follower.open() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tail::Unclear(None)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(TailEnd::Unclear(None)),
             file => file?,
         };
         let end = its.there.min(gathered.wanted(chunks));
         if !gathered.add(follower, &file, end)? {
-            return Ok(Tail::Unclear(Some(follower.clone())));
+            return Ok(TailEnd::Unclear(Some(follower.clone())));
         }
         // A runtime writes no more to a file once it has written to the next one: what was read of the one before is all.
         if end > 0 && gathered.one_before_last_grew()? {
-            return Ok(Tail::Unclear(None));
+            return Ok(TailEnd::Unclear(None));
         }
         is_complete = ends_for_good(&its) && (is_complete || end > 0);
         holds_back = true;

@@ -11,6 +11,7 @@ mod gathered;
 mod join;
 
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     io,
     path::Path,
@@ -22,7 +23,7 @@ use tracing::warn;
 
 use self::{
     chunks::{BytesEnd, Chunks, StepEnd},
-    join::{CutRecord, Newest, OpenTail, TailState},
+    join::{CutRecord, OpenTail, TailState},
 };
 use super::{
     Extent, ItemKind, Log, LogItem, Segment, SegmentState,
@@ -129,10 +130,13 @@ impl Reader {
 
     /// Whether a read may find something.
     pub fn has_more(&self) -> bool {
-        if self.unclear.is_empty() && !self.joins() {
-            return self.log.segments().iter().any(|segment| self.is_ready(segment));
+        // Where a segment is ready it may be held back; where none is, one that holds back others may be looked at again.
+        let is_one_ready = || self.log.segments().iter().any(|segment| self.is_ready(segment));
+        match self.unclear.is_empty() && self.open.is_empty() {
+            true if self.joins() => is_one_ready() && !self.turns().is_empty(),
+            true => is_one_ready(),
+            false => !self.turns().is_empty(),
         }
-        !self.turns().is_empty()
     }
 
     /// Hands out items until the taker stops it, `budget` bytes are read, or nothing whole is left.
@@ -222,10 +226,7 @@ impl Reader {
             since.is_some_and(|since| since.holds_back(scans))
         };
         let segments = self.log.segments();
-        let newest: Newest<'_> = match self.joins() {
-            true => segments.iter().map(|segment| (&*segment.lineage, segment.id)).collect(),
-            false => Newest::new(),
-        };
+        let newest = OnceCell::new();
         for segment in segments.iter() {
             let is_ready = self.is_ready(segment);
             let tail = if is_ready { TailState::None } else { self.tail_state(segment, &segments, &newest) };

@@ -4,7 +4,9 @@
 //! attempt has a log, or that nothing came for long, does. Where something comes after all, the file is read on.
 
 use std::{
+    collections::HashSet,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -23,17 +25,20 @@ impl Tail {
             return;
         }
         let (seal_after, release_gate) = (self.source.seal_after, self.log.release_gate.clone());
-        let is_unread = |life: &FileLife| {
+        let is_unread = |life: &&FileLife| {
             let segment = &life.segment;
-            !release_gate.all_past(segment.id, segment.start.offset, segment.size())
+            !life.is_released() && !release_gate.all_past(segment.id, segment.start.offset, segment.size())
         };
+        // The record that is open may be one that a rotation cut: then it is an older file that is unread.
+        let unread: HashSet<Arc<Path>> =
+            self.lives.iter().filter(is_unread).map(|life| life.segment.lineage.clone()).collect();
         let has_ended = |life: &FileLife| {
             let quiet = now.saturating_duration_since(life.quiet_since);
             life.missing == 0
                 && matches!(life.whereabouts(), Whereabouts::AtPath)
                 && life.segment.state() == SegmentState::Active
                 && quiet >= seal_after.min(LONG_QUIET)
-                && is_unread(life)
+                && unread.contains(&life.segment.lineage)
                 && (quiet >= LONG_QUIET || has_next_attempt(&life.segment.path()))
         };
         for id in self.lives.ids(has_ended) {

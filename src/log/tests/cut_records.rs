@@ -1,5 +1,6 @@
 //! Records of a container's log that a rotation cut.
 
+mod ended;
 mod random;
 
 use super::*;
@@ -329,44 +330,6 @@ fn a_span_that_ends_before_the_rest_gives_the_beginning_alone() {
     t.scan();
     let alone = Span(vec![SegmentRange { segment: SegmentId(1), start: 0, end: head.len() as u64 }]);
     assert_eq!(t.span_again(&alone), ["head of none: tw"], "as an older version read it");
-}
-
-#[test]
-fn the_last_line_of_a_container_that_ended_is_read_once_its_next_attempt_has_a_log() {
-    for restarts in [false, true] {
-        let mut t = Bench::new(|name| ["0.log", "1.log"].contains(&name));
-        t.source.format = LineFormat::Cri(CriStream::Stdout);
-        t.seal_at_once();
-        t.append("0.log", &(out("F", "one") + &out("P", "last")));
-        t.start().scan();
-        t.scan();
-        assert_eq!(t.records(), ["one"]);
-        t.scan();
-        assert_eq!(t.records(), [""; 0], "it may go on");
-        if restarts {
-            t.kill();
-        }
-        t.append("1.log", &out("F", "again"));
-        if restarts {
-            t.start();
-        }
-        t.scan();
-        let mut records = t.records();
-        t.scan();
-        records.extend(t.records());
-        records.sort();
-        assert_eq!(records, ["again", "head of none: last"]);
-        // The runtime goes on after all.
-        t.scan();
-        t.append("0.log", &(out("F", "more") + &out("P", "en") + &out("F", "d")));
-        t.scan();
-        assert_eq!(t.records(), ["rest of 1: more", "end"]);
-        t.append("0.log", &out("F", "later"));
-        t.scan();
-        t.scan();
-        assert_eq!(t.records(), ["later"]);
-        assert_eq!(t.gap_bytes, 0);
-    }
 }
 
 #[test]

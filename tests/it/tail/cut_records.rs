@@ -142,22 +142,6 @@ fn where_one_is_refused_its_message_is_the_dead_letter_and_its_neighbours_arrive
 }
 
 #[test]
-fn a_spool_takes_it_whole() {
-    let receiver = Receiver::start();
-    let mut sidecar = following(&receiver, "spool: true");
-    let (head, rest) = halves(1);
-    sidecar.append(LOG, outs(0..1) + &head);
-    sidecar.start_again();
-    receiver.wait_for_lines(1);
-    rotate(&sidecar, 1);
-    sidecar.kill();
-    sidecar.append(LOG, rest + &outs(2..4));
-    sidecar.start_again();
-    assert_each_batch_once(&mut sidecar, &receiver, 0..4);
-    assert!(sidecar.dead_letters("siem").is_empty());
-}
-
-#[test]
 fn halves_that_cannot_be_joined_are_dead_letters_that_name_each_other() {
     let receiver = Receiver::start();
     let mut sidecar = following(&receiver, "");
