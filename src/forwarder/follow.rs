@@ -88,11 +88,11 @@ impl FollowedSource {
         let mut unread = None;
         let Self { reader, rule, draft, covered, .. } = self;
         let end = reader.read(BUDGET, &mut |item| {
-            let range = item.range;
+            let (range, bytes) = (item.range, item.bytes());
             match rule.judge(item).take_into(draft, tally, &context) {
                 Ok(Take::Not) => Take::Not,
                 Ok(take) => {
-                    *covered += range.len();
+                    *covered += bytes;
                     take
                 }
                 // A gap has no place in a draft: it comes after it, when the bytes are looked for again.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config,
-    log::{ContainerOrigin, ItemKind, Log, LogItem, SegmentId, SegmentRange, Take, Unread},
+    log::{ContainerOrigin, CutPart, ItemKind, Log, LogItem, SegmentId, SegmentRange, Take, Unread},
     scan::Invalid,
     schema::{Checker, Event, Needs},
 };
@@ -60,6 +60,8 @@ pub enum LineFault {
 pub struct JudgedLine<'r> {
     pub verdict: LineVerdict<'r>,
     range: SegmentRange,
+    continued: &'r [SegmentRange],
+    cut: Option<&'r CutPart<'r>>,
     writer: &'r mut EventWriter,
     origins: &'r mut ContainerOrigins,
 }
@@ -108,14 +110,14 @@ impl LineRule {
     pub fn judge<'r>(&'r mut self, item: LogItem<'r>) -> JudgedLine<'r> {
         let Self { checker, filter, writer, origins } = self;
         let verdict = match item.kind {
-            ItemKind::Line(bytes) => judge_line(bytes, checker, filter, writer),
+            ItemKind::Line(bytes) => judge_line(bytes, item.cut, checker, filter, writer),
             ItemKind::Blank => LineVerdict::Blank,
             ItemKind::Foreign(bytes) => LineVerdict::Rejected { fault: LineFault::Foreign, bytes },
             ItemKind::Other(lines) => LineVerdict::Filtered { rule: FilterRule::Stream, lines, event: None },
             ItemKind::TooLong => LineVerdict::TooLong,
             ItemKind::Gap => LineVerdict::Gone,
         };
-        JudgedLine { verdict, range: item.range, writer, origins }
+        JudgedLine { verdict, range: item.range, continued: item.continued, cut: item.cut, writer, origins }
     }
 
     /// How many values were cut to the length of their key since this was last asked.
@@ -126,11 +128,14 @@ impl LineRule {
 
 fn judge_line<'r>(
     bytes: &'r [u8],
+    cut: Option<&'r CutPart<'r>>,
     checker: &'r mut Checker,
     filter: &mut EventFilter,
     writer: &EventWriter,
 ) -> LineVerdict<'r> {
-    if checker.passes_over(bytes) {
+    // How a record begins tells whether it is one that is wanted.
+    let beginning = if let Some(CutPart::Rest { message, .. }) = cut { message } else { bytes };
+    if checker.passes_over(beginning) && checker.passes_over(bytes) {
         return LineVerdict::Filtered { rule: FilterRule::OnlyJson, lines: 1, event: None };
     }
     let fault = match checker.check(bytes) {
@@ -156,7 +161,7 @@ impl JudgedLine<'_> {
         tally: &mut Tally,
         context: &TakeContext<'_>,
     ) -> Result<Take, Unread> {
-        let Self { verdict, range, writer, origins } = self;
+        let Self { verdict, range, continued, cut, writer, origins } = self;
         let TakeContext { mode, lines_of, now } = *context;
         let mut take = Take::More;
         let lines = match verdict {
@@ -167,7 +172,9 @@ impl JudgedLine<'_> {
             }
             LineVerdict::Rejected { fault, bytes } => {
                 let payload = matches!(mode, TakeMode::Fresh(_)).then(|| bytes.to_vec());
-                let rejected = RejectedLine { range, reason: fault.reason(), detail: fault.to_string(), payload };
+                let detail = cut.map_or_else(|| fault.to_string(), |part| format!("{fault}; {}", part.other()));
+                let continued = continued.into();
+                let rejected = RejectedLine { range, continued, reason: fault.reason(), detail, payload };
                 if !draft.reject(mode.limits(), rejected) {
                     return Ok(Take::Not);
                 }
@@ -176,7 +183,7 @@ impl JudgedLine<'_> {
             LineVerdict::Passes(event) => {
                 let Some(out) = begin(draft, mode, origins.of(lines_of, range)) else { return Ok(Take::Not) };
                 writer.write(&event, out);
-                take = end(draft, mode, range, false);
+                take = end(draft, mode, range, continued, false);
                 1
             }
             LineVerdict::TooLong => {
@@ -189,9 +196,9 @@ impl JudgedLine<'_> {
             return Ok(take);
         }
         if lines > 0 {
-            tally.read(lines, range.len());
+            tally.read(lines, [range].iter().chain(continued).map(SegmentRange::len).sum());
         }
-        draft.cover(range, now);
+        [range].iter().chain(continued).for_each(|range| draft.cover(*range, now));
         Ok(take)
     }
 }
@@ -210,8 +217,14 @@ fn begin<'d>(
     draft.begin_event(origin, mode.limits())
 }
 
-fn end(draft: &mut BatchDraft, mode: TakeMode<'_>, range: SegmentRange, stub: bool) -> Take {
-    match draft.end_event(mode.limits(), range, stub) {
+fn end(
+    draft: &mut BatchDraft,
+    mode: TakeMode<'_>,
+    range: SegmentRange,
+    continued: &[SegmentRange],
+    stub: bool,
+) -> Take {
+    match draft.end_event(mode.limits(), range, continued, stub) {
         Pushed::Full => Take::Not,
         Pushed::In if draft.body.is_full(mode.limits()) => Take::Last,
         Pushed::In => Take::More,
@@ -238,10 +251,11 @@ fn take_stub(
     };
     let Some(out) = begin(draft, mode, origins.of(lines_of, range)) else { return Ok(Take::Not) };
     writer.write_stub(&stub, out);
-    let take = end(draft, mode, range, true);
+    let take = end(draft, mode, range, &[], true);
     if take != Take::Not {
         let detail = format!("the line is {} bytes long, more than maxEventBytes allows", stub.bytes);
-        draft.reject_stubbed(RejectedLine { range, reason: Reason::LineTooLong, detail, payload: None });
+        let (reason, continued) = (Reason::LineTooLong, Box::default());
+        draft.reject_stubbed(RejectedLine { range, continued, reason, detail, payload: None });
     }
     Ok(take)
 }

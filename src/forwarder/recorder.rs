@@ -88,7 +88,7 @@ impl Recorder {
             let envelope = envelope(id, &log.name, dead, now);
             let payload = match &dead.payload {
                 Some(payload) => payload.as_slice(),
-                None => match log.record(dead.range) {
+                None => match log.record(dead.range, &dead.continued) {
                     Ok(mut record) => {
                         letters.write_stream(&envelope, &mut record)?;
                         continue;
@@ -124,7 +124,9 @@ impl Recorder {
         refusal: &EventRefusal,
     ) -> io::Result<()> {
         let mut payload = Vec::new();
-        let read = log.record(event.range).is_ok_and(|mut record| record.read_to_end(&mut payload).is_ok());
+        let read = log
+            .record(event.range, &event.continued)
+            .is_ok_and(|mut record| record.read_to_end(&mut payload).is_ok());
         let payload = if read { &payload } else { encoded };
         let event_id = log.event_id(event.range.segment, event.range.start);
         let detail = match refusal.reason {

@@ -8,21 +8,26 @@
 //!
 //! A source reads one stream. A record goes from its first part to the end of its last one, so that no position
 //! stands inside it, whatever was written between its parts: what is read from a position follows from the bytes
-//! behind it alone. A record whose end never comes (its container died, its file was rotated amid it) ends where the
-//! file does, once that is sealed, or where a line stands that is in no such format.
+//! behind it alone. Where a rotation cut it, it goes on at the beginning of the next file: the
+//! [`Reader`](super::Reader) joins them. A record whose end never comes (its container died, the runtime was restarted
+//! amid it) ends where the last file does, once that is sealed, or where a line stands that is in no such format.
 //!
 //! The format: <https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md>.
 
 use memchr::memchr;
 
 use super::{
-    item::{ItemKind, LogItem},
+    item::{CutPart, ItemKind, LogItem},
     lines::{SegmentBytes, is_blank},
 };
 use crate::config::CriStream;
 
 /// What stands before a message ends within so many bytes: these alone tell what a line is.
 pub const MAX_HEAD: usize = 128;
+
+/// What is said of a record that has no last part.
+const NO_LAST_PART: CutPart<'static> =
+    CutPart::Head { rest: "it is the beginning of a record whose last part did not come" };
 
 /// One line of the format.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,6 +79,18 @@ pub struct Records<'a> {
     /// The parts of the present record.
     joined: &'a mut Vec<u8>,
     between: u64,
+    end: RecordEnd,
+}
+
+/// How the bytes end that were looked at last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RecordEnd {
+    /// The last part of a record, or a line that is none.
+    Whole,
+    /// No more bytes come, and the record that was given has no last part.
+    Cut,
+    /// No record was given: the bytes end with a line, amid one.
+    Open,
 }
 
 /// A line of the file and where it ends, its `\n` included.
@@ -85,7 +102,7 @@ enum Raw<'a> {
 
 impl<'a> Records<'a> {
     pub fn new(of: SegmentBytes<'a>, stream: CriStream, joined: &'a mut Vec<u8>) -> Self {
-        Self { of, stream, at: 0, joined, between: 0 }
+        Self { of, stream, at: 0, joined, between: 0, end: RecordEnd::Whole }
     }
 
     /// How many bytes the items given so far cover.
@@ -98,17 +115,32 @@ impl<'a> Records<'a> {
         self.between
     }
 
+    /// Whether the record that was given last has no last part because no more bytes come.
+    pub fn is_cut(&self) -> bool {
+        self.end == RecordEnd::Cut
+    }
+
+    /// Whether there was no item because the bytes end amid a record, behind a whole line.
+    pub fn is_open(&self) -> bool {
+        self.end == RecordEnd::Open
+    }
+
     /// The next record, or what is not one. A record is given where its message is empty too.
     pub fn next_item(&mut self) -> Option<LogItem<'_>> {
         let SegmentBytes { bytes: data, is_complete, .. } = self.of;
         let begin = self.at;
         self.joined.clear();
         self.between = 0;
+        self.end = RecordEnd::Whole;
         let (mut scan, mut open) = (begin, false);
         loop {
             let (line, end) = match raw(data, scan, is_complete) {
-                None if open && (is_complete || is_foreign(&data[scan..])) => return Some(self.joined_until(scan)),
-                None => return None,
+                None if open && is_complete => return Some(self.cut_at(scan)),
+                None if open && is_foreign(&data[scan..]) => return Some(self.joined_until(scan)),
+                None => {
+                    self.end = if open && scan == data.len() { RecordEnd::Open } else { RecordEnd::Whole };
+                    return None;
+                }
                 Some(Raw::Blank(end)) if open => {
                     scan = end;
                     continue;
@@ -133,6 +165,11 @@ impl<'a> Records<'a> {
             }
             scan = end;
         }
+    }
+
+    fn cut_at(&mut self, end: usize) -> LogItem<'_> {
+        self.end = RecordEnd::Cut;
+        LogItem { cut: Some(&NO_LAST_PART), ..self.joined_until(end) }
     }
 
     fn joined_until(&mut self, end: usize) -> LogItem<'_> {

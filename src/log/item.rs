@@ -7,7 +7,27 @@ use super::position::SegmentRange;
 pub struct LogItem<'a> {
     /// All of its bytes, the line end among them.
     pub range: SegmentRange,
+    /// Where it goes on: the beginnings of later segments, in their order, if a rotation cut it.
+    pub continued: &'a [SegmentRange],
     pub kind: ItemKind<'a>,
+    /// Which part of a record it is, where a rotation cut the record and its parts could not be joined.
+    pub cut: Option<&'a CutPart<'a>>,
+}
+
+impl<'a> LogItem<'a> {
+    pub fn new(range: SegmentRange, kind: ItemKind<'a>) -> Self {
+        Self { range, continued: &[], kind, cut: None }
+    }
+
+    /// All that it covers, in the order of the log.
+    pub fn ranges(&self) -> impl Iterator<Item = SegmentRange> + 'a {
+        [self.range].into_iter().chain(self.continued.iter().copied())
+    }
+
+    /// How many bytes it covers.
+    pub fn bytes(&self) -> u64 {
+        self.ranges().map(|range| range.len()).sum()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,4 +45,27 @@ pub enum ItemKind<'a> {
     TooLong,
     /// Bytes that were gone before they were read.
     Gap,
+}
+
+/// A part of a record that is given by itself. Each tells, for a person, where the other one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CutPart<'a> {
+    Head {
+        rest: &'a str,
+    },
+    /// What followed; `message` is how the record begins.
+    Rest {
+        head: &'a str,
+        message: &'a [u8],
+    },
+}
+
+impl<'a> CutPart<'a> {
+    /// Where the other part is.
+    pub fn other(&self) -> &'a str {
+        match self {
+            Self::Head { rest } => rest,
+            Self::Rest { head, .. } => head,
+        }
+    }
 }

@@ -34,7 +34,7 @@ impl<'a> SegmentBytes<'a> {
     /// An item that covers the bytes at `places`.
     pub(super) fn item<'i>(&self, places: std::ops::Range<usize>, kind: ItemKind<'i>) -> LogItem<'i> {
         let [start, end] = [places.start, places.end].map(|at| self.start + at as u64);
-        LogItem { range: SegmentRange { segment: self.segment, start, end }, kind }
+        LogItem::new(SegmentRange { segment: self.segment, start, end }, kind)
     }
 
     /// The bytes that an item of this run covers.
@@ -117,17 +117,16 @@ impl LineShape {
 
     /// What is found in one go is what would be found if it were larger than the memory for it.
     fn limited<'i>(&self, item: LogItem<'i>) -> LogItem<'i> {
-        let kind = match item.kind {
+        match item.kind {
             ItemKind::Line(bytes) | ItemKind::Foreign(bytes)
                 if bytes.len() > self.max_line || item.range.len() > self.max_raw =>
             {
-                ItemKind::TooLong
+                LogItem::new(item.range, ItemKind::TooLong)
             }
             // A record whose parts are all empty is one, too.
-            ItemKind::Line(bytes) if is_blank(bytes) => ItemKind::Blank,
-            kind => kind,
-        };
-        LogItem { kind, ..item }
+            ItemKind::Line(bytes) if is_blank(bytes) => LogItem::new(item.range, ItemKind::Blank),
+            _ => item,
+        }
     }
 }
 
@@ -161,8 +160,18 @@ impl LogItems<'_> {
         }
     }
 
+    /// Whether the record that was given last has no last part because no more bytes come.
+    pub fn is_cut(&self) -> bool {
+        matches!(&self.splitter, FormatSplitter::Cri(records) if records.is_cut())
+    }
+
+    /// Whether there was no item because the bytes end amid a record, behind a whole line.
+    pub fn is_open(&self) -> bool {
+        matches!(&self.splitter, FormatSplitter::Cri(records) if records.is_open())
+    }
+
     /// Lines of a stream that is not read, between the parts of the item that was given last.
-    fn between(&self) -> u64 {
+    pub fn between(&self) -> u64 {
         match &self.splitter {
             FormatSplitter::Lines(_) => 0,
             FormatSplitter::Cri(records) => records.between(),
@@ -243,7 +252,7 @@ mod tests {
         splitter(data, start, is_complete).map(text).collect()
     }
 
-    fn text(LogItem { range: SegmentRange { start, end, .. }, kind }: LogItem<'_>) -> String {
+    fn text(LogItem { range: SegmentRange { start, end, .. }, kind, .. }: LogItem<'_>) -> String {
         match kind {
             ItemKind::Line(bytes) => format!("{start}..{end} {}", String::from_utf8_lossy(bytes)),
             ItemKind::Blank => format!("{start}..{end}"),

@@ -42,7 +42,7 @@ use crate::config::LineFormat;
 
 pub use container::ContainerOrigin;
 pub use digest::{RecordDigest, RecordHasher};
-pub use item::{ItemKind, LogItem};
+pub use item::{CutPart, ItemKind, LogItem};
 pub use links::{LinkPolicy, PathTarget};
 pub use position::{Anchor, AnchoredRange, Cursor, SegmentId, SegmentRange, Span};
 pub use reader::{ReadEnd, Reader, Take, Unread};

@@ -24,11 +24,24 @@ pub struct RecordBytes {
     end: u64,
     /// Where it is put together from the lines of this stream, and whether reading stands before one of them.
     parts: Option<(CriStream, bool)>,
+    /// Where it goes on, if a rotation cut it.
+    behind: std::vec::IntoIter<(Arc<File>, SegmentRange)>,
 }
 
 impl Log {
-    /// The record at `range`.
-    pub fn record(&self, range: SegmentRange) -> Result<RecordBytes, Unread> {
+    /// The record at `range`, which goes on in `continued`.
+    pub fn record(&self, range: SegmentRange, continued: &[SegmentRange]) -> Result<RecordBytes, Unread> {
+        let pieces = [range].into_iter().chain(continued.iter().copied());
+        let pieces = pieces.map(|range| Ok((self.file_of(range)?, range))).collect::<Result<Vec<_>, Unread>>()?;
+        Ok(RecordBytes::new(pieces, self.format)?)
+    }
+
+    /// The length and the hash of the record at `range`.
+    pub fn digest(&self, range: SegmentRange) -> Result<RecordDigest, Unread> {
+        Ok(self.record(range, &[])?.digest()?)
+    }
+
+    fn file_of(&self, range: SegmentRange) -> Result<Arc<File>, Unread> {
         let segments = self.segments();
         let segment = segments.iter().find(|segment| segment.id == range.segment);
         let is_there = |segment: &&Arc<Segment>| {
@@ -37,25 +50,22 @@ impl Log {
             extent.state != SegmentState::Gone && range.end <= extent.there && kept
         };
         let Some(segment) = segment.filter(is_there) else { return Err(Unread::Gone("its file is gone".to_owned())) };
-        Ok(RecordBytes::new(segment.open()?, range, self.format)?)
-    }
-
-    /// The length and the hash of the record at `range`.
-    pub fn digest(&self, range: SegmentRange) -> Result<RecordDigest, Unread> {
-        Ok(self.record(range)?.digest()?)
+        Ok(segment.open()?)
     }
 }
 
 impl RecordBytes {
-    fn new(file: Arc<File>, range: SegmentRange, format: LineFormat) -> io::Result<Self> {
-        let mut record = Self { file, at: range.start, end: range.end, parts: None };
+    fn new(mut pieces: Vec<(Arc<File>, SegmentRange)>, format: LineFormat) -> io::Result<Self> {
         for end in [b'\n', b'\r'] {
-            if record.at < record.end && record.byte(record.end - 1)? == end {
-                record.end -= 1;
-            } else {
+            let Some((file, last)) = pieces.last_mut() else { break };
+            if last.is_empty() || byte(file, last.end - 1)? != end {
                 break;
             }
+            last.end -= 1;
         }
+        let mut behind = pieces.into_iter();
+        let (file, range) = behind.next().expect("a record is somewhere");
+        let mut record = Self { file, at: range.start, end: range.end, parts: None, behind };
         if let LineFormat::Cri(stream) = format
             && record.head_of_part()?.is_some()
         {
@@ -64,15 +74,17 @@ impl RecordBytes {
         Ok(record)
     }
 
+    /// Goes on in the next file; false where there is none.
+    fn next_file(&mut self) -> bool {
+        let Some((file, range)) = self.behind.next() else { return false };
+        (self.file, self.at, self.end) = (file, range.start, range.end);
+        self.parts = self.parts.map(|(stream, _)| (stream, true));
+        true
+    }
+
     /// Reads all of it.
     pub fn digest(mut self) -> io::Result<RecordDigest> {
         RecordDigest::read(&mut self, |_| Ok(()))
-    }
-
-    fn byte(&self, offset: u64) -> io::Result<u8> {
-        let mut byte = [0];
-        self.file.read_exact_at(&mut byte, offset)?;
-        Ok(byte[0])
     }
 
     fn read_raw(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -121,7 +133,7 @@ impl RecordBytes {
 impl Read for RecordBytes {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some((stream, _)) = self.parts else { return self.read_raw(buffer) };
-        while self.at < self.end && !buffer.is_empty() {
+        while !buffer.is_empty() && (self.at < self.end || self.next_file()) {
             if self.parts == Some((stream, true)) {
                 match self.head_of_part()? {
                     Some((its, length)) if its == stream => self.at += length,
@@ -148,6 +160,12 @@ impl Read for RecordBytes {
     }
 }
 
+fn byte(file: &File, offset: u64) -> io::Result<u8> {
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset)?;
+    Ok(byte[0])
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
@@ -158,7 +176,7 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(text.as_bytes(), 0).unwrap();
         let range = SegmentRange { segment: SegmentId(1), start: 0, end: text.len() as u64 };
-        let mut record = RecordBytes::new(Arc::new(file), range, format).unwrap();
+        let mut record = RecordBytes::new(vec![(Arc::new(file), range)], format).unwrap();
         let (mut buffer, mut all) = (vec![0; piece], Vec::new());
         loop {
             match record.read(&mut buffer).unwrap() {

@@ -210,10 +210,10 @@ impl CopyWork {
         let mut read = CopyReading::new(self.files.clone(), usize::MAX);
         let span = Span(copy.ranges.iter().map(|anchored| anchored.range).collect());
         let again = reader.read_again(&span, &mut |item| {
-            let range = item.range;
             read.take(item);
             if read.lines.bytes.len() as u64 <= there {
-                cursors.insert(range.segment, Cursor { offset: range.end, anchor: None });
+                let ends = item.ranges().map(|range| (range.segment, Cursor { offset: range.end, anchor: None }));
+                cursors.extend(ends);
             }
         });
         let failed = again.map_err(|error| error.to_string()).err();
@@ -257,7 +257,7 @@ impl CopyReading {
 
     fn take(&mut self, item: LogItem<'_>) -> Take {
         let range = item.range;
-        if !self.lines.bytes.is_empty() && self.lines.bytes.len() as u64 + range.len() > self.most as u64 {
+        if !self.lines.bytes.is_empty() && self.lines.bytes.len() as u64 + item.bytes() > self.most as u64 {
             return Take::Not;
         }
         match item.kind {
@@ -273,7 +273,7 @@ impl CopyReading {
             },
             ItemKind::Gap => self.gap = Some(range),
         }
-        self.span.push(range);
+        item.ranges().for_each(|range| self.span.push(range));
         if self.gap.is_some() { Take::Last } else { Take::More }
     }
 }

@@ -153,7 +153,7 @@ impl<R: Read> InputLines<R> {
         let kind = if is_ours { ItemKind::TooLong } else { ItemKind::Other(1) };
         let range = SegmentRange { segment: SEGMENT, start: record.start(), end };
         let text = beginning_of(self.shape.format, beginning, range.start, is_ours);
-        see(&InputLine { number: *number, item: LogItem { range, kind }, text, length: bytes })?;
+        see(&InputLine { number: *number, item: LogItem::new(range, kind), text, length: bytes })?;
         self.long = None;
         Ok((end - self.start) as usize)
     }
@@ -212,7 +212,7 @@ fn see_between(
         let text = without_end(&line[hole..]);
         if CriLine::parse(text).is_some_and(|line| line.stream != stream) {
             at.move_to(of, range.start);
-            let item = LogItem { range, kind: ItemKind::Other(1) };
+            let item = LogItem::new(range, ItemKind::Other(1));
             see(&InputLine { number: at.number, item, text, length: text.len() as u64 })?;
         }
     }

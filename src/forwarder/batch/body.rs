@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::{Beside, EventAt};
 use crate::{
     config::{self, BatchLimits, Framing},
     log::SegmentRange,
@@ -29,28 +30,6 @@ impl BodyLimits {
         let max_bytes = learned.map_or(limits.max_bytes, |learned| learned.min(limits.max_bytes));
         BodyLimits { max_events, max_bytes }
     }
-}
-
-/// Where an event stands in the log and in the body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EventAt {
-    /// The record in the log.
-    pub range: SegmentRange,
-    /// Where its bytes end in the body, framing not included.
-    pub end: usize,
-    /// Whether it stands for a line that was too long.
-    pub stub: bool,
-    pub beside: Beside,
-}
-
-/// Records that are not sent, from the end of the event before to the end of this one: so that what a part of a batch
-/// covers is known without reading it again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Beside {
-    /// Set aside here. The line that a stub stands for is one of them.
-    pub rejected: u32,
-    /// Kept back by a rule.
-    pub filtered: u32,
 }
 
 /// What stands round and between the events of a body. Clones are cheap.
@@ -140,9 +119,9 @@ impl BatchBody {
         self.events.iter().filter(|event| !event.stub).count() as u64
     }
 
-    /// What stands beside the event that was pushed last.
-    pub(super) fn last_beside(&mut self) -> Option<&mut Beside> {
-        self.events.last_mut().map(|event| &mut event.beside)
+    /// The event that was pushed last.
+    pub(super) fn last_event(&mut self) -> Option<&mut EventAt> {
+        self.events.last_mut()
     }
 
     /// Whether no further event can fit, so that there is nothing to wait for.
@@ -170,7 +149,13 @@ impl BatchBody {
 
     /// The event was written. After [`Pushed::Full`] the body is as it was before it was begun.
     pub fn end_event(&mut self, limits: &BodyLimits, range: SegmentRange, stub: bool) -> Pushed {
-        self.events.push(EventAt { range, end: self.bytes.len(), stub, beside: Beside::default() });
+        self.events.push(EventAt {
+            range,
+            continued: Box::default(),
+            end: self.bytes.len(),
+            stub,
+            beside: Beside::default(),
+        });
         if self.frame.framing == Framing::Lines {
             self.bytes.push(b'\n');
         }
@@ -233,10 +218,12 @@ impl BatchBody {
     pub fn subset(&self, events: std::ops::Range<usize>) -> BatchBody {
         let mut part = BatchBody::new(self.frame.clone());
         for index in events {
-            let EventAt { range, stub, beside, .. } = self.events[index];
-            let pushed = part.push(&BodyLimits::NONE, range, stub, self.event_bytes(index));
+            let event = &self.events[index];
+            let pushed = part.push(&BodyLimits::NONE, event.range, event.stub, self.event_bytes(index));
             debug_assert_eq!(pushed, Pushed::In, "what was one body fits into one");
-            part.last_beside().into_iter().for_each(|of_part| *of_part = beside);
+            if let Some(of_part) = part.last_event() {
+                (of_part.continued, of_part.beside) = (event.continued.clone(), event.beside);
+            }
         }
         part.finish();
         part

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{BatchBody, Beside, BodyLimits, Pushed, SealedBatch};
+use super::{BatchBody, Beside, BodyLimits, EventAt, Pushed, SealedBatch};
 use crate::{
     forwarder::{
         dead_letter::Reason,
@@ -36,6 +36,8 @@ pub struct BatchDraft {
 #[derive(Debug)]
 pub struct RejectedLine {
     pub range: SegmentRange,
+    /// Where it goes on, if a rotation cut it.
+    pub continued: Box<[SegmentRange]>,
     pub reason: Reason,
     /// What is wrong with it, for a person.
     pub detail: String,
@@ -70,12 +72,19 @@ impl BatchDraft {
     }
 
     /// The event was written; `stub`: it stands for a line that was too long.
-    pub fn end_event(&mut self, limits: &BodyLimits, range: SegmentRange, stub: bool) -> Pushed {
+    pub fn end_event(
+        &mut self,
+        limits: &BodyLimits,
+        range: SegmentRange,
+        continued: &[SegmentRange],
+        stub: bool,
+    ) -> Pushed {
         let pushed = self.body.end_event(limits, range, stub);
         if pushed == Pushed::In
-            && let Some(beside) = self.body.last_beside()
+            && let Some(event) = self.body.last_event()
         {
-            *beside = std::mem::take(&mut self.since_event);
+            event.beside = std::mem::take(&mut self.since_event);
+            event.continued = continued.into();
         }
         pushed
     }
@@ -83,19 +92,15 @@ impl BatchDraft {
     /// Takes the line that the stub stands for which was written last.
     pub fn reject_stubbed(&mut self, line: RejectedLine) {
         self.rejected.push(line);
-        self.body.last_beside().into_iter().for_each(|beside| beside.rejected += 1);
+        self.body.last_event().into_iter().for_each(|event| event.beside.rejected += 1);
     }
 
     /// Counts records that a rule keeps back. Those of an empty range stand inside the record that ends there.
     pub fn filter(&mut self, rule: FilterRule, records: u64, range: SegmentRange) {
         self.filtered.add(rule, records);
-        let is_inside_event = range.is_empty()
-            && self
-                .body
-                .events()
-                .last()
-                .is_some_and(|event| (event.range.segment, event.range.end) == (range.segment, range.end));
-        let inside = if is_inside_event { self.body.last_beside() } else { None };
+        let end = |range: SegmentRange| (range.segment, range.end);
+        let is_inside = |event: &&mut EventAt| range.is_empty() && end(event.last_range()) == end(range);
+        let inside = self.body.last_event().filter(is_inside).map(|event| &mut event.beside);
         let beside = inside.unwrap_or(&mut self.since_event);
         beside.filtered = beside.filtered.saturating_add(u32::try_from(records).unwrap_or(u32::MAX));
     }

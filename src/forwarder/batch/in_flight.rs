@@ -119,7 +119,7 @@ impl InFlightBatch {
     /// The one event of a batch that cannot be split further.
     pub fn only_event(&self) -> Option<EventAt> {
         match self.body.events() {
-            [event] => Some(*event),
+            [event] => Some(event.clone()),
             _ => None,
         }
     }

@@ -18,14 +18,16 @@
 
 mod body;
 mod draft;
+mod event_at;
 mod in_flight;
 mod narrowing;
 mod pool;
 mod sealed;
 mod split;
 
-pub use body::{BatchBody, Beside, BodyFrame, BodyLimits, EventAt, Pushed};
+pub use body::{BatchBody, BodyFrame, BodyLimits, Pushed};
 pub use draft::{BatchDraft, RejectedLine};
+pub use event_at::{Beside, EventAt};
 pub use in_flight::{FlightStage, InFlightBatch, new_id};
 pub use narrowing::Narrowing;
 pub use pool::BodyPool;

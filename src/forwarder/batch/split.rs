@@ -114,7 +114,7 @@ impl SplitBatch {
             let events = &self.body.events()[next.clone()];
             let covers = coverage(events);
             rest.covers = rest.covers.checked_sub(covers).unwrap_or_default();
-            (carve(&mut rest.span, self.body.events()[next.end - 1].range), covers)
+            (carve(&mut rest.span, self.body.events()[next.end - 1].last_range()), covers)
         };
         Some(BatchPart { body: self.body.subset(next), span, covers, of: rest.n })
     }
@@ -142,7 +142,7 @@ fn parts(fates: &[Fate], start: usize) -> Vec<Range<usize>> {
     ranges.collect()
 }
 
-/// Cuts a span behind `last`, the range of an event in it: the first piece is returned, the second stays.
+/// Cuts a span behind `last`, the range that an event in it ends with: the first piece is returned, the second stays.
 fn carve(span: &mut Vec<AnchoredRange>, last: SegmentRange) -> Vec<AnchoredRange> {
     let holds = |range: &AnchoredRange| {
         range.range.segment == last.segment && range.range.start <= last.start && last.end <= range.range.end

@@ -17,6 +17,7 @@ fn recorder(dir: &Path) -> Recorder {
 fn dead(start: u64, payload: Option<&str>) -> RejectedLine {
     RejectedLine {
         range: SegmentRange { segment: SegmentId(1), start, end: start + 9 },
+        continued: Box::default(),
         reason: Reason::InvalidJson,
         detail: "not JSON".to_owned(),
         payload: payload.map(|text| text.as_bytes().to_vec()),

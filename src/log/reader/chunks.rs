@@ -26,9 +26,9 @@ pub const CHUNK: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Chunks {
     shape: LineShape,
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
     /// The parts of a record that was written in parts.
-    joined: Vec<u8>,
+    pub(super) joined: Vec<u8>,
     /// Over-long lines whose end is not found yet, and how often their segment had been cut.
     long: HashMap<SegmentId, (u32, LongRecord)>,
 }
@@ -70,6 +70,10 @@ impl Chunks {
         self.long.retain(|id, _| known.contains(id));
     }
 
+    pub(super) fn shape(&self) -> LineShape {
+        self.shape
+    }
+
     /// Reads one chunk at the cursor and hands out what is whole in it.
     pub(super) fn step(
         &mut self,
@@ -95,7 +99,7 @@ impl Chunks {
             let got = read_fully(file, &mut self.buffer, cursor.offset - before as u64)?;
             let known = match cursor.anchor {
                 Some(anchor) => got >= before && Anchor::of(&self.buffer[..before]) == anchor,
-                None => cursor.offset > 0 || begins_with(&self.buffer[..got], &head, reach),
+                None => cursor.offset > 0 || begins_with(&self.buffer[..got], &head, reach.end),
             };
             if !known {
                 return Ok(dry(StepEnd::Suspect));
@@ -157,7 +161,7 @@ impl Chunks {
             }
         };
         let range = SegmentRange { segment, start: cursor.offset, end };
-        let answer = take(LogItem { range, kind: if is_ours { ItemKind::TooLong } else { ItemKind::Other(1) } });
+        let answer = take(LogItem::new(range, if is_ours { ItemKind::TooLong } else { ItemKind::Other(1) }));
         if answer == Take::Not {
             return Ok(Step { cursor, end: StepEnd::Stopped });
         }
@@ -185,7 +189,7 @@ fn pass_hole(
     take: &mut dyn FnMut(LogItem<'_>) -> Take,
 ) -> io::Result<Step> {
     let range = SegmentRange { segment, start: cursor.offset, end };
-    Ok(match take(LogItem { range, kind: ItemKind::Blank }) {
+    Ok(match take(LogItem::new(range, ItemKind::Blank)) {
         Take::Not => Step { cursor, end: StepEnd::Stopped },
         Take::Last => Step { cursor: identity::cursor_at(file, end)?, end: StepEnd::Stopped },
         Take::More => Step { cursor: identity::cursor_at(file, end)?, end: StepEnd::More },
@@ -193,8 +197,8 @@ fn pass_hole(
 }
 
 /// Whether bytes read from a file's beginning have its head, as far as they reach.
-fn begins_with(read: &[u8], head: &Cursor, reach: Reach) -> bool {
-    if reach.end < head.offset {
+pub(super) fn begins_with(read: &[u8], head: &Cursor, end: u64) -> bool {
+    if end < head.offset {
         return true;
     }
     read.get(..head.offset as usize).is_some_and(|read| head.anchor.is_none_or(|anchor| Anchor::of(read) == anchor))

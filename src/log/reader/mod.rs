@@ -5,9 +5,13 @@
 //! the file is another life then, and a scan is asked for. Segments of one lineage are read oldest first,
 //! lineages take turns of [`CHUNK`] bytes, so a large file does not starve small ones.
 
+mod again;
 mod chunks;
+mod gathered;
+mod join;
 
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     io,
     path::Path,
@@ -17,11 +21,14 @@ use std::{
 
 use tracing::warn;
 
-use self::chunks::{Chunks, Reach, StepEnd};
+use self::{
+    chunks::{Chunks, Reach, StepEnd},
+    join::{CutRecord, OpenTail, TailState},
+};
 use super::{
     Extent, ItemKind, Log, LogItem, Segment, SegmentState,
     lines::LineShape,
-    position::{Cursor, SegmentId, SegmentRange, Span},
+    position::{Cursor, SegmentId, SegmentRange},
 };
 
 pub use self::chunks::CHUNK;
@@ -87,6 +94,10 @@ pub struct Reader {
     /// Segments whose file is not what it was, until a scan finds out what became of it.
     unclear: HashMap<SegmentId, UnclearSince>,
     faults: HashMap<SegmentId, Instant>,
+    /// Segments whose last record is open, and may go on in the next.
+    open: HashMap<SegmentId, OpenTail>,
+    /// The record of a lineage that was given last, where it has no last part.
+    cut: HashMap<Arc<Path>, CutRecord>,
     chunks: Chunks,
     last_turn: SegmentId,
 }
@@ -101,6 +112,8 @@ impl Reader {
             waiting: HashMap::new(),
             unclear: HashMap::new(),
             faults: HashMap::new(),
+            open: HashMap::new(),
+            cut: HashMap::new(),
             chunks,
             last_turn: SegmentId(0),
         }
@@ -117,10 +130,13 @@ impl Reader {
 
     /// Whether a read may find something.
     pub fn has_more(&self) -> bool {
-        if self.unclear.is_empty() {
-            return self.log.segments().iter().any(|segment| self.is_ready(segment));
+        // Where a segment is ready it may be held back; where none is, one that holds back others may be looked at again.
+        let is_one_ready = || self.log.segments().iter().any(|segment| self.is_ready(segment));
+        match self.unclear.is_empty() && self.open.is_empty() {
+            true if self.joins() => is_one_ready() && !self.turns().is_empty(),
+            true => is_one_ready(),
+            false => !self.turns().is_empty(),
         }
-        !self.turns().is_empty()
     }
 
     /// Hands out items until the taker stops it, `budget` bytes are read, or nothing whole is left.
@@ -139,7 +155,7 @@ impl Reader {
                 }
                 let turn_before = std::mem::replace(&mut self.last_turn, segment.id);
                 let before = self.offset(&segment);
-                let stopped = match self.read_turn(&segment, take) {
+                let stopped = match self.after_cut(&segment, take, |reader, take| reader.read_turn(&segment, take)) {
                     Ok(stopped) => stopped,
                     Err(error) => {
                         self.fault(&segment, &error);
@@ -158,51 +174,6 @@ impl Reader {
                 }
             }
         }
-    }
-
-    /// Hands out a span again, exactly as it was read, without moving the cursors.
-    pub fn read_again(&mut self, span: &Span, take: &mut dyn FnMut(LogItem<'_>)) -> Result<(), Unread> {
-        let segments = self.log.segments();
-        for range in &span.0 {
-            let segment = segments.iter().find(|segment| segment.id == range.segment);
-            let segment = segment.ok_or_else(|| Unread::Gone(format!("segment {} is gone", range.segment)))?;
-            let extent = segment.extent();
-            let kept = segment.kept_from.is_none_or(|kept| kept <= range.start);
-            if extent.state == SegmentState::Gone || range.end > extent.there || !kept {
-                return Err(Unread::Gone(format!("the bytes of segment {} are gone", segment.id)));
-            }
-            // Where they are not in the file now, a scan finds out what became of it.
-            self.read_range_again(segment, *range, take)
-                .inspect_err(|_| self.log.scan_soon())
-                .map_err(Unread::NotNow)?;
-        }
-        Ok(())
-    }
-
-    fn read_range_again(
-        &mut self,
-        segment: &Segment,
-        range: SegmentRange,
-        take: &mut dyn FnMut(LogItem<'_>),
-    ) -> io::Result<()> {
-        let file = segment.open()?;
-        let mut cursor = Cursor { offset: range.start, anchor: None };
-        let reach = Reach { end: range.end, is_complete: true, cuts: segment.extent().cuts };
-        while cursor.offset < range.end {
-            let mut take_all = |item: LogItem<'_>| {
-                take(item);
-                Take::More
-            };
-            let step = self.chunks.step(&file, segment, cursor, reach, &mut take_all)?;
-            if step.cursor.offset == cursor.offset {
-                return Err(io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    format!("segment {} is shorter than it was", segment.id),
-                ));
-            }
-            cursor = step.cursor;
-        }
-        Ok(())
     }
 
     /// Stands at the end of every segment up to and with this one, and gives what it passes over by that.
@@ -233,11 +204,17 @@ impl Reader {
         extent.size > offset
             && !segment.waits()
             && (offset >= extent.there || self.waiting.get(&segment.id) != Some(&extent))
-            && self.unclear.get(&segment.id).is_none_or(|since| since.last < self.log.scans())
-            && self.faults.get(&segment.id).is_none_or(|at| at.elapsed() >= FAULT_PAUSE)
+            && !self.is_set_aside(segment)
     }
 
-    /// The oldest ready segment of each lineage, beginning behind the last turn; none where an older one is unclear.
+    /// Its file was not what it was, or could not be read, a moment ago.
+    fn is_set_aside(&self, segment: &Segment) -> bool {
+        self.unclear.get(&segment.id).is_some_and(|since| since.last >= self.log.scans())
+            || self.faults.get(&segment.id).is_some_and(|at| at.elapsed() < FAULT_PAUSE)
+    }
+
+    /// The oldest ready segment of each lineage, beginning behind the last turn; none where an older one is unclear, or
+    /// ends with a record of which it may have the rest.
     fn turns(&self) -> VecDeque<Arc<Segment>> {
         let mut lineages: HashSet<Arc<Path>> = HashSet::new();
         let mut turns: VecDeque<_> = VecDeque::new();
@@ -248,12 +225,16 @@ impl Reader {
             let since = self.unclear.get(&segment.id).filter(|_| may_be_scanned && !segment.waits());
             since.is_some_and(|since| since.holds_back(scans))
         };
-        for segment in self.log.segments().iter() {
-            if self.is_ready(segment) {
+        let segments = self.log.segments();
+        let newest = OnceCell::new();
+        for segment in segments.iter() {
+            let is_ready = self.is_ready(segment);
+            let tail = if is_ready { TailState::None } else { self.tail_state(segment, &segments, &newest) };
+            if is_ready || tail == TailState::LookAgain {
                 if lineages.insert(segment.lineage.clone()) {
                     turns.push_back(segment.clone());
                 }
-            } else if holds_back(segment) {
+            } else if holds_back(segment) || tail == TailState::HoldsBack {
                 lineages.insert(segment.lineage.clone());
             }
         }
@@ -270,7 +251,7 @@ impl Reader {
         let cursor = self.cursors.get(&segment.id).copied().unwrap_or(segment.start);
         if extent.state == SegmentState::Gone || cursor.offset >= extent.there {
             let range = SegmentRange { segment: segment.id, start: cursor.offset, end: extent.size };
-            let answer = take(LogItem { range, kind: ItemKind::Gap });
+            let answer = take(LogItem::new(range, ItemKind::Gap));
             if answer != Take::Not {
                 self.cursors.insert(segment.id, Cursor { offset: extent.size, anchor: None });
                 self.unclear.remove(&segment.id);
@@ -279,7 +260,7 @@ impl Reader {
         }
         if let Some(kept) = segment.kept_from.filter(|kept| cursor.offset < *kept) {
             let range = SegmentRange { segment: segment.id, start: cursor.offset, end: kept };
-            let answer = take(LogItem { range, kind: ItemKind::Gap });
+            let answer = take(LogItem::new(range, ItemKind::Gap));
             if answer != Take::Not {
                 self.cursors.insert(segment.id, Cursor { offset: kept, anchor: None });
             }
@@ -295,10 +276,10 @@ impl Reader {
             }
             Err(error) => return Err(error),
         };
-        let is_complete = extent.state == SegmentState::Sealed;
+        // A record that is open at its end may go on in another file.
+        let is_complete = extent.state == SegmentState::Sealed && !self.joins();
         let reach = Reach { end: extent.there, is_complete, cuts: extent.cuts };
         let step = self.chunks.step(&file, segment, cursor, reach, take)?;
-        self.faults.remove(&segment.id);
         if step.end != StepEnd::Suspect {
             self.unclear.remove(&segment.id);
         }
@@ -316,7 +297,10 @@ impl Reader {
             }
             StepEnd::More | StepEnd::Stopped => {}
         }
-        Ok(step.end == StepEnd::Stopped)
+        let is_at_tail = step.end == StepEnd::Dry && self.joins();
+        let stopped = step.end == StepEnd::Stopped || is_at_tail && self.read_tail(segment, extent, take)?;
+        self.faults.remove(&segment.id);
+        Ok(stopped)
     }
 
     fn is_unclear(&mut self, segment: SegmentId, scans: u64) {
@@ -341,6 +325,7 @@ impl Reader {
         self.cursors.retain(|id, _| known.contains(id));
         self.waiting.retain(|id, _| known.contains(id));
         self.unclear.retain(|id, _| known.contains(id));
+        self.open.retain(|id, _| known.contains(id));
         self.chunks.forget_all_but(&known);
         self.faults.retain(|id, _| known.contains(id));
     }

@@ -15,7 +15,8 @@
 //! 7. *arrive*: give the new files their numbers, oldest first; what may become a copy is held back for a while, and what
 //!    they have of files that are known is passed over;
 //! 8. *give_up_lost*: what has lost its content, and is in no file after it, is gone;
-//! 9. *retire*: drain, seal and release lives whose path names another file, or none;
+//! 9. *retire*: drain, seal and release lives whose path names another file, or none; seal logs of containers that
+//!    ended;
 //! 10. *copy_deleted*: copy what is unread of files that no path names any more, where they were held for long;
 //! 11. *look_beside_empty_paths*: remember what stands beside paths that have no file now;
 //! 12. *save*, *publish*: write the catalog, then tell the readers, then remove what the catalog no longer names.
@@ -27,6 +28,7 @@
 mod arrive;
 mod compressed;
 mod deleted;
+mod ended;
 mod identity;
 mod known;
 mod lives;
@@ -177,6 +179,7 @@ impl Tail {
         self.take_rests(now);
         self.give_up_lost();
         self.retire(&named, consistent, now);
+        self.end_finished_logs(now);
         self.copy_deleted(now);
         self.first = false;
         self.look_beside_empty_paths();

@@ -21,6 +21,7 @@ impl Tail {
             matches!(life.whereabouts(), Whereabouts::AtPath)
                 && life.missing == 0
                 && segment.is_pinned()
+                && segment.state() != SegmentState::Draining
                 && named.path(&segment.key()).is_some_and(|path| segment.stands_at(path))
         };
         for id in self.lives.ids(|life| !stands_as_it_stood(life)) {

@@ -36,7 +36,13 @@ fn batch(lines: &[Line]) -> InFlightBatch {
         } else {
             range(2, 10 * (n - second), 10 * (n - second) + 10)
         };
-        let rejected = |reason| RejectedLine { range: at, reason, detail: String::new(), payload: None };
+        let rejected = |reason| RejectedLine {
+            range: at,
+            continued: Box::default(),
+            reason,
+            detail: String::new(),
+            payload: None,
+        };
         match line {
             Line::Event => {
                 push(&mut draft, at, format!("event-{n}").as_bytes(), false);
@@ -56,7 +62,7 @@ fn batch(lines: &[Line]) -> InFlightBatch {
 
 fn push(draft: &mut BatchDraft, at: SegmentRange, event: &[u8], stub: bool) {
     draft.begin_event(&None, &NO_LIMITS).expect("there is room").extend_from_slice(event);
-    assert_eq!(draft.end_event(&NO_LIMITS, at, stub), Pushed::In);
+    assert_eq!(draft.end_event(&NO_LIMITS, at, &[], stub), Pushed::In);
 }
 
 /// Counts the lines that a span has: what its part must say that it covers.

@@ -51,7 +51,7 @@ impl World {
                 if self.is_full {
                     return Err(full());
                 }
-                assert_eq!(body.events(), [event]);
+                assert_eq!(body.events(), std::slice::from_ref(&event));
                 self.add_letter((source.to_string(), logs::lines_of(event.range).start));
             }
             RecorderWrite::Intent(intent) => {

@@ -110,12 +110,13 @@ fn batch(
     let limits = BodyLimits::NONE;
     for range in ranges {
         let line = lines_of(range).start;
-        let rejected = |reason| RejectedLine { range, reason, detail: String::new(), payload: None };
+        let rejected =
+            |reason| RejectedLine { range, continued: Box::default(), reason, detail: String::new(), payload: None };
         tally.read(1, LINE);
         let mut push = |stub| {
             let text = format!("{source}{line}");
             draft.begin_event(&None, &limits).unwrap().extend_from_slice(text.as_bytes());
-            assert_eq!(draft.end_event(&limits, range, stub), Pushed::In);
+            assert_eq!(draft.end_event(&limits, range, &[], stub), Pushed::In);
         };
         if rules.filtered.contains(&line) {
             draft.filter(FilterRule::Disabled, 1, range);
