@@ -14,7 +14,7 @@ use tracing::info;
 
 use super::{
     FileLife, Named, NewFile, PossibleCopy, Tail, Whereabouts,
-    compressed::is_gzip,
+    compressed::FileFormat,
     identity::{Generation, is_compressed, original_paths},
     lives::ContentFile,
 };
@@ -49,7 +49,7 @@ impl Tail {
             let is_missed = |generation: &Generation| {
                 let key = generation.stat.key;
                 let born = key.born.unwrap_or(generation.stat.modified);
-                // A compressed one is made after its successor began, and keeps the time of the last write.
+                // A compressed one is made after its successor began; most compressors keep the time of the last write.
                 let ended = if is_compressed(&generation.path) { generation.stat.modified } else { born };
                 match (before, beside) {
                     // A truncated file keeps its birth: what was copied from it since we last saw it change is younger
@@ -58,14 +58,18 @@ impl Tail {
                         key != before.segment.key() && born > before.modified
                     }
                     // Two files may be born in one tick of the clock. A name that may be another instance's is believed
-                    // of a file that came between two generations.
+                    // of a file that a path names, or that came between two generations.
                     (Some(before), _) => {
                         key != before.segment.key()
                             && born >= before.since()
-                            && (generation.is_certain || successor.is_none_or(|successor| ended <= successor))
+                            && (generation.is_certain
+                                || named.has(&key)
+                                || successor.is_none_or(|successor| ended <= successor))
                     }
                     (None, Some(beside)) => !beside.contains(&key),
-                    (None, None) => generation.is_certain && self.source.start_at == StartAt::Beginning,
+                    (None, None) => {
+                        (generation.is_certain || named.has(&key)) && self.source.start_at == StartAt::Beginning
+                    }
                 }
             };
             for generation in self.listings.generations(&path).into_iter().filter(is_missed) {
@@ -104,7 +108,11 @@ impl Tail {
         if new_files.is_empty() {
             return;
         }
-        new_files.sort_by_cached_key(NewFile::age);
+        let at_paths = new_files.iter().filter(|file| file.lineage.is_none());
+        let born: HashMap<PathBuf, _> = at_paths.map(|file| (file.path.clone(), file.stat.key.born)).collect();
+        new_files.sort_by_cached_key(|file| {
+            file.age(file.lineage.as_ref().and_then(|lineage| born.get(&**lineage).copied().flatten()))
+        });
         let around = Around {
             named,
             originals: self.originals(&new_files),
@@ -129,12 +137,13 @@ impl Tail {
             return Ok(()); // Renamed under our hands: the next scan sees what it is.
         };
         let OpenFile { path, file, stat } = &opened;
-        if let Some(lineage) = &new_file.lineage
-            && is_gzip(file)?
-        {
-            return self.arrive_compressed(lineage, &opened, now);
+        match (FileFormat::of(file, path)?, &new_file.lineage) {
+            (FileFormat::Plain, _) => {}
+            (FileFormat::Begun, _) => return Ok(()),
+            (FileFormat::Packed, Some(lineage)) => return self.arrive_compressed(lineage, &opened, now),
+            (format, _) => return self.leave_compressed(new_file, format, now),
         }
-        if !self.is_readable(path, file, new_file.lineage.is_some())? {
+        if !self.is_readable(path, file)? {
             return Ok(());
         }
         if let Some(original) = self.copy_in_the_making(&opened, &around.originals)? {
@@ -174,15 +183,9 @@ impl Tail {
         self.lives.insert(life);
     }
 
-    fn is_readable(&mut self, path: &Path, file: &File, missed: bool) -> io::Result<bool> {
-        let mut first = [0; 4];
+    fn is_readable(&mut self, path: &Path, file: &File) -> io::Result<bool> {
+        let mut first = [0; 2];
         let got = file.read_at(&mut first, 0)?;
-        if first[..got].starts_with(&[0x1F, 0x8B]) || first[..got].starts_with(&[0x28, 0xB5, 0x2F, 0xFD]) {
-            if !missed {
-                self.notices.compressed(path);
-            }
-            return Ok(false);
-        }
         if first[..got].starts_with(&[0xFF, 0xFE]) || first[..got].starts_with(&[0xFE, 0xFF]) {
             self.notices.utf16(path);
             return Ok(false);

@@ -1,6 +1,7 @@
 //! The tailed log and its reader on real files, scan by scan.
 
 mod absorb;
+mod compressions;
 mod model;
 mod names;
 mod packed;
@@ -19,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+pub(super) use self::model::FilePacker;
 use super::{
     Cursor, ItemKind, Log, ReadEnd, Reader, Segment, SegmentId, SegmentState, Take, identity,
     tail::{FoundPaths, Tail, TailFacts},

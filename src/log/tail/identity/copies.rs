@@ -37,16 +37,16 @@ type Seekers = BTreeMap<u64, HashMap<Cursor, Vec<SegmentId>>>;
 
 impl Tail {
     /// Step 6: lets the lives that look for their content go on in files that have it, and takes those files off the
-    /// list. Of plain copies those that have all of it come first, then those that have the most. Compressed ones come
-    /// before those for lives whose file is sought, and after them for lives whose file was cut, as copytruncate does.
+    /// list. Those that have all of it come first, then those that have the most. Compressed ones come before plain ones
+    /// for lives whose file is sought, and after them for lives whose file was cut, as copytruncate does.
     pub fn find_copies(&mut self, new_files: &mut Vec<NewFile>, now: Instant) {
-        self.find_compressed(FileLife::is_sought, now);
+        self.find_whole_compressed(FileLife::is_sought, now);
         self.list_possible_copies(new_files);
         let seekers = self.seekers();
         new_files.retain(|file| !self.goes_on(&seekers, file, FileLife::is_intact));
         new_files.sort_by_key(|file| Reverse(file.stat.size));
         new_files.retain(|file| !self.goes_on(&seekers, file, FileLife::has_beginning_in) && !file.only_as_copy);
-        self.find_compressed(FileLife::has_lost_content, now);
+        self.find_compressed(now);
         new_files.retain(|file| !self.lives.knows(&file.stat.key));
     }
 
