@@ -14,7 +14,7 @@ use tracing::info;
 
 use super::{
     FileLife, Named, NewFile, PossibleCopy, Tail, Whereabouts,
-    compressed::FileFormat,
+    compressed::PackedFormat,
     identity::{Generation, is_compressed, original_paths},
     lives::ContentFile,
 };
@@ -137,10 +137,10 @@ impl Tail {
             return Ok(()); // Renamed under our hands: the next scan sees what it is.
         };
         let OpenFile { path, file, stat } = &opened;
-        match (FileFormat::of(file, path)?, &new_file.lineage) {
-            (FileFormat::Plain, _) => {}
-            (FileFormat::Begun, _) => return Ok(()),
-            (FileFormat::Packed, Some(lineage)) => return self.arrive_compressed(lineage, &opened, now),
+        match (PackedFormat::of(file, path)?, &new_file.lineage) {
+            (PackedFormat::Plain, _) => {}
+            (PackedFormat::Begun, _) => return Ok(()),
+            (PackedFormat::Packed, Some(lineage)) => return self.arrive_compressed(lineage, &opened, now),
             (format, _) => return self.leave_compressed(new_file, format, now),
         }
         if !self.is_readable(path, file)? {

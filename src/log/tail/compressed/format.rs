@@ -14,7 +14,7 @@ use super::super::identity::is_compressed;
 
 /// What the first bytes of a file, and then its name, say of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileFormat {
+pub enum PackedFormat {
     Plain,
     /// Its content can be had.
     Packed,
@@ -80,7 +80,7 @@ impl MemberFormat {
     }
 }
 
-impl FileFormat {
+impl PackedFormat {
     /// Of the file that stands at this path.
     pub fn of(file: &File, path: &Path) -> io::Result<Self> {
         /// Enough to tell text from what a compressor makes.
@@ -122,8 +122,8 @@ fn is_of_text(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    fn format(name: &str, first: &[u8]) -> FileFormat {
-        FileFormat::told_by(first, Path::new(name))
+    fn format(name: &str, first: &[u8]) -> PackedFormat {
+        PackedFormat::told_by(first, Path::new(name))
     }
 
     #[test]
@@ -139,16 +139,16 @@ mod tests {
                 b"\x50*M\x18\x04\x00",
                 b"\x5F*M\x18",
             ] {
-                assert_eq!(format(name, first), FileFormat::Packed, "{name} {first:?}");
+                assert_eq!(format(name, first), PackedFormat::Packed, "{name} {first:?}");
             }
             for (first, how) in UNDECODABLE {
-                assert_eq!(format(name, first), FileFormat::Undecodable(how), "{name}");
+                assert_eq!(format(name, first), PackedFormat::Undecodable(how), "{name}");
             }
             for text in ["{\"a\":1}\n", "BZh is what bzip2 writes\n", "BZh9", "(1)\n", "P*M\n", "7z\n", "LZIP\n"] {
                 let plain = if is_compressed(Path::new(name)) && text == "BZh9" {
-                    FileFormat::Begun
+                    PackedFormat::Begun
                 } else {
-                    FileFormat::Plain
+                    PackedFormat::Plain
                 };
                 assert_eq!(format(name, text.as_bytes()), plain, "{name} {text}");
             }
@@ -158,11 +158,11 @@ mod tests {
     #[test]
     fn a_name_is_asked_where_the_bytes_do_not_tell() {
         for first in [&b""[..], b"\x1F", b"\x28\xB5", b"BZh9", b"\xFD7z"] {
-            assert_eq!(format("a.log.1.gz", first), FileFormat::Begun, "{first:?}");
-            assert_eq!(format("a.log.1", first), FileFormat::Plain, "{first:?}");
+            assert_eq!(format("a.log.1.gz", first), PackedFormat::Begun, "{first:?}");
+            assert_eq!(format("a.log.1", first), PackedFormat::Plain, "{first:?}");
         }
-        assert_eq!(format("a.log.br", b"\x1B\x03\x00\xF8\x1D\xA9"), FileFormat::Undecodable("brotli"));
-        assert_eq!(format("a.log.1.xz", b"\x00\x01\x02"), FileFormat::Undecodable("as nothing that is known"));
-        assert_eq!(format("a.log.1", b"\x00\x01\x02"), FileFormat::Plain);
+        assert_eq!(format("a.log.br", b"\x1B\x03\x00\xF8\x1D\xA9"), PackedFormat::Undecodable("brotli"));
+        assert_eq!(format("a.log.1.xz", b"\x00\x01\x02"), PackedFormat::Undecodable("as nothing that is known"));
+        assert_eq!(format("a.log.1", b"\x00\x01\x02"), PackedFormat::Plain);
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, io, path::Path, sync::Arc, time::Instant};
 
 use super::{
     super::Tail,
-    format::FileFormat,
+    format::PackedFormat,
     unpack::{self, Content, Survey, WantedContent},
 };
 use crate::log::{
@@ -60,10 +60,10 @@ impl Tail {
             _ => {}
         }
         let Some(opened) = OpenFile::open_known(path, &stat.key)? else { return Ok(PackedBeginning::Plain) };
-        let beginning = match FileFormat::of(&opened.file, path)? {
-            FileFormat::Plain | FileFormat::Begun => PackedBeginning::Plain,
-            FileFormat::Undecodable(how) => PackedBeginning::Refused(no_decoder(how)),
-            FileFormat::Packed => match unpack::first_bytes(&opened.file, &self.compressed.progress) {
+        let beginning = match PackedFormat::of(&opened.file, path)? {
+            PackedFormat::Plain | PackedFormat::Begun => PackedBeginning::Plain,
+            PackedFormat::Undecodable(how) => PackedBeginning::Refused(no_decoder(how)),
+            PackedFormat::Packed => match unpack::first_bytes(&opened.file, &self.compressed.progress) {
                 Ok(first) => PackedBeginning::Content(first.into()),
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                     PackedBeginning::Refused(error.to_string())

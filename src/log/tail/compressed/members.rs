@@ -34,9 +34,9 @@ pub const MOST_MEMORY: u64 = MOST_WINDOW + DECODER_BYTES;
 /// # Errors
 /// Those of reading the file have their number. Else the kind says what it is: `UnexpectedEof` where the file was cut
 /// off, `Unsupported` where it may be whole and cannot be read here, and damage where it is another.
-pub struct PackedReader<'a>(Option<Member<'a>>);
+pub struct PackedReader<'a>(Option<FileMember<'a>>);
 
-enum Member<'a> {
+enum FileMember<'a> {
     Between(Box<PackedBytes<'a>>),
     Gzip(Box<GzDecoder<Box<PackedBytes<'a>>>>),
     Zstd(Box<ZstdFrame<'a>>),
@@ -47,7 +47,7 @@ enum Member<'a> {
 
 impl<'a> PackedReader<'a> {
     pub fn new(file: &'a File) -> Self {
-        Self(Some(Member::Between(Box::new(PackedBytes::new(file)))))
+        Self(Some(FileMember::Between(Box::new(PackedBytes::new(file)))))
     }
 
     fn read_member(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -78,7 +78,7 @@ impl Read for PackedReader<'_> {
     }
 }
 
-impl<'a> Member<'a> {
+impl<'a> FileMember<'a> {
     /// What follows this one, which was read to its end.
     fn next(self) -> io::Result<Option<Self>> {
         let is_first = matches!(&self, Self::Between(bytes) if bytes.is_untouched());
@@ -154,7 +154,7 @@ impl<'a> Member<'a> {
     }
 }
 
-impl Read for Member<'_> {
+impl Read for FileMember<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Between(_) => Ok(0),
@@ -196,7 +196,7 @@ impl<'a> ZstdFrame<'a> {
         let frame = Self { decoder, bytes, decoded: 0 };
         match begun {
             Ok(()) => Ok(frame),
-            Err(error) => Err(Member::Zstd(Box::new(frame)).judge(error)),
+            Err(error) => Err(FileMember::Zstd(Box::new(frame)).judge(error)),
         }
     }
 }

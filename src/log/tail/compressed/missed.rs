@@ -16,7 +16,7 @@ use tracing::info;
 use super::{
     super::{FileLife, NewFile, Tail, identity::original_paths, lives::ContentFile},
     Later, begins,
-    format::FileFormat,
+    format::PackedFormat,
     looked::{PackedBeginning, no_decoder},
     unpack::{self, Content, WantedContent},
 };
@@ -85,7 +85,7 @@ impl Tail {
     }
 
     /// A compressed file that is not read: no lineage needs it, or there is no decoder for it.
-    pub fn leave_compressed(&mut self, new_file: &NewFile, format: FileFormat, now: Instant) -> io::Result<()> {
+    pub fn leave_compressed(&mut self, new_file: &NewFile, format: PackedFormat, now: Instant) -> io::Result<()> {
         let NewFile { path, stat, lineage, .. } = new_file;
         let beginning = self.beginning(path, stat)?;
         let since = self.compressed.looked.seen_since(&stat.key);
@@ -96,10 +96,10 @@ impl Tail {
         let is_gone = |life: &FileLife| life.missing > 0 || life.is_sought();
         let is_from = |life: &FileLife| lineage.as_ref() == Some(&life.segment.lineage) && is_gone(life);
         match (format, beginning) {
-            (FileFormat::Undecodable(how), _) if lineage.is_some() && !self.lives.iter().any(is_from) => {
+            (PackedFormat::Undecodable(how), _) if lineage.is_some() && !self.lives.iter().any(is_from) => {
                 self.refuse(path, &stat.key, no_decoder(how));
             }
-            (FileFormat::Packed, PackedBeginning::Content(first))
+            (PackedFormat::Packed, PackedBeginning::Content(first))
                 if self.is_content_of_a_known_one(None, path, stat, &first)? => {}
             _ => self.notices.compressed(path),
         }

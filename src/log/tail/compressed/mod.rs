@@ -27,7 +27,7 @@ use std::{
 
 use tracing::{error, info, warn};
 
-pub(super) use self::format::FileFormat;
+pub(super) use self::format::PackedFormat;
 pub use self::members::{MOST_MEMORY, PackedReader};
 use self::{
     looked::{LookedInto, PackedBeginning},
