@@ -65,6 +65,7 @@ pub mod internals {
             ItemKind, LogItem, SegmentId, SegmentRange,
             cri::Records,
             lines::{LineSplitter, SegmentBytes},
+            tail::PackedReader,
         },
         scan::{Invalid, Nothing, scan},
         schema::{Checker, Field, FieldSet, Needs, connect},

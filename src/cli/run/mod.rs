@@ -24,7 +24,7 @@ use crate::{
         deliver::BULK_ANSWER,
         window::{AHEAD, ForwarderEnd},
     },
-    log::reader,
+    log::{reader, tail::MOST_MEMORY},
     notify::ServiceManager,
     source::{SourceTasks, listener::Listener},
 };
@@ -101,7 +101,8 @@ async fn forward(args: &RunArgs, mut signals: RunSignals) -> Exit {
     raise_descriptor_limit();
     keep_memory_private();
     info!(version = VERSION, config = %args.config.display(), state = %config.state_dir.display(),
-        memory_at_most = format_args!("{} MiB", memory_bound(&config).div_ceil(1 << 20)), "starting");
+        memory_at_most = format_args!("{} MiB", memory_bound(&config).div_ceil(1 << 20)),
+        decompressing_at_most = format_args!("{} MiB", decompressing_bound(&config) >> 20), "starting");
     let (runtime, source_tasks) = (Handle::current(), SourceTasks::default());
     let starting = App::start(config, source_tasks.clone());
     // It waits for disks, and the pages are to answer meanwhile.
@@ -209,6 +210,13 @@ fn keep_memory_private() {
     if let Err(error) = limited.and(hidden) {
         warn!(%error, "cannot switch core dumps off");
     }
+}
+
+/// What decompressing generations may take beside that for a while, in bytes, where they were compressed with the largest
+/// windows that are taken.
+fn decompressing_bound(config: &Config) -> u64 {
+    let files = config.sources.iter().filter(|source| matches!(source.kind, config::SourceKind::File(_)));
+    files.count() as u64 * MOST_MEMORY
 }
 
 /// What the configuration allows us to use, in bytes: it does not depend on the backlog, nor on the peers.

@@ -1,7 +1,7 @@
 //! Files that no life is known of.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs::File,
     io,
     os::unix::fs::FileExt,
@@ -13,7 +13,7 @@ use std::{
 use tracing::info;
 
 use super::{
-    FileLife, Named, NewFile, Tail, Whereabouts, compressed::is_gzip, identity::original_paths,
+    FileLife, Named, NewFile, Tail, Whereabouts, compressed::PackedFormat, identity::original_paths,
     known::LivesByLineage, lives::ContentFile,
 };
 use crate::log::{
@@ -30,7 +30,11 @@ impl Tail {
         if new_files.is_empty() {
             return;
         }
-        new_files.sort_by_cached_key(NewFile::age);
+        let at_paths = new_files.iter().filter(|file| file.lineage.is_none());
+        let born: HashMap<PathBuf, _> = at_paths.map(|file| (file.path.clone(), file.stat.key.born)).collect();
+        new_files.sort_by_cached_key(|file| {
+            file.age(file.lineage.as_ref().and_then(|lineage| born.get(&**lineage).copied().flatten()))
+        });
         let mut around = Around { named, originals: self.originals(&new_files), lives: self.lives_by_lineage() };
         for new_file in &new_files {
             if let Err(error) = self.arrive_one(new_file, &mut around, now) {
@@ -51,12 +55,13 @@ impl Tail {
             return Ok(()); // Renamed under our hands: the next scan sees what it is.
         };
         let OpenFile { path, file, stat } = &opened;
-        if let Some(lineage) = &new_file.lineage
-            && is_gzip(file)?
-        {
-            return self.arrive_compressed(lineage, &opened, now);
+        match (PackedFormat::of(file, path)?, &new_file.lineage) {
+            (PackedFormat::Plain, _) => {}
+            (PackedFormat::Begun, _) => return Ok(()),
+            (PackedFormat::Packed, Some(lineage)) => return self.arrive_compressed(lineage, &opened, now),
+            (format, _) => return self.leave_compressed(new_file, format, now),
         }
-        if !self.is_readable(path, file, new_file.lineage.is_some())? {
+        if !self.is_readable(path, file)? {
             return Ok(());
         }
         let copied = self.original_of(new_file, &opened, &around.lives)?;
@@ -111,15 +116,9 @@ impl Tail {
         self.lives.insert(life);
     }
 
-    fn is_readable(&mut self, path: &Path, file: &File, missed: bool) -> io::Result<bool> {
-        let mut first = [0; 4];
+    fn is_readable(&mut self, path: &Path, file: &File) -> io::Result<bool> {
+        let mut first = [0; 2];
         let got = file.read_at(&mut first, 0)?;
-        if first[..got].starts_with(&[0x1F, 0x8B]) || first[..got].starts_with(&[0x28, 0xB5, 0x2F, 0xFD]) {
-            if !missed {
-                self.notices.compressed(path);
-            }
-            return Ok(false);
-        }
         if first[..got].starts_with(&[0xFF, 0xFE]) || first[..got].starts_with(&[0xFE, 0xFF]) {
             self.notices.utf16(path);
             return Ok(false);

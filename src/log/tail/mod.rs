@@ -47,6 +47,7 @@ use std::{
 
 use tokio::sync::watch;
 
+pub use self::compressed::{MOST_MEMORY, PackedReader};
 use self::{
     compressed::CompressedFiles,
     deleted::DeletedFiles,
@@ -183,8 +184,8 @@ impl Tail {
         self.copy_deleted(now);
         self.first = false;
         self.look_beside_empty_paths();
-        self.listings = Listings::default();
         self.tell_of_doubts();
+        self.listings = Listings::default();
         self.notices.end_scan();
         self.save();
         self.publish();

@@ -116,7 +116,8 @@ impl Notices {
     pub fn compressed(&mut self, path: &Path) {
         if self.news(path, "compressed") {
             warn!(source = self.source, path = %path.display(),
-                "the file is compressed: it is not read; add it to `exclude`");
+                "the file is compressed, and no file that was read is known to have its content: it is not read; \
+                 decompress it if it should be, else add it to `exclude`");
         }
     }
 
@@ -128,11 +129,12 @@ impl Notices {
         }
     }
 
-    pub fn bomb(&mut self, path: &Path, why: &str) {
+    /// For every scan in which it holds.
+    pub fn refused(&mut self, path: &Path, why: &str) {
         self.is_unread(path, &why);
-        if self.news(path, "bomb") {
-            error!(source = self.source, path = %path.display(), "the compressed file is not read: {why}; \
-                a log does not swell like that. What was in it is lost unless somebody restores it by hand");
+        if self.news(path, "refused") {
+            error!(source = self.source, path = %path.display(),
+                "the compressed file is not read: {why}; what was in it is lost unless somebody decompresses it by hand");
         }
     }
 

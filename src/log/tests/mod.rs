@@ -1,6 +1,7 @@
 //! The tailed log and its reader on real files, scan by scan.
 
 mod absorb;
+mod compressions;
 mod cut_records;
 mod data_end;
 mod known;
@@ -25,6 +26,7 @@ use std::{
     time::Duration,
 };
 
+pub(super) use self::model::FilePacker;
 use super::{
     Cursor, ItemKind, Log, ReadEnd, Reader, Segment, SegmentId, SegmentState, Take, identity,
     tail::{FoundPaths, Tail, TailFacts},

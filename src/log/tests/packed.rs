@@ -168,7 +168,10 @@ fn a_compressed_file_with_other_content_is_not_taken_for_the_lost_one() {
     // The same beginning, and long enough.
     fs::write(t.path("a.log.1.gz"), gzip((banner + &numbers(1000..2000)).as_bytes())).unwrap();
     t.start();
-    assert_eq!(t.scan_and_read(), [""; 0]);
+    // It is a generation of its own, which nobody had seen.
+    let mut other = t.scan_and_read();
+    assert_eq!(other.remove(0), "banner ".repeat(60));
+    assert_eq!(other, lines(1000..2000));
     assert_eq!(t.gap_bytes, (numbers(49..100)).len() as u64);
 }
 

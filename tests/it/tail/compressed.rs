@@ -22,7 +22,7 @@ const SMALL: &str = "batch: {maxEvents: 10, maxAge: 20ms}\nretry: {initial: 50ms
 
 /// Three hundred lines of which the first ten are delivered, and a receiver that takes no more. `None`, and said, where
 /// there is no logrotate.
-fn read_in_part(test: &str, include: &str) -> Option<(Receiver, Sidecar)> {
+pub(super) fn read_in_part(test: &str, include: &str) -> Option<(Receiver, Sidecar)> {
     if !has("logrotate") {
         skipped(test, "logrotate is not in PATH");
         return None;

@@ -3,6 +3,7 @@
 mod absorb;
 mod appearing;
 mod compressed;
+mod compressions;
 mod containers;
 mod cut_records;
 mod deletion;

@@ -1,19 +1,16 @@
 //! Finished generations that are compressed: known by their compressed file, as long as that exists, so that they are not
 //! taken for generations that were missed.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{path::PathBuf, time::Instant};
 
 use super::{
     super::{Tail, Whereabouts, lives::ContentFile},
-    begins, unpack,
+    WantedShare, begins,
+    looked::PackedBeginning,
 };
 use crate::log::{
     catalog::CompressedOrigin,
-    identity::{self, FileKey, OpenFile},
+    identity::{self, FileKey},
     position::SegmentId,
 };
 
@@ -22,7 +19,7 @@ impl Tail {
     pub fn remember_compressed(&mut self, id: SegmentId) -> bool {
         let (path, key) = match self.untouched_since(id) {
             Some(known) => known,
-            None => match self.compressed_match(id) {
+            None => match self.compressed_match(id, WantedShare::Any) {
                 Ok(Some(found))
                     if self.lives.get(id).is_some_and(|life| found.content.size > life.segment.size()) =>
                 {
@@ -39,20 +36,19 @@ impl Tail {
         true
     }
 
-    /// A compressed file with the first bytes of a life and the very time of its last change: it need not be read whole
-    /// to be known again.
+    /// The compressed file with the first bytes of a life and the very time of its last change, where there is no second:
+    /// it need not be read whole to be known again.
     fn untouched_since(&mut self, id: SegmentId) -> Option<(PathBuf, FileKey)> {
         let life = self.lives.get(id)?;
         let (head, modified) = (life.segment.head(), life.modified);
-        let alike =
-            self.listings.alike(&life.segment.lineage).into_iter().filter(|(_, stat)| stat.modified == modified);
-        let mut unknown = alike.filter(|(_, stat)| !self.lives.knows(&stat.key));
-        let begins_so = |path: &Path| -> io::Result<bool> {
-            let file = OpenFile::open(path)?.file;
-            Ok(unpack::is_gzip(&file)? && begins(&unpack::first_bytes(&file)?, &head))
-        };
-        let (path, stat) = unknown.find(|(path, _)| begins_so(path).unwrap_or(false))?;
-        Some((path, stat.key))
+        let mut alike = self.files_beside(id);
+        alike.retain(|(_, stat)| stat.modified == modified && !self.lives.knows(&stat.key));
+        alike.retain(|(path, stat)| match self.beginning(path, stat) {
+            Ok(PackedBeginning::Content(first)) => begins(&first, &head),
+            _ => false,
+        });
+        let (path, stat) = alike.pop()?;
+        alike.is_empty().then_some((path, stat.key))
     }
 
     /// What a late writer added to a released file before it was compressed is a segment of its own, whose content is
@@ -70,9 +66,10 @@ impl Tail {
     pub fn keep_or_drop_compressed(&mut self, id: SegmentId, consistent: bool) {
         let Some(life) = self.lives.get_mut(id) else { return };
         let ContentFile::Restored(origin) = life.content().clone() else { return };
+        let lineage = life.segment.lineage.clone();
         if identity::stat_path(&origin.path).is_ok_and(|stat| stat.key == origin.key) {
             life.missing = 0;
-        } else if let Some(path) = self.listings.find_by_key([&life.segment.lineage, &origin.path], &origin.key) {
+        } else if let Some(path) = self.listings.find_by_key([&lineage, &origin.path], &origin.key) {
             life.missing = 0;
             self.lives.set_content(id, ContentFile::Restored(CompressedOrigin { path, ..origin }));
         } else if life.count_missing(consistent) {

@@ -3,19 +3,28 @@
 //! What was born since the last generation that is known, and begins as none that is, is a life of its own: its content
 //! is restored and read from its beginning. A crash before the catalog is written leaves a restored file that no life has.
 
-use std::{io, path::Path, sync::Arc, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use tracing::info;
 
 use super::{
-    super::{FileLife, NewFile, Tail, lives::ContentFile},
-    CompressedMatch, Content, Later, WantedContent, begins, unpack,
+    super::{FileLife, NewFile, Tail, identity::original_paths, lives::ContentFile},
+    Later, begins,
+    format::PackedFormat,
+    looked::{PackedBeginning, no_decoder},
+    unpack::{self, Content, WantedContent},
 };
 use crate::log::{
     catalog::CompressedOrigin,
     data_end::data_len,
-    identity::{self, OpenFile},
-    position::{Anchor, Cursor},
+    identity::{self, FileStat, OpenFile},
+    position::{Anchor, Cursor, SegmentId},
     segment::{Segment, SegmentState},
 };
 
@@ -37,18 +46,28 @@ impl Tail {
         }
     }
 
-    /// A generation that came, was rotated away and compressed while nobody looked: a life of its own, unless it has
-    /// the beginning of one that is known.
+    /// A generation that came, was rotated away and compressed while nobody looked: a life of its own, unless one that
+    /// is known has its content.
     pub fn arrive_compressed(&mut self, lineage: &Arc<Path>, opened: &OpenFile, now: Instant) -> io::Result<()> {
-        let key = opened.stat.key;
-        let again = self.compressed.postponed.remove(&key).is_some();
-        let first = unpack::first_bytes(&opened.file)?;
-        if first.is_empty() || self.begins_as_a_known_one(lineage, &first) {
+        let OpenFile { path, stat, .. } = opened;
+        let again = self.compressed.postponed.remove(&stat.key).is_some();
+        let first = match self.beginning(path, stat)? {
+            PackedBeginning::Content(first) => first,
+            PackedBeginning::Refused(why) => {
+                self.refuse(path, &stat.key, why);
+                return Ok(());
+            }
+            PackedBeginning::Plain => return Ok(()),
+        };
+        if first.is_empty()
+            || self.original_counts(path, lineage)
+            || self.is_content_of_a_known_one(Some(lineage), path, stat, &first)?
+        {
             return Ok(());
         }
         let place = self.compressed.place(self.lives.next_id());
-        let restored = self.survey(&opened.path, lineage, &key, &WantedContent::default()).and_then(|found| {
-            let Some(CompressedMatch { opened, content }) = found else { return Ok(None) };
+        let restored = self.survey(path, &stat.key, &WantedContent::default()).and_then(|found| {
+            let Some((opened, content)) = found else { return Ok(None) };
             let restored = unpack::restore(&opened.file, content.size, &place, &self.compressed.progress)?;
             Ok(Some((restored, content)))
         });
@@ -57,13 +76,35 @@ impl Tail {
             Ok(None) => Ok(()),
             Err(error) => {
                 if !again {
-                    self.notices.cannot_unpack(&opened.path, &error);
+                    self.notices.cannot_unpack(path, &error);
                 }
-                let later = Later::new(&opened.path, &error, now);
-                self.compressed.postponed.insert(key, (lineage.clone(), later));
+                let later = Later::new(path, &error, now);
+                self.compressed.postponed.insert(stat.key, (lineage.clone(), later));
                 Ok(())
             }
         }
+    }
+
+    /// A compressed file that is not read: no lineage needs it, or there is no decoder for it.
+    pub fn leave_compressed(&mut self, new_file: &NewFile, format: PackedFormat, now: Instant) -> io::Result<()> {
+        let NewFile { path, stat, lineage, .. } = new_file;
+        let beginning = self.beginning(path, stat)?;
+        let since = self.compressed.looked.seen_since(&stat.key);
+        if since.is_none_or(|since| now.saturating_duration_since(since) < self.source.seal_after) {
+            return Ok(()); // Its compressor may not be done.
+        }
+        // A generation that is gone just now is likely to be what it was made from. It is told of by itself.
+        let is_gone = |life: &FileLife| life.missing > 0 || life.is_sought();
+        let is_from = |life: &FileLife| lineage.as_ref() == Some(&life.segment.lineage) && is_gone(life);
+        match (format, beginning) {
+            (PackedFormat::Undecodable(how), _) if lineage.is_some() && !self.lives.iter().any(is_from) => {
+                self.refuse(path, &stat.key, no_decoder(how));
+            }
+            (PackedFormat::Packed, PackedBeginning::Content(first))
+                if self.is_content_of_a_known_one(None, path, stat, &first)? => {}
+            _ => self.notices.compressed(path),
+        }
+        Ok(())
     }
 
     fn begin_restored(
@@ -91,17 +132,50 @@ impl Tail {
         Ok(())
     }
 
-    fn begins_as_a_known_one(&self, lineage: &Path, first: &[u8]) -> bool {
-        let mut lives = self.lives.iter().filter(|life| *life.segment.lineage == *lineage);
-        lives.any(|life| {
+    /// Whether some life has the content of a compressed file, of which these are the first bytes: one of this lineage,
+    /// or of a file that the name may be a generation of.
+    fn is_content_of_a_known_one(
+        &mut self,
+        lineage: Option<&Path>,
+        path: &Path,
+        stat: &FileStat,
+        first: &[u8],
+    ) -> io::Result<bool> {
+        let mut originals: HashSet<PathBuf> =
+            original_paths(path).into_iter().map(|(original, _)| original).collect();
+        originals.insert(path.with_extension(""));
+        originals.extend(lineage.map(Path::to_owned));
+        let is_related = |lineage: &Path| {
+            let mut related = original_paths(lineage).into_iter();
+            originals.contains(lineage) || related.any(|(original, _)| originals.contains(&original))
+        };
+        // Of many lives most are known by as many bytes.
+        let mut anchors: HashMap<u64, Option<Anchor>> = HashMap::new();
+        let mut begins_so = |head: &Cursor| {
+            let anchor = || first.get(..head.offset as usize).map(Anchor::of);
+            head.offset > 0 && *anchors.entry(head.offset).or_insert_with(anchor) == head.anchor
+        };
+        let lives = self.lives.iter().map(|life| &life.segment);
+        let alike = lives.filter(|segment| begins_so(&segment.head()) && is_related(&segment.lineage));
+        let ids: Vec<SegmentId> = alike.map(|segment| segment.id).collect();
+        for id in ids {
+            let Some(life) = self.lives.get(id) else { continue };
             let segment = &life.segment;
-            let head = segment.head();
-            if !begins(first, &head) || head.offset == Anchor::BYTES as u64 {
-                return begins(first, &head);
+            let is_known = if segment.head().offset < Anchor::BYTES as u64 {
+                // Few bytes prove little: what the file has now counts, or that there never were more.
+                let now = segment.open().and_then(|file| identity::head(&file, identity::stat_file(&file)?.size));
+                now.map_or(data_len(first) as u64 == segment.size(), |head| begins(first, &head))
+            } else if life.modified == stat.modified {
+                true // Its compressor left it the time of the last write: it need not be read whole.
+            } else {
+                let seen = life.seen.offset;
+                let content = self.content_of(id, path, stat)?;
+                content.is_some_and(|it| it.decoded >= seen || it.cursors > 0 || it.damage.is_some())
+            };
+            if is_known {
+                return Ok(true);
             }
-            // Few bytes prove little: what the file has now counts, or that there never were more.
-            let now = segment.open().and_then(|file| identity::head(&file, identity::stat_file(&file)?.size));
-            now.map_or(data_len(first) as u64 == segment.size(), |head| begins(first, &head))
-        })
+        }
+        Ok(false)
     }
 }

@@ -1,8 +1,9 @@
 //! Generations that were compressed before they were read to their end.
 //!
-//! Where a life's file is gone and nobody holds it open, a gzip file beside its path may have its content. It is
-//! decompressed and compared: the same first bytes, and the same bytes before every cursor that is remembered. Then the
-//! content is put into a file of ours (`<stateDir>/sources/<source>/restored/<segment>`), which is that segment's file
+//! Where a life's file is gone and nobody holds it open, a compressed file beside its path may have its content: gzip,
+//! zstd, xz, bzip2 or lz4, told by its first bytes. It is decompressed and compared: the same first bytes, and the same
+//! bytes before every cursor that is remembered; no time decides that, for compressors give any. Then the content is put
+//! into a file of ours (`<stateDir>/sources/<source>/restored/<segment>`), which is that segment's file
 //! from now on: the same offsets, the same reader. It is removed when the segment is released; the compressed file
 //! stays known by its inode and birth, so that it is not taken for a generation that was missed.
 //!
@@ -10,11 +11,14 @@
 //! again.
 
 mod finished;
+mod format;
+mod looked;
+mod members;
 mod missed;
 mod unpack;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     io,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
@@ -23,15 +27,20 @@ use std::{
 
 use tracing::{error, info, warn};
 
-pub(super) use self::unpack::is_gzip;
-use self::unpack::{Content, Survey, WantedContent};
+pub(super) use self::format::PackedFormat;
+pub use self::members::{MOST_MEMORY, PackedReader};
+use self::{
+    looked::{LookedInto, PackedBeginning},
+    unpack::Content,
+};
 use super::{
     FileLife, Tail, Whereabouts,
+    identity::{is_compressed, original_paths},
     lives::{ContentFile, Later},
 };
 use crate::log::{
     catalog::CompressedOrigin,
-    identity::{self, FileKey, OpenFile},
+    identity::{self, FileKey, FileStat, OpenFile},
     position::{Anchor, Cursor, SegmentId},
     segment::SegmentState,
 };
@@ -45,10 +54,20 @@ pub(super) struct CompressedFiles {
     pub(super) progress: Arc<AtomicU64>,
     /// Missed generations that cannot be restored now, with their lineage. A restart forgets them: nobody opened them yet.
     postponed: HashMap<FileKey, (Arc<Path>, Later)>,
-    /// Bombs: they are looked at once.
-    refused: HashSet<FileKey>,
+    /// What will not be decompressed, and why: told as long as it is there.
+    refused: HashMap<FileKey, (PathBuf, String)>,
+    looked: LookedInto,
     /// Restored segments that may lack something, and why: told as long as they are not released.
     doubts: BTreeMap<SegmentId, (PathBuf, String)>,
+}
+
+/// How much of a life's content a compressed file must have to be its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WantedShare {
+    /// All that was seen.
+    All,
+    /// Some that proves that there was no other.
+    Any,
 }
 
 /// A compressed file that has a life's content.
@@ -63,7 +82,8 @@ impl CompressedFiles {
             dir: source.join("restored"),
             progress: Arc::default(),
             postponed: HashMap::new(),
-            refused: HashSet::new(),
+            refused: HashMap::new(),
+            looked: LookedInto::default(),
             doubts: BTreeMap::new(),
         }
     }
@@ -82,21 +102,32 @@ impl CompressedFiles {
 }
 
 impl Tail {
-    /// Looks among compressed files for the content of every life that looks for it for this reason.
-    pub(super) fn find_compressed(&mut self, seeks: fn(&FileLife) -> bool, now: Instant) {
+    /// Looks among compressed files for all of the content of every life that looks for it for this reason.
+    pub(super) fn find_whole_compressed(&mut self, seeks: fn(&FileLife) -> bool, now: Instant) {
         for id in self.lives.ids(|life| seeks(life) && life.seeks_a_copy()) {
+            self.goes_on_in_share(id, WantedShare::All, now);
+        }
+    }
+
+    /// Looks among compressed files for as much as there is of the content of every life that looks for it.
+    pub(super) fn find_compressed(&mut self, now: Instant) {
+        for id in self.lives.ids(FileLife::seeks_a_copy) {
             self.goes_on_compressed(id, now);
         }
     }
 
     /// Whether a life goes on in a compressed file's content, or will once that can be restored.
     pub(super) fn goes_on_compressed(&mut self, id: SegmentId, now: Instant) -> bool {
+        self.goes_on_in_share(id, WantedShare::Any, now)
+    }
+
+    fn goes_on_in_share(&mut self, id: SegmentId, share: WantedShare, now: Instant) -> bool {
         let Some(life) = self.lives.get(id) else { return false };
         if life.later().is_some_and(|later| now < later.until) {
             return true;
         }
         let waited = life.later().is_some();
-        let done = match self.compressed_match(id) {
+        let done = match self.compressed_match(id, share) {
             Ok(Some(found)) => {
                 self.go_on_in_content(id, &found).map(|()| true).map_err(|error| (found.opened.path, error))
             }
@@ -122,68 +153,81 @@ impl Tail {
     }
 
     /// The compressed file that has a life's content: one that has all of it, else the one that has the most.
-    fn compressed_match(&mut self, id: SegmentId) -> Result<Option<CompressedMatch>, (PathBuf, io::Error)> {
+    fn compressed_match(
+        &mut self,
+        id: SegmentId,
+        share: WantedShare,
+    ) -> Result<Option<CompressedMatch>, (PathBuf, io::Error)> {
         let Some(life) = self.lives.get(id).filter(|life| life.segment.head().offset > 0) else { return Ok(None) };
-        let (lineage, modified, seen) = (life.segment.lineage.clone(), life.modified, life.seen.offset);
-        let (head, cursors) = (life.segment.head(), life.cursors());
-        // What it was restored from has its bytes, whatever the times say: those of the restored file are ours.
-        let own = if let ContentFile::Restored(origin) = life.content() { Some(origin.key) } else { None };
-        let mut siblings = self.listings.alike(&lineage);
-        // gzip leaves its file the time of the last write: what was last written earlier is older than this life.
-        siblings.retain(|(_, stat)| {
-            (own == Some(stat.key) || stat.modified >= modified)
-                && self.lives.of_file(&stat.key).is_none_or(|owner| owner.segment.id == id)
-        });
-        siblings.sort_by_key(|(_, stat)| stat.modified);
-        let mut best: Option<CompressedMatch> = None;
+        let (head, modified, seen) = (life.segment.head(), life.modified, life.seen.offset);
+        let mut siblings = self.files_beside(id);
+        siblings.retain(|(_, stat)| self.lives.of_file(&stat.key).is_none_or(|owner| owner.segment.id == id));
+        // Most compressors leave their file the time of the last write: those that do not are looked into last.
+        siblings.sort_by_key(|(_, stat)| (stat.modified < modified, stat.modified));
+        let mut best: Option<(PathBuf, FileKey, Content)> = None;
+        let (mut failed, mut refused) = (None, Vec::new());
         for (path, stat) in siblings {
-            let wanted = WantedContent { head, cursors: &cursors, seen };
-            let found = match self.survey(&path, &lineage, &stat.key, &wanted) {
-                Ok(Some(found)) => found,
+            let found = match self.beginning(&path, &stat) {
+                Ok(PackedBeginning::Content(first)) if begins(&first, &head) => self.content_of(id, &path, &stat),
+                Ok(PackedBeginning::Refused(why)) => {
+                    // One that was made before the life's last bytes came has not those.
+                    let made = stat.key.born.unwrap_or(stat.modified);
+                    refused.extend((made >= modified).then_some((path, stat.key, why)));
+                    continue;
+                }
+                Ok(_) => continue,
+                Err(error) => Err(error),
+            };
+            let content = match found {
+                Ok(Some(content)) => content,
                 Ok(None) => continue,
-                Err(error) => return Err((path, error)),
+                Err(error) => {
+                    // Somebody else's file beside it holds nothing up.
+                    failed = failed.or_else(|| is_compressed(&path).then_some((path, error)));
+                    continue;
+                }
             };
             // Without damage one that lacks the end must prove that it is no other file with the same beginning.
-            let content = &found.content;
-            if content.decoded < seen && content.damage.is_none() && content.cursors == 0 {
+            let is_proven = content.decoded >= seen || content.damage.is_some() || content.cursors > 0;
+            let is_enough = content.size >= seen;
+            if !is_proven || share == WantedShare::All && !is_enough {
                 continue;
             }
-            if best.as_ref().is_none_or(|best| content.size > best.content.size) {
-                best = Some(found);
+            if best.as_ref().is_none_or(|(_, _, best)| content.size > best.size) {
+                best = Some((path, stat.key, content));
             }
-            if best.as_ref().is_some_and(|best| best.content.size >= seen) {
+            if is_enough {
                 break;
             }
         }
-        Ok(best)
-    }
-
-    /// What a compressed file holds, if it has what is wanted.
-    fn survey(
-        &mut self,
-        path: &Path,
-        lineage: &Path,
-        key: &FileKey,
-        wanted: &WantedContent<'_>,
-    ) -> io::Result<Option<CompressedMatch>> {
-        let original = path.with_extension("");
-        // A compressor that is not done, or died, leaves the original: that one counts.
-        if self.compressed.refused.contains(key) || (original != lineage && original.exists()) {
-            return Ok(None);
-        }
-        let Some(opened) = OpenFile::open_known(path, key)? else { return Ok(None) };
-        if !is_gzip(&opened.file)? {
-            return Ok(None);
-        }
-        match unpack::survey(&opened.file, wanted, &self.compressed.progress)? {
-            Survey::Other => Ok(None),
-            Survey::Bomb(why) => {
-                self.notices.bomb(path, &why);
-                self.compressed.refused.insert(*key);
+        match (best, failed) {
+            (Some((path, key, content)), _) => {
+                let opened = OpenFile::open_known(&path, &key).map_err(|error| (path, error))?;
+                Ok(opened.map(|opened| CompressedMatch { opened, content }))
+            }
+            (None, Some(failed)) => Err(failed),
+            (None, None) => {
+                for (path, key, why) in refused.into_iter().filter(|_| share == WantedShare::Any) {
+                    self.refuse(&path, &key, why);
+                }
                 Ok(None)
             }
-            Survey::Holds(content) => Ok(Some(CompressedMatch { opened, content })),
         }
+    }
+
+    /// What may be compressed from a life's file: what has a name like its path's, like that of the file whose
+    /// generation it seems to be, or like its last one.
+    fn files_beside(&mut self, id: SegmentId) -> Vec<(PathBuf, FileStat)> {
+        let Some(life) = self.lives.get(id) else { return Vec::new() };
+        let mut paths = vec![life.segment.lineage.to_path_buf()];
+        paths.extend(original_paths(&life.segment.lineage).into_iter().map(|(original, _)| original));
+        if matches!(life.content(), ContentFile::Original) {
+            paths.push(life.segment.path());
+        }
+        let mut files: Vec<_> = paths.iter().flat_map(|path| self.listings.alike(path)).collect();
+        files.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        files.dedup_by(|(one, _), (other, _)| one == other);
+        files
     }
 
     /// Restores a life's content, where somebody still has to read from it.
@@ -243,6 +287,12 @@ impl Tail {
         for (path, text) in self.compressed.doubts.values() {
             self.notices.doubtful(path, text);
         }
+        let (listings, notices) = (&mut self.listings, &mut self.notices);
+        self.compressed.refused.retain(|key, (path, why)| {
+            let there = listings.find_by_key([path, path], key);
+            there.inspect(|path| notices.refused(path, why)).is_some()
+        });
+        self.compressed.looked.forget_others(|id| self.lives.get(id).is_some());
         let postponed = self.compressed.postponed.values().map(|(_, later)| later);
         for later in self.lives.iter().filter_map(FileLife::later).chain(postponed) {
             self.notices.doubtful(&later.path, &later.why);
@@ -255,3 +305,7 @@ fn begins(first: &[u8], head: &Cursor) -> bool {
     let same = |bytes: &[u8]| head.anchor == Some(Anchor::of(bytes));
     head.offset > 0 && first.get(..head.offset as usize).is_some_and(same)
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;

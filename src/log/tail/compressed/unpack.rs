@@ -1,18 +1,17 @@
 //! Compressed files, read in a stream: what is in them, and their content put into a file of our own.
 //!
-//! Nothing is believed of such a file but its bytes. Memory is one block, whatever the file claims to hold; a file
-//! that swells beyond reason is given up before anything of it is written. What is put down is durable under its
+//! Nothing is believed of such a file but its bytes. Memory is one block and what its format needs, whatever the file
+//! claims to hold; a file that swells beyond reason is given up before anything of it is written. What is put down is durable under its
 //! name or not there: a crash leaves a `.tmp` at most.
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Write},
     path::Path,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use flate2::bufread::MultiGzDecoder;
-
+use super::members::PackedReader;
 use crate::{
     durable,
     log::{
@@ -39,13 +38,13 @@ const MOST_UNSEEN: u64 = 4 * 1024 * 1024 * 1024;
 pub enum Survey {
     /// It does not have the bytes that were asked for.
     Other,
-    /// It swells beyond what a log can be; the text says how.
-    Bomb(String),
+    /// It swells beyond what a log can be, or cannot be decompressed here; the text says how.
+    Refused(String),
     Holds(Content),
 }
 
 /// Bytes that can be had from a compressed file.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
     /// How many there are to be had; in a damaged file up to the last whole line.
     pub size: u64,
@@ -67,18 +66,16 @@ pub struct WantedContent<'a> {
     pub seen: u64,
 }
 
-/// Whether a file begins as gzip does.
-pub fn is_gzip(file: &File) -> io::Result<bool> {
-    use std::os::unix::fs::FileExt;
-    let mut first = [0; 2];
-    Ok(file.read_at(&mut first, 0)? == 2 && first == [0x1F, 0x8B])
-}
-
-/// The first bytes of the content, [`Anchor::BYTES`] at most; fewer where no more can be decompressed.
-pub fn first_bytes(file: &File) -> io::Result<Vec<u8>> {
+/// The first bytes of the content, [`Anchor::BYTES`] at most; fewer where no more can be decompressed. `progress` moves
+/// once.
+///
+/// # Errors
+/// Those of reading the file, and `Unsupported` where it cannot be decompressed here.
+pub fn first_bytes(file: &File, progress: &AtomicU64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(Anchor::BYTES);
-    match decoder(file)?.take(Anchor::BYTES as u64).read_to_end(&mut bytes) {
-        Err(error) if error.raw_os_error().is_some() => Err(error),
+    progress.fetch_add(1, Relaxed);
+    match PackedReader::new(file).take(Anchor::BYTES as u64).read_to_end(&mut bytes) {
+        Err(error) if is_of_reading(&error) || error.kind() == io::ErrorKind::Unsupported => Err(error),
         _ => Ok(bytes),
     }
 }
@@ -89,7 +86,7 @@ pub fn first_bytes(file: &File) -> io::Result<Vec<u8>> {
 /// Those of reading the file; damage in it is no error.
 pub fn survey(file: &File, wanted: &WantedContent<'_>, progress: &AtomicU64) -> io::Result<Survey> {
     let packed = file.metadata()?.len();
-    let mut decoder = decoder(file)?;
+    let mut decoder = PackedReader::new(file);
     let mut buffer = vec![0; Anchor::BYTES + BLOCK];
     // The bytes before this block, for the cursors that stand near its beginning.
     let mut kept = 0;
@@ -98,7 +95,10 @@ pub fn survey(file: &File, wanted: &WantedContent<'_>, progress: &AtomicU64) -> 
     loop {
         let got = match fill(&mut decoder, &mut buffer[kept..kept + BLOCK]) {
             Ok(got) => got,
-            Err((_, error)) if error.raw_os_error().is_some() => return Err(error),
+            Err((_, error)) if is_of_reading(&error) => return Err(error),
+            Err((_, error)) if error.kind() == io::ErrorKind::Unsupported => {
+                return Ok(Survey::Refused(error.to_string()));
+            }
             Err((got, error)) => {
                 content.damage = Some(damage(&error));
                 got
@@ -131,7 +131,7 @@ pub fn survey(file: &File, wanted: &WantedContent<'_>, progress: &AtomicU64) -> 
             data = before + length as u64;
         }
         if let Some(bomb) = bomb(content.decoded, packed, wanted.seen) {
-            return Ok(Survey::Bomb(bomb));
+            return Ok(Survey::Refused(bomb));
         }
         if got < BLOCK || content.damage.is_some() {
             break;
@@ -157,7 +157,7 @@ pub fn restore(file: &File, size: u64, to: &Path, progress: &AtomicU64) -> io::R
     durable::create_private_dir(directory).map_err(io::Error::other)?;
     durable::need_room(directory, size)?;
     durable::replace_with(to, |out| {
-        let mut content = decoder(file)?.take(size);
+        let mut content = PackedReader::new(file).take(size);
         let mut block = vec![0; BLOCK];
         let mut left = size;
         while left > 0 {
@@ -181,10 +181,8 @@ pub fn restore(file: &File, size: u64, to: &Path, progress: &AtomicU64) -> io::R
     OpenFile::open(to)
 }
 
-fn decoder(file: &File) -> io::Result<MultiGzDecoder<impl BufRead>> {
-    let mut file = file.try_clone()?;
-    file.seek(SeekFrom::Start(0))?;
-    Ok(MultiGzDecoder::new(BufReader::with_capacity(BLOCK / 4, file)))
+fn is_of_reading(error: &io::Error) -> bool {
+    error.raw_os_error().is_some()
 }
 
 /// Reads until the buffer is full or the content ends; an error comes with what was read before it.
@@ -210,7 +208,9 @@ fn damage(error: &io::Error) -> String {
 
 fn bomb(decoded: u64, packed: u64, seen: u64) -> Option<String> {
     if decoded > SMALL && decoded / MOST_TIMES > packed {
-        return Some(format!("its {packed} bytes come to more than {MOST_TIMES} times as many"));
+        return Some(format!(
+            "its {packed} bytes come to more than {MOST_TIMES} times as many, and a log does not swell like that"
+        ));
     }
     (decoded.saturating_sub(seen) > MOST_UNSEEN)
         .then(|| format!("it holds more than {MOST_UNSEEN} bytes beyond the {seen} that were seen"))
@@ -281,7 +281,7 @@ mod tests {
         let to = dir.path().join("restored").join("7");
         restore(&packed, size, &to, &progress).unwrap();
         assert_eq!(std::fs::read(&to).unwrap(), text);
-        assert_eq!(first_bytes(&packed).unwrap(), text[..256]);
+        assert_eq!(first_bytes(&packed, &progress).unwrap(), text[..256]);
     }
 
     #[test]
@@ -312,7 +312,7 @@ mod tests {
         let member = gzip(&vec![b'a'; 8 << 20]);
         let (_, file) = put(&dir, "bomb", &member.repeat(32));
         let progress = AtomicU64::new(0);
-        assert!(matches!(survey(&file, &WantedContent::default(), &progress).unwrap(), Survey::Bomb(_)));
+        assert!(matches!(survey(&file, &WantedContent::default(), &progress).unwrap(), Survey::Refused(_)));
         // It came to 256 MiB: it was left long before those were had.
         assert!(progress.load(Relaxed) < 256 * 4);
         assert!(

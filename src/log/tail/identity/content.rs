@@ -45,7 +45,7 @@ impl Tail {
                 Err(error) => self.notices.cannot_open(&found.path, &error),
             }
         }
-        self.find_compressed(FileLife::is_sought, now);
+        self.find_whole_compressed(FileLife::is_sought, now);
         self.know_released_again(named);
         rewritten
     }

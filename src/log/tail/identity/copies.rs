@@ -44,12 +44,12 @@ impl Tail {
         let seekers = self.seekers();
         if !seekers.is_empty() {
             // Few bytes may begin several generations: the oldest follows on what was seen.
-            new_files.sort_by_cached_key(NewFile::age);
+            new_files.sort_by_cached_key(|file| file.age(None));
         }
         new_files.retain(|file| !self.goes_on(&seekers, file, FileLife::is_intact));
         new_files.sort_by_key(|file| Reverse(file.stat.size));
         new_files.retain(|file| !self.goes_on(&seekers, file, FileLife::has_beginning_in) && !file.only_as_copy);
-        self.find_compressed(FileLife::has_lost_content, now);
+        self.find_compressed(now);
         new_files.retain(|file| !self.lives.knows(&file.stat.key));
     }
 

@@ -58,6 +58,7 @@ impl Tail {
                     .listings
                     .generations(&path, &directory)
                     .into_iter()
+                    .map(|it| Generation { is_certain: it.is_certain || named.has(&it.stat.key), ..it })
                     .filter(|generation| changed.misses(generation) && !self.lives.knows(&generation.stat.key))
                 {
                     if self.exclude.iter().any(|exclude| exclude.matches(&sibling)) {

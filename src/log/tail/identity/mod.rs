@@ -10,5 +10,9 @@ mod new_file;
 mod rotated_name;
 
 pub(super) use self::{
-    copies::original_paths, empty_paths::EmptyPaths, listing::Listings, named::Named, new_file::NewFile,
+    copies::original_paths,
+    empty_paths::EmptyPaths,
+    listing::Listings,
+    named::Named,
+    new_file::{NewFile, is_compressed},
 };

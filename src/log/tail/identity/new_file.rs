@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::rotated_name::{RotationMark, originals_of};
+use super::rotated_name::{RotationMark, originals_of, without_compression};
 use crate::log::identity::FileStat;
 
 /// Sorts the older first: what has a time in its name, before what has none.
@@ -47,12 +47,17 @@ impl NewFile {
     /// What orders generations: the time in the name; then birth, or the last change where births are not kept. A
     /// truncated file keeps its birth; what it holds now is younger than the copies that were made of it. Within one
     /// tick of the clock the last change decides, then the rotation's number: `.2` is older than `.1`, and that than the
-    /// plain name. A number that may be the name's own comes last.
-    pub fn age(&self) -> Age {
-        // A compressed file is made after the next generation began; gzip leaves it the time of the last write. The
-        // kubelet leaves it that of the compression, which says nothing.
-        let packed = is_compressed(&self.path);
-        let birth = self.stat.key.born.filter(|_| !self.truncated && !packed).unwrap_or(self.stat.modified);
+    /// plain name. A number that may be the name's own comes last. `successor`: when the file was born that stands at its
+    /// lineage's path.
+    pub fn age(&self, successor: Option<(i64, u32)>) -> Age {
+        let (mut birth, mut modified) = (self.stat.key.born, self.stat.modified);
+        if is_compressed(&self.path) {
+            // It is made after its successor, and most compressors leave it the time of the last write. Whatever another
+            // one leaves it, its content is older than its successor.
+            modified = successor.map_or(modified, |successor| modified.min(successor));
+            birth = None;
+        }
+        let birth = birth.filter(|_| !self.truncated).unwrap_or(modified);
         let name = self.path.file_name().unwrap_or_default().as_bytes();
         let (mut time, mut certain, mut number) = (None, 0, 0);
         for of in originals_of(name) {
@@ -63,11 +68,12 @@ impl NewFile {
                 RotationMark::Old => {}
             }
         }
-        (time.is_none(), time, birth, self.stat.modified, Reverse((certain, number)), self.path.clone())
+        (time.is_none(), time, birth, modified, Reverse((certain, number)), self.path.clone())
     }
 }
 
 /// As far as its name says.
 pub fn is_compressed(path: &Path) -> bool {
-    path.extension().is_some_and(|suffix| suffix == "gz")
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    without_compression(name).len() < name.len()
 }

@@ -46,7 +46,8 @@ impl RotatedOf {
     }
 }
 
-const COMPRESSIONS: [&[u8]; 6] = [b".gz", b".zst", b".xz", b".bz2", b".lz4", b".Z"];
+const COMPRESSIONS: [&[u8]; 12] =
+    [b".gz", b".zst", b".zstd", b".xz", b".bz2", b".lz4", b".Z", b".lzma", b".lzo", b".br", b".zip", b".7z"];
 
 /// Why a rotator that says so rotated the file.
 const REASONS: [&[u8]; 3] = [b"-size", b"-time", b"-manual"];

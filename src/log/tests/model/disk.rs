@@ -14,10 +14,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{
-    ledger::{LineFate, LineLedger, text},
-    packer::FilePacker,
-};
+use super::ledger::{LineFate, LineLedger, text};
 use crate::log::Anchor;
 
 /// The name under which a file is written that is about to replace the active one.
@@ -27,7 +24,7 @@ pub(super) const REPLACEMENT: &str = "new-a";
 #[derive(Clone, Debug, Default)]
 pub(super) struct ModelFile {
     pub(super) lines: Vec<u32>,
-    family: u32,
+    pub(super) family: u32,
     /// A scan looked at it.
     pub(super) known: bool,
     /// A scan of the running process did, or did when it had another name: its descriptor is held.
@@ -139,7 +136,7 @@ impl ModelDisk {
         }
     }
 
-    fn add(&mut self, name: &OsStr, file: ModelFile) -> usize {
+    pub(super) fn add(&mut self, name: &OsStr, file: ModelFile) -> usize {
         self.files.push(file);
         self.names.insert(name.to_owned(), self.files.len() - 1);
         self.files.len() - 1
@@ -260,23 +257,6 @@ impl ModelDisk {
         let ModelFile { known, held, family, .. } = self.files[index];
         self.add(name, ModelFile { known, held, family, ..ModelFile::default() });
         self.lost_its_content(index);
-    }
-
-    /// The compressor has got half way.
-    pub(super) fn begin_pack(&mut self, from: &OsStr, to: &OsStr, packer: FilePacker) {
-        if self.has(from) {
-            let packed = packer.pack(&fs::read(self.path(from)).unwrap());
-            fs::write(self.path(to), &packed[..packed.len() / 2]).unwrap();
-        }
-    }
-
-    /// Makes the compressed file and gives it the time of the original, which stays.
-    pub(super) fn pack(&mut self, from: &OsStr, to: &OsStr, packer: FilePacker) {
-        let Some(file) = self.file(from).cloned() else { return };
-        let modified = fs::metadata(self.path(from)).unwrap().modified().unwrap();
-        fs::write(self.path(to), packer.pack(&fs::read(self.path(from)).unwrap())).unwrap();
-        OpenOptions::new().write(true).open(self.path(to)).unwrap().set_modified(modified).unwrap();
-        self.add(to, ModelFile { lines: file.lines, family: file.family, packed: true, ..ModelFile::default() });
     }
 
     /// Writes the file that is about to replace another: some of its lines, the last ones, and more.

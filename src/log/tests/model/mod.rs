@@ -21,6 +21,7 @@ mod plan;
 mod scripts;
 mod steps;
 
+pub(in crate::log) use self::packer::FilePacker;
 use self::{history::RandomHistory, operation::TailOperation, plan::HistoryPlan};
 
 use TailOperation as O;
@@ -34,11 +35,6 @@ const SWITCHED_OFF: &[(TailOperation, &str)] = &[
     (O::LateOnEmpty, "F6"),
     (O::LateOnNameless, "F6"),
     (O::LateAfterSeal, "F6"),
-    (O::CompressInGlob, "F21"),
-    (O::CompressToZstd, "F8"),
-    (O::CompressToXz, "F8"),
-    (O::CompressToBzip2, "F11"),
-    (O::CompressToLz4, "F11"),
 ];
 
 /// How many turns a history has.

@@ -117,6 +117,9 @@ pub(super) enum TailOperation {
     CompressToBzip2,
     /// A generation becomes an lz4 file. It is read on in that.
     CompressToLz4,
+    /// A generation becomes a compressed file that has another time than its last write: that of the compression, or
+    /// one long ago. It is read on in that, and not again; the order of generations is not promised.
+    CompressAtOtherTime,
 
     /// A file that no rotator made, and no path names, has a name that begins with the log's. It is never read.
     SecretBeside,
@@ -175,6 +178,7 @@ impl TailOperation {
         O::CompressToXz,
         O::CompressToBzip2,
         O::CompressToLz4,
+        O::CompressAtOtherTime,
         O::SecretBeside,
         O::NeighbourBeside,
         O::NeighbourInGlob,
@@ -256,6 +260,7 @@ impl TailOperation {
                 | O::CompressToXz
                 | O::CompressToBzip2
                 | O::CompressToLz4
+                | O::CompressAtOtherTime
         )
     }
 }

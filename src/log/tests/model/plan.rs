@@ -102,6 +102,7 @@ impl HistoryPlan {
             O::LateOnEmpty,
             O::LateOnNameless,
             O::LateAfterSeal,
+            O::CompressAtOtherTime,
         ];
         let in_glob = self.glob && self.scheme != NamingScheme::AfterName;
         !in_glob && !unordered.iter().any(|operation| self.has(*operation))
@@ -184,10 +185,14 @@ fn excludes(one: TailOperation, other: TailOperation) -> bool {
     };
     let seals = |operation| matches!(operation, O::DeleteAfterLooks | O::LateAfterSeal);
     let loses = |operation| matches!(operation, O::DeleteHeld | O::DeleteUnheld);
+    // Such a name is believed of a file whose time says that it came between two generations.
+    let by_number = |operation| matches!(operation, O::NumberBeforeExtension | O::NumberUpward);
+    let otherwise_timed = |operation| operation == O::CompressAtOtherTime;
     let either = |a: &dyn Fn(O) -> bool, b: &dyn Fn(O) -> bool| (a(one) && b(other)) || (a(other) && b(one));
     one == other
         || either(&named, &named)
         || either(&named, &of_names)
+        || either(&by_number, &otherwise_timed)
         || either(&rewrites, &rewrites)
         || either(&rewrites, &late)
         || either(&late, &late)

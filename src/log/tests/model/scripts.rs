@@ -7,7 +7,7 @@ use super::{
     ledger::text,
     naming::{NamingScheme, odd_name, with_suffix},
     operation::TailOperation,
-    packer::FilePacker,
+    packer::{FilePacker, PackedTime},
     plan::HistoryPlan,
     steps::DiskStep,
 };
@@ -54,11 +54,16 @@ impl StepScript<'_> {
                 steps
             }
             O::CopytruncateUnlooked if there && !self.looked() => self.copytruncate(),
-            O::CompressToGzip | O::CompressInGlob => self.compress(FilePacker::Gzip),
-            O::CompressToZstd => self.compress(FilePacker::Zstd),
-            O::CompressToXz => self.compress(FilePacker::Xz),
-            O::CompressToBzip2 => self.compress(FilePacker::Bzip2),
-            O::CompressToLz4 => self.compress(FilePacker::Lz4),
+            O::CompressToGzip | O::CompressInGlob => self.compress(FilePacker::Gzip, PackedTime::Kept),
+            O::CompressToZstd => self.compress(FilePacker::Zstd, PackedTime::Kept),
+            O::CompressToXz => self.compress(FilePacker::Xz, PackedTime::Kept),
+            O::CompressToBzip2 => self.compress(FilePacker::Bzip2, PackedTime::Kept),
+            O::CompressToLz4 => self.compress(FilePacker::Lz4, PackedTime::Kept),
+            O::CompressAtOtherTime => {
+                let packer = FilePacker::ALL[self.rng.usize(..FilePacker::ALL.len())];
+                let time = if self.rng.bool() { PackedTime::Fresh } else { PackedTime::Past };
+                self.compress(packer, time)
+            }
             O::DeleteAfterLooks => self.delete_after_looks(),
             O::DeleteHeld => self.delete(&[S::Scan], false),
             O::DeleteUnheld => {
@@ -170,12 +175,12 @@ impl StepScript<'_> {
 
     /// Of generations in another directory not an empty one: where that is all that is known of a lineage, the directory
     /// is not known when it is gone.
-    fn compress(&mut self, packer: FilePacker) -> Vec<DiskStep> {
+    fn compress(&mut self, packer: FilePacker, time: PackedTime) -> Vec<DiskStep> {
         let mut plain = self.disk.plain_generations(&self.plan.active());
         if self.plan.scheme == NamingScheme::OldDirectory {
             plain.retain(|name| self.disk.file(name).is_some_and(|file| !file.lines.is_empty()));
         }
-        if plain.is_empty() || !packer.is_there() {
+        if plain.is_empty() {
             return Vec::new();
         }
         let name = plain[self.rng.usize(..plain.len())].clone();
@@ -184,7 +189,7 @@ impl StepScript<'_> {
             return Vec::new();
         }
         let begin = S::BeginPack(name.clone(), to.clone(), packer);
-        vec![begin, S::Pack(name.clone(), to, packer), S::Remove(name)]
+        vec![begin, S::Pack(name.clone(), to, packer, time), S::Remove(name)]
     }
 
     fn replace(&mut self, keep: usize, more: u32) -> Vec<DiskStep> {
@@ -252,7 +257,9 @@ impl StepScript<'_> {
         let mut steps =
             vec![S::Append(path.clone(), self.rng.u32(1..4)), S::Rename(path.clone(), generation.clone())];
         if self.rng.bool() {
-            steps.push(S::Pack(generation.clone(), with_suffix(&generation, ".gz"), FilePacker::Gzip));
+            let packer = FilePacker::ALL[self.rng.usize(..FilePacker::ALL.len())];
+            let to = with_suffix(&generation, packer.suffix());
+            steps.push(S::Pack(generation.clone(), to, packer, PackedTime::Kept));
             steps.push(S::Remove(generation));
         }
         steps.push(S::Append(path, self.rng.u32(1..4)));

@@ -2,7 +2,10 @@
 
 use std::ffi::OsString;
 
-use super::{disk::ModelDisk, packer::FilePacker};
+use super::{
+    disk::ModelDisk,
+    packer::{FilePacker, PackedTime},
+};
 
 /// One thing that happens to the disk.
 #[derive(Clone, Debug)]
@@ -22,7 +25,7 @@ pub(super) enum DiskStep {
     Remove(OsString),
     MoveAway(OsString),
     BeginPack(OsString, OsString, FilePacker),
-    Pack(OsString, OsString, FilePacker),
+    Pack(OsString, OsString, FilePacker, PackedTime),
     /// Writes what is about to replace a file: so many of its last lines, and so many new ones.
     WriteReplacement(OsString, usize, u32),
     KeepWriter(OsString),
@@ -60,7 +63,7 @@ impl DiskStep {
             Self::Remove(name) => disk.remove(&name),
             Self::MoveAway(name) => disk.move_away(&name),
             Self::BeginPack(from, to, packer) => disk.begin_pack(&from, &to, packer),
-            Self::Pack(from, to, packer) => disk.pack(&from, &to, packer),
+            Self::Pack(from, to, packer, time) => disk.pack(&from, &to, packer, time),
             Self::WriteReplacement(of, keep, more) => disk.write_replacement(&of, keep, more),
             Self::KeepWriter(name) => disk.keep_writer(&name),
             Self::AppendLate(which, lines) => disk.append_late(which, lines),
