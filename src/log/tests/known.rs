@@ -310,3 +310,19 @@ fn a_file_that_is_replaced_while_somebody_writes_to_it_is_read_once() {
     both.sort();
     assert_eq!(both, lines(100..104));
 }
+
+#[test]
+fn what_is_left_of_a_half_after_another_half_is_read() {
+    let mut bench = read_to(70);
+    replace(&bench, "a.log", &numbers(50..120));
+    bench.scan();
+    replace(&bench, "a.log", &numbers(60..130));
+    bench.scan();
+    bench.kill();
+    bench.start();
+    let mut arrived = bench.scan_and_read();
+    arrived.extend(bench.scan_and_read());
+    arrived.sort_by_key(|line| line[5..].parse::<u32>().unwrap());
+    assert_eq!(arrived, lines(70..130));
+    assert_eq!(bench.gap_bytes, 0);
+}

@@ -85,8 +85,7 @@ impl Tail {
     /// Where a file goes on that begins with the end of another: 0 where it does not.
     fn known_part(&mut self, file: &NewFile, predecessors: &[Predecessor], now: Instant) -> io::Result<u64> {
         let Some(opened) = OpenFile::open_known(&file.path, &file.stat.key)? else { return Ok(0) };
-        let anchors = predecessors.iter().flat_map(|before| &before.cursors).filter_map(|cursor| cursor.anchor);
-        let wanted: HashSet<Anchor> = anchors.filter(|anchor| usize::from(anchor.len) == Anchor::BYTES).collect();
+        let wanted = full_anchors(predecessors.iter().flat_map(|before| &before.cursors));
         if opened.stat.size < Anchor::BYTES as u64 {
             return Ok(0);
         }
@@ -149,21 +148,22 @@ impl Tail {
         }
     }
 
+    /// What a younger file has of a life, before where its own begins.
     fn part_in_successor(&self, lineage: &Path, id: SegmentId, cursors: &[Cursor]) -> Option<(OpenFile, KnownPart)> {
-        let begun_behind = |life: &&FileLife| {
-            let start = life.segment.start;
-            let is_full = start.anchor.is_some_and(|anchor| usize::from(anchor.len) == Anchor::BYTES);
+        let begins_behind = |life: &&FileLife| {
             life.segment.id > id
                 && *life.segment.lineage == *lineage
-                && is_full
+                && life.segment.start.offset >= Anchor::BYTES as u64
                 && life.is_followed()
                 && matches!(life.content(), ContentFile::Original)
         };
-        self.lives.iter().filter(begun_behind).find_map(|life| {
-            let start = life.segment.start;
-            let found = HashMap::from([(start.anchor?, start.offset)]);
-            let part = KnownPart::of(cursors, &found)?;
+        let wanted = full_anchors(cursors);
+        let younger: Vec<&FileLife> = self.lives.iter().filter(begins_behind).collect();
+        younger.into_iter().rev().find_map(|life| {
             let file = life.segment.open().ok()?;
+            let mut found = find_anchors(&file, &wanted, &self.compressed.progress).ok()?;
+            found.retain(|_, at| *at <= life.segment.start.offset);
+            let part = KnownPart::of(cursors, &found)?;
             let stat = identity::stat_file(&file).ok()?;
             Some((OpenFile { path: life.segment.path(), file, stat }, part))
         })
@@ -230,4 +230,10 @@ impl KnownPart {
     fn moved_by(&self) -> u64 {
         self.known.offset - self.ends_at
     }
+}
+
+/// Those that prove something.
+fn full_anchors<'a>(cursors: impl IntoIterator<Item = &'a Cursor>) -> HashSet<Anchor> {
+    let anchors = cursors.into_iter().filter_map(|cursor| cursor.anchor);
+    anchors.filter(|anchor| usize::from(anchor.len) == Anchor::BYTES).collect()
 }

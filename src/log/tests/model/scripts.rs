@@ -197,8 +197,12 @@ impl StepScript<'_> {
         vec![S::FinishLine, S::WriteReplacement(active.clone(), keep, more), S::Rename(REPLACEMENT.into(), active)]
     }
 
-    /// What was seen last is in the newer half, with enough before it to know it by.
+    /// What was seen last is in the newer half, with enough before it to know it by. Of a half that is held and killed,
+    /// what a second half has may be too little for that, and is a gap: there is one at a time.
     fn keep_newer_half(&mut self, more: u32) -> Vec<DiskStep> {
+        if !self.disk.nameless.is_empty() {
+            return Vec::new();
+        }
         let lines = self.disk.file(&self.plan.active()).map_or(&[][..], |file| &file.lines);
         let keep = lines.len() - lines.len() / 2;
         let kept = &lines[lines.len() - keep..];
