@@ -23,6 +23,6 @@ pub enum ItemKind<'a> {
     Other(u64),
     /// A line longer than the source allows; its bytes stay in the file.
     TooLong,
-    /// Bytes that were gone before they were read.
-    Gap,
+    /// Bytes that were gone before they were read. `is_unknown` as in a [`LostRange`](super::LostRange).
+    Gap { is_unknown: bool },
 }

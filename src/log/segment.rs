@@ -62,6 +62,8 @@ struct SegmentFile {
     size: u64,
     /// Where the bytes end that are still there, if the last ones are gone.
     gone_from: Option<u64>,
+    /// The last position of the size stands for bytes that nobody saw.
+    has_unseen: bool,
     path: PathBuf,
     key: FileKey,
     /// Its bytes are in a compressed file that cannot be restored now: readers neither look for them nor wait.
@@ -82,7 +84,7 @@ impl Segment {
         key: FileKey,
     ) -> Self {
         let place =
-            SegmentFile { state, size, gone_from: None, path, key, waits: false, pin: None, head: Cursor::default() };
+            SegmentFile { state, size, gone_from: None, has_unseen: false, path, key, waits: false, pin: None, head: Cursor::default() };
         Self { id, lineage, start, kept_from: None, place: Mutex::new(place) }
     }
 
@@ -94,6 +96,7 @@ impl Segment {
             state,
             size,
             gone_from: self.gone_from(),
+            has_unseen: self.has_unseen(),
             path,
             key,
             waits: false,
@@ -142,6 +145,26 @@ impl Segment {
     /// The file that has its content has no more than this of it.
     pub fn lose_from(&self, offset: u64) {
         self.place().gone_from = Some(offset);
+    }
+
+    /// Bytes may have been added that nobody saw, and are gone: one position more, once.
+    pub fn lose_unseen(&self) {
+        let mut place = self.place();
+        if !place.has_unseen {
+            place.gone_from = place.gone_from.or(Some(place.size));
+            place.size += 1;
+            place.has_unseen = true;
+        }
+    }
+
+    /// Whether the last position stands for bytes that nobody saw.
+    pub fn has_unseen(&self) -> bool {
+        self.place().has_unseen
+    }
+
+    /// As the catalog remembers it: the size has that position.
+    pub fn remember_unseen(&self) {
+        self.place().has_unseen = true;
     }
 
     /// More bytes were seen. What grows was not at rest: a sealed segment drains again. What stands behind bytes that

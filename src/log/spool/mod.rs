@@ -347,6 +347,7 @@ impl Spool {
                 start: segment.start,
                 size: segment.size(),
                 gone_from: segment.gone_from(),
+                has_unseen: false,
                 absorbed: None,
                 crc32: kept.crc32,
                 packed: None,

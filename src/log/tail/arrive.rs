@@ -13,7 +13,7 @@ use std::{
 use tracing::info;
 
 use super::{
-    FileLife, Named, NewFile, PossibleCopy, Tail, Whereabouts,
+    FileLife, Named, NewFile, PossibleCopy, Tail,
     compressed::is_gzip,
     identity::{Generation, is_compressed, original_paths},
     lives::ContentFile,
@@ -120,7 +120,7 @@ impl Tail {
     /// Step 8: what has lost its content and was found in no file is gone, unless a compressed one waits to be restored.
     pub(super) fn give_up_lost(&mut self) {
         for id in self.lives.ids(|life| life.has_lost_content() && life.later().is_none()) {
-            self.lives.advance(id, Whereabouts::Gone);
+            self.is_gone(id);
         }
     }
 

@@ -29,6 +29,7 @@ mod notices;
 mod open;
 mod pins;
 mod retire;
+mod vanished;
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Instant};
 
-use tracing::{info, warn};
+use tracing::info;
 
 use super::{FileLife, Named, Tail, Whereabouts, lives::ContentFile};
 use crate::log::{
@@ -96,9 +96,7 @@ impl Tail {
                 "the file was deleted; it is held open until its events are delivered, or else its rest is copied");
             self.lives.advance(id, Whereabouts::Deleted { since: now });
         } else if is_copied || !self.goes_on_compressed(id, now) {
-            warn!(source = %self.log.name, segment = %id, path = %path.display(), seen_bytes = segment.size(),
-                "the file is gone and was not held open; what was not read of it is recorded as a gap");
-            self.lives.advance(id, Whereabouts::Gone);
+            self.is_gone(id);
         }
     }
 

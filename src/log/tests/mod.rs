@@ -8,6 +8,7 @@ mod places;
 mod races;
 mod rotation;
 mod truncation;
+mod vanished;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,7 +21,7 @@ use std::{
 };
 
 use super::{
-    Cursor, ItemKind, Log, ReadEnd, Reader, Segment, SegmentId, SegmentState, Take, identity,
+    Cursor, ItemKind, Log, LostRange, ReadEnd, Reader, Segment, SegmentId, SegmentState, Take, identity,
     tail::{FoundPaths, Tail, TailFacts},
 };
 use crate::config::{FileSource, StartAt};
@@ -37,6 +38,8 @@ struct Bench {
     cursors: BTreeMap<SegmentId, Cursor>,
     include: Box<dyn Fn(&OsStr) -> bool>,
     gap_bytes: u64,
+    /// Gaps of which nobody knows how large they are.
+    unknown_gaps: u64,
     /// As told by the tails that came before the present one.
     truncations_before: u64,
     blank_bytes: u64,
@@ -70,6 +73,7 @@ impl Bench {
             cursors: BTreeMap::new(),
             include: Box::new(include),
             gap_bytes: 0,
+            unknown_gaps: 0,
             truncations_before: 0,
             blank_bytes: 0,
             too_long: Vec::new(),
@@ -143,7 +147,7 @@ impl Bench {
 
     fn read_at_most(&mut self, most: usize) -> Vec<String> {
         let mut lines = Vec::new();
-        let (mut gap, mut blank, mut long) = (0, 0, Vec::new());
+        let (mut gap, mut unknown, mut blank, mut long) = (0, 0, 0, Vec::new());
         let end = self.reader.as_mut().unwrap().read(usize::MAX, &mut |item| match item.kind {
             ItemKind::Line(bytes) => {
                 if lines.len() == most {
@@ -161,13 +165,15 @@ impl Bench {
                 long.push(item.range.len());
                 Take::More
             }
-            ItemKind::Gap => {
-                gap += item.range.len();
+            ItemKind::Gap { is_unknown } => {
+                gap += LostRange { range: item.range, is_unknown }.known_bytes();
+                unknown += u64::from(is_unknown);
                 Take::More
             }
         });
         assert!(end == ReadEnd::CaughtUp || lines.len() == most);
         self.gap_bytes += gap;
+        self.unknown_gaps += unknown;
         self.blank_bytes += blank;
         self.too_long.extend(long);
         self.remember();

@@ -26,6 +26,8 @@ pub struct FileLife {
     pub quiet_since: Instant,
     /// Scans in a row that did not find it under any name.
     pub missing: u8,
+    /// It had a file since we were started: what was added to that was seen, or is in the file.
+    had_file: bool,
     whereabouts: Whereabouts,
     content: ContentFile,
 }
@@ -53,6 +55,7 @@ impl FileLife {
             modified: stat.modified,
             quiet_since: now,
             missing: 0,
+            had_file: true,
             whereabouts: found(&segment),
             content,
             segment: Arc::new(segment),
@@ -88,6 +91,9 @@ impl FileLife {
         if let Some(offset) = entry.gone_from {
             segment.lose_from(offset);
         }
+        if entry.has_unseen {
+            segment.remember_unseen();
+        }
         Self {
             segment: Arc::new(segment),
             seen: furthest,
@@ -95,6 +101,7 @@ impl FileLife {
             modified: entry.modified,
             quiet_since: Instant::now(),
             missing: 0,
+            had_file: false,
             whereabouts,
             content,
         }
@@ -133,6 +140,11 @@ impl FileLife {
     /// Its file was not found: after a start, or because it is gone.
     pub fn is_sought(&self) -> bool {
         matches!(self.whereabouts, Whereabouts::Sought { .. })
+    }
+
+    /// Whether it had a file since we were started.
+    pub fn had_file(&self) -> bool {
+        self.had_file
     }
 
     pub fn has_lost_content(&self) -> bool {
@@ -176,6 +188,7 @@ impl FileLife {
         if !to.has_file() {
             self.segment.unpin(); // What stands there, if anything, has other bytes.
         }
+        self.had_file |= to.has_file();
         self.whereabouts = to;
         self.segment.set_waits(self.later().is_some());
         self.missing = 0;
@@ -320,6 +333,7 @@ impl FileLife {
             start: segment.start,
             size: segment.size(),
             gone_from: segment.gone_from(),
+            has_unseen: segment.has_unseen(),
             absorbed,
             crc32: None,
             packed,

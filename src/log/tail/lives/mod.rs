@@ -143,6 +143,14 @@ impl FileLives {
         Some(next)
     }
 
+    /// Bytes may have been added to it that nobody saw, and are gone.
+    pub(super) fn lose_unseen(&mut self, id: SegmentId) {
+        if let Some(life) = self.lives.get(&id) {
+            life.segment.lose_unseen();
+            self.is_dirty = true;
+        }
+    }
+
     /// The catalog must be written where what it keeps of some life changed.
     pub(super) fn touch_if(&mut self, changed: bool) {
         self.is_dirty |= changed;

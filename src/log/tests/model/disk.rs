@@ -338,6 +338,9 @@ impl ModelDisk {
     fn lost_its_content(&mut self, index: usize) {
         let others = self.names.values().chain(&self.nameless).filter(|other| **other != index);
         let kept: Vec<u32> = others.flat_map(|other| &self.files[*other].lines).copied().collect();
+        if self.files[index].known {
+            self.ledger.vanished();
+        }
         let fate = if self.files[index].known { LineFate::Told } else { LineFate::Unpromised };
         let lines = self.files[index].lines.clone();
         for number in lines.into_iter().filter(|number| !kept.contains(number)) {
