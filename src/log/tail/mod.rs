@@ -43,7 +43,7 @@ use tokio::sync::watch;
 
 use self::{
     compressed::CompressedFiles,
-    deleted::DeletedFiles,
+    deleted::{DeletedFiles, LateWriters},
     identity::{EmptyPaths, Listings, Named, NewFile},
     lives::{Examined, FileLife, FileLives, Whereabouts},
     notices::Notices,
@@ -92,6 +92,7 @@ pub struct Tail {
     listings: Listings,
     compressed: CompressedFiles,
     deleted: DeletedFiles,
+    late: LateWriters,
     empty_paths: EmptyPaths,
     notices: Notices,
 }
@@ -197,6 +198,7 @@ impl Tail {
     /// as last seen: a better start next time, on which nothing depends.
     pub fn close(mut self) {
         self.copy_all_deleted();
+        self.let_go_of_all();
         self.lives.touch_if(true);
         self.save();
         self.publish();

@@ -7,7 +7,7 @@ use tracing::warn;
 use super::{
     Tail, TailFacts,
     compressed::CompressedFiles,
-    deleted::DeletedFiles,
+    deleted::{DeletedFiles, LateWriters},
     identity::{EmptyPaths, Listings},
     lives::{FileLife, FileLives},
     notices::Notices,
@@ -68,6 +68,7 @@ impl Tail {
             listings: Listings::default(),
             compressed: CompressedFiles::new(dir),
             deleted: DeletedFiles::new(dir),
+            late: LateWriters::default(),
             empty_paths: EmptyPaths::default(),
             notices: Notices::new(name),
         };

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, time::Instant};
 
 use tracing::info;
 
-use super::{FileLife, Named, Tail, Whereabouts, lives::ContentFile};
+use super::{FileLife, Named, Tail, Whereabouts, deleted::FileWriters, lives::ContentFile};
 use crate::log::{
     identity::{self, FileKey, FileStat, OpenFile},
     position::SegmentId,
@@ -29,9 +29,16 @@ impl Tail {
             }
             self.follow_its_name(id, named, consistent, now);
             self.pin_file(id);
-            self.seal_if_quiet(id, now);
-            self.release_if_past(id);
+            let writers = self.late_writers(id, now);
+            // Where descriptors are scarce what is unread is copied, whoever writes to it.
+            if writers != FileWriters::Some || self.pins.are_scarce() {
+                self.seal_if_quiet(id, now);
+            }
+            if writers == FileWriters::None {
+                self.release_if_past(id);
+            }
         }
+        self.let_go_where_scarce();
     }
 
     fn follow_its_name(&mut self, id: SegmentId, named: &Named, consistent: bool, now: Instant) {
@@ -125,7 +132,7 @@ impl Tail {
         }
     }
 
-    fn release_if_past(&mut self, id: SegmentId) {
+    pub(super) fn release_if_past(&mut self, id: SegmentId) {
         // What waits to be restored is released once it is known by its compressed file.
         let is_settled = |life: &&FileLife| !life.is_released() && life.later().is_none();
         let Some(life) = self.lives.get(id).filter(is_settled) else { return };

@@ -1,6 +1,7 @@
 //! The tailed log and its reader on real files, scan by scan.
 
 mod absorb;
+mod late;
 mod model;
 mod names;
 mod packed;

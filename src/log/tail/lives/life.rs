@@ -120,6 +120,26 @@ impl FileLife {
         Self { segment: Arc::new(segment), quiet_since: now, missing: 0, whereabouts: at, content, ..self }
     }
 
+    /// The life of what may be added to a deleted file behind this one, which goes on in a copy: it begins at its end.
+    pub(in crate::log::tail) fn behind(&self, id: SegmentId) -> Self {
+        let old = &self.segment;
+        let end = self.seen.offset;
+        let segment =
+            Segment::new(id, old.lineage.clone(), self.seen, end, SegmentState::Sealed, old.path(), old.key());
+        segment.set_head(old.head());
+        Self {
+            segment: Arc::new(segment),
+            seen: self.seen,
+            earlier_cursors: Vec::new(),
+            modified: self.modified,
+            quiet_since: self.quiet_since,
+            missing: 0,
+            had_file: true,
+            whereabouts: Whereabouts::Deleted { since: Instant::now() },
+            content: ContentFile::Original,
+        }
+    }
+
     pub fn whereabouts(&self) -> &Whereabouts {
         &self.whereabouts
     }

@@ -128,6 +128,11 @@ impl FileLives {
         self.change(id, |life| life.segment.set_state(SegmentState::Sealed));
     }
 
+    /// Somebody has it open for writing: where its bytes end is not known after all.
+    pub(super) fn drain_again(&mut self, id: SegmentId) {
+        self.change(id, |life| life.segment.set_state(SegmentState::Draining));
+    }
+
     /// What a late writer adds to a released file, of which `size` bytes are there, is a life of its own: it begins
     /// where the old one ended.
     pub(super) fn begin_again(

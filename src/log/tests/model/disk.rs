@@ -297,17 +297,11 @@ impl ModelDisk {
         self.late.push(LateWriter { file, index });
     }
 
-    /// A late line is promised where its file has a name, may be in a told loss where the file is held, and is nobody's
-    /// where it is not.
+    /// A late line is promised where its file has a name or is held, and nobody's where it is not.
     pub(super) fn append_late(&mut self, which: usize, lines: u32) {
         let index = self.late[which].index;
-        let fate = if self.is_named(index) {
-            LineFate::Promised
-        } else if self.nameless.contains(&index) {
-            LineFate::Told
-        } else {
-            LineFate::Unpromised
-        };
+        let is_held = self.nameless.contains(&index);
+        let fate = if self.is_named(index) || is_held { LineFate::Promised } else { LineFate::Unpromised };
         for _ in 0..lines {
             let number = self.ledger.next(self.files[index].family, index);
             self.late[which].file.write_all(format!("{}\n", text(number)).as_bytes()).unwrap();
@@ -371,6 +365,9 @@ impl ModelDisk {
         if killed {
             nameless.into_iter().for_each(|index| self.lost_its_content(index));
             self.ledger.forget_sight();
+        } else {
+            // Of each that somebody may go on writing to, the next start says so.
+            nameless.into_iter().for_each(|_| self.ledger.vanished());
         }
         self.files.iter_mut().for_each(|file| file.held = false);
     }

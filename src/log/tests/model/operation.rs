@@ -80,8 +80,8 @@ pub(super) enum TailOperation {
     LateOnRenamed,
     /// A writer opens the file and writes nothing to it until it was rotated and looked at. Its late lines are delivered.
     LateOnEmpty,
-    /// A writer goes on in a file that was deleted or moved away and is not at rest. Late lines are read while the
-    /// process lives, or are a loss told.
+    /// A writer goes on in a file that was deleted or moved away and is not at rest. What is written while the process
+    /// lives is delivered, or a loss told where it is killed.
     LateOnNameless,
     /// The same with a file that was at rest before the late lines came.
     LateAfterSeal,
