@@ -199,8 +199,15 @@ impl Recorder {
             Some(lost) => {
                 let segment = segments.iter().find(|segment| segment.id == lost.range.segment);
                 let path = segment.map(|segment| segment.path().display().to_string()).unwrap_or_default();
-                error!(forwarder = self.forwarder, source, path, seen_bytes = lost.seen_end(), unread_bytes = bytes, reason,
-                    "events may be lost, nobody knows how many: a gap of unknown size is recorded");
+                error!(
+                    forwarder = self.forwarder,
+                    source,
+                    path,
+                    seen_bytes = lost.seen_end(),
+                    unread_bytes = bytes,
+                    reason,
+                    "events may be lost, nobody knows how many: a gap of unknown size is recorded"
+                );
                 format!(
                     "what was added to {path} of source {source} behind byte {} and not seen, nobody knows how much, and \
                      {bytes} bytes before it can never be delivered: {reason}",

@@ -61,6 +61,9 @@ pub struct CatalogEntry {
     /// The last position of `size` stands for bytes that nobody saw.
     #[serde(default, skip_serializing_if = "is_false")]
     pub has_unseen: bool,
+    /// No path named it, and somebody might write to it: after a crash nobody knows where it ended.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub held_late: bool,
     /// Where its file is our copy of the rest of a deleted one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absorbed: Option<Absorbed>,

@@ -83,8 +83,17 @@ impl Segment {
         path: PathBuf,
         key: FileKey,
     ) -> Self {
-        let place =
-            SegmentFile { state, size, gone_from: None, has_unseen: false, path, key, waits: false, pin: None, head: Cursor::default() };
+        let place = SegmentFile {
+            state,
+            size,
+            gone_from: None,
+            has_unseen: false,
+            path,
+            key,
+            waits: false,
+            pin: None,
+            head: Cursor::default(),
+        };
         Self { id, lineage, start, kept_from: None, place: Mutex::new(place) }
     }
 

@@ -26,7 +26,9 @@ use super::{
 use crate::{
     alarm::{AlarmKind, AlarmSubject},
     config::SourceFraming,
-    log::{AnchoredRange, Cursor, ItemKind, Log, LogItem, LostRange, Reader, SegmentId, SegmentRange, Span, Take, Unread},
+    log::{
+        AnchoredRange, Cursor, ItemKind, Log, LogItem, LostRange, Reader, SegmentId, SegmentRange, Span, Take, Unread,
+    },
 };
 
 /// Bytes read before they are put together.

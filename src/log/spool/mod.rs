@@ -348,6 +348,7 @@ impl Spool {
                 size: segment.size(),
                 gone_from: segment.gone_from(),
                 has_unseen: false,
+                held_late: false,
                 absorbed: None,
                 crc32: kept.crc32,
                 packed: None,

@@ -133,8 +133,10 @@ impl Tail {
     }
 
     pub(super) fn release_if_past(&mut self, id: SegmentId) {
-        // What waits to be restored is released once it is known by its compressed file.
-        let is_settled = |life: &&FileLife| !life.is_released() && life.later().is_none();
+        // What waits to be restored is released once it is known by its compressed file; what somebody may have written
+        // to since we were ended, once it is found, or is known to be gone.
+        let is_unclear = |life: &FileLife| life.later().is_some() || (life.is_sought() && life.is_held_late());
+        let is_settled = |life: &&FileLife| !life.is_released() && !is_unclear(life);
         let Some(life) = self.lives.get(id).filter(is_settled) else { return };
         let segment = &life.segment;
         let at_rest = matches!(segment.state(), SegmentState::Sealed | SegmentState::Gone);

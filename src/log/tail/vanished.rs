@@ -22,7 +22,8 @@ impl Tail {
         let segment = life.segment.clone();
         let (path, seen_bytes) = (segment.path(), segment.size());
         if may_have_grown(life) {
-            let last_change = jiff::Timestamp::new(life.modified.0, life.modified.1.cast_signed()).unwrap_or_default();
+            let last_change =
+                jiff::Timestamp::new(life.modified.0, life.modified.1.cast_signed()).unwrap_or_default();
             warn!(source = %self.log.name, segment = %id, path = %path.display(), seen_bytes, %last_change,
                 "the file is gone, was not held open and may have been written to since it was last looked at: \
                  a gap of unknown size is recorded for each forwarder");
@@ -37,7 +38,7 @@ impl Tail {
 
 /// Whether bytes may have come that nobody saw.
 fn may_have_grown(life: &FileLife) -> bool {
-    let was_at_rest = life.segment.state() == SegmentState::Sealed;
+    let was_at_rest = life.segment.state() == SegmentState::Sealed && !life.is_held_late();
     let was_watched = life.has_lost_content() && life.had_file();
     // Copies of ours and compressed files do not grow, nor does what ends before bytes that are known to be gone.
     let can_grow = matches!(life.content(), ContentFile::Original) && life.segment.gone_from().is_none();

@@ -112,13 +112,18 @@ fn a_stop_takes_a_finished_file_for_finished_unless_somebody_writes_to_it() {
         (false, false, false, 0),
         (true, false, false, 1),
         (true, false, true, 1),
-        // Of a file that has a name elsewhere nobody can say: it was at rest.
+        // Of a file that has a name elsewhere nobody can say: it was at rest, and after a crash nobody knows for how long.
         (true, true, false, 0),
+        (true, true, true, 1),
     ] {
         let mut t = plain();
         let writer = nameless(&mut t, moved);
         let writer = writes.then_some(writer);
-        if kill { t.kill() } else { t.stop() }
+        if kill {
+            t.kill()
+        } else {
+            t.stop()
+        }
         t.start();
         assert_eq!(t.scan_and_read(), [""; 0]);
         assert_eq!((t.gap_bytes, t.unknown_gaps), (0, unknown), "writes {writes}, moved {moved}, killed {kill}");

@@ -57,13 +57,16 @@ impl Tail {
                 FileWriters::None
             }
             FileWriters::Unknown => {
-                self.tell_once(&segment, "somebody may have it open for writing; it is held for 6 hours after the last write");
+                self.tell_once(
+                    &segment,
+                    "somebody may have it open for writing; it is held for 6 hours after the last write",
+                );
+                self.lives.hold_late(id, false);
                 FileWriters::Unknown
             }
             FileWriters::Some => {
                 self.tell_once(&segment, "somebody has it open for writing");
-                // Nobody knows how it ends: a crash is to leave it as unfinished.
-                self.lives.drain_again(id);
+                self.lives.hold_late(id, true);
                 FileWriters::Some
             }
         }
@@ -77,7 +80,10 @@ impl Tail {
                 life.segment.pin(file.clone());
                 Some(life)
             }
-            FileWriters::None => None,
+            FileWriters::None => {
+                info!(source = %self.log.name, segment = %id, path = %old.path().display(), "its disk is free");
+                None
+            }
             FileWriters::Some | FileWriters::Unknown => {
                 warn!(source = %self.log.name, segment = %id, path = %old.path().display(),
                     "somebody may have the deleted file open for writing: what is written to it from now on is lost");
@@ -90,7 +96,8 @@ impl Tail {
     pub(in crate::log::tail) fn let_go_where_scarce(&mut self) {
         while self.pins.are_scarce() {
             let finished = self.lives.iter().filter(|life| self.is_finished(life));
-            let Some((_, id)) = finished.filter_map(|life| Some((deleted_since(life)?, life.segment.id))).min() else {
+            let Some((_, id)) = finished.filter_map(|life| Some((deleted_since(life)?, life.segment.id))).min()
+            else {
                 break;
             };
             if let Some(life) = self.lives.get(id) {
@@ -112,9 +119,11 @@ impl Tail {
             match FileWriters::of(&file) {
                 FileWriters::None => self.lives.seal(id),
                 FileWriters::Unknown => {}
-                FileWriters::Some => warn!(source = %self.log.name, segment = %id, path = %life.segment.path().display(),
+                FileWriters::Some => {
+                    warn!(source = %self.log.name, segment = %id, path = %life.segment.path().display(),
                     "somebody has the file open for writing, which no path names any more: what is written to it after \
-                     this stop is lost; the next start records a gap of unknown size"),
+                     this stop is lost; the next start records a gap of unknown size")
+                }
             }
             self.release_if_past(id);
         }

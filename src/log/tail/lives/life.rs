@@ -28,6 +28,8 @@ pub struct FileLife {
     pub missing: u8,
     /// It had a file since we were started: what was added to that was seen, or is in the file.
     had_file: bool,
+    /// No path names it, and somebody may write to it: it is not known to be finished, whatever its segment's state.
+    is_held_late: bool,
     whereabouts: Whereabouts,
     content: ContentFile,
 }
@@ -56,6 +58,7 @@ impl FileLife {
             quiet_since: now,
             missing: 0,
             had_file: true,
+            is_held_late: false,
             whereabouts: found(&segment),
             content,
             segment: Arc::new(segment),
@@ -102,6 +105,7 @@ impl FileLife {
             quiet_since: Instant::now(),
             missing: 0,
             had_file: false,
+            is_held_late: entry.held_late,
             whereabouts,
             content,
         }
@@ -135,6 +139,7 @@ impl FileLife {
             quiet_since: self.quiet_since,
             missing: 0,
             had_file: true,
+            is_held_late: true,
             whereabouts: Whereabouts::Deleted { since: Instant::now() },
             content: ContentFile::Original,
         }
@@ -160,6 +165,15 @@ impl FileLife {
     /// Its file was not found: after a start, or because it is gone.
     pub fn is_sought(&self) -> bool {
         matches!(self.whereabouts, Whereabouts::Sought { .. })
+    }
+
+    /// Whether somebody may have written to it behind what was seen, though it was at rest.
+    pub fn is_held_late(&self) -> bool {
+        self.is_held_late
+    }
+
+    pub(super) fn hold_late(&mut self) {
+        self.is_held_late = true;
     }
 
     /// Whether it had a file since we were started.
@@ -209,6 +223,7 @@ impl FileLife {
             self.segment.unpin(); // What stands there, if anything, has other bytes.
         }
         self.had_file |= to.has_file();
+        self.is_held_late &= !matches!(to, Whereabouts::AtPath | Whereabouts::Rotated);
         self.whereabouts = to;
         self.segment.set_waits(self.later().is_some());
         self.missing = 0;
@@ -354,6 +369,7 @@ impl FileLife {
             size: segment.size(),
             gone_from: segment.gone_from(),
             has_unseen: segment.has_unseen(),
+            held_late: self.is_held_late,
             absorbed,
             crc32: None,
             packed,

@@ -128,9 +128,14 @@ impl FileLives {
         self.change(id, |life| life.segment.set_state(SegmentState::Sealed));
     }
 
-    /// Somebody has it open for writing: where its bytes end is not known after all.
-    pub(super) fn drain_again(&mut self, id: SegmentId) {
-        self.change(id, |life| life.segment.set_state(SegmentState::Draining));
+    /// No path names it, and somebody may write to it, or does: then it is not at rest either.
+    pub(super) fn hold_late(&mut self, id: SegmentId, is_written: bool) {
+        let Some(life) = self.lives.get_mut(&id) else { return };
+        self.is_dirty |= !life.is_held_late();
+        life.hold_late();
+        if is_written {
+            self.change(id, |life| life.segment.set_state(SegmentState::Draining));
+        }
     }
 
     /// What a late writer adds to a released file, of which `size` bytes are there, is a life of its own: it begins

@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::Write,
     os::unix::{ffi::OsStrExt, fs::FileExt},
     path::{Path, PathBuf},
@@ -15,6 +15,7 @@ use std::{
 };
 
 use super::{
+    late::LateWriter,
     ledger::{LineFate, LineLedger, text},
     packer::FilePacker,
 };
@@ -23,11 +24,14 @@ use crate::log::Anchor;
 /// The name under which a file is written that is about to replace the active one.
 pub(super) const REPLACEMENT: &str = "new-a";
 
+/// The same of one that is empty, while the active one is written to.
+pub(super) const EMPTY_REPLACEMENT: &str = "empty-a";
+
 /// One life of a file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ModelFile {
     pub(super) lines: Vec<u32>,
-    family: u32,
+    pub(super) family: u32,
     /// A scan looked at it.
     pub(super) known: bool,
     /// A scan of the running process did, or did when it had another name: its descriptor is held.
@@ -37,13 +41,6 @@ pub(super) struct ModelFile {
     pub(super) packed: bool,
     /// Where what was written ends, in a file that is larger than that.
     pub(super) reserved: Option<u64>,
-}
-
-/// A writer that keeps its descriptor.
-#[derive(Debug)]
-pub(super) struct LateWriter {
-    file: File,
-    pub(super) index: usize,
 }
 
 #[derive(Debug)]
@@ -100,7 +97,7 @@ impl ModelDisk {
 
     /// Names of generations, which a compressor may take: plain, and written to by nobody.
     pub(super) fn plain_generations(&self, active: &OsStr) -> Vec<OsString> {
-        let generation = |name: &OsStr| name != active && family_of(name) == 0 && name != REPLACEMENT;
+        let generation = |name: &OsStr| name != active && family_of(name) == 0 && !is_replacement(name);
         let at_rest = |index: usize| !self.files[index].packed && self.late.iter().all(|late| late.index != index);
         let names = self.names.iter().filter(|(name, index)| generation(name) && at_rest(**index));
         names.map(|(name, _)| name.clone()).collect()
@@ -290,26 +287,6 @@ impl ModelDisk {
         self.append(name, more);
     }
 
-    /// A writer that goes on whatever becomes of the name.
-    pub(super) fn keep_writer(&mut self, name: &OsStr) {
-        let index = self.create(name);
-        let file = OpenOptions::new().append(true).open(self.path(name)).unwrap();
-        self.late.push(LateWriter { file, index });
-    }
-
-    /// A late line is promised where its file has a name or is held, and nobody's where it is not.
-    pub(super) fn append_late(&mut self, which: usize, lines: u32) {
-        let index = self.late[which].index;
-        let is_held = self.nameless.contains(&index);
-        let fate = if self.is_named(index) || is_held { LineFate::Promised } else { LineFate::Unpromised };
-        for _ in 0..lines {
-            let number = self.ledger.next(self.files[index].family, index);
-            self.late[which].file.write_all(format!("{}\n", text(number)).as_bytes()).unwrap();
-            self.files[index].lines.push(number);
-            self.ledger.set_fate(number, fate);
-        }
-    }
-
     /// To a file that is none of ours.
     pub(super) fn write_foreign(&self, name: &OsStr) {
         let mut file = OpenOptions::new().create(true).append(true).open(self.path(name)).unwrap();
@@ -347,7 +324,7 @@ impl ModelDisk {
     /// A scan looked at all that has a name, and through every descriptor that is held.
     pub(super) fn was_scanned(&mut self) {
         let named: Vec<(OsString, usize)> = self.names.iter().map(|(name, index)| (name.clone(), *index)).collect();
-        for (name, index) in named.into_iter().filter(|(name, _)| name != REPLACEMENT) {
+        for (name, index) in named.into_iter().filter(|(name, _)| !is_replacement(name)) {
             let whole = fs::metadata(self.path(&name)).is_ok_and(|file| file.len() >= 7);
             let file = &mut self.files[index];
             (file.known, file.held) = (true, true);
@@ -371,6 +348,11 @@ impl ModelDisk {
         }
         self.files.iter_mut().for_each(|file| file.held = false);
     }
+}
+
+/// A name that no source looks at.
+fn is_replacement(name: &OsStr) -> bool {
+    name == REPLACEMENT || name == EMPTY_REPLACEMENT
 }
 
 fn birth(path: &Path) -> SystemTime {

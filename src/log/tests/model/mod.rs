@@ -14,6 +14,7 @@
 
 mod disk;
 mod history;
+mod late;
 mod ledger;
 mod naming;
 mod operation;
@@ -38,6 +39,7 @@ const SWITCHED_OFF: &[(TailOperation, &str)] = &[
     (O::StopBeforeCut, "F20"),
     (O::WriteBeforeSmallCut, "F20"),
     (O::CopytruncateUnlooked, "F16"),
+    (O::LateOnEmpty, "F6"),
     (O::CompressInGlob, "F21"),
     (O::CutTornTail, "F10"),
     (O::CompressToZstd, "F8"),

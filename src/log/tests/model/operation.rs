@@ -51,7 +51,8 @@ pub(super) enum TailOperation {
     /// The file is replaced by a new one with its newer half and some more. Each line is delivered once; the older half
     /// where the old file is held, else that is a loss told.
     KeepNewerHalf,
-    /// A new, empty file is renamed over the log, as conmon does it. What was held is read, the rest is a loss told.
+    /// A new, empty file is renamed over the log, as conmon does it. What was held is read, the rest is a loss told, of
+    /// unknown size where the file was not at rest.
     RenameOver,
 
     /// A human copies the file to a name that no rotator gives. The copy is not delivered again.

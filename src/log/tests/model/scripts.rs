@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use super::{
-    disk::{ModelDisk, REPLACEMENT},
+    disk::{EMPTY_REPLACEMENT, ModelDisk, REPLACEMENT},
     naming::{odd_name, with_suffix},
     operation::TailOperation,
     packer::FilePacker,
@@ -89,7 +89,7 @@ impl StepScript<'_> {
                 self.replace(lines - lines / 2, some)
             }
             O::RenameOver if there => {
-                let new: OsString = "a.log.tmp".into();
+                let new: OsString = EMPTY_REPLACEMENT.into();
                 vec![S::FinishLine, S::Create(new.clone()), S::Rename(new, active)]
             }
             O::CopyBeside if there => vec![S::CopyBeside(active.clone(), with_suffix(&active, ".bak"))],
