@@ -5,6 +5,7 @@ mod appearing;
 mod compressed;
 mod containers;
 mod deletion;
+mod late;
 mod lines;
 mod logrotate;
 mod many;
@@ -16,6 +17,7 @@ mod rotation;
 mod spooled;
 mod truncation;
 mod unreadable;
+mod vanished;
 
 use std::collections::{HashMap, HashSet};
 

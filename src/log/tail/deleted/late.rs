@@ -81,7 +81,7 @@ impl Tail {
                 Some(life)
             }
             FileWriters::None => {
-                info!(source = %self.log.name, segment = %id, path = %old.path().display(), "its disk is free");
+                info!(source = %self.log.name, segment = %id, path = %old.path().display(), "the deleted file is let go: its disk is free");
                 None
             }
             FileWriters::Some | FileWriters::Unknown => {
