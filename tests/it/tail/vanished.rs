@@ -7,8 +7,26 @@ use crate::{events, receiver::Receiver, sidecar::Sidecar};
 
 const LOG: &str = "logs/audit.ndjson";
 
+type Vanish = fn(&Sidecar);
+
+/// How a file may vanish, and how many events its successor has.
+const WAYS: [(&str, Vanish, u64); 4] = [
+    ("removed", |sidecar| sidecar.remove(LOG), 0),
+    ("moved", |sidecar| sidecar.rename(LOG, "audit.ndjson"), 0),
+    // As conmon does it where a log reaches its `max-size`.
+    (
+        "replaced",
+        |sidecar| {
+            sidecar.write_lines("logs/new.tmp", 20..22);
+            sidecar.rename("logs/new.tmp", LOG);
+        },
+        2,
+    ),
+    ("cut", |sidecar| fs::write(sidecar.path(LOG), events::lines(20..22)).unwrap(), 2),
+];
+
 /// Ten events are delivered, and the file is given up in some way while auditpost is stopped, or killed.
-fn vanished(receiver: &Receiver, kill: bool, vanish: impl Fn(&Sidecar)) -> Sidecar {
+fn vanished(receiver: &Receiver, kill: bool, vanish: Vanish) -> Sidecar {
     let mut sidecar = tailing(LOG, receiver);
     sidecar.write_lines(LOG, 0..10);
     sidecar.start_again();
@@ -27,17 +45,7 @@ fn vanished(receiver: &Receiver, kill: bool, vanish: impl Fn(&Sidecar)) -> Sidec
 
 #[test]
 fn what_was_added_to_a_file_that_vanished_while_stopped_is_a_gap_of_unknown_size_with_an_alarm() {
-    let remove = |sidecar: &Sidecar| sidecar.remove(LOG);
-    let move_away = |sidecar: &Sidecar| sidecar.rename(LOG, "audit.ndjson");
-    // As conmon does it where a log reaches its `max-size`.
-    let rename_over = |sidecar: &Sidecar| {
-        sidecar.write_lines("logs/new.tmp", 20..22);
-        sidecar.rename("logs/new.tmp", LOG);
-    };
-    let cut = |sidecar: &Sidecar| fs::write(sidecar.path(LOG), events::lines(20..22)).unwrap();
-    let ways: [(&str, &dyn Fn(&Sidecar), u64); 4] =
-        [("removed", &remove, 0), ("moved", &move_away, 0), ("replaced", &rename_over, 2), ("cut", &cut, 2)];
-    for (way, vanish, new) in ways {
+    for (way, vanish, new) in WAYS {
         for kill in [false, true] {
             let receiver = Receiver::start();
             let mut sidecar = vanished(&receiver, kill, vanish);
