@@ -185,6 +185,14 @@ impl Tail {
                 }
             }
             Ok(stat) if stat.key == key && stat.size < there => self.forget(id),
+            // Written to since, or another file of as many bytes under the same inode, where no birth tells them apart.
+            Ok(stat) if stat.key == key && stat.modified != life.modified => {
+                if OpenFile::open(&path).and_then(|opened| life.is_intact(&opened)).unwrap_or(true) {
+                    (life.modified, life.missing) = (stat.modified, 0);
+                } else {
+                    self.forget(id);
+                }
+            }
             Ok(stat) if stat.key == key => life.missing = 0,
             _ => self.drop_missing(id, consistent && stands.is_some()),
         }
