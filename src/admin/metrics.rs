@@ -130,6 +130,12 @@ impl Page<'_, '_> {
         })?;
         self.results()?;
         self.rules()?;
+        self.of_sources(
+            Counter,
+            "auditpost_unknown_gaps",
+            "Gaps of which nobody knows how large they are: files that vanished while they were not held",
+            |source| source.books.unknown_gaps(),
+        )?;
         self.of_sources(Gauge, "auditpost_events_in_flight", "Events read and not yet settled", |source| {
             source.books.in_flight()
         })?;

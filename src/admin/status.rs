@@ -73,6 +73,9 @@ pub struct Followed {
     pub dead_lettered: u64,
     pub gap: u64,
     pub gap_bytes: u64,
+    /// Of the gaps, those of which nobody knows how large they are; their bytes are those that are known to be lost.
+    #[serde(default)]
+    pub unknown_gaps: u64,
     pub in_flight: u64,
     /// Values that were too long for their CEF key.
     #[serde(default)]
@@ -164,6 +167,7 @@ impl Followed {
             dead_lettered: books.dead_lettered(),
             gap: books.gap(),
             gap_bytes: books.gap_bytes(),
+            unknown_gaps: books.unknown_gaps(),
             in_flight: books.in_flight(),
             cef_values_cut: books.values_cut(),
             backlog_bytes: shown.backlog_bytes,

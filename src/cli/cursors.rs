@@ -154,9 +154,13 @@ fn list_forwarder(name: &str, known: &Recovered, files: Files<'_>, out: &mut dyn
         let outstanding = known.outstanding.iter().filter(|o| o.source == *source);
         let (batches, events) =
             outstanding.fold((0_u64, 0_u64), |(n, e), o| (n + 1, e.saturating_add(o.covers.events)));
+        let unknown = match totals.unknown_gaps {
+            0 => String::new(),
+            gaps => format!(", and {gaps} of unknown size"),
+        };
         writeln!(
             out,
-            "{} / {}: {} delivered, {} filtered, {} dead-lettered, {} in gaps ({} bytes); {batches} outstanding \
+            "{} / {}: {} delivered, {} filtered, {} dead-lettered, {} in gaps ({} bytes{unknown}); {batches} outstanding \
              batches ({events} events)",
             printable(name),
             printable(source),

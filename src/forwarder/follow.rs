@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config,
-    log::{ReadEnd, Reader, SegmentId, SegmentRange, Span, Take, Unread},
+    log::{ItemKind, LostRange, ReadEnd, Reader, SegmentId, SegmentRange, Span, Take, Unread},
     schema::Needs,
 };
 
@@ -41,7 +41,7 @@ pub enum ReadOutcome {
     /// A batch is complete.
     Sealed(SealedBatch),
     /// These bytes of the log are gone.
-    Gap(SegmentRange),
+    Gap(LostRange),
     /// There is more to read.
     More,
     /// Nothing whole is left to read now; a draft may have been begun.
@@ -88,7 +88,8 @@ impl FollowedSource {
         let mut unread = None;
         let Self { reader, rule, draft, covered, .. } = self;
         let end = reader.read(BUDGET, &mut |item| {
-            let (range, bytes) = (item.range, item.bytes());
+            let bytes = item.bytes();
+            let lost = LostRange { range: item.range, is_unknown: item.kind == ItemKind::Gap { is_unknown: true } };
             match rule.judge(item).take_into(draft, tally, &context) {
                 Ok(Take::Not) => Take::Not,
                 Ok(take) => {
@@ -99,15 +100,15 @@ impl FollowedSource {
                 Err(Unread::Gone(_)) if !draft.is_empty() => Take::Not,
                 Err(error) => {
                     let take = if matches!(error, Unread::Gone(_)) { Take::Last } else { Take::Not };
-                    unread = Some((range, error));
+                    unread = Some((lost, error));
                     take
                 }
             }
         });
         tally.values_cut(self.rule.take_cuts());
         match (unread, end) {
-            (Some((range, Unread::Gone(_))), _) => ReadOutcome::Gap(range),
-            (Some((range, Unread::NotNow(error))), _) => {
+            (Some((lost, Unread::Gone(_))), _) => ReadOutcome::Gap(lost),
+            (Some((LostRange { range, .. }, Unread::NotNow(error))), _) => {
                 // The next scan finds out what became of its file.
                 log.scan_soon();
                 warn!(source = %self.source, %error, "cannot read a line that is too long; it is tried again");

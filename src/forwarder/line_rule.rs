@@ -115,7 +115,7 @@ impl LineRule {
             ItemKind::Foreign(bytes) => LineVerdict::Rejected { fault: LineFault::Foreign, bytes },
             ItemKind::Other(lines) => LineVerdict::Filtered { rule: FilterRule::Stream, lines, event: None },
             ItemKind::TooLong => LineVerdict::TooLong,
-            ItemKind::Gap => LineVerdict::Gone,
+            ItemKind::Gap { .. } => LineVerdict::Gone,
         };
         JudgedLine { verdict, range: item.range, continued: item.continued, cut: item.cut, writer, origins }
     }

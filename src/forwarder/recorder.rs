@@ -7,6 +7,7 @@ mod write;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write,
     io::{self, Read},
     sync::{
         Arc, Mutex, MutexGuard,
@@ -22,13 +23,13 @@ use super::{
     dead_letter::{DeadLetter, DeadLetters, LetterEnvelope, Reason},
     journal::{
         Advance, Coverage, CursorSet, Forget, Gap, Hold, HoldEnd, Intent, Journal, JournalAppendError, JournalRecord,
-        Outcome, SetBy, Settled, UnixMillis,
+        Outcome, SetBy, Settled, Totals, UnixMillis,
     },
     judge::EventRefusal,
 };
 use crate::{
     alarm::{AlarmKind, AlarmSubject, Alarms},
-    log::{AnchoredRange, Log, SegmentId, SegmentRange, Unread},
+    log::{AnchoredRange, Log, LostRange, SegmentId, SegmentRange, Unread},
 };
 
 pub use write::RecorderWrite;
@@ -173,19 +174,21 @@ impl Recorder {
     }
 
     /// Bytes that can never be delivered: written down, told, and an alarm that stays.
-    pub fn gap(&self, log: &Log, ranges: &[SegmentRange], events: u64, reason: &str) {
+    pub fn gap(&self, log: &Log, ranges: &[LostRange], events: u64, reason: &str) {
         let (source, segments) = (&*log.name, log.segments());
         let mut bytes = 0;
-        let mut records = self.first_positions(source, ranges.iter().copied());
-        for (index, range) in ranges.iter().enumerate() {
-            bytes += range.len();
+        let mut records = self.first_positions(source, ranges.iter().map(|lost| lost.range));
+        for (index, lost) in ranges.iter().enumerate() {
+            let range = lost.range;
+            bytes += lost.known_bytes();
             let segment = segments.iter().find(|segment| segment.id == range.segment);
             records.push(JournalRecord::Gap(Gap {
                 source: source.to_owned(),
                 segment: range.segment,
                 path: segment.map(|segment| segment.path().display().to_string()),
                 start: range.start,
-                end: Some(range.end),
+                end: Some(lost.seen_end()),
+                unknown: lost.is_unknown,
                 events: if index == 0 { events } else { 0 },
                 reason: reason.to_owned(),
                 last_before: None,
@@ -193,15 +196,47 @@ impl Recorder {
                 at: UnixMillis::now(),
             }));
         }
-        error!(forwarder = self.forwarder, source, bytes, reason, "events are lost: a gap is recorded");
+        let unseen = ranges.iter().find(|lost| lost.is_unknown);
+        let text = match unseen {
+            Some(lost) => {
+                let segment = segments.iter().find(|segment| segment.id == lost.range.segment);
+                let path = segment.map(|segment| segment.path().display().to_string()).unwrap_or_default();
+                error!(
+                    forwarder = self.forwarder,
+                    source,
+                    path,
+                    seen_bytes = lost.seen_end(),
+                    unread_bytes = bytes,
+                    reason,
+                    "events may be lost, nobody knows how many: a gap of unknown size is recorded"
+                );
+                format!(
+                    "what was added to {path} of source {source} behind byte {} and not seen, nobody knows how much, and \
+                     {bytes} bytes before it can never be delivered: {reason}",
+                    lost.seen_end()
+                )
+            }
+            None => {
+                error!(forwarder = self.forwarder, source, bytes, reason, "events are lost: a gap is recorded");
+                format!("{bytes} bytes of source {source} can never be delivered: {reason}")
+            }
+        };
         self.append(&records);
-        let mut text = format!("{bytes} bytes of source {source} can never be delivered: {reason}");
-        let all = self.journal().totals(source).gap_bytes;
-        if all > bytes {
-            // The alarm shows its last text only.
-            text.push_str(&format!("; with earlier gaps it is {all} bytes"));
-        }
+        let text = text + &self.earlier_gaps(source, bytes, u64::from(unseen.is_some()));
         self.alarms.raise_about(&self.subject(), AlarmKind::Gap, source, text, Timestamp::now());
+    }
+
+    /// What an alarm says beside the gap that it is about, for it shows its last text only.
+    fn earlier_gaps(&self, source: &str, bytes: u64, unknown: u64) -> String {
+        let Totals { gap_bytes, unknown_gaps, .. } = self.journal().totals(source);
+        let mut text = String::new();
+        if gap_bytes > bytes {
+            let _ = write!(text, "; with earlier gaps it is {gap_bytes} bytes");
+        }
+        if unknown_gaps > unknown {
+            let _ = write!(text, "; {unknown_gaps} gaps are of unknown size");
+        }
+        text
     }
 
     /// The receiver refuses us from now on, for one of a closed set of reasons.

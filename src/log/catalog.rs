@@ -64,6 +64,12 @@ pub struct CatalogEntry {
     /// Where the bytes end that its file still has, if the last ones are gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone_from: Option<u64>,
+    /// The last position of `size` stands for bytes that nobody saw.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub has_unseen: bool,
+    /// No path named it, and somebody might write to it: after a crash nobody knows where it ended.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub held_late: bool,
     /// Where its file is our copy of the rest of a deleted one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absorbed: Option<Absorbed>,
@@ -103,6 +109,11 @@ pub enum CatalogStage {
     Sealed,
     Gone,
     Released,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[derive(Debug, Serialize, Deserialize)]

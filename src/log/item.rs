@@ -43,8 +43,8 @@ pub enum ItemKind<'a> {
     Other(u64),
     /// A line longer than the source allows; its bytes stay in the file.
     TooLong,
-    /// Bytes that were gone before they were read.
-    Gap,
+    /// Bytes that were gone before they were read. `is_unknown` as in a [`LostRange`](super::LostRange).
+    Gap { is_unknown: bool },
 }
 
 /// A part of a record that is given by itself. Each tells, for a person, where the other one is.

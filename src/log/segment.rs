@@ -66,6 +66,8 @@ struct SegmentFile {
     cuts: u32,
     /// Where the bytes end that are still there, if the last ones are gone.
     gone_from: Option<u64>,
+    /// The last position of the size stands for bytes that nobody saw.
+    has_unseen: bool,
     path: PathBuf,
     key: FileKey,
     /// Its bytes are in a compressed file that cannot be restored now: readers neither look for them nor wait.
@@ -90,6 +92,7 @@ impl Segment {
             size,
             cuts: 0,
             gone_from: None,
+            has_unseen: false,
             path,
             key,
             waits: false,
@@ -108,6 +111,7 @@ impl Segment {
             size,
             cuts,
             gone_from: self.gone_from(),
+            has_unseen: self.has_unseen(),
             path,
             key,
             waits: false,
@@ -163,6 +167,26 @@ impl Segment {
     /// The file that has its content has no more than this of it.
     pub fn lose_from(&self, offset: u64) {
         self.place().gone_from = Some(offset);
+    }
+
+    /// Bytes may have been added that nobody saw, and are gone: one position more, once.
+    pub fn lose_unseen(&self) {
+        let mut place = self.place();
+        if !place.has_unseen {
+            place.gone_from = place.gone_from.or(Some(place.size));
+            place.size += 1;
+            place.has_unseen = true;
+        }
+    }
+
+    /// Whether the last position stands for bytes that nobody saw.
+    pub fn has_unseen(&self) -> bool {
+        self.place().has_unseen
+    }
+
+    /// As the catalog remembers it: the size has that position.
+    pub fn remember_unseen(&self) {
+        self.place().has_unseen = true;
     }
 
     /// More bytes were seen. What grows was not at rest: a sealed segment drains again. What stands behind bytes that

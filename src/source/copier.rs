@@ -26,7 +26,9 @@ use super::{
 use crate::{
     alarm::{AlarmKind, AlarmSubject},
     config::SourceFraming,
-    log::{AnchoredRange, Cursor, ItemKind, Log, LogItem, Reader, SegmentId, SegmentRange, Span, Take, Unread},
+    log::{
+        AnchoredRange, Cursor, ItemKind, Log, LogItem, LostRange, Reader, SegmentId, SegmentRange, Span, Take, Unread,
+    },
 };
 
 /// Bytes read before they are put together.
@@ -63,7 +65,7 @@ struct CopyWork {
 #[derive(Default)]
 struct Group {
     lines: Bytes,
-    gap: Option<SegmentRange>,
+    gap: Option<LostRange>,
     /// The position could not be written down, or a line not be read.
     failure: Option<io::Error>,
     is_last: bool,
@@ -105,11 +107,13 @@ impl Copier {
 
     fn report_group(&self, group: &Group) {
         if let Some(gap) = group.gap {
-            let text = format!(
-                "{} bytes of segment {} were gone from their file before they were copied to the spool: they can never be delivered",
-                gap.len(),
-                gap.segment
+            let (bytes, segment) = (gap.known_bytes(), gap.range.segment);
+            let mut text = format!(
+                "{bytes} bytes of segment {segment} were gone from their file before they were copied to the spool: they can never be delivered"
             );
+            if gap.is_unknown {
+                text.push_str("; nor can what was added behind them and not seen, nobody knows how much");
+            }
             self.spool_writer.refuse(IntakeRefusal::Gone, &text);
         }
         let alarms = &self.spool_writer.alarms;
@@ -243,7 +247,7 @@ struct CopyReading {
     files: Log,
     lines: SpoolLines,
     span: Span,
-    gap: Option<SegmentRange>,
+    gap: Option<LostRange>,
     failed: Option<(SegmentId, io::Error)>,
     /// More bytes are not put together.
     most: usize,
@@ -269,9 +273,9 @@ impl CopyReading {
                     self.failed = Some((range.segment, error));
                     return Take::Not;
                 }
-                Err(Unread::Gone(_)) => self.gap = Some(range),
+                Err(Unread::Gone(_)) => self.gap = Some(range.into()),
             },
-            ItemKind::Gap => self.gap = Some(range),
+            ItemKind::Gap { is_unknown } => self.gap = Some(LostRange { range, is_unknown }),
         }
         item.ranges().for_each(|range| self.span.push(range));
         if self.gap.is_some() { Take::Last } else { Take::More }

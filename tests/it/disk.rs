@@ -19,6 +19,11 @@ pub struct Disk {
 impl Disk {
     /// `None`, and said, where that cannot be done.
     pub fn mounted(test: &str, image: PathBuf, at: PathBuf) -> Option<Self> {
+        Self::made_with(&[], test, image, at)
+    }
+
+    /// The same, made with these options.
+    pub fn made_with(options: &[&str], test: &str, image: PathBuf, at: PathBuf) -> Option<Self> {
         let tools = ["mkfs.ext4", "mount", "umount", "perl"];
         if !is_root() || !tools.iter().all(|tool| has(tool) || Path::new("/sbin").join(tool).exists()) {
             skipped(test, "it needs root, mkfs.ext4 and perl");
@@ -27,7 +32,8 @@ impl Disk {
         std::fs::File::create(&image).unwrap().set_len(48 << 20).unwrap();
         std::fs::create_dir_all(&at).unwrap();
         let disk = Self { image, at };
-        if !works(&["mkfs.ext4", "-q", &disk.image.display().to_string()]) || !disk.mount() {
+        let image = disk.image.display().to_string();
+        if !works(&[&["mkfs.ext4", "-q"], options, &[&image]].concat()) || !disk.mount() {
             skipped(test, "an image cannot be mounted here");
             return None;
         }

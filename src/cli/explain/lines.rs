@@ -183,7 +183,7 @@ fn see_item(
 ) -> Result<(), Failure> {
     let raw = of.of(item.range);
     let (text, length) = match item.kind {
-        ItemKind::Blank | ItemKind::Gap => return Ok(()),
+        ItemKind::Blank | ItemKind::Gap { .. } => return Ok(()),
         ItemKind::Line(bytes) => (bytes, bytes.len() as u64),
         ItemKind::Foreign(_) | ItemKind::Other(_) => (without_end(raw), raw.len() as u64),
         ItemKind::TooLong => {

@@ -5,7 +5,7 @@
 //! | `intent` | a batch is about to be sent for the first time | those of a batch; `part_of` or `replaces` another one |
 //! | `settled` | a batch needs nothing more | `batch`, `outcome`, `status` |
 //! | `advance` | these records needed no delivery | `source`, `span`, `dead_lettered`, `filtered` |
-//! | `gap` | these bytes are gone | `source`, `segment`, `path`, `start`, `end`, `events`, `reason`, `last_before`, `first_after` |
+//! | `gap` | these bytes are gone | `source`, `segment`, `path`, `start`, `end`, `unknown`, `events`, `reason`, `last_before`, `first_after` |
 //! | `held` | the receiver refuses us, so everything waits | `reason`, `cause` |
 //! | `hold_ended` | it takes events again | |
 //! | `letter` | what became of a dead letter | `event_id`, `state`, `reason` |
@@ -191,9 +191,13 @@ pub struct Gap {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     pub start: u64,
-    /// `None` where nobody knows how much is gone.
+    /// Where those bytes end that are known to be gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<u64>,
+    /// Bytes may have been added behind `end` that nobody saw: nobody knows how much is gone. Reading moves to the
+    /// position behind `end`, which stands for them.
+    #[serde(default, skip_serializing_if = "words::is_no")]
+    pub unknown: bool,
     /// How many events are known to have been there: those of the batches that lose them; 0 where nobody had read it.
     pub events: u64,
     pub reason: String,
@@ -321,8 +325,11 @@ pub struct Totals {
     pub dead_lettered: u64,
     /// Events known to have been in gaps.
     pub gap: u64,
-    /// All bytes of gaps.
+    /// All bytes of gaps that are known to be lost.
     pub gap_bytes: u64,
+    /// Gaps of which nobody knows how large they are.
+    #[serde(default, skip_serializing_if = "words::is_zero")]
+    pub unknown_gaps: u64,
 }
 
 /// A settled batch: what went where, and when.

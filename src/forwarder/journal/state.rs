@@ -231,15 +231,16 @@ impl JournalState {
 
     fn apply_gap(&mut self, gap: &Gap) {
         self.remember_gap(gap.clone());
-        let Gap { source, segment, start, end, .. } = gap;
+        let Gap { source, segment, start, end, unknown, .. } = gap;
         let mut bytes = 0;
         if let Some(end) = *end {
-            let range = SegmentRange { segment: *segment, start: *start, end };
+            let unseen = u64::from(*unknown);
+            let range = SegmentRange { segment: *segment, start: *start, end: end.saturating_add(unseen) };
             let (taken, gone) = self.withdraw(source, range);
             bytes = taken;
             let unread = SegmentRange { start: self.offset(source, *segment).max(*start), ..range };
             if unread.end > unread.start {
-                add(&mut bytes, unread.len());
+                add(&mut bytes, unread.len() - unseen);
                 self.extend(source, &[unread.into()]);
             }
             for batch in gone {
@@ -251,6 +252,7 @@ impl JournalState {
         let totals = self.totals_of(source);
         add(&mut totals.gap, gap.events);
         add(&mut totals.gap_bytes, bytes);
+        add(&mut totals.unknown_gaps, u64::from(*unknown));
     }
 
     fn remember_gap(&mut self, gap: Gap) {

@@ -173,6 +173,7 @@ fn record(old: OldRecord) -> JournalRecord {
             path: None,
             start: a,
             end: Some(b),
+            unknown: false,
             events: e,
             reason: r,
             last_before: None,

@@ -57,6 +57,16 @@ pub(super) fn is_yes(value: &bool) -> bool {
     *value
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+pub(super) fn is_no(value: &bool) -> bool {
+    !*value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+pub(super) fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
 /// `[{"segment": 1, "start": 0, "end": 9, "anchor": "9:…"}, …]`
 pub(super) mod span {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};

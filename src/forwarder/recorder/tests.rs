@@ -123,7 +123,7 @@ fn a_segment_is_given_up_only_once_its_gap_is_on_disk() {
     let logs = [spool.log().clone()];
     announce_one(&recorder);
     recorder.sync(&logs);
-    recorder.gap(spool.log(), &[range(1, LINE, 2 * LINE)], 0, "a test");
+    recorder.gap(spool.log(), &[range(1, LINE, 2 * LINE).into()], 0, "a test");
     recorder.detach_up_to("app", SegmentId(1));
     // The journal is gone, and nothing can be written in its place.
     fs::remove_file(dir.path().join("forwarders/siem/journal")).unwrap();
@@ -145,7 +145,7 @@ fn a_segment_is_not_given_up_while_the_journal_does_not_know_of_all_its_bytes() 
     recorder.detach_up_to("app", SegmentId(1));
     recorder.sync(&logs);
     assert!(first_is_held(&spool));
-    recorder.gap(spool.log(), &[range(1, LINE, 2 * LINE)], 0, "a test");
+    recorder.gap(spool.log(), &[range(1, LINE, 2 * LINE).into()], 0, "a test");
     recorder.sync(&logs);
     assert!(!first_is_held(&spool));
 }
@@ -155,9 +155,9 @@ fn the_alarm_of_a_gap_tells_of_those_before_it() {
     let dir = tempfile::tempdir().unwrap();
     let (recorder, spool) = recorder_and_spool(dir.path());
     let text = || recorder.alarms.raised()[0].text.clone();
-    recorder.gap(spool.log(), &[range(1, 0, LINE)], 0, "a test");
+    recorder.gap(spool.log(), &[range(1, 0, LINE).into()], 0, "a test");
     assert_eq!(text(), "20 bytes of source app can never be delivered: a test");
-    recorder.gap(spool.log(), &[range(1, LINE, 2 * LINE), range(2, 0, LINE)], 0, "another");
+    recorder.gap(spool.log(), &[range(1, LINE, 2 * LINE).into(), range(2, 0, LINE).into()], 0, "another");
     assert_eq!(text(), "40 bytes of source app can never be delivered: another; with earlier gaps it is 60 bytes");
 }
 
@@ -167,7 +167,7 @@ fn a_batch_outlives_the_segment_that_was_given_up_under_it() {
     let (recorder, mut spool) = recorder_and_spool(dir.path());
     let logs = [spool.log().clone()];
     announce_one(&recorder);
-    recorder.gap(spool.log(), &[range(1, LINE, 2 * LINE)], 0, "a test");
+    recorder.gap(spool.log(), &[range(1, LINE, 2 * LINE).into()], 0, "a test");
     recorder.detach_up_to("app", SegmentId(1));
     recorder.sync(&logs);
     assert!(spool.release());

@@ -9,7 +9,7 @@ use crate::{
         journal::{Coverage, Intent, Outcome},
         judge::EventRefusal,
     },
-    log::{AnchoredRange, Log, SegmentId, SegmentRange},
+    log::{AnchoredRange, Log, LostRange, SegmentId},
 };
 
 /// One thing to write down.
@@ -48,7 +48,7 @@ pub enum RecorderWrite {
     /// Bytes that can never be delivered. `events` of them were read before.
     Gap {
         source: Arc<str>,
-        ranges: Vec<SegmentRange>,
+        ranges: Vec<LostRange>,
         events: u64,
         reason: String,
     },

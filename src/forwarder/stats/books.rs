@@ -13,6 +13,7 @@ pub struct Books {
     dead_lettered: u64,
     gap: u64,
     gap_bytes: u64,
+    unknown_gaps: u64,
     values_cut: u64,
 }
 
@@ -28,6 +29,7 @@ pub struct Tally {
     dead_lettered: u64,
     gaps: u64,
     gap_bytes: u64,
+    unknown_gaps: u64,
     values_cut: u64,
 }
 
@@ -60,6 +62,11 @@ impl Tally {
         self.gap_bytes += bytes;
     }
 
+    /// Of the gap that was entered last nobody knows how large it is: its bytes are those that are known to be lost.
+    pub fn unknown_gap(&mut self) {
+        self.unknown_gaps += 1;
+    }
+
     /// Values were cut to the length that their CEF key holds; an event encoded again is counted again.
     pub fn values_cut(&mut self, values: u64) {
         self.values_cut += values;
@@ -77,6 +84,7 @@ impl Books {
         self.dead_lettered += tally.dead_lettered;
         self.gap += tally.gaps;
         self.gap_bytes += tally.gap_bytes;
+        self.unknown_gaps += tally.unknown_gaps;
         self.values_cut += tally.values_cut;
 
         debug_assert!(self.settled() <= self.read, "more events settled than read: {self:?}");
@@ -112,6 +120,11 @@ impl Books {
     /// Bytes in recorded gaps; not among the bytes read.
     pub fn gap_bytes(&self) -> u64 {
         self.gap_bytes
+    }
+
+    /// Of the recorded gaps, those of which nobody knows how large they are.
+    pub fn unknown_gaps(&self) -> u64 {
+        self.unknown_gaps
     }
 
     /// Values that were too long for their CEF key.

@@ -31,9 +31,13 @@ impl Window {
                 let advance = RecorderWrite::Advance { source, span, covers };
                 (self.letters(sealed).chain([advance]).collect(), AfterWrite::PassOver)
             }
-            Some(Arrival::Gap(source, range)) => {
-                let reason = "the file was truncated, rewritten or deleted before it was read".to_owned();
-                let (source, ranges) = (source.clone(), vec![*range]);
+            Some(Arrival::Gap(source, lost)) => {
+                let reason = if lost.is_unknown {
+                    "the file vanished while it was not held open: before auditpost was started, or for want of descriptors"
+                } else {
+                    "the file was truncated, rewritten or deleted before it was read"
+                };
+                let (source, ranges, reason) = (source.clone(), vec![*lost], reason.to_owned());
                 (vec![RecorderWrite::Gap { source, ranges, events: 0, reason }], AfterWrite::PassOver)
             }
             Some(Arrival::Detach(detachment)) if self.restart.is_taking_up(&detachment.source) => return,
@@ -64,7 +68,7 @@ impl Window {
                 self.settle_beside(&sealed);
                 self.effects.push(WindowEffect::Recycle(sealed.body));
             }
-            Some(Arrival::Gap(source, range)) => self.count_gap(source, &[range.len()]),
+            Some(Arrival::Gap(source, lost)) => self.count_gap(source, &[lost]),
             Some(Arrival::Detach(_)) | None => {}
         }
         self.progressed();

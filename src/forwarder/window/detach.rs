@@ -12,7 +12,7 @@ use super::{Arrival, Detachment, Window, write::AfterWrite};
 use crate::{
     alarm::{AlarmKind, AlarmSubject},
     forwarder::recorder::RecorderWrite,
-    log::{SegmentRange, Span},
+    log::{LostRange, SegmentRange, Span},
 };
 
 impl Window {
@@ -52,7 +52,12 @@ impl Window {
                  segment {last} (onFull: detach)",
                 self.config.name
             );
-            writes.push(RecorderWrite::Gap { source: source.clone(), ranges: span.0, events, reason });
+            writes.push(RecorderWrite::Gap {
+                source: source.clone(),
+                ranges: span.0.into_iter().map(LostRange::from).collect(),
+                events,
+                reason,
+            });
         }
         writes.push(RecorderWrite::DetachUpTo { source: source.clone(), last });
         (writes, AfterWrite::Detach { source, gap })

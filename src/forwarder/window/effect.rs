@@ -14,7 +14,7 @@ use crate::{
         recorder::RecorderWrite,
         stats::{FilteredCounts, ForwarderState, Tally},
     },
-    log::{ContainerOrigin, SegmentId, SegmentRange, Unread},
+    log::{ContainerOrigin, LostRange, SegmentId, SegmentRange, Unread},
 };
 
 /// What a forwarder is told to do.
@@ -77,7 +77,7 @@ pub enum Arrival {
     /// Compressed, where it has an event.
     Batch(SealedBatch),
     /// These bytes are gone.
-    Gap(Arc<str>, SegmentRange),
+    Gap(Arc<str>, LostRange),
     Detach(Detachment),
 }
 

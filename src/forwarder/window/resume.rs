@@ -12,7 +12,7 @@ use crate::{
         recorder::RecorderWrite,
         stats::Tally,
     },
-    log::{SegmentRange, Unread},
+    log::{LostRange, Unread},
 };
 
 /// What a restart left to be sent again, one batch at a time, before anything new is read.
@@ -211,10 +211,9 @@ impl Window {
     fn lose(&mut self, record: &BatchRecord, why: &str) {
         let source: std::sync::Arc<str> = record.source.as_str().into();
         self.clear(AlarmSubject::source(&source), AlarmKind::Stalled);
-        let ranges: Vec<SegmentRange> = record.span.iter().map(|range| range.range).collect();
+        let ranges: Vec<LostRange> = record.span.iter().map(|range| range.range.into()).collect();
         let reason = format!("batch {} was not settled before the restart, and its bytes are gone: {why}", record.n);
-        let then =
-            AfterWrite::CountGap { source: source.clone(), ranges: ranges.iter().map(|range| range.len()).collect() };
+        let then = AfterWrite::CountGap { source: source.clone(), ranges: ranges.clone() };
         let gap = RecorderWrite::Gap { source, ranges, events: record.covers.events, reason };
         self.write(vec![gap], then);
     }

@@ -10,6 +10,7 @@ use crate::{
         recorder::RecorderWrite,
         stats::{FilteredCounts, Tally},
     },
+    log::LostRange,
 };
 
 #[derive(Debug)]
@@ -31,10 +32,10 @@ pub(super) enum AfterWrite {
         source: Arc<str>,
         gap: u64,
     },
-    /// So many bytes are lost.
+    /// These bytes are lost.
     CountGap {
         source: Arc<str>,
-        ranges: Vec<u64>,
+        ranges: Vec<LostRange>,
     },
     /// The dead letters are durable of the batch that was read again: it may be taken up.
     TakeUp,
@@ -77,7 +78,9 @@ impl Window {
             }
             (AfterWrite::Detach { source, gap }, _) => {
                 if gap > 0 {
-                    self.count_gap(source, &[gap]);
+                    let mut tally = Tally::default();
+                    tally.gap(gap);
+                    self.count(source, tally);
                 }
                 self.on_passed_over();
                 self.effects.push(WindowEffect::Sync);
@@ -113,10 +116,15 @@ impl Window {
         self.effects.push(WindowEffect::Count { source, tally, filtered });
     }
 
-    /// Each as one gap of so many bytes.
-    pub(super) fn count_gap(&mut self, source: Arc<str>, ranges: &[u64]) {
+    /// Each as one gap.
+    pub(super) fn count_gap(&mut self, source: Arc<str>, ranges: &[LostRange]) {
         let mut tally = Tally::default();
-        ranges.iter().for_each(|bytes| tally.gap(*bytes));
+        for lost in ranges {
+            tally.gap(lost.known_bytes());
+            if lost.is_unknown {
+                tally.unknown_gap();
+            }
+        }
         self.count(source, tally);
     }
 

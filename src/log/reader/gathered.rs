@@ -86,7 +86,7 @@ impl Chunks {
         let ranges: Vec<SegmentRange> = covered.iter().map(|(range, _)| *range).collect();
         let mut items = self.shape().items(gathered.all(is_complete), &mut self.joined);
         let Some(item) = items.next_item() else { return Ok(Given { answer: Take::Not, cursors: Vec::new() }) };
-        let is_record = matches!(item.kind, ItemKind::Line(_));
+        let is_record = matches!(item.kind, ItemKind::Line(_) | ItemKind::Blank);
         let answer =
             take(LogItem { range: ranges[0], continued: &ranges[1..], kind: item.kind, cut: cut.or(item.cut) });
         let between = items.between();

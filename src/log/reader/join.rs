@@ -213,7 +213,7 @@ impl Reader {
         let rest = CutPart::Rest { head: &head, message: &message };
         let mut is_told = false;
         let result = read(self, &mut |item| {
-            let is_rest = !is_told && !matches!(item.kind, ItemKind::Other(_) | ItemKind::Gap);
+            let is_rest = !is_told && !matches!(item.kind, ItemKind::Other(_) | ItemKind::Gap { .. });
             let answer = take(LogItem { cut: is_rest.then_some(&rest).or(item.cut), ..item });
             is_told |= is_rest && answer != Take::Not;
             answer

@@ -251,7 +251,7 @@ impl Reader {
         let cursor = self.cursors.get(&segment.id).copied().unwrap_or(segment.start);
         if extent.state == SegmentState::Gone || cursor.offset >= extent.there {
             let range = SegmentRange { segment: segment.id, start: cursor.offset, end: extent.size };
-            let answer = take(LogItem::new(range, ItemKind::Gap));
+            let answer = take(LogItem::new(range, ItemKind::Gap { is_unknown: segment.has_unseen() }));
             if answer != Take::Not {
                 self.cursors.insert(segment.id, Cursor { offset: extent.size, anchor: None });
                 self.unclear.remove(&segment.id);
@@ -260,7 +260,7 @@ impl Reader {
         }
         if let Some(kept) = segment.kept_from.filter(|kept| cursor.offset < *kept) {
             let range = SegmentRange { segment: segment.id, start: cursor.offset, end: kept };
-            let answer = take(LogItem::new(range, ItemKind::Gap));
+            let answer = take(LogItem::new(range, ItemKind::Gap { is_unknown: false }));
             if answer != Take::Not {
                 self.cursors.insert(segment.id, Cursor { offset: kept, anchor: None });
             }

@@ -349,6 +349,8 @@ impl Spool {
                 start: segment.start,
                 size: segment.size(),
                 gone_from: segment.gone_from(),
+                has_unseen: false,
+                held_late: false,
                 absorbed: None,
                 crc32: kept.crc32,
                 packed: None,

@@ -72,7 +72,7 @@ fn read_from(reader: &mut Reader) -> Vec<String> {
     let end = reader.read(usize::MAX, &mut |item| {
         match item.kind {
             ItemKind::Line(bytes) => read.push(String::from_utf8(bytes.to_vec()).unwrap()),
-            ItemKind::Gap => read.push(format!("-{}", item.range.len())),
+            ItemKind::Gap { .. } => read.push(format!("-{}", item.range.len())),
             ItemKind::Blank | ItemKind::TooLong | ItemKind::Foreign(_) | ItemKind::Other(_) => {
                 read.push("?".to_owned())
             }

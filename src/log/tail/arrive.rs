@@ -13,8 +13,8 @@ use std::{
 use tracing::info;
 
 use super::{
-    FileLife, Named, NewFile, Tail, Whereabouts, compressed::PackedFormat, identity::original_paths,
-    known::LivesByLineage, lives::ContentFile,
+    FileLife, Named, NewFile, Tail, compressed::PackedFormat, identity::original_paths, known::LivesByLineage,
+    lives::ContentFile,
 };
 use crate::log::{
     data_end,
@@ -46,7 +46,7 @@ impl Tail {
     /// Step 8: what has lost its content and was found in no file is gone, unless a compressed one waits to be restored.
     pub(super) fn give_up_lost(&mut self) {
         for id in self.lives.ids(|life| life.has_lost_content() && life.later().is_none()) {
-            self.lives.advance(id, Whereabouts::Gone);
+            self.is_gone(id);
         }
     }
 

@@ -36,6 +36,7 @@ mod notices;
 mod open;
 mod pins;
 mod retire;
+mod vanished;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -50,7 +51,7 @@ use tokio::sync::watch;
 pub use self::compressed::{MOST_MEMORY, PackedReader};
 use self::{
     compressed::CompressedFiles,
-    deleted::DeletedFiles,
+    deleted::{DeletedFiles, LateWriters},
     identity::{EmptyPaths, Listings, Named, NewFile},
     known::LeftBehind,
     lives::{Examined, FileLife, FileLives, Whereabouts},
@@ -110,6 +111,7 @@ pub struct Tail {
     listings: Listings,
     compressed: CompressedFiles,
     deleted: DeletedFiles,
+    late: LateWriters,
     empty_paths: EmptyPaths,
     left_behind: Vec<LeftBehind>,
     notices: Notices,
@@ -230,6 +232,7 @@ impl Tail {
     pub fn close(mut self) {
         self.look_at_left_behind(Instant::now());
         self.copy_all_deleted();
+        self.let_go_of_all();
         self.lives.touch_if(true);
         self.save();
         self.publish();

@@ -11,7 +11,7 @@ use tracing::warn;
 use super::{
     Tail, TailFacts,
     compressed::CompressedFiles,
-    deleted::DeletedFiles,
+    deleted::{DeletedFiles, LateWriters},
     identity::{EmptyPaths, Listings},
     lives::{FileLife, FileLives},
     notices::Notices,
@@ -75,6 +75,7 @@ impl Tail {
             listings: Listings::default(),
             compressed: CompressedFiles::new(dir),
             deleted: DeletedFiles::new(dir),
+            late: LateWriters::default(),
             empty_paths: EmptyPaths::default(),
             left_behind: Vec::new(),
             notices: Notices::new(name),

@@ -2,9 +2,9 @@
 
 use std::{io, path::PathBuf, time::Instant};
 
-use tracing::{info, warn};
+use tracing::info;
 
-use super::{FileLife, Named, Tail, Whereabouts, lives::ContentFile};
+use super::{FileLife, Named, Tail, Whereabouts, deleted::FileWriters, lives::ContentFile};
 use crate::log::{
     PathTarget,
     identity::{self, FileKey, FileStat, OpenFile},
@@ -31,9 +31,16 @@ impl Tail {
             }
             self.follow_its_name(id, named, consistent, now);
             self.pin_file(id);
-            self.seal_if_quiet(id, now);
-            self.release_if_past(id);
+            let writers = self.late_writers(id, now);
+            // Where descriptors are scarce what is unread is copied, whoever writes to it.
+            if writers != FileWriters::Some || self.pins.are_scarce() {
+                self.seal_if_quiet(id, now);
+            }
+            if writers == FileWriters::None {
+                self.release_if_past(id);
+            }
         }
+        self.let_go_where_scarce();
     }
 
     fn follow_its_name(&mut self, id: SegmentId, named: &Named, consistent: bool, now: Instant) {
@@ -99,9 +106,7 @@ impl Tail {
                 "the file was deleted; it is held open until its events are delivered, or else its rest is copied");
             self.lives.advance(id, Whereabouts::Deleted { since: now });
         } else if is_copied || !self.goes_on_compressed(id, now) {
-            warn!(source = %self.log.name, segment = %id, path = %path.display(), seen_bytes = segment.size(),
-                "the file is gone and was not held open; what was not read of it is recorded as a gap");
-            self.lives.advance(id, Whereabouts::Gone);
+            self.is_gone(id);
         }
     }
 
@@ -131,9 +136,11 @@ impl Tail {
         }
     }
 
-    fn release_if_past(&mut self, id: SegmentId) {
-        // What waits to be restored is released once it is known by its compressed file.
-        let is_settled = |life: &&FileLife| !life.is_released() && life.later().is_none();
+    pub(super) fn release_if_past(&mut self, id: SegmentId) {
+        // What waits to be restored is released once it is known by its compressed file; what somebody may have written
+        // to since we were ended, once it is found, or is known to be gone.
+        let is_unclear = |life: &FileLife| life.later().is_some() || (life.is_sought() && life.is_held_late());
+        let is_settled = |life: &&FileLife| !life.is_released() && !is_unclear(life);
         let Some(life) = self.lives.get(id).filter(is_settled) else { return };
         let segment = &life.segment;
         let at_rest = matches!(segment.state(), SegmentState::Sealed | SegmentState::Gone);
@@ -185,6 +192,14 @@ impl Tail {
                 }
             }
             Ok(stat) if stat.key == key && stat.size < there => self.forget(id),
+            // Written to since, or another file of as many bytes under the same inode, where no birth tells them apart.
+            Ok(stat) if stat.key == key && stat.modified != life.modified => {
+                if OpenFile::open(&path).and_then(|opened| life.is_intact(&opened)).unwrap_or(true) {
+                    (life.modified, life.missing) = (stat.modified, 0);
+                } else {
+                    self.forget(id);
+                }
+            }
             Ok(stat) if stat.key == key => life.missing = 0,
             _ => self.drop_missing(id, consistent && stands.is_some()),
         }

@@ -45,7 +45,7 @@ impl Batch {
             ItemKind::Foreign(bytes) => format!("foreign {}", String::from_utf8_lossy(bytes)),
             ItemKind::Other(lines) => format!("other {lines}"),
             ItemKind::TooLong => "too long".to_owned(),
-            ItemKind::Gap => format!("gap {}", item.range.len()),
+            ItemKind::Gap { .. } => format!("gap {}", item.range.len()),
             ItemKind::Blank => return,
         };
         self.items.push(match item.cut {

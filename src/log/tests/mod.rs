@@ -5,6 +5,7 @@ mod compressions;
 mod cut_records;
 mod data_end;
 mod known;
+mod late;
 mod links;
 mod model;
 mod names;
@@ -15,6 +16,7 @@ mod rotation;
 mod torn;
 mod truncation;
 mod turns;
+mod vanished;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -28,7 +30,7 @@ use std::{
 
 pub(super) use self::model::FilePacker;
 use super::{
-    Cursor, ItemKind, Log, ReadEnd, Reader, Segment, SegmentId, SegmentState, Take, identity,
+    Cursor, ItemKind, Log, LostRange, ReadEnd, Reader, Segment, SegmentId, SegmentState, Take, identity,
     tail::{FoundPaths, Tail, TailFacts},
 };
 use crate::config::{FileSource, StartAt};
@@ -45,6 +47,8 @@ struct Bench {
     cursors: BTreeMap<SegmentId, Cursor>,
     include: Box<dyn Fn(&OsStr) -> bool>,
     gap_bytes: u64,
+    /// Gaps of which nobody knows how large they are.
+    unknown_gaps: u64,
     /// As told by the tails that came before the present one.
     truncations_before: u64,
     blank_bytes: u64,
@@ -78,6 +82,7 @@ impl Bench {
             cursors: BTreeMap::new(),
             include: Box::new(include),
             gap_bytes: 0,
+            unknown_gaps: 0,
             truncations_before: 0,
             blank_bytes: 0,
             too_long: Vec::new(),
@@ -151,7 +156,7 @@ impl Bench {
 
     fn read_at_most(&mut self, most: usize) -> Vec<String> {
         let mut lines = Vec::new();
-        let (mut gap, mut blank, mut long) = (0, 0, Vec::new());
+        let (mut gap, mut unknown, mut blank, mut long) = (0, 0, 0, Vec::new());
         let end = self.reader.as_mut().unwrap().read(usize::MAX, &mut |item| match item.kind {
             ItemKind::Line(bytes) => {
                 if lines.len() == most {
@@ -169,13 +174,15 @@ impl Bench {
                 long.push(item.range.len());
                 Take::More
             }
-            ItemKind::Gap => {
-                gap += item.range.len();
+            ItemKind::Gap { is_unknown } => {
+                gap += LostRange { range: item.range, is_unknown }.known_bytes();
+                unknown += u64::from(is_unknown);
                 Take::More
             }
         });
         assert!(end == ReadEnd::CaughtUp || lines.len() == most);
         self.gap_bytes += gap;
+        self.unknown_gaps += unknown;
         self.blank_bytes += blank;
         self.too_long.extend(long);
         self.remember();

@@ -309,3 +309,28 @@ fn a_lost_catalog_gives_no_number_and_no_offset_to_another_file() {
     expected.push("shorter".to_owned());
     assert_eq!(read, expected, "startAt: end is for the very first start");
 }
+
+#[test]
+fn a_released_file_that_is_written_anew_with_as_many_bytes_is_read() {
+    for restart in [false, true] {
+        let mut t = all();
+        t.seal_at_once();
+        t.append("a.log", &numbers(0..10));
+        t.start().scan();
+        assert_eq!(t.read(), lines(0..10));
+        t.rename("a.log", "a.log.1");
+        (0..4).for_each(|_| t.scan());
+        assert_eq!(t.segments(), 0, "it is released");
+        if restart {
+            t.stop();
+        }
+        std::thread::sleep(Duration::from_millis(15)); // File times move in steps of a clock tick.
+        // As a new file under the same inode looks where births are not kept.
+        fs::write(t.path("a.log.1"), numbers(0..10).replace("line", "LINE")).unwrap();
+        if restart {
+            t.start();
+        }
+        let read = [t.scan_and_read(), t.scan_and_read()].concat();
+        assert_eq!(read, (0..10).map(|n| format!("LINE {n}")).collect::<Vec<_>>());
+    }
+}

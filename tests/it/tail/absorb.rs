@@ -129,7 +129,10 @@ fn a_deleted_file_is_read_on_for_as_long_as_somebody_writes_to_it() {
         std::io::Write::write_all(&mut writer, events::lines(n..n + 1).as_bytes()).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
+    // Longer than `sealAfter`.
+    std::thread::sleep(std::time::Duration::from_millis(700));
     assert_eq!((held(&sidecar), absorbed(&sidecar)), (1, 0));
+    drop(writer);
     sidecar.wait_for_log(FREE);
     receiver.always(Reply::status(200));
     assert_exactly(&mut sidecar, &receiver, 0..40);

@@ -8,6 +8,7 @@ mod containers;
 mod cut_records;
 mod deletion;
 mod known;
+mod late;
 mod lines;
 mod links;
 mod logrotate;
@@ -22,6 +23,7 @@ mod runtimes;
 mod spooled;
 mod truncation;
 mod unreadable;
+mod vanished;
 
 use std::collections::{HashMap, HashSet};
 

@@ -8,6 +8,7 @@ use std::{
 use super::{assert_each_batch_once, assert_exactly, tailing, tailing_with};
 use crate::{
     disk::Disk,
+    events,
     receiver::Receiver,
     sidecar::Sidecar,
     tools::{skipped, works},
@@ -150,4 +151,45 @@ fn offsets_beyond_2_and_4_gib_are_right() {
         let end = fs::metadata(sidecar.path(LOG)).unwrap().len();
         assert!(listed.contains(&format!("settled to {end} ")), "{listed}");
     }
+}
+
+// Where births are not kept, a new file under an inode that was another's looks like that one.
+#[test]
+fn without_birth_times_a_new_file_of_as_many_bytes_under_a_finished_ones_inode_is_read() {
+    const TEST: &str = "without_birth_times_a_new_file_of_as_many_bytes_under_a_finished_ones_inode_is_read";
+    let receiver = Receiver::start();
+    let mut sidecar = tailing("logs/*.ndjson", &receiver);
+    let [image, at] = ["logs.image", "logs"].map(|name| sidecar.path(name));
+    let Some(_logs) = Disk::made_with(&["-I", "128"], TEST, image, at) else { return };
+    let first = events::lines(10..20);
+    let as_long = |from: &u64| events::lines(*from..from + 10).len() == first.len();
+    let from = (30..90).find(as_long).expect("events differ little in length");
+    let second = events::lines(from..from + 10);
+    sidecar.append("logs/1.ndjson", &first);
+    if fs::metadata(sidecar.path("logs/1.ndjson")).unwrap().created().is_ok() {
+        return skipped(TEST, "births are kept here");
+    }
+    sidecar.start_again();
+    receiver.wait_for_lines(10);
+    sidecar.rename("logs/1.ndjson", "logs/2.ndjson");
+    sidecar.write_lines("logs/1.ndjson", 20..21);
+    receiver.wait_for_lines(11);
+    sidecar.wait_for_books();
+    sidecar.wait_for_metrics("the first to be finished", |metrics| {
+        metrics.get("auditpost_files_open", &[("source", "app")]) == Some(1.0)
+    });
+    // It is stopped, so that no scan sees that the file is gone.
+    sidecar.pause();
+    let path = sidecar.path("logs/2.ndjson");
+    let inode = fs::metadata(&path).unwrap().ino();
+    let again = (0..100).any(|_| {
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, &second).unwrap();
+        fs::metadata(&path).unwrap().ino() == inode
+    });
+    sidecar.resume();
+    if !again {
+        return skipped(TEST, "the inode is not given out again");
+    }
+    assert_exactly(&mut sidecar, &receiver, (10..21).chain(from..from + 10));
 }

@@ -9,7 +9,11 @@ use std::{
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::{assert_exactly, tailing};
-use crate::{events, receiver::Receiver};
+use crate::{
+    events,
+    receiver::Receiver,
+    tools::{AS_NOBODY, give_to_nobody, is_root, skipped},
+};
 
 const LOG: &str = "logs/audit.ndjson";
 
@@ -115,4 +119,34 @@ fn a_directory_that_cannot_be_looked_into_is_not_taken_for_empty() {
         let said = sidecar.stderr();
         assert!(!said.contains("the file was deleted") && !said.contains("gap"), "{said}");
     }
+}
+
+// A directory that may be passed through and not listed: the file is known by its path.
+#[test]
+fn a_file_in_a_directory_that_cannot_be_listed_is_followed_by_its_path_over_rotations_and_a_stop() {
+    const TEST: &str =
+        "a_file_in_a_directory_that_cannot_be_listed_is_followed_by_its_path_over_rotations_and_a_stop";
+    if !is_root() {
+        return skipped(TEST, "running as another user needs root");
+    }
+    let receiver = Receiver::start();
+    let mut sidecar = tailing("logs/audit.ndjson", &receiver).through(&AS_NOBODY);
+    sidecar.write_lines("logs/audit.ndjson", 0..10);
+    sidecar.write_config();
+    give_to_nobody(&sidecar.path(""));
+    std::os::unix::fs::chown(sidecar.path("logs"), Some(0), Some(0)).unwrap();
+    chmod(&sidecar.path("logs"), 0o711);
+    sidecar.start_again();
+    receiver.wait_for_lines(10);
+    sidecar.rename("logs/audit.ndjson", "logs/audit.ndjson.1");
+    sidecar.write_lines("logs/audit.ndjson", 10..20);
+    receiver.wait_for_lines(20);
+    sidecar.wait_for_books();
+    assert_eq!(sidecar.stop(), 0, "{}", sidecar.stderr());
+    sidecar.write_lines("logs/audit.ndjson", 20..30);
+    sidecar.start_again();
+    receiver.wait_for_lines(30);
+    sidecar.write_lines("logs/audit.ndjson", 30..40);
+    assert_exactly(&mut sidecar, &receiver, 0..40);
+    assert!(!sidecar.stderr().contains("is recorded"), "{}", sidecar.stderr());
 }

@@ -47,6 +47,7 @@ pub(crate) fn gap(source: &str, segment: SegmentId, start: u64, end: u64) -> Gap
         path: Some("/var/log/app.ndjson".into()),
         start,
         end: Some(end),
+        unknown: false,
         events: 0,
         reason: "deleted".into(),
         last_before: None,

@@ -79,10 +79,10 @@ impl World {
                 self.journal.append(logs::advance(&source, span, covers));
             }
             RecorderWrite::Gap { source, ranges, events, .. } => {
-                self.expect(&source, [0, 0, 0, ranges.iter().map(|range| range.len()).sum()]);
-                for (index, range) in ranges.into_iter().enumerate() {
+                self.expect(&source, [0, 0, 0, ranges.iter().map(|lost| lost.range.len()).sum()]);
+                for (index, lost) in ranges.into_iter().enumerate() {
                     let events = if index == 0 { events } else { 0 };
-                    self.journal.append(logs::gap(&source, range, events));
+                    self.journal.append(logs::gap(&source, lost.range, events));
                 }
             }
             RecorderWrite::Hold { .. } => self.told.push("write hold".to_owned()),

@@ -142,7 +142,7 @@ impl World {
                     if self.window.room() > 0 {
                         let range = self.lines.take("b", 1)[0];
                         self.lose_lines("b", [range]);
-                        self.on(WindowEvent::Arrived(Arrival::Gap("b".into(), range)));
+                        self.on(WindowEvent::Arrived(Arrival::Gap("b".into(), range.into())));
                     }
                 }
             }

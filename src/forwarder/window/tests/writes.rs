@@ -209,7 +209,7 @@ fn what_needs_no_delivery_is_progress_too() {
     world.on(WindowEvent::Tick { has_all_read: false });
     assert!(!world.has_told("stalled"));
     let gap = world.lines.take("a", 1)[0];
-    world.on(WindowEvent::Arrived(Arrival::Gap("a".into(), gap)));
+    world.on(WindowEvent::Arrived(Arrival::Gap("a".into(), gap.into())));
     world.settle_down();
     assert_eq!(world.journal.totals("a").gap_bytes, 10);
 }

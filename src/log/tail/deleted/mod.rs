@@ -11,7 +11,9 @@
 //! the catalog does not know is what a crash left, and is removed at the next start; the file went with the process
 //! then, and what was not read of it is a recorded gap.
 
+mod late;
 mod rest_copy;
+mod writers;
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +26,7 @@ use std::{
 
 use tracing::info;
 
-pub(super) use self::rest_copy::RestCopy;
+pub(super) use self::{late::LateWriters, rest_copy::RestCopy, writers::FileWriters};
 use super::{
     FileLife, Tail, Whereabouts,
     lives::{ContentFile, PAUSE},
@@ -212,12 +214,17 @@ impl Tail {
         }
         let (bytes, place, key) = (end - from, copy.path.clone(), copy.stat.key);
         info!(source = %self.log.name, segment = %id, path = %old.path().display(), bytes, absorbed = %place.display(),
-            "what is unread of the deleted file was copied, and reading continues there: its disk is free");
+            "what is unread of the deleted file was copied, and reading continues there");
         let content = ContentFile::Copied(Absorbed { from, since: life.since() });
+        let behind = self.behind_copy(id, &file, &old);
+        let Some(life) = self.lives.get_mut(id) else { return Ok(()) };
         life.modified = copy.stat.modified;
         self.lives.replace(id, old.absorbed(identity::cursor_at(&copy.file, from)?, place, key), content);
         self.lives.advance(id, Whereabouts::Rotated);
-        self.pins.give_back();
+        match behind {
+            Some(life) => self.lives.insert(life),
+            None => self.pins.give_back(),
+        }
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use std::{
     ffi::OsStr,
     fs::File,
     io,
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::FileExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -26,7 +26,7 @@ use super::{
 use crate::log::{
     data_end,
     identity::{self, FileKey, OpenFile},
-    position::{Cursor, SegmentId},
+    position::{Anchor, Cursor, SegmentId},
     segment::SegmentState,
 };
 
@@ -105,7 +105,10 @@ impl Tail {
         };
         let ids = seekers.range(..=opened.stat.size).filter_map(same_head).flatten();
         let seeking = ids.filter_map(|id| self.lives.get(id)).filter(|life| life.seeks_a_copy());
-        let mut candidates: Vec<&FileLife> = seeking.collect();
+        // A file begins with the same few bytes as many others: where they are less than a line nothing was read of it,
+        // and nothing comes twice where its content, if this is it, is read from its beginning.
+        let is_known = |life: &&FileLife| !life.is_sought() || has_line(&opened.file, life.segment.head().offset);
+        let mut candidates: Vec<&FileLife> = seeking.filter(is_known).collect();
         // A whole directory that was moved to another file system: the same name is the first guess.
         candidates.sort_unstable_by_key(|life| (!life.segment.stands_at(&opened.path), life.segment.id));
         candidates.into_iter().find(|life| has(life, opened).unwrap_or(false)).map(|life| life.segment.id)
@@ -174,6 +177,12 @@ impl Tail {
         let head = life.segment.head();
         Ok(head.offset > 0 && !identity::still_has(&active.file, &life.seen)? && identity::still_has(copy, &head)?)
     }
+}
+
+/// Whether a line ends within the first bytes of a file.
+fn has_line(file: &File, end: u64) -> bool {
+    let mut bytes = vec![0; end.min(Anchor::BYTES as u64) as usize];
+    end >= Anchor::BYTES as u64 || (file.read_exact_at(&mut bytes, 0).is_ok() && bytes.contains(&b'\n'))
 }
 
 /// Every path of which this one could be a rotated generation, and whether it could be nothing else.

@@ -86,8 +86,7 @@ impl Tail {
     /// Lineages that have lives and no file at their path: what was there was rotated away, or deleted.
     fn abandoned(&self, named: &Named) -> Vec<PathBuf> {
         let paths = named.paths();
-        let kept = self.lives.iter().filter(|life| !life.is_released());
-        let lineages: HashSet<&Path> = kept.map(|life| &*life.segment.lineage).collect();
+        let lineages: HashSet<&Path> = self.lives.iter().map(|life| &*life.segment.lineage).collect();
         let absent = lineages.into_iter().filter(|path| !paths.contains(path) && !path.exists());
         absent.map(Path::to_owned).collect()
     }

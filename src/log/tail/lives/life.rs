@@ -34,6 +34,10 @@ pub struct FileLife {
     pub quiet_since: Instant,
     /// Scans in a row that did not find it under any name.
     pub missing: u8,
+    /// It had a file since we were started: what was added to that was seen, or is in the file.
+    had_file: bool,
+    /// No path names it, and somebody may write to it: it is not known to be finished, whatever its segment's state.
+    is_held_late: bool,
     whereabouts: Whereabouts,
     content: ContentFile,
 }
@@ -62,6 +66,8 @@ impl FileLife {
             modified: stat.modified,
             quiet_since: now,
             missing: 0,
+            had_file: true,
+            is_held_late: false,
             whereabouts: found(&segment),
             content,
             segment: Arc::new(segment),
@@ -102,6 +108,9 @@ impl FileLife {
         if let Some(offset) = entry.gone_from {
             segment.lose_from(offset);
         }
+        if entry.has_unseen {
+            segment.remember_unseen();
+        }
         Self {
             segment: Arc::new(segment),
             seen: furthest,
@@ -111,6 +120,8 @@ impl FileLife {
             modified: entry.modified,
             quiet_since: Instant::now(),
             missing: 0,
+            had_file: false,
+            is_held_late: entry.held_late,
             whereabouts,
             content,
         }
@@ -127,6 +138,29 @@ impl FileLife {
             content => content,
         };
         Self { segment: Arc::new(segment), quiet_since: now, missing: 0, whereabouts: at, content, ..self }
+    }
+
+    /// The life of what may be added to a deleted file behind this one, which goes on in a copy: it begins at its end.
+    pub(in crate::log::tail) fn behind(&self, id: SegmentId) -> Self {
+        let old = &self.segment;
+        let end = self.seen.offset;
+        let segment =
+            Segment::new(id, old.lineage.clone(), self.seen, end, SegmentState::Sealed, old.path(), old.key());
+        segment.set_head(old.head());
+        Self {
+            segment: Arc::new(segment),
+            seen: self.seen,
+            line_end: self.seen,
+            earlier_cursors: Vec::new(),
+            behind_nul: BehindNul::default(),
+            modified: self.modified,
+            quiet_since: self.quiet_since,
+            missing: 0,
+            had_file: true,
+            is_held_late: true,
+            whereabouts: Whereabouts::Deleted { since: Instant::now() },
+            content: ContentFile::Original,
+        }
     }
 
     pub fn whereabouts(&self) -> &Whereabouts {
@@ -149,6 +183,20 @@ impl FileLife {
     /// Its file was not found: after a start, or because it is gone.
     pub fn is_sought(&self) -> bool {
         matches!(self.whereabouts, Whereabouts::Sought { .. })
+    }
+
+    /// Whether somebody may have written to it behind what was seen, though it was at rest.
+    pub fn is_held_late(&self) -> bool {
+        self.is_held_late
+    }
+
+    pub(super) fn hold_late(&mut self) {
+        self.is_held_late = true;
+    }
+
+    /// Whether it had a file since we were started.
+    pub fn had_file(&self) -> bool {
+        self.had_file
     }
 
     pub fn has_lost_content(&self) -> bool {
@@ -201,6 +249,8 @@ impl FileLife {
         if !to.has_file() {
             self.segment.unpin(); // What stands there, if anything, has other bytes.
         }
+        self.had_file |= to.has_file();
+        self.is_held_late &= !matches!(to, Whereabouts::AtPath | Whereabouts::Rotated);
         self.whereabouts = to;
         self.segment.set_waits(self.later().is_some());
         self.missing = 0;
@@ -298,6 +348,8 @@ impl FileLife {
             start: segment.start,
             size: segment.size(),
             gone_from: segment.gone_from(),
+            has_unseen: segment.has_unseen(),
+            held_late: self.is_held_late,
             absorbed,
             crc32: None,
             packed,

@@ -133,6 +133,16 @@ impl FileLives {
         });
     }
 
+    /// No path names it, and somebody may write to it, or does: then it is not at rest either.
+    pub(super) fn hold_late(&mut self, id: SegmentId, is_written: bool) {
+        let Some(life) = self.lives.get_mut(&id) else { return };
+        self.is_dirty |= !life.is_held_late();
+        life.hold_late();
+        if is_written {
+            self.change(id, |life| life.segment.set_state(SegmentState::Draining));
+        }
+    }
+
     /// What a late writer adds to a released file, whose data ends at `size`, is a life of its own: it begins
     /// where the old one ended.
     pub(super) fn begin_again(
@@ -146,6 +156,14 @@ impl FileLives {
         let life = self.remove(id)?.begun_again(next, size, at, now);
         self.insert(life);
         Some(next)
+    }
+
+    /// Bytes may have been added to it that nobody saw, and are gone.
+    pub(super) fn lose_unseen(&mut self, id: SegmentId) {
+        if let Some(life) = self.lives.get(&id) {
+            life.segment.lose_unseen();
+            self.is_dirty = true;
+        }
     }
 
     /// The catalog must be written where what it keeps of some life changed.

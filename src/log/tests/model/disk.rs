@@ -7,18 +7,24 @@
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::Write,
     os::unix::{ffi::OsStrExt, fs::FileExt},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
-use super::ledger::{LineFate, LineLedger, text};
+use super::{
+    late::LateWriter,
+    ledger::{LineFate, LineLedger, text},
+};
 use crate::log::Anchor;
 
 /// The name under which a file is written that is about to replace the active one.
 pub(super) const REPLACEMENT: &str = "new-a";
+
+/// The same of one that is empty, while the active one is written to.
+pub(super) const EMPTY_REPLACEMENT: &str = "empty-a";
 
 /// One life of a file.
 #[derive(Clone, Debug, Default)]
@@ -34,13 +40,6 @@ pub(super) struct ModelFile {
     pub(super) packed: bool,
     /// Where what was written ends, in a file that is larger than that.
     pub(super) reserved: Option<u64>,
-}
-
-/// A writer that keeps its descriptor.
-#[derive(Debug)]
-pub(super) struct LateWriter {
-    file: File,
-    pub(super) index: usize,
 }
 
 #[derive(Debug)]
@@ -98,7 +97,7 @@ impl ModelDisk {
 
     /// Names of generations, which a compressor may take: plain, and written to by nobody.
     pub(super) fn plain_generations(&self, active: &OsStr) -> Vec<OsString> {
-        let generation = |name: &OsStr| name != active && family_of(name) == 0 && name != REPLACEMENT;
+        let generation = |name: &OsStr| name != active && family_of(name) == 0 && !is_replacement(name);
         let at_rest = |index: usize| !self.files[index].packed && self.late.iter().all(|late| late.index != index);
         let names = self.names.iter().filter(|(name, index)| generation(name) && at_rest(**index));
         names.map(|(name, _)| name.clone()).collect()
@@ -270,32 +269,6 @@ impl ModelDisk {
         self.append(name, more);
     }
 
-    /// A writer that goes on whatever becomes of the name.
-    pub(super) fn keep_writer(&mut self, name: &OsStr) {
-        let index = self.create(name);
-        let file = OpenOptions::new().append(true).open(self.path(name)).unwrap();
-        self.late.push(LateWriter { file, index });
-    }
-
-    /// A late line is promised where its file has a name, may be in a told loss where the file is held, and is nobody's
-    /// where it is not.
-    pub(super) fn append_late(&mut self, which: usize, lines: u32) {
-        let index = self.late[which].index;
-        let fate = if self.is_named(index) {
-            LineFate::Promised
-        } else if self.nameless.contains(&index) {
-            LineFate::Told
-        } else {
-            LineFate::Unpromised
-        };
-        for _ in 0..lines {
-            let number = self.ledger.next(self.files[index].family, index);
-            self.late[which].file.write_all(format!("{}\n", text(number)).as_bytes()).unwrap();
-            self.files[index].lines.push(number);
-            self.ledger.set_fate(number, fate);
-        }
-    }
-
     /// To a file that is none of ours.
     pub(super) fn write_foreign(&self, name: &OsStr) {
         let mut file = OpenOptions::new().create(true).append(true).open(self.path(name)).unwrap();
@@ -318,6 +291,9 @@ impl ModelDisk {
     fn lost_its_content(&mut self, index: usize) {
         let others = self.names.values().chain(&self.nameless).filter(|other| **other != index);
         let kept: Vec<u32> = others.flat_map(|other| &self.files[*other].lines).copied().collect();
+        if self.files[index].known {
+            self.ledger.vanished();
+        }
         let fate = if self.files[index].known { LineFate::Told } else { LineFate::Unpromised };
         let lines = self.files[index].lines.clone();
         for number in lines.into_iter().filter(|number| !kept.contains(number)) {
@@ -330,7 +306,7 @@ impl ModelDisk {
     /// A scan looked at all that has a name, and through every descriptor that is held.
     pub(super) fn was_scanned(&mut self) {
         let named: Vec<(OsString, usize)> = self.names.iter().map(|(name, index)| (name.clone(), *index)).collect();
-        for (name, index) in named.into_iter().filter(|(name, _)| name != REPLACEMENT) {
+        for (name, index) in named.into_iter().filter(|(name, _)| !is_replacement(name)) {
             let whole = fs::metadata(self.path(&name)).is_ok_and(|file| file.len() >= 7);
             let file = &mut self.files[index];
             (file.known, file.held) = (true, true);
@@ -348,9 +324,17 @@ impl ModelDisk {
         if killed {
             nameless.into_iter().for_each(|index| self.lost_its_content(index));
             self.ledger.forget_sight();
+        } else {
+            // Of each that somebody may go on writing to, the next start says so.
+            nameless.into_iter().for_each(|_| self.ledger.vanished());
         }
         self.files.iter_mut().for_each(|file| file.held = false);
     }
+}
+
+/// A name that no source looks at.
+fn is_replacement(name: &OsStr) -> bool {
+    name == REPLACEMENT || name == EMPTY_REPLACEMENT
 }
 
 fn birth(path: &Path) -> SystemTime {

@@ -34,7 +34,9 @@ impl RandomHistory {
             history.turn();
         }
         history.settle();
-        let told = ToldLosses { gap_bytes: history.bench.gap_bytes, truncations: history.bench.truncations() };
+        let bench = &history.bench;
+        let (gap_bytes, unknown_gaps) = (bench.gap_bytes, bench.unknown_gaps);
+        let told = ToldLosses { gap_bytes, truncations: bench.truncations(), unknown_gaps };
         let judged = history.disk.ledger.judge(told, history.plan.is_ordered());
         match judged {
             Ok(()) => Ok(history.happened),

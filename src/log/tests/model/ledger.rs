@@ -34,6 +34,8 @@ pub(super) struct LineLedger {
     strangers: Vec<String>,
     /// Bytes of lines that were begun and never finished.
     torn_bytes: u64,
+    /// Files that vanished and were not held: each may be told as a loss of unknown size.
+    vanished: u64,
 }
 
 /// What the bench heard of losses.
@@ -42,6 +44,15 @@ pub(super) struct ToldLosses {
     pub(super) gap_bytes: u64,
     /// Files that lost their bytes, each of which raises an alarm.
     pub(super) truncations: u64,
+    /// Gaps of which nobody knows how large they are.
+    pub(super) unknown_gaps: u64,
+}
+
+impl ToldLosses {
+    /// Whether something was told that may be larger than its bytes.
+    fn is_open(self) -> bool {
+        self.truncations > 0 || self.unknown_gaps > 0
+    }
 }
 
 /// The line of a number, padded so that lines differ in length; without its line end.
@@ -71,6 +82,10 @@ impl LineLedger {
 
     pub(super) fn tore(&mut self, bytes: usize) {
         self.torn_bytes += bytes as u64;
+    }
+
+    pub(super) fn vanished(&mut self) {
+        self.vanished += 1;
     }
 
     /// What a killed process knew of a line's file beyond its catalog, nobody knows now.
@@ -121,7 +136,7 @@ impl LineLedger {
             |numbers: &[usize]| numbers.iter().map(|number| text(*number as u32).len() as u64 + 1).sum::<u64>();
         let lost = which(&|line| line.fate == LineFate::Told && line.times == 0);
         let seen = which(&|line| line.fate == LineFate::Told && line.times == 0 && line.seen);
-        if !lost.is_empty() && told.gap_bytes == 0 && told.truncations == 0 {
+        if !lost.is_empty() && told.gap_bytes == 0 && !told.is_open() {
             fault("lost in silence", &lost);
         } else if told.gap_bytes < bytes(&seen) && told.truncations == 0 {
             fault("seen, lost, and in no gap that is large enough", &seen);
@@ -131,6 +146,9 @@ impl LineLedger {
         // lost, where a line of it is. Where nothing is lost, nothing is told.
         if lost.is_empty() && told.gap_bytes > bytes(&unpromised) + self.torn_bytes {
             fault("more was told to be lost than was", &told.gap_bytes);
+        }
+        if told.unknown_gaps > self.vanished {
+            fault("more files were told to have vanished than did", &told.unknown_gaps);
         }
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
@@ -154,7 +172,7 @@ impl LineLedger {
 
 #[test]
 fn the_judgement_finds_each_kind_of_fault() {
-    let none = ToldLosses { gap_bytes: 0, truncations: 0 };
+    let none = ToldLosses { gap_bytes: 0, truncations: 0, unknown_gaps: 0 };
     let written = |fates: &[LineFate], delivered: &[u32]| {
         let mut ledger = LineLedger::default();
         for fate in fates {
@@ -179,9 +197,14 @@ fn the_judgement_finds_each_kind_of_fault() {
     let mut lost = written(&[LineFate::Told], &[]);
     says(&lost, none, "lost in silence: [0]");
     lost.saw(0);
-    let gap = |gap_bytes| ToldLosses { gap_bytes, truncations: 0 };
+    let gap = |gap_bytes| ToldLosses { gap_bytes, ..none };
     says(&lost, gap(3), "in no gap that is large enough");
     assert_eq!(lost.judge(gap(8), true), Ok(()));
+    let open = ToldLosses { unknown_gaps: 1, ..gap(8) };
+    says(&lost, open, "more files were told to have vanished");
+    lost.vanished();
+    assert_eq!(lost.judge(open, true), Ok(()));
+    says(&lost, ToldLosses { gap_bytes: 3, ..open }, "in no gap that is large enough");
     says(&written(&two, &[0, 1]), gap(1), "more was told");
     assert_eq!(written(&[LineFate::Unpromised], &[]).judge(none, true), Ok(()));
 }

@@ -51,7 +51,8 @@ pub(super) enum TailOperation {
     /// The file is replaced by a new one with its newer half and some more. Each line is delivered once; the older half
     /// where the old file is held, else that is a loss told.
     KeepNewerHalf,
-    /// A new, empty file is renamed over the log, as conmon does it. What was held is read, the rest is a loss told.
+    /// A new, empty file is renamed over the log, as conmon does it. What was held is read, the rest is a loss told, of
+    /// unknown size where the file was not at rest.
     RenameOver,
 
     /// A human copies the file to a name that no rotator gives. The copy is not delivered again.
@@ -80,8 +81,8 @@ pub(super) enum TailOperation {
     LateOnRenamed,
     /// A writer opens the file and writes nothing to it until it was rotated and looked at. Its late lines are delivered.
     LateOnEmpty,
-    /// A writer goes on in a file that was deleted or moved away and is not at rest. Late lines are read while the
-    /// process lives, or are a loss told.
+    /// A writer goes on in a file that was deleted or moved away and is not at rest. What is written while the process
+    /// lives is delivered, or a loss told where it is killed.
     LateOnNameless,
     /// The same with a file that was at rest before the late lines came.
     LateAfterSeal,

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use super::{
-    disk::{ModelDisk, REPLACEMENT},
+    disk::{EMPTY_REPLACEMENT, ModelDisk, REPLACEMENT},
     ledger::text,
     naming::{NamingScheme, odd_name, with_suffix},
     operation::TailOperation,
@@ -99,7 +99,7 @@ impl StepScript<'_> {
             }
             O::KeepNewerHalf if there => self.keep_newer_half(some),
             O::RenameOver if there => {
-                let new: OsString = "a.log.tmp".into();
+                let new: OsString = EMPTY_REPLACEMENT.into();
                 vec![S::FinishLine, S::Create(new.clone()), S::Rename(new, active)]
             }
             O::CopyBeside if there => vec![S::CopyBeside(active.clone(), with_suffix(&active, ".bak"))],
