@@ -98,7 +98,8 @@ impl Tail {
         absent.map(Path::to_owned).collect()
     }
 
-    /// Step 7: gives the new files their numbers, oldest first.
+    /// Step 7: gives the new files their numbers, oldest first. One that a rotation moved meanwhile keeps what is younger
+    /// in its lineage waiting for the next scan: behind that it would be taken for an old one, and never be read.
     pub(super) fn arrive(&mut self, mut new_files: Vec<NewFile>, named: &Named, now: Instant) {
         self.add_postponed(&mut new_files, now);
         if new_files.is_empty() {
@@ -111,8 +112,15 @@ impl Tail {
             bases: self.lives.iter().map(|life| life.segment.lineage.to_path_buf()).collect(),
         };
         for new_file in &new_files {
-            if let Err(error) = self.arrive_one(new_file, &around, now) {
-                self.notices.cannot_open(&new_file.path, &error);
+            let lineage = new_file.lineage.clone().unwrap_or_else(|| around.lineage(&new_file.path));
+            if self.overtaken.contains(&*lineage) {
+                continue;
+            }
+            match self.arrive_one(new_file, &lineage, &around, now) {
+                Ok(true) => {}
+                // What `startAt: end` begins with is not read in the next scan either.
+                Ok(false) => _ = !self.starts_at_end() && self.overtaken.insert(lineage.to_path_buf()),
+                Err(error) => self.notices.cannot_open(&new_file.path, &error),
             }
         }
     }
@@ -124,18 +132,21 @@ impl Tail {
         }
     }
 
-    fn arrive_one(&mut self, new_file: &NewFile, around: &Around<'_>, now: Instant) -> io::Result<()> {
-        let Some(opened) = OpenFile::open_known(&new_file.path, &new_file.stat.key)? else {
-            return Ok(()); // Renamed under our hands: the next scan sees what it is.
-        };
+    /// False where it is not at its path any more.
+    fn arrive_one(
+        &mut self,
+        new_file: &NewFile,
+        lineage: &Arc<Path>,
+        around: &Around<'_>,
+        now: Instant,
+    ) -> io::Result<bool> {
+        let Some(opened) = OpenFile::open_known(&new_file.path, &new_file.stat.key)? else { return Ok(false) };
         let OpenFile { path, file, stat } = &opened;
-        if let Some(lineage) = &new_file.lineage
-            && is_gzip(file)?
-        {
+        if new_file.lineage.is_some() && is_gzip(file)? {
             return self.arrive_compressed(lineage, &opened, now);
         }
         if !self.is_readable(path, file, new_file.lineage.is_some())? {
-            return Ok(());
+            return Ok(true);
         }
         if let Some(original) = self.copy_in_the_making(&opened, &around.originals)? {
             let held = self.held.entry(stat.key).or_insert(PossibleCopy { size: stat.size, since: now });
@@ -144,26 +155,19 @@ impl Tail {
             }
             if now - held.since < self.source.seal_after {
                 self.notices.held(path, &original);
-                return Ok(());
+                return Ok(true);
             }
         }
         self.held.remove(&stat.key);
-        // Its own path, or that of the file whose rotated generation it seems to be.
-        let is_met = |(of, is_certain): &(PathBuf, bool)| {
-            *is_certain && (around.bases.contains(of) || around.originals.contains(of))
-        };
-        let base = || original_paths(path).into_iter().find(is_met);
-        let lineage = new_file.lineage.clone();
-        let lineage = lineage.unwrap_or_else(|| base().map_or_else(|| path.as_path().into(), |(of, _)| of.into()));
         let start = if self.starts_at_end() { last_line_end(file, stat.size)? } else { 0 };
         let start = identity::cursor_at(file, start)?;
         let id = self.lives.next_id();
         let state = if around.named.has(&stat.key) { SegmentState::Active } else { SegmentState::Draining };
-        let segment = Segment::new(id, lineage, start, stat.size, state, path.clone(), stat.key);
+        let segment = Segment::new(id, lineage.clone(), start, stat.size, state, path.clone(), stat.key);
         info!(source = %self.log.name, path = %path.display(), segment = %id, size = stat.size, start = start.offset, "reading a file");
         let life = FileLife::begin(segment, &opened, stat.size, ContentFile::Original, now)?;
         self.insert(life, opened.file);
-        Ok(())
+        Ok(true)
     }
 
     /// A life begins, and its file is held.
@@ -201,6 +205,16 @@ struct Around<'a> {
     originals: HashSet<PathBuf>,
     /// The lineages that are known.
     bases: HashSet<PathBuf>,
+}
+
+impl Around<'_> {
+    /// Of a file that a path names: its own path, or that of the file whose rotated generation it seems to be.
+    fn lineage(&self, path: &Path) -> Arc<Path> {
+        let is_met = |(of, is_certain): &(PathBuf, bool)| {
+            *is_certain && (self.bases.contains(of) || self.originals.contains(of))
+        };
+        original_paths(path).into_iter().find(is_met).map_or_else(|| path.into(), |(of, _)| of.into())
+    }
 }
 
 /// Where the last whole line ends.

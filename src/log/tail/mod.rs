@@ -31,7 +31,7 @@ mod pins;
 mod retire;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     io,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
@@ -83,6 +83,9 @@ pub struct Tail {
     lives: FileLives,
     /// Copies that may be in the making, since when.
     held: HashMap<FileKey, PossibleCopy>,
+    /// Lineages of which a file was moved between the look at its path and its opening, in this scan: what is younger in them
+    /// waits for the next.
+    overtaken: HashSet<PathBuf>,
     /// The first scan of the first start: `startAt: end` applies.
     first: bool,
     /// What is never read because of its name.
@@ -134,6 +137,7 @@ impl Tail {
         let consistent = found.unreadable.is_empty();
         // Of a scan that panicked something may be left.
         self.listings = Listings::default();
+        self.overtaken.clear();
         self.notices.begin_scan();
         for (path, error) in &found.unreadable {
             self.notices.unreadable(path, error);
@@ -187,9 +191,10 @@ impl Tail {
         true
     }
 
-    /// Whether a file was not found by one scan, which concludes nothing from that yet.
+    /// Whether a file was not found by one scan, which concludes nothing from that yet, or was overtaken by a rotation.
     pub fn is_in_doubt(&self) -> bool {
-        self.lives.iter().any(|life| life.is_followed() && life.segment.is_pinned() && life.missing > 0)
+        !self.overtaken.is_empty()
+            || self.lives.iter().any(|life| life.is_followed() && life.segment.is_pinned() && life.missing > 0)
     }
 
     /// Copies what is unread of files that nothing but us holds: nobody could find them again. Writes sizes and cursors

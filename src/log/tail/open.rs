@@ -1,6 +1,9 @@
 //! Opening the log of a source: what the catalog knows, before the first scan has looked for its files.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 use tracing::warn;
 
@@ -62,6 +65,7 @@ impl Tail {
             state_dir: state_dir.canonicalize().unwrap_or_else(|_| state_dir.to_owned()),
             lives: FileLives::new(SegmentId(catalog.next.max(claimed).max(1))),
             held: HashMap::new(),
+            overtaken: HashSet::new(),
             first,
             exclude,
             pins: Pins::new(pins),

@@ -37,13 +37,13 @@ impl Tail {
     }
 
     /// A generation that came, was rotated away and compressed while nobody looked: a life of its own, unless it has
-    /// the beginning of one that is known.
-    pub fn arrive_compressed(&mut self, lineage: &Arc<Path>, opened: &OpenFile, now: Instant) -> io::Result<()> {
+    /// the beginning of one that is known. False where it is not at its path any more.
+    pub fn arrive_compressed(&mut self, lineage: &Arc<Path>, opened: &OpenFile, now: Instant) -> io::Result<bool> {
         let key = opened.stat.key;
         let again = self.compressed.postponed.remove(&key).is_some();
         let first = unpack::first_bytes(&opened.file)?;
         if first.is_empty() || self.begins_as_a_known_one(lineage, &first) {
-            return Ok(());
+            return Ok(true);
         }
         let place = self.compressed.place(self.lives.next_id());
         let restored = self.survey(&opened.path, lineage, &key, &WantedContent::default()).and_then(|found| {
@@ -52,15 +52,18 @@ impl Tail {
             Ok(Some((restored, content)))
         });
         match restored {
-            Ok(Some((restored, content))) => self.begin_restored(lineage, opened, restored, &content, now),
-            Ok(None) => Ok(()),
+            Ok(Some((restored, content))) => {
+                self.begin_restored(lineage, opened, restored, &content, now)?;
+                Ok(true)
+            }
+            Ok(None) => Ok(identity::stat_path(&opened.path).is_ok_and(|stat| stat.key == key)),
             Err(error) => {
                 if !again {
                     self.notices.cannot_unpack(&opened.path, &error);
                 }
                 let later = Later::new(&opened.path, &error, now);
                 self.compressed.postponed.insert(key, (lineage.clone(), later));
-                Ok(())
+                Ok(true)
             }
         }
     }

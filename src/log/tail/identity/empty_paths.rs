@@ -30,7 +30,8 @@ impl Tail {
         for path in self.empty_paths.keys().take(surplus).cloned().collect::<Vec<_>>() {
             self.empty_paths.remove(&path);
         }
-        for (path, beside) in &mut self.empty_paths {
+        // Where a scan was overtaken, what it did not get to was not there before all the same.
+        for (path, beside) in self.empty_paths.iter_mut().filter(|(path, _)| !self.overtaken.contains(&***path)) {
             *beside = self.listings.generations(path).into_iter().map(|generation| generation.stat.key).collect();
         }
     }

@@ -50,7 +50,8 @@ impl NewFile {
         // A compressed file is made after the next generation began; gzip leaves it the time of the last write. The
         // kubelet leaves it that of the compression, which says nothing.
         let packed = is_compressed(&self.path);
-        let birth = self.stat.key.born.filter(|_| !self.truncated && !packed).unwrap_or(self.stat.modified);
+        let birth = self.stat.key.born.filter(|_| !packed).unwrap_or(self.stat.modified);
+        let birth = if self.truncated { (i64::MAX, 0) } else { birth };
         let name = self.path.file_name().unwrap_or_default().as_bytes();
         let (mut time, mut number) = (None, 0);
         for of in originals_of(name) {
