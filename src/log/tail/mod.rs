@@ -86,6 +86,8 @@ pub struct Tail {
     /// Lineages of which a file was moved between the look at its path and its opening, in this scan: what is younger in them
     /// waits for the next.
     overtaken: HashSet<PathBuf>,
+    /// Files that were cut, until a life begins in them: what they hold is younger than all copies.
+    cut: HashSet<FileKey>,
     /// The first scan of the first start: `startAt: end` applies.
     first: bool,
     /// What is never read because of its name.
@@ -172,8 +174,8 @@ impl Tail {
             let Ok(stat) = stat_path(path) else { return false };
             let Some(id) = self.lives.of_file(&stat.key).map(|life| life.segment.id) else { continue };
             let Some(life) = self.lives.get_mut(id) else { continue };
-            if life.is_released() {
-                return false; // What is added to it is a segment of its own.
+            if life.is_released() || life.is_empty() {
+                return false; // What is added is a segment of its own; or copies may have been made of it before.
             }
             match life.examine(&stat, None, now) {
                 Ok(Examined::Unchanged) => {}

@@ -66,6 +66,7 @@ impl Tail {
             lives: FileLives::new(SegmentId(catalog.next.max(claimed).max(1))),
             held: HashMap::new(),
             overtaken: HashSet::new(),
+            cut: HashSet::new(),
             first,
             exclude,
             pins: Pins::new(pins),

@@ -49,3 +49,30 @@ fn rotations_with_the_time_before_the_extension_between_two_scans_are_read_in_or
     t.append("a-errors.log", &numbers(100..102));
     assert_eq!(t.scan_and_read(), lines(2..8));
 }
+
+// Names move on between the listing, the look at each and the opening.
+#[test]
+fn rotations_in_the_midst_of_scans_lose_nothing_and_keep_the_order() {
+    const FILES: u32 = 120;
+    for mut t in [plain(), all()] {
+        t.pins = 1000;
+        t.append("a.log", &numbers(0..1));
+        t.start().scan();
+        let logs = t.path("");
+        let rotator = std::thread::spawn(move || {
+            let name = |n| logs.join(if n == 0 { "a.log".to_owned() } else { format!("a.log.{n}") });
+            for file in 1..FILES {
+                (0..file).rev().for_each(|n| fs::rename(name(n), name(n + 1)).unwrap());
+                fs::write(name(0), numbers(file..file + 1)).unwrap();
+            }
+        });
+        let mut read = t.read();
+        while !rotator.is_finished() {
+            t.scan();
+            read.extend(t.read());
+        }
+        rotator.join().unwrap();
+        read.extend(t.scan_and_read());
+        assert_eq!(read, lines(0..FILES));
+    }
+}
