@@ -127,12 +127,16 @@ impl Tail {
 
     /// Step 8: what has lost its content and was found in no file is gone, unless a compressed one waits to be restored.
     pub(super) fn give_up_lost(&mut self) {
-        for id in self.lives.ids(|life| life.has_lost_content() && life.later().is_none()) {
+        let is_given_up = |life: &FileLife| {
+            let is_overtaken = self.overtaken.contains(&*life.segment.lineage);
+            life.has_lost_content() && life.later().is_none() && !is_overtaken
+        };
+        for id in self.lives.ids(is_given_up) {
             self.lives.advance(id, Whereabouts::Gone);
         }
     }
 
-    /// False where it is not at its path any more.
+    /// False where a rotation came between.
     fn arrive_one(
         &mut self,
         new_file: &NewFile,
@@ -141,6 +145,9 @@ impl Tail {
         now: Instant,
     ) -> io::Result<bool> {
         let Some(opened) = OpenFile::open_known(&new_file.path, &new_file.stat.key)? else { return Ok(false) };
+        if new_file.truncated && self.listings.has_newer(lineage) {
+            return Ok(false); // It was copied and cut once more: what it holds now is younger than that copy.
+        }
         let OpenFile { path, file, stat } = &opened;
         if new_file.lineage.is_some() && is_gzip(file)? {
             return self.arrive_compressed(lineage, &opened, now);

@@ -83,8 +83,8 @@ pub struct Tail {
     lives: FileLives,
     /// Copies that may be in the making, since when.
     held: HashMap<FileKey, PossibleCopy>,
-    /// Lineages of which a file was moved between the look at its path and its opening, in this scan: what is younger in them
-    /// waits for the next.
+    /// Lineages of which a rotation moved a file between the look at its path and its opening, in this scan: what is younger in
+    /// them waits for the next, and what was not found is not gone.
     overtaken: HashSet<PathBuf>,
     /// Files that were cut, until a life begins in them: what they hold is younger than all copies.
     cut: HashSet<FileKey>,

@@ -37,7 +37,7 @@ impl Tail {
     }
 
     /// A generation that came, was rotated away and compressed while nobody looked: a life of its own, unless it has
-    /// the beginning of one that is known. False where it is not at its path any more.
+    /// the beginning of one that is known. False where a rotation came between.
     pub fn arrive_compressed(&mut self, lineage: &Arc<Path>, opened: &OpenFile, now: Instant) -> io::Result<bool> {
         let key = opened.stat.key;
         let again = self.compressed.postponed.remove(&key).is_some();
@@ -56,7 +56,7 @@ impl Tail {
                 self.begin_restored(lineage, opened, restored, &content, now)?;
                 Ok(true)
             }
-            Ok(None) => Ok(identity::stat_path(&opened.path).is_ok_and(|stat| stat.key == key)),
+            Ok(None) => Ok(!self.overtaken.contains(&**lineage)),
             Err(error) => {
                 if !again {
                     self.notices.cannot_unpack(&opened.path, &error);

@@ -171,7 +171,10 @@ impl Tail {
         if self.compressed.refused.contains(key) || (original != lineage && original.exists()) {
             return Ok(None);
         }
-        let Some(opened) = OpenFile::open_known(path, key)? else { return Ok(None) };
+        let Some(opened) = OpenFile::open_known(path, key)? else {
+            self.overtaken.insert(lineage.to_owned());
+            return Ok(None);
+        };
         if !is_gzip(&opened.file)? {
             return Ok(None);
         }

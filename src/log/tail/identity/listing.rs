@@ -2,7 +2,7 @@
 //! for in it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ffi::{OsStr, OsString},
     fs,
     os::unix::{ffi::OsStrExt, fs::DirEntryExt},
@@ -68,14 +68,27 @@ impl Listings {
 
     /// Where the file stands now in its lineage's directory, under whatever name.
     pub fn find_by_key(&mut self, lineage: &Path, key: &FileKey) -> Option<PathBuf> {
-        let paths = self.with_inode(lineage.parent()?, key.inode);
-        paths.into_iter().find(|path| identity::stat_path(path).is_ok_and(|stat| stat.key == *key))
+        let directory = lineage.parent()?;
+        let is_there = |path: &PathBuf| identity::stat_path(path).is_ok_and(|stat| stat.key == *key);
+        let paths = self.with_inode(directory, key.inode);
+        let was_listed = !paths.is_empty();
+        paths.into_iter().find(is_there).or_else(|| {
+            // It may have been renamed since.
+            let now = was_listed.then(|| Listing::read(directory).with_inode(directory, key.inode));
+            now.into_iter().flatten().find(is_there)
+        })
     }
 
     /// The paths in a directory that have this inode.
     pub fn with_inode(&mut self, directory: &Path, inode: u64) -> Vec<PathBuf> {
-        let names = self.of(directory).by_inode.get(&inode);
-        names.into_iter().flatten().map(|name| directory.join(name)).collect()
+        self.of(directory).with_inode(directory, inode)
+    }
+
+    /// Whether a generation of a path came since its directory was listed.
+    pub fn has_newer(&mut self, path: &Path) -> bool {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return false };
+        let before = self.of(directory).inodes_of_generations(name);
+        !Listing::read(directory).inodes_of_generations(name).is_subset(&before)
     }
 
     fn of(&mut self, directory: &Path) -> &Listing {
@@ -97,6 +110,11 @@ impl Listing {
         listing
     }
 
+    fn with_inode(&self, directory: &Path, inode: u64) -> Vec<PathBuf> {
+        let names = self.by_inode.get(&inode);
+        names.into_iter().flatten().map(|name| directory.join(name)).collect()
+    }
+
     fn generations_of(&self, original: &OsStr) -> &[(OsString, bool)] {
         let generations = self.generations.get_or_init(|| {
             let mut generations = GenerationNames::new();
@@ -108,6 +126,12 @@ impl Listing {
             generations
         });
         generations.get(original.as_bytes()).map_or(&[], Vec::as_slice)
+    }
+
+    fn inodes_of_generations(&self, original: &OsStr) -> HashSet<u64> {
+        let names: HashSet<&OsString> = self.generations_of(original).iter().map(|(name, _)| name).collect();
+        let have_one = self.by_inode.iter().filter(|(_, has)| has.iter().any(|name| names.contains(name)));
+        have_one.map(|(inode, _)| *inode).collect()
     }
 }
 
