@@ -82,12 +82,10 @@ impl Tail {
                     continue;
                 }
             };
-            if life.is_empty() && stat.size > 0 {
-                let modified = life.modified;
-                if self.has_copies_since(&segment, modified) {
-                    self.lives.advance(id, Whereabouts::ContentLost { later: None });
-                    continue;
-                }
+            let modified = life.modified;
+            if life.is_empty() && stat.modified != modified && self.has_copies_since(&segment, modified) {
+                self.lives.advance(id, Whereabouts::ContentLost { later: None });
+                continue;
             }
             let Some(life) = self.lives.get_mut(id) else { continue };
             match life.examine(&stat, suspicions.get(&id), now) {
