@@ -5,9 +5,13 @@
 //! ways: auditpost sees nothing of some rotations while it runs, is stopped over some, and is killed over some. A test
 //! whose program is not here says so and passes. `AUDITPOST_HEAVY=1` runs each with many times the events.
 
+mod containers;
 mod logrotate;
+mod node;
+mod pipes;
 mod program;
 mod python;
+mod steps;
 mod supervisors;
 
 use std::{

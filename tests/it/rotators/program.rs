@@ -24,7 +24,7 @@ pub enum Program {
         child: Child,
         input: Option<ChildStdin>,
         logs: PathBuf,
-        /// How long it is left alone after each ten events, where it rotates by its clock.
+        /// How long it is left alone after each ten events.
         pause: Duration,
     },
     /// The test writes, opening the file for each write; this rotates it, after so many events.
@@ -47,11 +47,15 @@ impl Program {
         let mut hurried = Command::new("faketime");
         hurried.args(["-f", "+0 x20"]).arg(command.get_program()).args(command.get_args());
         hurried.env("NO_FAKE_STAT", "1").env("FAKE_UTIME", "0");
-        let mut program = Self::piped(sidecar, &mut hurried);
-        if let Self::Piped { pause, .. } = &mut program {
-            *pause = Duration::from_millis(25);
+        Self::piped(sidecar, &mut hurried).pausing(Duration::from_millis(25))
+    }
+
+    /// The same program, left alone for so long after each ten events.
+    pub fn pausing(mut self, after_ten: Duration) -> Self {
+        if let Self::Piped { pause, .. } = &mut self {
+            *pause = after_ten;
         }
-        program
+        self
     }
 
     /// The test writes to [`AUDIT`], and this rotates it.
@@ -86,6 +90,14 @@ impl Program {
             }
             Self::Writing(write) => range.for_each(write),
         }
+    }
+}
+
+impl Program {
+    /// Gives a piped program any text.
+    pub fn write_text(&mut self, text: &[u8]) {
+        let Self::Piped { input: Some(input), .. } = self else { panic!("it takes no text") };
+        input.write_all(text).unwrap();
     }
 }
 

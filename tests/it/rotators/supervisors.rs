@@ -4,7 +4,10 @@ use std::process::Command;
 
 use super::{LOGS, Program, assert_exact};
 use crate::{
+    events,
+    receiver::{PATIENCE, Receiver},
     sidecar::Sidecar,
+    tail::tailing,
     tools::{has, skipped},
 };
 
@@ -44,5 +47,36 @@ fn multilog_of_daemontools() {
     if is_here("multilog_of_daemontools", "multilog", "daemontools") {
         let words = ["n5000", "s10000", "./logs"];
         assert_exact("multilog", &NAMES, |sidecar| Program::piped(sidecar, Command::new("multilog").args(words)));
+    }
+}
+
+// Each part of a line that svlogd breaks is a line without an end that makes it JSON: both are dead letters.
+#[test]
+fn svlogd_breaks_long_lines_unless_it_is_told_their_length() {
+    let test = "svlogd_breaks_long_lines_unless_it_is_told_their_length";
+    if !is_here(test, "svlogd", "runit") {
+        return;
+    }
+    let long = |n| events::typed_event(n, &"x".repeat(2000)) + "\n";
+    for (options, is_broken) in [(&[][..], true), (&["-l", "4000", "-b", "4096"][..], false)] {
+        let receiver = Receiver::start();
+        let mut sidecar = tailing(NAMES[0], &receiver);
+        std::fs::create_dir(sidecar.path(LOGS)).unwrap();
+        let mut program = svlogd(&sidecar, options);
+        sidecar.start_again();
+        program.write_text((0..20).map(long).collect::<String>().as_bytes());
+        program.write(20..21);
+        receiver.wait_until("the last event", PATIENCE, |deliveries| {
+            deliveries.iter().any(|delivery| delivery.accepted() && delivery.text().contains(&events::event(20)))
+        });
+        drop(program);
+        sidecar.wait_for_books();
+        assert_eq!(sidecar.stop(), 0, "{}", sidecar.stderr());
+        let arrived = events::numbers(&receiver.accepted_lines());
+        let dead = sidecar.dead_letters("siem").len();
+        let lost = 21 - arrived.len();
+        eprintln!("svlogd {options:?}: of 21 lost {lost}, dead letters {dead}");
+        assert_eq!((lost > 0, dead), (is_broken, lost * 2), "{arrived:?}");
+        assert!(arrived.is_sorted());
     }
 }
