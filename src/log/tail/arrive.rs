@@ -109,6 +109,7 @@ impl Tail {
         let around = Around {
             named,
             originals: self.originals(&new_files),
+            cut: new_files.iter().filter(|file| file.truncated).map(|file| file.path.clone()).collect(),
             bases: self.lives.iter().map(|life| life.segment.lineage.to_path_buf()).collect(),
         };
         for new_file in &new_files {
@@ -162,7 +163,8 @@ impl Tail {
             }
             if now - held.since < self.source.seal_after {
                 self.notices.held(path, &original);
-                return Ok(true);
+                // What is cut before it is opened must not come before its copy.
+                return Ok(!around.cut.contains(&original));
             }
         }
         self.held.remove(&stat.key);
@@ -210,6 +212,8 @@ impl Tail {
 struct Around<'a> {
     named: &'a Named,
     originals: HashSet<PathBuf>,
+    /// Those that were cut.
+    cut: HashSet<PathBuf>,
     /// The lineages that are known.
     bases: HashSet<PathBuf>,
 }
