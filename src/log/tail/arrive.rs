@@ -146,9 +146,6 @@ impl Tail {
         now: Instant,
     ) -> io::Result<bool> {
         let Some(opened) = OpenFile::open_known(&new_file.path, &new_file.stat.key)? else { return Ok(false) };
-        if new_file.truncated && self.listings.has_newer(lineage) {
-            return Ok(false); // It was copied and cut once more: what it holds now is younger than that copy.
-        }
         let OpenFile { path, file, stat } = &opened;
         if new_file.lineage.is_some() && is_gzip(file)? {
             return self.arrive_compressed(lineage, &opened, now);
@@ -173,8 +170,11 @@ impl Tail {
         let id = self.lives.next_id();
         let state = if around.named.has(&stat.key) { SegmentState::Active } else { SegmentState::Draining };
         let segment = Segment::new(id, lineage.clone(), start, stat.size, state, path.clone(), stat.key);
-        info!(source = %self.log.name, path = %path.display(), segment = %id, size = stat.size, start = start.offset, "reading a file");
         let life = FileLife::begin(segment, &opened, stat.size, ContentFile::Original, now)?;
+        if new_file.truncated && self.listings.has_newer(lineage) {
+            return Ok(false); // It was copied and cut once more: what was seen in it now is younger than that copy.
+        }
+        info!(source = %self.log.name, path = %path.display(), segment = %id, size = stat.size, start = start.offset, "reading a file");
         self.insert(life, opened.file);
         Ok(true)
     }

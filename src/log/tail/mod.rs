@@ -10,7 +10,8 @@
 //! 4. *new_files*: list the files that no life is known of;
 //! 5. *missed_generations*: and those that came and were rotated away between two scans;
 //! 6. *find_copies*: let lives without a file go on in the copies of theirs (copytruncate), plain or compressed;
-//! 7. *arrive*: give the new files their numbers, oldest first; what may become a copy is held back for a while;
+//! 7. *arrive*: give the new files their numbers, oldest first; what may become a copy is held back for a while, and what is
+//!    younger than a file that a rotation moved meanwhile until the next scan;
 //! 8. *give_up_lost*: what has lost its content and was not found is gone;
 //! 9. *retire*: drain, seal and release lives whose path names another file, or none;
 //! 10. *copy_deleted*: copy what is unread of files that no path names any more, where they were held for long;
