@@ -112,8 +112,15 @@ impl Tail {
             cut: new_files.iter().filter(|file| file.truncated).map(|file| file.path.clone()).collect(),
             bases: self.lives.iter().map(|life| life.segment.lineage.to_path_buf()).collect(),
         };
+        let lineage_of = |file: &NewFile| file.lineage.clone().unwrap_or_else(|| around.lineage(&file.path));
+        let has_moved = |file: &&NewFile| {
+            !self.starts_at_end() && !identity::stat_path(&file.path).is_ok_and(|stat| stat.key == file.stat.key)
+        };
+        // Those that came after it stand among the new ones.
+        let moved: Vec<_> = new_files.iter().filter(has_moved).map(lineage_of).collect();
+        self.overtaken.extend(moved.into_iter().map(|lineage| lineage.to_path_buf()));
         for new_file in &new_files {
-            let lineage = new_file.lineage.clone().unwrap_or_else(|| around.lineage(&new_file.path));
+            let lineage = lineage_of(new_file);
             if self.overtaken.contains(&*lineage) {
                 continue;
             }

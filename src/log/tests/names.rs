@@ -53,26 +53,33 @@ fn rotations_with_the_time_before_the_extension_between_two_scans_are_read_in_or
 // Names move on between the listing, the look at each and the opening.
 #[test]
 fn rotations_in_the_midst_of_scans_lose_nothing_and_keep_the_order() {
-    const FILES: u32 = 120;
-    for mut t in [plain(), all()] {
-        t.pins = 1000;
-        t.append("a.log", &numbers(0..1));
-        t.start().scan();
-        let logs = t.path("");
-        let rotator = std::thread::spawn(move || {
-            let name = |n| logs.join(if n == 0 { "a.log".to_owned() } else { format!("a.log.{n}") });
-            for file in 1..FILES {
-                (0..file).rev().for_each(|n| fs::rename(name(n), name(n + 1)).unwrap());
-                fs::write(name(0), numbers(file..file + 1)).unwrap();
-            }
-        });
-        let mut read = t.read();
-        while !rotator.is_finished() {
-            t.scan();
-            read.extend(t.read());
+    let numbered = |logs: &Path, n: u32| {
+        let name = |n| logs.join(if n == 0 { "a.log".to_owned() } else { format!("a.log.{n}") });
+        (0..n).rev().for_each(|n| fs::rename(name(n), name(n + 1)).unwrap());
+    };
+    let dated = |logs: &Path, n: u32| fs::rename(logs.join("a.log"), logs.join(format!("a-2026{n:06}.log"))).unwrap();
+    rotate_in_the_midst_of_scans(120, numbered);
+    rotate_in_the_midst_of_scans(2000, dated);
+}
+
+fn rotate_in_the_midst_of_scans(files: u32, rotate: impl Fn(&Path, u32) + Copy + Send + 'static) {
+    let mut t = plain();
+    t.pins = 5000;
+    t.append("a.log", &numbers(0..1));
+    t.start().scan();
+    let logs = t.path("");
+    let rotator = std::thread::spawn(move || {
+        for n in 1..files {
+            rotate(&logs, n);
+            fs::write(logs.join("a.log"), numbers(n..n + 1)).unwrap();
         }
-        rotator.join().unwrap();
-        read.extend(t.scan_and_read());
-        assert_eq!(read, lines(0..FILES));
+    });
+    let mut read = t.read();
+    while !rotator.is_finished() {
+        t.scan();
+        read.extend(t.read());
     }
+    rotator.join().unwrap();
+    read.extend(t.scan_and_read());
+    assert_eq!(read, lines(0..files));
 }
