@@ -28,6 +28,7 @@ mod receive;
 mod receiver;
 mod replay;
 mod restart;
+mod rotators;
 mod security;
 mod sidecar;
 mod structure;

@@ -31,6 +31,11 @@ pub fn works(words: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
+/// Whether tests may take long: they then do many times as much.
+pub fn heavy() -> bool {
+    std::env::var_os("AUDITPOST_HEAVY").is_some_and(|value| value == "1")
+}
+
 /// Says that a test was skipped, past the capture of the tests' output.
 pub fn skipped(test: &str, because: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {because}");

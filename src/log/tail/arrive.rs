@@ -23,7 +23,8 @@ use crate::log::{
 };
 
 impl Tail {
-    /// Step 7: gives the new files their numbers, oldest first.
+    /// Step 7: gives the new files their numbers, oldest first. One that a rotation moved meanwhile keeps what is younger
+    /// in its lineage waiting for the next scan: behind that it would be taken for an old one, and never be read.
     pub(super) fn arrive(&mut self, mut new_files: Vec<NewFile>, named: &Named, now: Instant) {
         self.add_postponed(&mut new_files, now);
         self.add_held(&mut new_files);
@@ -35,34 +36,62 @@ impl Tail {
         new_files.sort_by_cached_key(|file| {
             file.age(file.lineage.as_ref().and_then(|lineage| born.get(&**lineage).copied().flatten()))
         });
-        let mut around = Around { named, originals: self.originals(&new_files), lives: self.lives_by_lineage() };
-        for new_file in &new_files {
-            if let Err(error) = self.arrive_one(new_file, &mut around, now) {
-                self.notices.cannot_open(&new_file.path, &error);
+        let mut around = Around {
+            named,
+            originals: self.originals(&new_files),
+            cut: new_files.iter().filter(|file| file.truncated).map(|file| file.path.clone()).collect(),
+            lives: self.lives_by_lineage(),
+        };
+        let lineages: Vec<Arc<Path>> = new_files.iter().map(|file| around.lineage(file)).collect();
+        let has_moved = |file: &NewFile| {
+            !self.starts_at_end() && !identity::stat_path(&file.path).is_ok_and(|stat| stat.key == file.stat.key)
+        };
+        // Those that came after it stand among the new ones.
+        let moved = new_files.iter().zip(&lineages).filter(|(file, _)| has_moved(file));
+        let moved: Vec<PathBuf> = moved.map(|(_, lineage)| lineage.to_path_buf()).collect();
+        self.overtaken.extend(moved);
+        for (new_file, lineage) in new_files.iter().zip(&lineages) {
+            if self.overtaken.contains(&**lineage) {
+                continue;
+            }
+            match self.arrive_one(new_file, lineage, &mut around, now) {
+                Ok(true) => {}
+                // What `startAt: end` begins with is not read in the next scan either.
+                Ok(false) => _ = !self.starts_at_end() && self.overtaken.insert(lineage.to_path_buf()),
+                Err(error) => self.notices.cannot_open(&new_file.path, &error),
             }
         }
     }
 
     /// Step 8: what has lost its content and was found in no file is gone, unless a compressed one waits to be restored.
     pub(super) fn give_up_lost(&mut self) {
-        for id in self.lives.ids(|life| life.has_lost_content() && life.later().is_none()) {
+        let is_given_up = |life: &FileLife| {
+            let is_overtaken = self.overtaken.contains(&*life.segment.lineage);
+            life.has_lost_content() && life.later().is_none() && !is_overtaken
+        };
+        for id in self.lives.ids(is_given_up) {
             self.is_gone(id);
         }
     }
 
-    fn arrive_one(&mut self, new_file: &NewFile, around: &mut Around<'_>, now: Instant) -> io::Result<()> {
-        let Some(opened) = OpenFile::open_known(&new_file.path, &new_file.stat.key)? else {
-            return Ok(()); // Renamed under our hands: the next scan sees what it is.
-        };
+    /// False where a rotation came between.
+    fn arrive_one(
+        &mut self,
+        new_file: &NewFile,
+        lineage: &Arc<Path>,
+        around: &mut Around<'_>,
+        now: Instant,
+    ) -> io::Result<bool> {
+        let Some(opened) = OpenFile::open_known(&new_file.path, &new_file.stat.key)? else { return Ok(false) };
         let OpenFile { path, file, stat } = &opened;
-        match (PackedFormat::of(file, path)?, &new_file.lineage) {
+        match (PackedFormat::of(file, path)?, new_file.lineage.is_some()) {
             (PackedFormat::Plain, _) => {}
-            (PackedFormat::Begun, _) => return Ok(()),
-            (PackedFormat::Packed, Some(lineage)) => return self.arrive_compressed(lineage, &opened, now),
-            (format, _) => return self.leave_compressed(new_file, format, now),
+            (PackedFormat::Begun, _) => return Ok(true),
+            (PackedFormat::Packed, true) => return self.arrive_compressed(lineage, &opened, now),
+            (format, _) => return self.leave_compressed(new_file, format, now).map(|()| true),
         }
         if !self.is_readable(path, file)? {
-            return Ok(());
+            return Ok(true);
         }
         let copied = self.original_of(new_file, &opened, &around.lives)?;
         let original = match copied.and_then(|id| self.lives.get(id)) {
@@ -73,17 +102,11 @@ impl Tail {
             && self.holds_back(new_file, &opened, now)
         {
             self.notices.held(path, original);
-            return Ok(());
+            // What is cut before it is opened must not come before its copy.
+            return Ok(stat.size == 0 || !around.cut.contains(original));
         }
         self.held.remove(&stat.key);
         let is_copy = copied.map_or(Ok(false), |id| self.is_copy_of(id, &opened))?;
-        // Its own path, or that of the file whose rotated generation it seems to be.
-        let is_met = |(of, is_certain): &(PathBuf, bool)| {
-            *is_certain && (around.lives.contains_key(of) || around.originals.contains(of))
-        };
-        let base = || original_paths(path).into_iter().find(is_met);
-        let lineage = new_file.lineage.clone();
-        let lineage = lineage.unwrap_or_else(|| base().map_or_else(|| path.as_path().into(), |(of, _)| of.into()));
         let (start, end) = if self.starts_at_end() {
             last_line_end(file, stat.size)?
         } else {
@@ -94,8 +117,11 @@ impl Tail {
         let start = identity::cursor_at(file, start)?;
         let id = self.lives.next_id();
         let state = if around.named.has(&stat.key) { SegmentState::Active } else { SegmentState::Draining };
-        around.lives.entry(lineage.to_path_buf()).or_default().push(id);
-        let segment = Segment::new(id, lineage, start, end, state, path.clone(), stat.key);
+        let segment = Segment::new(id, lineage.clone(), start, end, state, path.clone(), stat.key);
+        let life = FileLife::begin(segment, &opened, end, ContentFile::Original, now)?;
+        if new_file.truncated && self.listings.has_newer(lineage) {
+            return Ok(false); // It was copied and cut once more: what was seen in it now is younger than that copy.
+        }
         if is_copy {
             info!(source = %self.log.name, path = %path.display(), segment = %id, size = stat.size,
                 copy_of = %original.unwrap_or_default().display(),
@@ -103,9 +129,9 @@ impl Tail {
         } else {
             info!(source = %self.log.name, path = %path.display(), segment = %id, size = end, start = start.offset, "reading a file");
         }
-        let life = FileLife::begin(segment, &opened, end, ContentFile::Original, now)?;
+        around.lives.entry(lineage.to_path_buf()).or_default().push(id);
         self.insert(life, opened.file);
-        Ok(())
+        Ok(true)
     }
 
     /// A life begins, and its file is held.
@@ -135,7 +161,22 @@ impl Tail {
 struct Around<'a> {
     named: &'a Named,
     originals: HashSet<PathBuf>,
+    /// Those that were cut.
+    cut: HashSet<PathBuf>,
     lives: LivesByLineage,
+}
+
+impl Around<'_> {
+    /// That of the file whose generation it is; else its own path, or that of the file whose generation it seems to be.
+    fn lineage(&self, new_file: &NewFile) -> Arc<Path> {
+        let NewFile { path, lineage, .. } = new_file;
+        let is_met = |(of, is_certain): &(PathBuf, bool)| {
+            *is_certain && (self.lives.contains_key(of) || self.originals.contains(of))
+        };
+        let original = || original_paths(path).into_iter().find(is_met);
+        let own = || original().map_or_else(|| path.as_path().into(), |(of, _)| of.into());
+        lineage.clone().unwrap_or_else(own)
+    }
 }
 
 /// Where the last whole line ends, and where the data does.

@@ -12,8 +12,8 @@
 //! 5. *missed_generations*: and those that came and were rotated away between two scans;
 //! 6. *find_copies*: let lives without a file go on in those that have their content: what replaced theirs, or copies of
 //!    it (copytruncate), plain or compressed;
-//! 7. *arrive*: give the new files their numbers, oldest first; what may become a copy is held back for a while, and what
-//!    they have of files that are known is passed over;
+//! 7. *arrive*: give the new files their numbers, oldest first; what may become a copy is held back for a while, what they
+//!    have of files that are known is passed over, and what is younger than a file that a rotation moved meanwhile waits;
 //! 8. *give_up_lost*: what has lost its content, and is in no file after it, is gone;
 //! 9. *retire*: drain, seal and release lives whose path names another file, or none; seal logs of containers that
 //!    ended;
@@ -39,7 +39,7 @@ mod retire;
 mod vanished;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     io,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
@@ -97,6 +97,11 @@ pub struct Tail {
     lives: FileLives,
     /// Copies that may be in the making, since when.
     held: HashMap<FileKey, PossibleCopy>,
+    /// Lineages of which a rotation moved a file between the look at its path and its opening, in this scan: what is younger in
+    /// them waits for the next, and what was not found is not gone.
+    overtaken: HashSet<PathBuf>,
+    /// Files that were cut, until a life begins in them: what they hold is younger than all copies.
+    cut: HashSet<FileKey>,
     /// The first scan of the first start: `startAt: end` applies.
     first: bool,
     /// When the log was first opened. With `startAt: end`, what ended before is not read.
@@ -159,6 +164,7 @@ impl Tail {
         // Of a scan that panicked something may be left.
         self.listings = Listings::new(found.links.clone());
         self.links = found.links;
+        self.overtaken.clear();
         self.notices.begin_scan();
         for (path, error) in &found.unreadable {
             self.notices.unreadable(path, error);
@@ -203,8 +209,8 @@ impl Tail {
             let Ok(stat) = stat_path(path) else { return false };
             let Some(id) = self.lives.of_file(&stat.key).map(|life| life.segment.id) else { continue };
             let Some(life) = self.lives.get_mut(id) else { continue };
-            if life.is_released() {
-                return false; // What is added to it is a segment of its own.
+            if life.is_released() || life.is_empty() {
+                return false; // What is added is a segment of its own; or copies may have been made of it before.
             }
             match life.examine(&stat, None, now, self.source.seal_after) {
                 Ok(Examined::Unchanged) => {}
@@ -222,9 +228,10 @@ impl Tail {
         true
     }
 
-    /// Whether a file was not found by one scan, which concludes nothing from that yet.
+    /// Whether a file was not found by one scan, which concludes nothing from that yet, or was overtaken by a rotation.
     pub fn is_in_doubt(&self) -> bool {
-        self.lives.iter().any(|life| life.is_followed() && life.segment.is_pinned() && life.missing > 0)
+        !self.overtaken.is_empty()
+            || self.lives.iter().any(|life| life.is_followed() && life.segment.is_pinned() && life.missing > 0)
     }
 
     /// Copies what is unread of files that nothing but us holds: nobody could find them again. Writes sizes and cursors

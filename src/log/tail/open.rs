@@ -1,7 +1,7 @@
 //! Opening the log of a source: what the catalog knows, before the first scan has looked for its files.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::Path,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -66,6 +66,8 @@ impl Tail {
             state_dir: state_dir.canonicalize().unwrap_or_else(|_| state_dir.to_owned()),
             lives: FileLives::new(SegmentId(catalog.next.max(claimed).max(1))),
             held: HashMap::new(),
+            overtaken: HashSet::new(),
+            cut: HashSet::new(),
             first,
             begun: begun_at(dir),
             exclude,

@@ -25,6 +25,7 @@ impl Tail {
                 && named.path(&segment.key()).is_some_and(|path| segment.stands_at(path))
         };
         for id in self.lives.ids(|life| !stands_as_it_stood(life)) {
+            let consistent = consistent && !self.is_overtaken(id);
             if self.lives.get(id).is_some_and(FileLife::is_released) {
                 self.keep_or_drop_released(id, named, consistent, now);
                 continue;
@@ -86,6 +87,11 @@ impl Tail {
         }
     }
 
+    /// Whether a rotation came between in this scan, so that what was not found may be there all the same.
+    fn is_overtaken(&self, id: SegmentId) -> bool {
+        self.lives.get(id).is_some_and(|life| self.overtaken.contains(&*life.segment.lineage))
+    }
+
     fn renamed(&mut self, id: SegmentId, name: PathBuf) {
         let Some(life) = self.lives.get_mut(id) else { return };
         info!(source = %self.log.name, segment = %id, from = %life.segment.path().display(), to = %name.display(), "the file was renamed");
@@ -105,7 +111,7 @@ impl Tail {
             info!(source = %self.log.name, segment = %id, path = %path.display(),
                 "the file was deleted; it is held open until its events are delivered, or else its rest is copied");
             self.lives.advance(id, Whereabouts::Deleted { since: now });
-        } else if is_copied || !self.goes_on_compressed(id, now) {
+        } else if is_copied || (!self.goes_on_compressed(id, now) && !self.is_overtaken(id)) {
             self.is_gone(id);
         }
     }
@@ -217,7 +223,7 @@ impl Tail {
     /// A released life whose file is gone is remembered where that was compressed: it is not to be read from there.
     fn drop_missing(&mut self, id: SegmentId, consistent: bool) {
         let Some(life) = self.lives.get_mut(id) else { return };
-        if life.count_missing(consistent) && !self.remember_compressed(id) {
+        if life.count_missing(consistent) && !self.remember_compressed(id) && !self.is_overtaken(id) {
             self.forget(id);
         }
     }

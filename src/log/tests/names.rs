@@ -139,3 +139,37 @@ fn with_start_at_end_generations_that_ended_since_the_first_start_are_read_of_a_
         assert_eq!(t.scan_and_read(), lines(from..from + 4), "{name}");
     }
 }
+
+// Names move on between the listing, the look at each and the opening.
+#[test]
+fn rotations_in_the_midst_of_scans_lose_nothing_and_keep_the_order() {
+    let numbered = |logs: &Path, n: u32| {
+        let name = |n| logs.join(if n == 0 { "a.log".to_owned() } else { format!("a.log.{n}") });
+        (0..n).rev().for_each(|n| fs::rename(name(n), name(n + 1)).unwrap());
+    };
+    let dated = |logs: &Path, n: u32| fs::rename(logs.join("a.log"), logs.join(format!("a-2026{n:06}.log"))).unwrap();
+    rotate_in_the_midst_of_scans(120, numbered);
+    rotate_in_the_midst_of_scans(2000, dated);
+}
+
+fn rotate_in_the_midst_of_scans(files: u32, rotate: impl Fn(&Path, u32) + Copy + Send + 'static) {
+    let mut t = plain();
+    t.pins = 5000;
+    t.append("a.log", &numbers(0..1));
+    t.start().scan();
+    let logs = t.path("");
+    let rotator = std::thread::spawn(move || {
+        for n in 1..files {
+            rotate(&logs, n);
+            fs::write(logs.join("a.log"), numbers(n..n + 1)).unwrap();
+        }
+    });
+    let mut read = t.read();
+    while !rotator.is_finished() {
+        t.scan();
+        read.extend(t.read());
+    }
+    rotator.join().unwrap();
+    read.extend(t.scan_and_read());
+    assert_eq!(read, lines(0..files));
+}

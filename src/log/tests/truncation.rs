@@ -38,6 +38,33 @@ fn copytruncate_while_stopped_loses_nothing_that_was_copied() {
     }
 }
 
+// The bytes of a file that was seen empty cannot tell that it was cut since.
+#[test]
+fn what_was_copied_since_a_file_was_empty_is_read_before_what_the_file_holds() {
+    for (is_killed, rest) in [(false, 1), (true, 1), (false, 0), (true, 0)] {
+        for mut t in [plain(), all()] {
+            t.append("a.log", "");
+            t.start().scan();
+            if is_killed {
+                t.kill();
+            }
+            for n in 0..2 {
+                t.append("a.log", &numbers(n * 10..n * 10 + 10));
+                copytruncate(&t);
+            }
+            t.append("a.log", &numbers(20..20 + rest));
+            if is_killed {
+                t.start();
+            }
+            let mut read = t.scan_and_read();
+            t.append("a.log", &numbers(20 + rest..22));
+            read.extend(t.scan_and_read());
+            assert_eq!(read, lines(0..22));
+            assert_eq!((t.gap_bytes, t.facts().truncations), (0, 0));
+        }
+    }
+}
+
 fn copytruncate(t: &Bench) {
     if t.path("a.log.1").exists() {
         t.rename("a.log.1", "a.log.2");

@@ -47,23 +47,23 @@ impl Tail {
     }
 
     /// A generation that came, was rotated away and compressed while nobody looked: a life of its own, unless one that
-    /// is known has its content.
-    pub fn arrive_compressed(&mut self, lineage: &Arc<Path>, opened: &OpenFile, now: Instant) -> io::Result<()> {
+    /// is known has its content. False where a rotation came between.
+    pub fn arrive_compressed(&mut self, lineage: &Arc<Path>, opened: &OpenFile, now: Instant) -> io::Result<bool> {
         let OpenFile { path, stat, .. } = opened;
         let again = self.compressed.postponed.remove(&stat.key).is_some();
         let first = match self.beginning(path, stat)? {
             PackedBeginning::Content(first) => first,
             PackedBeginning::Refused(why) => {
                 self.refuse(path, &stat.key, why);
-                return Ok(());
+                return Ok(true);
             }
-            PackedBeginning::Plain => return Ok(()),
+            PackedBeginning::Plain => return Ok(true),
         };
         if first.is_empty()
             || self.original_counts(path, lineage)
             || self.is_content_of_a_known_one(Some(lineage), path, stat, &first)?
         {
-            return Ok(());
+            return Ok(true);
         }
         let place = self.compressed.place(self.lives.next_id());
         let restored = self.survey(path, &stat.key, &WantedContent::default()).and_then(|found| {
@@ -72,15 +72,18 @@ impl Tail {
             Ok(Some((restored, content)))
         });
         match restored {
-            Ok(Some((restored, content))) => self.begin_restored(lineage, opened, restored, &content, now),
-            Ok(None) => Ok(()),
+            Ok(Some((restored, content))) => {
+                self.begin_restored(lineage, opened, restored, &content, now)?;
+                Ok(true)
+            }
+            Ok(None) => Ok(identity::stat_path(path).is_ok_and(|there| there.key == stat.key)),
             Err(error) => {
                 if !again {
                     self.notices.cannot_unpack(path, &error);
                 }
                 let later = Later::new(path, &error, now);
                 self.compressed.postponed.insert(stat.key, (lineage.clone(), later));
-                Ok(())
+                Ok(true)
             }
         }
     }

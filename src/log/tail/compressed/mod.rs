@@ -160,13 +160,14 @@ impl Tail {
     ) -> Result<Option<CompressedMatch>, (PathBuf, io::Error)> {
         let Some(life) = self.lives.get(id).filter(|life| life.segment.head().offset > 0) else { return Ok(None) };
         let (head, modified, seen) = (life.segment.head(), life.modified, life.seen.offset);
+        let lineage = life.segment.lineage.to_path_buf();
         let mut siblings = self.files_beside(id);
         siblings.retain(|(_, stat)| self.lives.of_file(&stat.key).is_none_or(|owner| owner.segment.id == id));
         // Most compressors leave their file the time of the last write: those that do not are looked into last.
         siblings.sort_by_key(|(_, stat)| (stat.modified < modified, stat.modified));
         let mut best: Option<(PathBuf, FileKey, Content)> = None;
         let (mut failed, mut refused) = (None, Vec::new());
-        for (path, stat) in siblings {
+        for (path, stat) in siblings.clone() {
             let found = match self.beginning(&path, &stat) {
                 Ok(PackedBeginning::Content(first)) if begins(&first, &head) => self.content_of(id, &path, &stat),
                 Ok(PackedBeginning::Refused(why)) => {
@@ -209,6 +210,12 @@ impl Tail {
             (None, None) => {
                 for (path, key, why) in refused.into_iter().filter(|_| share == WantedShare::Any) {
                     self.refuse(&path, &key, why);
+                }
+                let stands = |(path, stat): &(PathBuf, FileStat)| {
+                    identity::stat_path(path).is_ok_and(|there| there.key == stat.key)
+                };
+                if !siblings.iter().all(stands) {
+                    self.overtaken.insert(lineage);
                 }
                 Ok(None)
             }

@@ -1,6 +1,6 @@
 //! Whether a life still has its bytes.
 
-use std::{collections::HashSet, io, path::Path, time::Instant};
+use std::{io, path::Path, time::Instant};
 
 use tracing::warn;
 
@@ -106,6 +106,12 @@ impl Tail {
                     continue;
                 }
             };
+            let modified = life.modified;
+            if life.is_empty() && stat.modified != modified && self.has_copies_since(&segment, modified) {
+                self.lives.advance(id, Whereabouts::ContentLost { later: None });
+                continue;
+            }
+            let Some(life) = self.lives.get_mut(id) else { continue };
             match life.examine(&stat, suspicions.get(&id), now, self.source.seal_after) {
                 Ok(Examined::Unchanged) => {}
                 Ok(Examined::Changed { is_news }) => self.lives.touch_if(is_news),
@@ -123,12 +129,24 @@ impl Tail {
         rewritten
     }
 
+    /// Whether generations were made beside a file since it was empty: then it was cut since as well, for a file that is renamed
+    /// is not at its path any more. Its own bytes cannot tell, for there were none.
+    fn has_copies_since(&mut self, segment: &Segment, modified: (i64, u32)) -> bool {
+        let is_copy = |key: &FileKey, changed| key.born.unwrap_or(changed) > modified && !self.lives.knows(key);
+        let stands_there = identity::stat_path(&segment.lineage).is_ok_and(|stat| stat.key == segment.key());
+        let directory = segment.lineage.parent().filter(|_| stands_there);
+        let generations = directory.map(|directory| self.listings.generations(&segment.lineage, directory));
+        let generations = generations.unwrap_or_default();
+        generations.iter().any(|generation| is_copy(&generation.stat.key, generation.stat.modified))
+    }
+
     /// Step 4: the files that no life is known of.
-    pub fn new_files(&self, named: &Named) -> Vec<NewFile> {
+    pub fn new_files(&mut self, named: &Named) -> Vec<NewFile> {
         let lost = self.lives.iter().filter(|life| life.has_lost_content());
-        let truncated: HashSet<FileKey> = lost.map(|life| life.segment.key()).collect();
+        self.cut.retain(|key| named.has(key) && !self.lives.knows(key));
+        self.cut.extend(lost.map(|life| life.segment.key()));
         let unknown = named.iter().filter(|(_, stat)| !self.lives.knows(&stat.key));
-        unknown.map(|(path, stat)| NewFile::named(path, *stat, truncated.contains(&stat.key))).collect()
+        unknown.map(|(path, stat)| NewFile::named(path, *stat, self.cut.contains(&stat.key))).collect()
     }
 
     /// The bytes of this life are gone from its file.

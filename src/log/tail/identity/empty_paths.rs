@@ -30,7 +30,8 @@ impl Tail {
         for path in self.empty_paths.keys().take(surplus).cloned().collect::<Vec<_>>() {
             self.empty_paths.remove(&path);
         }
-        for (path, beside) in &mut self.empty_paths {
+        // Where a scan was overtaken, what it did not get to was not there before all the same.
+        for (path, beside) in self.empty_paths.iter_mut().filter(|(path, _)| !self.overtaken.contains(&***path)) {
             let Some(directory) = path.parent() else { continue };
             let generations = self.listings.generations(path, directory).into_iter();
             *beside = generations.map(|generation| generation.stat.key).collect();

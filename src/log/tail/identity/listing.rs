@@ -2,7 +2,7 @@
 //! for in it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ffi::{OsStr, OsString},
     fs,
     os::unix::{ffi::OsStrExt, fs::DirEntryExt},
@@ -84,9 +84,16 @@ impl Listings {
     pub fn find_by_key(&mut self, beside: [&Path; 2], key: &FileKey) -> Option<PathBuf> {
         let mut directories: Vec<&Path> = beside.into_iter().filter_map(Path::parent).collect();
         directories.dedup();
-        let paths = directories.into_iter().flat_map(|directory| self.with_inode(directory, key.inode));
         let stands = |path: &PathBuf| identity::stat_path(path).is_ok_and(|stat| stat.key == *key);
-        paths.collect::<Vec<_>>().into_iter().find(stands)
+        directories.into_iter().find_map(|directory| {
+            let paths = self.with_inode(directory, key.inode);
+            let was_listed = !paths.is_empty();
+            paths.into_iter().find(stands).or_else(|| {
+                // It may have been renamed since.
+                let now = was_listed.then(|| Listing::read(directory).with_inode(directory, key.inode));
+                now.into_iter().flatten().find(stands)
+            })
+        })
     }
 
     fn alike_in(&mut self, directory: &Path, path: &Path, name: &OsStr) -> Vec<(PathBuf, FileStat)> {
@@ -105,8 +112,14 @@ impl Listings {
 
     /// The paths in a directory that have this inode.
     pub fn with_inode(&mut self, directory: &Path, inode: u64) -> Vec<PathBuf> {
-        let names = self.of(directory).by_inode.get(&inode);
-        names.into_iter().flatten().map(|name| directory.join(name)).collect()
+        self.of(directory).with_inode(directory, inode)
+    }
+
+    /// Whether a generation of a path came since its directory was listed.
+    pub fn has_newer(&mut self, path: &Path) -> bool {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return false };
+        let before = self.of(directory).inodes_of_generations(name);
+        !Listing::read(directory).inodes_of_generations(name).is_subset(&before)
     }
 
     fn of(&mut self, directory: &Path) -> &Listing {
@@ -132,6 +145,11 @@ impl Listing {
         listing
     }
 
+    fn with_inode(&self, directory: &Path, inode: u64) -> Vec<PathBuf> {
+        let names = self.by_inode.get(&inode);
+        names.into_iter().flatten().map(|name| directory.join(name)).collect()
+    }
+
     fn generations_of(&self, original: &OsStr) -> &[(OsString, bool)] {
         let generations = self.generations.get_or_init(|| {
             let mut generations = GenerationNames::new();
@@ -143,6 +161,12 @@ impl Listing {
             generations
         });
         generations.get(original.as_bytes()).map_or(&[], Vec::as_slice)
+    }
+
+    fn inodes_of_generations(&self, original: &OsStr) -> HashSet<u64> {
+        let names: HashSet<&OsString> = self.generations_of(original).iter().map(|(name, _)| name).collect();
+        let have_one = self.by_inode.iter().filter(|(_, has)| has.iter().any(|name| names.contains(name)));
+        have_one.map(|(inode, _)| *inode).collect()
     }
 }
 

@@ -57,7 +57,7 @@ impl NewFile {
             modified = successor.map_or(modified, |successor| modified.min(successor));
             birth = None;
         }
-        let birth = birth.filter(|_| !self.truncated).unwrap_or(modified);
+        let birth = if self.truncated { (i64::MAX, 0) } else { birth.unwrap_or(modified) };
         let name = self.path.file_name().unwrap_or_default().as_bytes();
         let (mut time, mut certain, mut number) = (None, 0, 0);
         for of in originals_of(name) {

@@ -212,6 +212,11 @@ impl FileLife {
         }
     }
 
+    /// Nothing was seen in its file yet.
+    pub fn is_empty(&self) -> bool {
+        self.seen.offset == 0
+    }
+
     /// Its bytes are in our copy of a deleted file.
     pub fn is_copied(&self) -> bool {
         matches!(self.content, ContentFile::Copied(_))
