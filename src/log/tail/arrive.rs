@@ -168,7 +168,7 @@ impl Tail {
             if now - held.since < self.source.seal_after {
                 self.notices.held(path, &original);
                 // What is cut before it is opened must not come before its copy.
-                return Ok(!around.cut.contains(&original));
+                return Ok(stat.size == 0 || !around.cut.contains(&original));
             }
         }
         self.held.remove(&stat.key);
