@@ -133,11 +133,11 @@ impl Tail {
     /// is not at its path any more. Its own bytes cannot tell, for there were none.
     fn has_copies_since(&mut self, segment: &Segment, modified: (i64, u32)) -> bool {
         let is_copy = |key: &FileKey, changed| key.born.unwrap_or(changed) > modified && !self.lives.knows(key);
-        let stands_there = identity::stat_path(&segment.lineage).is_ok_and(|stat| stat.key == segment.key());
-        let directory = segment.lineage.parent().filter(|_| stands_there);
-        let generations = directory.map(|directory| self.listings.generations(&segment.lineage, directory));
-        let generations = generations.unwrap_or_default();
-        generations.iter().any(|generation| is_copy(&generation.stat.key, generation.stat.modified))
+        let Some(directory) = segment.lineage.parent() else { return false };
+        let generations = self.listings.generations(&segment.lineage, directory);
+        let has_copies = generations.iter().any(|generation| is_copy(&generation.stat.key, generation.stat.modified));
+        // After they were looked at: what is renamed meanwhile has younger ones beside it.
+        has_copies && identity::stat_path(&segment.lineage).is_ok_and(|stat| stat.key == segment.key())
     }
 
     /// Step 4: the files that no life is known of.

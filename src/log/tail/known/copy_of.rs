@@ -21,6 +21,7 @@ use super::{
 use crate::log::{
     identity::{self, FileKey, OpenFile},
     position::{Anchor, Cursor, SegmentId},
+    segment::SegmentState,
 };
 
 /// The lives of each lineage.
@@ -45,12 +46,15 @@ impl Tail {
         if copy.stat.size == 0 {
             return Ok(None);
         }
+        // Many generations begin alike.
+        let is_small = copy.stat.size < Anchor::BYTES as u64;
         let head = identity::head(&copy.file, copy.stat.size)?;
         let end = identity::cursor_at(&copy.file, copy.stat.size)?;
         let lineages = new_file.lineage.iter().map(|lineage| lineage.to_path_buf());
         for lineage in lineages.chain(named_after(&copy.path)) {
             for id in lives.get(&lineage).into_iter().flatten().rev() {
                 if let Some(life) = self.lives.get(*id)
+                    && (!is_small || may_be_copied_now(life))
                     && begins_with(life, &head, &end)?
                 {
                     return Ok(Some(*id));
@@ -116,6 +120,12 @@ impl Tail {
             self.lives.remove(owner);
         }
     }
+}
+
+/// Whether its file stands where rotators copy from: at its path, or, for `renamecopy`, at the one for a moment.
+fn may_be_copied_now(life: &FileLife) -> bool {
+    let segment = &life.segment;
+    segment.state() == SegmentState::Active || segment.path().extension().is_some_and(|suffix| suffix == "tmp")
 }
 
 /// Whether a life's bytes begin with a file's, of which these are the head and the end.
