@@ -2,7 +2,7 @@
 //! for in it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     ffi::{OsStr, OsString},
     fs,
     os::unix::{ffi::OsStrExt, fs::DirEntryExt},
@@ -94,6 +94,11 @@ impl Listings {
                 now.into_iter().flatten().find(stands)
             })
         })
+    }
+
+    /// They are listed anew when they are asked for.
+    pub fn forget(&mut self, directories: &BTreeSet<PathBuf>) {
+        self.listed.retain(|directory, _| !directories.contains(directory));
     }
 
     fn alike_in(&mut self, directory: &Path, path: &Path, name: &OsStr) -> Vec<(PathBuf, FileStat)> {

@@ -12,7 +12,7 @@ use std::{
 use super::{
     super::{FileLife, NewFile, Tail, lives::FileLives},
     Named,
-    listing::Generation,
+    listing::{Generation, Listings},
     new_file::is_compressed,
 };
 use crate::{config::StartAt, log::identity::FileKey};
@@ -53,23 +53,29 @@ impl Tail {
             let directory_of = |path: &Path| path.parent().map(Path::to_owned);
             directories.extend([Some(&*path), rotated.as_deref()].into_iter().flatten().filter_map(directory_of));
             let lineage = before.map_or_else(|| path.as_path().into(), |before| before.segment.lineage.clone());
-            for directory in directories {
-                for Generation { path: sibling, stat, .. } in self
-                    .listings
-                    .generations(&path, &directory)
-                    .into_iter()
-                    .map(|it| Generation { is_certain: it.is_certain || named.has(&it.stat.key), ..it })
-                    .filter(|generation| changed.misses(generation) && !self.lives.knows(&generation.stat.key))
+            let look = |listings: &mut Listings| -> Vec<Generation> {
+                let all = directories.iter().flat_map(|directory| listings.generations(&path, directory));
+                let all = all.map(|it| Generation { is_certain: it.is_certain || named.has(&it.stat.key), ..it });
+                all.filter(|it| changed.misses(it) && !self.lives.knows(&it.stat.key)).collect()
+            };
+            let age = |it: &Generation| NewFile::beside(it.path.clone(), it.stat, lineage.clone()).age(None);
+            let mut missed = look(&mut self.listings);
+            if let Some(newest) = missed.iter().map(age).max() {
+                // A listing may have one that came while it was read, and not those that came before that: they are in
+                // one that is begun now.
+                self.listings.forget(&directories);
+                missed = look(&mut self.listings);
+                missed.retain(|it| age(it) <= newest);
+            }
+            for Generation { path: sibling, stat, .. } in missed {
+                if self.exclude.iter().any(|exclude| exclude.matches(&sibling)) {
+                    self.notices.excluded_generation(&sibling, &path);
+                } else if listed.insert(stat.key) && !named.has(&stat.key) {
+                    new_files.push(NewFile::beside(sibling, stat, lineage.clone()));
+                } else if is_compressed(&sibling)
+                    && let Some(known) = new_files.iter_mut().find(|file| file.stat.key == stat.key)
                 {
-                    if self.exclude.iter().any(|exclude| exclude.matches(&sibling)) {
-                        self.notices.excluded_generation(&sibling, &path);
-                    } else if listed.insert(stat.key) && !named.has(&stat.key) {
-                        new_files.push(NewFile::beside(sibling, stat, lineage.clone()));
-                    } else if is_compressed(&sibling)
-                        && let Some(known) = new_files.iter_mut().find(|file| file.stat.key == stat.key)
-                    {
-                        known.lineage = Some(lineage.clone()); // Named by a glob that has the compressed generations too.
-                    }
+                    known.lineage = Some(lineage.clone()); // Named by a glob that has the compressed generations too.
                 }
             }
         }
