@@ -67,6 +67,11 @@ pub fn originals_of(name: &[u8]) -> Vec<RotatedOf> {
     if let Some(original) = name.strip_suffix(b".old") {
         originals.push(RotatedOf::certain(&[original], RotationMark::Old));
     }
+    // What logrotate finds where it is about to make the new file.
+    if let Some(name) = name.strip_suffix(b".backup") {
+        let dated = before_marks(name).filter(|(_, mark)| matches!(mark, RotationMark::Time(_)));
+        originals.extend(dated.map(|(original, _)| RotatedOf::certain(&[original], RotationMark::Old)));
+    }
     if let Some(label) = name.strip_prefix(b"@") {
         originals.extend(tai64n(label).map(|mark| RotatedOf::certain(&[b"current"], mark)));
     }
@@ -160,6 +165,7 @@ mod tests {
             ("audit.log", "20261129-2109-01-audit.log"),
             ("audit.log", "audit.log.20261129T211209.1.gz"),
             ("audit.log", "audit.log.old"),
+            ("audit.log", "audit.log-2026112921.backup"),
             ("audit_rCURRENT.log", "audit_r00012.log"),
             ("current", "@4000000065678a0f1d2c3b4a.s"),
             ("0.log", "0.log.20261122-040000"),
@@ -182,6 +188,8 @@ mod tests {
             "audit.log.secret",
             "audit.log-of-somebody-else",
             "audit.log.bak",
+            "audit.log.backup",
+            "audit.log.1.backup",
             "audit.log~",
             "audit.log.swp",
             "audit.logs.1",
