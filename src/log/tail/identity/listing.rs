@@ -39,15 +39,18 @@ pub struct Generation {
 }
 
 impl Listings {
-    /// The rotated generations of a path, as far as names tell.
+    /// The rotated generations of a path, as far as names tell: all of one moment, for where names moved on since the
+    /// listing one may stand under a name that it did not have.
     pub fn generations(&mut self, path: &Path) -> Vec<Generation> {
+        const TRIES: usize = 3;
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
-        let generations = self.of(directory).generations_of(name).iter().filter_map(|(name, is_certain)| {
-            let path = directory.join(name);
-            let stat = regular(&path)?;
-            Some(Generation { path, stat, is_certain: *is_certain })
-        });
-        generations.collect()
+        let (mut found, mut is_as_listed) = self.of(directory).generations(directory, name);
+        for _ in 1..TRIES {
+            if !is_as_listed {
+                (found, is_as_listed) = Listing::read(directory).generations(directory, name);
+            }
+        }
+        found
     }
 
     /// What may have the bytes that a path's file had, under whatever name: its generations, and what begins as its
@@ -113,6 +116,21 @@ impl Listing {
     fn with_inode(&self, directory: &Path, inode: u64) -> Vec<PathBuf> {
         let names = self.by_inode.get(&inode);
         names.into_iter().flatten().map(|name| directory.join(name)).collect()
+    }
+
+    /// The generations of a name, and whether each has the inode that it was listed with.
+    fn generations(&self, directory: &Path, original: &OsStr) -> (Vec<Generation>, bool) {
+        let (mut generations, mut is_as_listed) = (Vec::new(), true);
+        for (name, is_certain) in self.generations_of(original) {
+            let path = directory.join(name);
+            let stat = identity::stat_path(&path).ok();
+            let listed = stat.and_then(|stat| self.by_inode.get(&stat.key.inode));
+            is_as_listed &= listed.is_some_and(|names| names.contains(name));
+            if let Some(stat) = stat.filter(|stat| stat.regular) {
+                generations.push(Generation { path, stat, is_certain: *is_certain });
+            }
+        }
+        (generations, is_as_listed)
     }
 
     fn generations_of(&self, original: &OsStr) -> &[(OsString, bool)] {
