@@ -197,6 +197,9 @@ impl Tail {
     fn is_readable(&mut self, path: &Path, file: &File, missed: bool) -> io::Result<bool> {
         let mut first = [0; 4];
         let got = file.read_at(&mut first, 0)?;
+        if got < first.len() && is_compressed(path) {
+            return Ok(false); // A compressor has just begun it.
+        }
         if first[..got].starts_with(&[0x1F, 0x8B]) || first[..got].starts_with(&[0x28, 0xB5, 0x2F, 0xFD]) {
             if !missed {
                 self.notices.compressed(path);

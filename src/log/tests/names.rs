@@ -50,6 +50,16 @@ fn rotations_with_the_time_before_the_extension_between_two_scans_are_read_in_or
     assert_eq!(t.scan_and_read(), lines(2..8));
 }
 
+#[test]
+fn what_a_compressor_has_just_begun_is_not_read_as_text() {
+    let mut t = all();
+    t.append("a.log", &numbers(0..2));
+    t.append("a.log.1.gz", "");
+    t.start().scan();
+    t.append("a.log.1.gz", "\u{1F}no events\n");
+    assert_eq!(t.scan_and_read(), lines(0..2));
+}
+
 // Names move on between the listing, the look at each and the opening.
 #[test]
 fn rotations_in_the_midst_of_scans_lose_nothing_and_keep_the_order() {
