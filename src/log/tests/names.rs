@@ -50,6 +50,16 @@ fn rotations_with_the_time_before_the_extension_between_two_scans_are_read_in_or
     assert_eq!(t.scan_and_read(), lines(2..8));
 }
 
+#[test]
+fn what_a_compressor_has_just_begun_is_not_read_as_text() {
+    let mut t = all();
+    t.append("a.log", &numbers(0..2));
+    t.append("a.log.1.gz", "");
+    t.start().scan();
+    t.append("a.log.1.gz", "\u{1F}no events\n");
+    assert_eq!(t.scan_and_read(), lines(0..2));
+}
+
 // The directory is known from no earlier rotation.
 #[test]
 fn generations_in_another_directory_are_read_in_order_between_two_scans_and_over_a_stop() {

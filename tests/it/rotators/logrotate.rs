@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use super::{AUDIT, Program, assert_complete, assert_exact, program::run_well};
+use super::{AUDIT, Program, assert_complete, assert_exact, assert_told, program::run_well};
 use crate::{
     sidecar::Sidecar,
     tools::{has, skipped},
@@ -91,7 +91,9 @@ fn logrotate_compress_zstd() {
 fn logrotate_copytruncate() {
     if is_here("logrotate_copytruncate", &["logrotate"]) {
         assert_complete("logrotate copytruncate", &NAMES, logrotate(" copytruncate"));
-        assert_complete("logrotate copytruncate compress", &NAMES, logrotate(" copytruncate\n compress"));
+        // logrotate gives a copy older times once it is done: one that was seen before is not known in its compressed file
+        // after a kill.
+        assert_told("logrotate copytruncate compress", &NAMES, logrotate(" copytruncate\n compress"));
     }
 }
 

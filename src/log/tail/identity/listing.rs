@@ -54,16 +54,19 @@ impl Listings {
         Self { links, listed: HashMap::new() }
     }
 
-    /// The rotated generations of a path that stand in a directory, as far as names tell.
+    /// The rotated generations of a path that stand in a directory, as far as names tell: all of one moment, for where
+    /// names moved on since the listing one may stand under a name that it did not have.
     pub fn generations(&mut self, path: &Path, directory: &Path) -> Vec<Generation> {
+        const TRIES: usize = 3;
         let Some(name) = path.file_name() else { return Vec::new() };
         let links = self.links.clone();
-        let generations = self.of(directory).generations_of(name).iter().filter_map(|(name, is_certain)| {
-            let path = directory.join(name);
-            let stat = readable(&path, &links)?;
-            Some(Generation { path, stat, is_certain: *is_certain })
-        });
-        generations.collect()
+        let (mut found, mut is_as_listed) = self.of(directory).generations(directory, name, &links);
+        for _ in 1..TRIES {
+            if !is_as_listed {
+                (found, is_as_listed) = Listing::read(directory).generations(directory, name, &links);
+            }
+        }
+        found
     }
 
     /// What may have the bytes that a path's file had, under whatever name, beside it or in a directory there: its
@@ -155,6 +158,21 @@ impl Listing {
         names.into_iter().flatten().map(|name| directory.join(name)).collect()
     }
 
+    /// The generations of a name, and whether each has the inode that it was listed with.
+    fn generations(&self, directory: &Path, original: &OsStr, links: &LinkPolicy) -> (Vec<Generation>, bool) {
+        let (mut generations, mut is_as_listed) = (Vec::new(), true);
+        for (name, is_certain) in self.generations_of(original) {
+            let path = directory.join(name);
+            let stat = identity::stat_entry(&path).ok();
+            let listed = stat.and_then(|stat| self.by_inode.get(&stat.key.inode));
+            is_as_listed &= listed.is_some_and(|names| names.contains(name));
+            if let Some(stat) = stat.filter(|stat| stat.regular && may_be_read(&path, links)) {
+                generations.push(Generation { path, stat, is_certain: *is_certain });
+            }
+        }
+        (generations, is_as_listed)
+    }
+
     fn generations_of(&self, original: &OsStr) -> &[(OsString, bool)] {
         let generations = self.generations.get_or_init(|| {
             let mut generations = GenerationNames::new();
@@ -177,9 +195,11 @@ impl Listing {
 
 /// A link is no file that a rotator left: it could lead anywhere.
 fn readable(path: &Path, links: &LinkPolicy) -> Option<FileStat> {
-    let stat = identity::stat_entry(path).ok().filter(|stat| stat.regular)?;
-    let is_allowed = links.is_boundless() || matches!(links.look(path), Ok(PathTarget::Allowed(_)));
-    is_allowed.then_some(stat)
+    identity::stat_entry(path).ok().filter(|stat| stat.regular && may_be_read(path, links))
+}
+
+fn may_be_read(path: &Path, links: &LinkPolicy) -> bool {
+    links.is_boundless() || matches!(links.look(path), Ok(PathTarget::Allowed(_)))
 }
 
 #[cfg(test)]

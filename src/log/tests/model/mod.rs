@@ -29,7 +29,7 @@ use TailOperation as O;
 
 /// Operations that the tailer does not stand today, each with the row of the fault that shows: left out of the random
 /// histories until that is mended.
-const SWITCHED_OFF: &[(TailOperation, &str)] = &[(O::LateOnEmpty, "F6")];
+const SWITCHED_OFF: &[(TailOperation, &str)] = &[(O::CopytruncateUnlooked, "F16"), (O::LateOnEmpty, "F6")];
 
 /// How many turns a history has.
 const TURNS: usize = 60;
@@ -82,9 +82,14 @@ fn random_histories_deliver_every_line_once() {
 
 #[test]
 fn what_is_switched_off_still_fails() {
+    /// What seldom fails: `CopytruncateUnlooked`, where a reader reads on behind a cut before a scan looks.
+    const SELDOM: [u64; 1] = [330_531_551_859];
     let mut mended = Vec::new();
     for (operation, row) in SWITCHED_OFF {
-        let judged = (0..TRIALS).map(|seed| RandomHistory::run(HistoryPlan::only(seed, *operation), TURNS));
+        let judged = SELDOM
+            .into_iter()
+            .chain(0..TRIALS)
+            .map(|seed| RandomHistory::run(HistoryPlan::only(seed, *operation), TURNS));
         let passed: Option<Vec<_>> = judged.map(Result::ok).collect(); // Ends at the first that fails.
         // Without its tool an operation cannot be tried here.
         let happened = passed.into_iter().flatten().any(|happened| happened.contains(&operation.to_string()));
