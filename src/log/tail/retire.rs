@@ -79,7 +79,9 @@ impl Tail {
             return;
         }
         let beside = self.listings.find_by_key([&segment.lineage, &path], &key);
-        if let Some(name) = beside.or_else(|| segment.path_by_descriptor()) {
+        // Where no source may look it is held without a name.
+        let may_be_read = |path: &PathBuf| matches!(self.links.look(path), Ok(PathTarget::Allowed(_)));
+        if let Some(name) = beside.or_else(|| segment.path_by_descriptor().filter(may_be_read)) {
             return self.renamed(id, name);
         }
         if life.count_missing(consistent && stands.is_some()) {

@@ -89,7 +89,6 @@ fn conmon_that_is_followed_while_it_replaces_its_log() {
 }
 
 #[test]
-#[ignore = "a log that was replaced while auditpost was stopped is no gap yet"]
 fn conmon_that_replaced_its_log_while_it_was_stopped_is_a_gap() {
     let receiver = Receiver::start();
     let mut sidecar = tailing_with(LOG, "format: cri", &receiver, QUICK_FORWARDER);

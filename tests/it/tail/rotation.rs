@@ -75,7 +75,7 @@ fn a_file_moved_to_another_directory_is_drained() {
     sidecar.rename(LOG, "archive/old.ndjson");
     sidecar.write_lines("archive/old.ndjson", 2000..3000);
     sidecar.write_lines(LOG, 3000..3001);
-    sidecar.wait_for_log("the file was renamed");
+    sidecar.wait_for_log("held open until its events are delivered");
     receiver.always(Reply::status(200));
     assert_exactly(&mut sidecar, &receiver, 0..3001);
 }
