@@ -169,3 +169,28 @@ fn what_a_busy_writer_adds_between_the_copy_and_the_cut_costs_no_more_than_itsel
         }
     }
 }
+
+// A power cut took what the application had not synced. We had read it, and remember more than there is.
+#[test]
+fn a_file_that_lost_its_tail_while_stopped_is_read_on() {
+    for looks in [false, true] {
+        let mut t = plain();
+        t.append("a.log", &numbers(0..100));
+        t.start().scan();
+        assert_eq!(t.read(), lines(0..100));
+        t.append("a.log", &numbers(100..150));
+        assert_eq!(t.scan_and_read(), lines(100..150));
+        t.stop();
+        let file = OpenOptions::new().write(true).open(t.path("a.log")).unwrap();
+        file.set_len(numbers(0..100).len() as u64).unwrap();
+        t.start();
+        let mut read = Vec::new();
+        if looks {
+            read = t.scan_and_read();
+        }
+        t.append("a.log", &numbers(150..160));
+        read.extend(t.scan_and_read());
+        assert_eq!(read, lines(150..160), "looks: {looks}");
+        assert_eq!(t.gap_bytes, 0);
+    }
+}

@@ -8,7 +8,7 @@ use std::{fs::File, io, path::PathBuf, sync::Arc, time::Duration, time::Instant}
 use tracing::info;
 
 use super::{
-    super::{FileLife, Tail, Whereabouts, lives::ContentFile},
+    super::{FileLife, Tail, Whereabouts, deleted::FileWriters, lives::ContentFile},
     same_bytes::same_bytes,
 };
 use crate::log::{
@@ -46,6 +46,12 @@ impl Tail {
         end: Cursor,
         since: Instant,
     ) {
+        // Nobody can open it again.
+        let is_finished = FileWriters::of(&file) == FileWriters::None
+            && identity::stat_file(&file).is_ok_and(|stat| stat.size <= end.offset);
+        if is_finished {
+            return;
+        }
         let own = |left: &LeftBehind| left.of == of;
         if self.left_behind.iter().filter(|left| own(left)).count() >= MOST_OF_ONE
             && let Some(oldest) = self.left_behind.iter().position(own)

@@ -180,15 +180,15 @@ impl FileLife {
     }
 
     /// Whether a file has this life's first bytes and some of the later ones, but not the last: it was copied before
-    /// those were written.
+    /// those were written. What stands at its own path is none: that is written to again.
     pub fn has_beginning_in(&self, OpenFile { path, file, stat }: &OpenFile) -> io::Result<bool> {
         let head = self.segment.head();
-        if head.offset == 0 || stat.size >= self.seen.offset {
+        if head.offset == 0 || stat.size >= self.seen.offset || *self.segment.lineage == **path {
             return Ok(false);
         }
         if stat.size < head.offset {
             let mut shorter = self.first_bytes().filter(|first| first.offset <= stat.size).peekable();
-            let is_copy = shorter.peek().is_some() && *self.segment.lineage != **path;
+            let is_copy = shorter.peek().is_some();
             return shorter.try_fold(is_copy, |has, first| Ok(has && identity::still_has(file, &first)?));
         }
         if !identity::still_has(file, &head)? {
