@@ -19,6 +19,7 @@ use super::{
 use crate::log::{
     data_end,
     identity::{self, AnchorBytes, OpenFile},
+    position::Anchor,
     segment::{Segment, SegmentState},
 };
 
@@ -94,6 +95,9 @@ impl Tail {
             return Ok(true);
         }
         let copied = self.original_of(new_file, &opened, &around.lives)?;
+        let is_copy = copied.map_or(Ok(false), |id| self.is_copy_of(id, &opened))?;
+        // A file that only ends alike is none; of a few bytes nobody can say yet.
+        let copied = copied.filter(|_| is_copy || stat.size < Anchor::BYTES as u64);
         let original = match copied.and_then(|id| self.lives.get(id)) {
             Some(life) => Some(life.segment.path()),
             None => self.copy_in_the_making(&opened, &around.originals)?,
@@ -106,7 +110,6 @@ impl Tail {
             return Ok(stat.size == 0 || !around.cut.contains(original));
         }
         self.held.remove(&stat.key);
-        let is_copy = copied.map_or(Ok(false), |id| self.is_copy_of(id, &opened))?;
         let (start, end) = if self.starts_at_end() {
             last_line_end(file, stat.size)?
         } else {
