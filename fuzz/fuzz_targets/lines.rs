@@ -34,7 +34,7 @@ fn read(data: &[u8], base: u64, complete: bool) -> Vec<(u64, u64, Vec<u8>)> {
     splitter(data, base, complete).map(own).collect()
 }
 
-fn own(LogItem { range, kind }: LogItem<'_>) -> (u64, u64, Vec<u8>) {
+fn own(LogItem { range, kind, .. }: LogItem<'_>) -> (u64, u64, Vec<u8>) {
     match kind {
         ItemKind::Line(bytes) => (range.start, range.end, bytes.to_vec()),
         ItemKind::Blank => (range.start, range.end, Vec::new()),
