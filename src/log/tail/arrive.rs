@@ -95,9 +95,11 @@ impl Tail {
             return Ok(true);
         }
         let copied = self.original_of(new_file, &opened, &around.lives)?;
-        let is_copy = copied.map_or(Ok(false), |id| self.is_copy_of(id, &opened))?;
+        // Of one that waits it was asked before.
+        let waits = self.waits_as_a_copy(stat, now);
+        let is_copy = !waits && copied.map_or(Ok(false), |id| self.is_copy_of(id, &opened))?;
         // A file that only ends alike is none; of a few bytes nobody can say yet.
-        let copied = copied.filter(|_| is_copy || stat.size < Anchor::BYTES as u64);
+        let copied = copied.filter(|_| waits || is_copy || stat.size < Anchor::BYTES as u64);
         let original = match copied.and_then(|id| self.lives.get(id)) {
             Some(life) => Some(life.segment.path()),
             None => self.copy_in_the_making(&opened, &around.originals)?,

@@ -127,6 +127,16 @@ fn without_marks(items: &[String]) -> Vec<String> {
     items.iter().map(plain).collect()
 }
 
+/// A record is begun, and what is at rest is sealed from now on.
+fn begun_and_sealing_at_once() -> Bench {
+    let mut t = container();
+    t.append(LOG, &(out("F", "one") + &out("P", "tw")));
+    t.start().scan();
+    t.records();
+    t.seal_at_once();
+    restarted(t)
+}
+
 #[test]
 fn a_record_that_a_rotation_cut_is_one_and_so_are_those_round_it() {
     for how in ["runs", "stops", "is killed"] {
@@ -195,12 +205,7 @@ fn a_record_may_go_over_several_files_and_the_other_stream_may_stand_between_its
 
 #[test]
 fn where_its_file_is_sealed_and_the_rest_comes_late_it_is_one_all_the_same() {
-    let mut t = container();
-    t.append(LOG, &(out("F", "one") + &out("P", "tw")));
-    t.start().scan();
-    t.records();
-    t.seal_at_once();
-    let mut t = restarted(t);
+    let mut t = begun_and_sealing_at_once();
     t.rotate(1);
     for _ in 0..3 {
         t.scan();
@@ -273,12 +278,7 @@ fn a_file_that_is_deleted_by_its_rotation_is_joined_while_it_is_held() {
 
 #[test]
 fn where_the_next_file_is_gone_or_never_came_the_beginning_goes_alone_and_says_so() {
-    let mut t = container();
-    t.append(LOG, &(out("F", "one") + &out("P", "tw")));
-    t.start().scan();
-    t.records();
-    t.seal_at_once();
-    let mut t = restarted(t);
+    let mut t = begun_and_sealing_at_once();
     t.rename(LOG, "0.log.20261122-000001");
     t.scan();
     t.scan();

@@ -10,6 +10,16 @@ fn replace(bench: &Bench, name: &str, text: &str) {
     bench.rename("new", name);
 }
 
+/// What is read after a kill, in the order of the numbers: that of a half and the file after it is not promised.
+fn arrived_after_a_kill(bench: &mut Bench) -> Vec<String> {
+    bench.kill();
+    bench.start();
+    let mut arrived = bench.scan_and_read();
+    arrived.extend(bench.scan_and_read());
+    arrived.sort_by_key(|line| line[5..].parse::<u32>().unwrap());
+    arrived
+}
+
 #[test]
 fn a_file_that_is_replaced_by_itself_and_a_line_goes_on() {
     for stops in [false, true] {
@@ -277,11 +287,7 @@ fn a_half_that_was_held_when_the_process_was_killed_is_read_in_the_file_after_it
     let mut bench = read_to(70);
     replace(&bench, "a.log", &numbers(50..110));
     bench.scan();
-    bench.kill();
-    bench.start();
-    let mut arrived = bench.scan_and_read();
-    arrived.extend(bench.scan_and_read());
-    arrived.sort_by_key(|line| line[5..].parse::<u32>().unwrap());
+    let arrived = arrived_after_a_kill(&mut bench);
     assert_eq!(arrived, lines(70..110));
     assert_eq!(bench.gap_bytes, 0);
 }
@@ -318,11 +324,7 @@ fn what_is_left_of_a_half_after_another_half_is_read() {
     bench.scan();
     replace(&bench, "a.log", &numbers(60..130));
     bench.scan();
-    bench.kill();
-    bench.start();
-    let mut arrived = bench.scan_and_read();
-    arrived.extend(bench.scan_and_read());
-    arrived.sort_by_key(|line| line[5..].parse::<u32>().unwrap());
+    let arrived = arrived_after_a_kill(&mut bench);
     assert_eq!(arrived, lines(70..130));
     assert_eq!(bench.gap_bytes, 0);
 }

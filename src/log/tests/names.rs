@@ -150,6 +150,24 @@ fn with_start_at_end_generations_that_ended_since_the_first_start_are_read_of_a_
     }
 }
 
+// Nothing of it was left to read, and no file stood at its path.
+#[test]
+fn what_was_written_and_rotated_away_while_stopped_is_found_beside_finished_generations() {
+    let mut t = plain();
+    t.seal_at_once();
+    t.append("a.log", &numbers(0..2));
+    t.start().scan();
+    assert_eq!(t.read(), lines(0..2));
+    t.rename("a.log", "a.log.1");
+    (0..4).for_each(|_| t.scan());
+    assert_eq!(t.segments(), 0, "it is released");
+    t.stop();
+    t.rename("a.log.1", "a.log.2");
+    t.append("a.log.1", &numbers(2..4));
+    t.start();
+    assert_eq!(t.scan_and_read(), lines(2..4));
+}
+
 // Names move on between the listing, the look at each and the opening.
 #[test]
 fn rotations_in_the_midst_of_scans_lose_nothing_and_keep_the_order() {

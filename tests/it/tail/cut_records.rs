@@ -50,6 +50,14 @@ fn detail(letter: &Value) -> &str {
     letter["detail"].as_str().unwrap()
 }
 
+/// Ten events, one of which a rotation cuts.
+fn write_with_the_sixth_cut(sidecar: &Sidecar) {
+    let (head, rest) = halves(5);
+    sidecar.append(LOG, outs(0..5) + &head);
+    rotate(sidecar, 1);
+    sidecar.append(LOG, rest + &outs(6..10));
+}
+
 #[test]
 fn an_event_that_a_rotation_cut_arrives_whole_and_in_its_place() {
     for killed in [false, true] {
@@ -100,10 +108,7 @@ fn a_batch_with_such_an_event_is_the_same_after_a_kill() {
     let receiver = Receiver::start();
     receiver.always(Reply::status(503));
     let mut sidecar = following(&receiver, "");
-    let (head, rest) = halves(5);
-    sidecar.append(LOG, outs(0..5) + &head);
-    rotate(&sidecar, 1);
-    sidecar.append(LOG, rest + &outs(6..10));
+    write_with_the_sixth_cut(&sidecar);
     sidecar.start_again();
     receiver.wait_until("the cut event", PATIENCE, |deliveries| {
         deliveries.iter().any(|delivery| delivery.lines().contains(&event(5)))
@@ -128,10 +133,7 @@ fn where_one_is_refused_its_message_is_the_dead_letter_and_its_neighbours_arrive
         Reply::status(if refused { 422 } else { 200 })
     });
     let mut sidecar = following(&receiver, "");
-    let (head, rest) = halves(5);
-    sidecar.append(LOG, outs(0..5) + &head);
-    rotate(&sidecar, 1);
-    sidecar.append(LOG, rest + &outs(6..10));
+    write_with_the_sixth_cut(&sidecar);
     sidecar.start_again();
     sidecar.wait_for_metrics("a letter", |metrics| metrics.events("siem", "dead_lettered") == 1);
     receiver.wait_for_lines(9);

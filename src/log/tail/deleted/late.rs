@@ -6,8 +6,8 @@
 //! | no | no longer: nobody can open it again |
 //! | it cannot be asked, or the file has a name somewhere | for [`WAIT`] after the last write |
 //!
-//! What is added is read as before; behind what was copied of a file that may still be written to it is a life of its own. Where descriptors are scarce the one that was deleted first is let go first, and a
-//! WARN says that later lines are lost. A stop lets go of all, and says so of those that somebody writes to; these the
+//! What is added is read as before; behind what was copied of a file that may still be written to, it is a life of its own.
+//! Where descriptors are scarce the one that was deleted first is let go first, and a WARN says that later lines are lost. A stop lets go of all, and says so of those that somebody writes to; these the
 //! catalog keeps as unfinished, so that the next start tells of a loss of unknown size, as it does after a crash.
 
 use std::{

@@ -19,7 +19,7 @@ use super::{
     same_bytes::same_bytes,
 };
 use crate::log::{
-    identity::{self, FileKey, OpenFile},
+    identity::{self, FileKey, FileStat, OpenFile},
     position::{Anchor, Cursor, SegmentId},
     segment::SegmentState,
 };
@@ -72,6 +72,12 @@ impl Tail {
             Some(file) => same_bytes(&file, &copy.file, 0, size, &self.compressed.progress),
             None => Ok(true),
         }
+    }
+
+    /// Whether a file was left alone as it is now, and still is.
+    pub fn waits_as_a_copy(&self, stat: &FileStat, now: Instant) -> bool {
+        let held = self.held.get(&stat.key).filter(|held| held.size == stat.size);
+        held.is_some_and(|held| now - held.since < self.source.seal_after)
     }
 
     /// Whether a file that repeats another is left alone for now: it may be a copy in the making.
