@@ -136,7 +136,7 @@ impl<'a> Records<'a> {
         loop {
             let (line, end) = match raw(data, scan, is_complete) {
                 None if open && is_complete => return Some(self.cut_at(scan)),
-                None if open && is_foreign(&data[scan..]) => return Some(self.joined_until(scan)),
+                None if open && is_foreign(&data[scan..]) => return Some(self.without_last_part(scan)),
                 None => {
                     self.end = if open && scan == data.len() { RecordEnd::Open } else { RecordEnd::Whole };
                     return None;
@@ -149,7 +149,7 @@ impl<'a> Records<'a> {
                 Some(Raw::Line(line, end)) => (line, end),
             };
             match CriLine::parse(line) {
-                None if open => return Some(self.joined_until(scan)),
+                None if open => return Some(self.without_last_part(scan)),
                 None => return Some(self.upto(end, ItemKind::Foreign(line))),
                 Some(line) if line.stream != self.stream && open => self.between += 1,
                 Some(line) if line.stream != self.stream => return Some(self.upto(end, ItemKind::Other(1))),
@@ -169,6 +169,11 @@ impl<'a> Records<'a> {
 
     fn cut_at(&mut self, end: usize) -> LogItem<'_> {
         self.end = RecordEnd::Cut;
+        self.without_last_part(end)
+    }
+
+    /// The same whether a line in another format follows or nothing: a span that ends here has no such line.
+    fn without_last_part(&mut self, end: usize) -> LogItem<'_> {
         LogItem { cut: Some(&NO_LAST_PART), ..self.joined_until(end) }
     }
 

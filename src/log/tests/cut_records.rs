@@ -231,8 +231,8 @@ fn an_empty_last_part_ends_a_record_and_a_line_in_no_format_does_too() {
     for (next, expected) in [
         (out("F", ""), vec!["two"]),
         (out("F", "") + &out("F", "x"), vec!["two", "x"]),
-        ("no such line\n".to_owned() + &out("F", "x"), vec!["two", "foreign no such line", "x"]),
-        (out("P", "") + "no such line\n", vec!["two", "foreign no such line"]),
+        ("no such line\n".to_owned() + &out("F", "x"), vec!["head of none: two", "foreign no such line", "x"]),
+        (out("P", "") + "no such line\n", vec!["head of none: two", "foreign no such line"]),
     ] {
         let mut t = container();
         t.append(LOG, &out("P", "two"));
