@@ -113,6 +113,19 @@ impl LongRecord {
         }
     }
 
+    /// Goes on at `end`: from where it [`looked`](Self::looked) last nothing but NUL stands before that.
+    pub fn pass_hole(&mut self, end: u64) {
+        let run = end - self.looked;
+        if run == 0 {
+            return;
+        }
+        if self.line.is_some_and(|line| line.counts) {
+            self.bytes += run;
+        }
+        self.returns = false;
+        self.looked = end;
+    }
+
     fn pass<'a>(&mut self, rest: &'a [u8], bytes: usize) -> &'a [u8] {
         self.looked += bytes as u64;
         &rest[bytes..]
@@ -181,6 +194,25 @@ mod tests {
             assert_eq!(end("abc\r\r\nrest", false), Some((6, 4)));
             assert_eq!(end("abc", false), None);
             assert_eq!(end("abc\r", true), Some((4, 4)));
+        }
+    }
+
+    #[test]
+    fn a_hole_that_is_passed_counts_as_its_nul_would() {
+        let cri = LineFormat::Cri(CriStream::Stdout);
+        let part = "2026-11-22T04:00:00.000000001Z stdout P ab\r";
+        for (format, before) in [(LineFormat::Lines, "abc\r"), (cri, part), (cri, &format!("{part}\n"))] {
+            let run = |passed: bool| {
+                let mut long = LongRecord::new(format, 7);
+                assert_eq!(long.feed(before.as_bytes(), false), None);
+                if passed {
+                    long.pass_hole(long.looked() + 9);
+                } else {
+                    assert_eq!(long.feed(&[0; 9], false), None);
+                }
+                long.feed(b"\nx", true)
+            };
+            assert_eq!(run(true), run(false), "{before}");
         }
     }
 

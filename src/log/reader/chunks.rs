@@ -149,11 +149,15 @@ impl Chunks {
     ) -> io::Result<Step> {
         self.buffer.resize(CHUNK, 0);
         let LongEnd { end, is_ours, .. } = loop {
-            let limit = CHUNK.min(reach.end.saturating_sub(long.looked()) as usize);
-            let got = read_fully(file, &mut self.buffer[..limit], long.looked())?;
-            let is_all = long.looked() + got as u64 >= reach.end;
+            let from = long.looked();
+            let limit = CHUNK.min(reach.end.saturating_sub(from) as usize);
+            let got = read_fully(file, &mut self.buffer[..limit], from)?;
+            let is_all = from + got as u64 >= reach.end;
             if let Some(end) = long.feed(&self.buffer[..got], reach.is_complete && is_all) {
                 break end;
+            }
+            if let Some(hole) = hole_end(file, from, &self.buffer[..got], reach)?.filter(|_| !is_all) {
+                long.pass_hole(hole);
             }
             self.long.insert(segment, (reach.cuts, long));
             if got < limit || is_all {

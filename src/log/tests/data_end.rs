@@ -156,6 +156,17 @@ fn a_hole_is_passed_without_being_read_and_nothing_waits_for_it() {
 }
 
 #[test]
+fn a_hole_amid_a_line_is_passed_without_being_read() {
+    const TIB: u64 = 1 << 40;
+    let mut t = all();
+    t.append("a.log", "line 0\namid");
+    let file = OpenOptions::new().write(true).open(t.path("a.log")).unwrap();
+    file.write_all_at(b"rest\nline 1\n", TIB).unwrap();
+    assert_eq!(t.start().scan_and_read(), ["line 0", "line 1"]);
+    assert_eq!(t.too_long, [TIB + 5 - 7]);
+}
+
+#[test]
 fn what_had_room_behind_it_is_read_on_in_a_compressed_file_and_is_no_more_there_than_it_was() {
     for read in [2, 5] {
         for mut t in [plain(), all()] {
