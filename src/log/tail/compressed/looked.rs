@@ -9,7 +9,7 @@ use super::{
     unpack::{self, Content, Survey, WantedContent},
 };
 use crate::log::{
-    identity::{FileKey, FileStat, OpenFile},
+    identity::{self, FileKey, FileStat, OpenFile},
     position::{Cursor, SegmentId},
 };
 
@@ -90,7 +90,10 @@ impl Tail {
         }
         let wanted = WantedContent { head, cursors: &cursors, seen: seen.offset };
         let content = self.survey(path, &stat.key, &wanted)?.map(|(_, content)| content);
-        self.compressed.looked.contents.insert(key, (version, seen, content.clone()));
+        // Of one that was moved between the listing and this nothing was learnt.
+        if content.is_some() || identity::stat_path(path).is_ok_and(|there| there.key == stat.key) {
+            self.compressed.looked.contents.insert(key, (version, seen, content.clone()));
+        }
         Ok(content)
     }
 

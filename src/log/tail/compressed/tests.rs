@@ -7,7 +7,7 @@ use super::{
     unpack::{Content, Survey, WantedContent, restore, survey},
     *,
 };
-use crate::log::tests::FilePacker;
+use crate::log::{tail::FoundPaths, tests::FilePacker};
 
 fn lines(n: usize) -> Vec<u8> {
     (0..n).flat_map(|n| format!("line {n} {}\n", n * 7919 % 1000).into_bytes()).collect()
@@ -94,6 +94,24 @@ fn an_error_is_the_end() {
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{packer:?}");
         assert_eq!(reader.read(&mut [0; 8]).unwrap(), 0, "{packer:?}");
     }
+}
+
+#[test]
+fn one_that_was_moved_before_it_was_looked_into_is_looked_into_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    std::fs::write(path("a.log"), lines(100)).unwrap();
+    let state = path("state");
+    std::fs::create_dir(&state).unwrap();
+    let source = crate::config::FileSource::of_tests(vec![]);
+    let (mut tail, _log) = Tail::open("t", source, &state, &state, &HashMap::new(), 100).unwrap();
+    tail.scan(FoundPaths { paths: vec![path("a.log")], ..FoundPaths::default() });
+    let id = tail.lives.iter().next().unwrap().segment.id;
+    std::fs::write(path("a.log.1.gz"), FilePacker::Gzip.pack(&lines(100))).unwrap();
+    let stat = identity::stat_path(&path("a.log.1.gz")).unwrap();
+    std::fs::rename(path("a.log.1.gz"), path("a.log.2.gz")).unwrap();
+    assert_eq!(tail.content_of(id, &path("a.log.1.gz"), &stat).unwrap(), None);
+    assert!(tail.content_of(id, &path("a.log.2.gz"), &stat).unwrap().is_some());
 }
 
 proptest! {
