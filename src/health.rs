@@ -31,7 +31,7 @@ pub struct ProcessHealth {
 pub enum ReadyCondition {
     /// The configuration that runs is valid.
     Configuration,
-    /// Every source is open, or its trouble has been reported.
+    /// Every source that follows files looks at them.
     Sources,
     /// The state directory can be written.
     State,

@@ -96,12 +96,13 @@ impl Alarms {
         raised.len() < before
     }
 
-    /// Clears all of a forwarder or source that is gone, and of its parts, as when a reload removes it.
+    /// Clears all of a forwarder or source that is gone, and of its parts, as when a reload removes it; but not what tells
+    /// of a loss.
     pub fn clear_all(&self, whole: &AlarmSubject) {
-        self.lock().retain(|(raised_by, ..), _| !raised_by.is_of(whole));
+        self.lock().retain(|(raised_by, of, _), _| !raised_by.is_of(whole) || *of == AlarmKind::Gap);
     }
 
-    /// The same, of one kind only.
+    /// Clears all of one kind of a forwarder or source, and of its parts.
     pub fn clear_all_of_kind(&self, whole: &AlarmSubject, kind: AlarmKind) {
         self.lock().retain(|(raised_by, of, _), _| !raised_by.is_of(whole) || *of != kind);
     }
@@ -163,8 +164,10 @@ mod tests {
         assert!(!alarms.clear(&siem, AlarmKind::Held));
         alarms.clear_all(&AlarmSubject::forwarder("other"));
         assert_eq!(alarms.raised()[0].kind, AlarmKind::Stalled);
+        alarms.raise(&siem, AlarmKind::Gap, "17 bytes", second);
         alarms.clear_all(&siem);
-        assert!(alarms.raised().is_empty());
+        let left: Vec<AlarmKind> = alarms.raised().into_iter().map(|alarm| alarm.kind).collect();
+        assert_eq!(left, [AlarmKind::Gap]);
     }
 
     #[test]

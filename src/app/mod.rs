@@ -5,9 +5,11 @@
 //! task that panics is started anew from its journal and does not stop the others; nor does a forwarder whose state
 //! cannot be opened, see `stopped`.
 
+mod ending;
 mod open;
 mod orphans;
 mod reload;
+mod removed;
 mod stopped;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test")]
@@ -41,8 +43,10 @@ use crate::{
     source::{RunningSource, SourceTasks},
 };
 
+pub use ending::{AppEnd, Shortfalls};
 use open::Opened;
 pub use open::StartError;
+use removed::RemovedForwarder;
 use stopped::StoppedForwarder;
 
 /// How long a task that panicked is left before it starts again.
@@ -60,18 +64,14 @@ pub struct App {
     forwarders: BTreeMap<String, RunningForwarder>,
     /// Those that should run as well, and cannot be opened.
     stopped: BTreeMap<String, StoppedForwarder>,
+    /// Those that ran once and are not configured.
+    removed: BTreeMap<String, RemovedForwarder>,
+    /// What was counted of each forwarder that this process has known.
+    counted: BTreeMap<String, Arc<ForwarderStats>>,
     tasks: JoinSet<ForwarderEnd>,
     admin: Option<(CancellationToken, JoinHandle<()>)>,
     /// Held until the end: one process per state directory.
     lock: Lock,
-}
-
-/// How a run ended.
-#[derive(Debug)]
-pub struct AppEnd {
-    pub forwarders: ForwarderEnd,
-    /// Files whose last line has no end yet; counted where all else is delivered.
-    pub unfinished_lines: usize,
 }
 
 struct RunningForwarder {
@@ -98,6 +98,8 @@ impl App {
             source_tasks,
             forwarders: BTreeMap::new(),
             stopped: BTreeMap::new(),
+            removed: BTreeMap::new(),
+            counted: BTreeMap::new(),
             tasks: JoinSet::new(),
             admin,
             lock,
@@ -105,7 +107,7 @@ impl App {
         };
         app.open_all().await?;
         app.registry.health.met(ReadyCondition::Configuration);
-        app.registry.health.met(ReadyCondition::Sources);
+        app.judge_sources();
         Ok(app)
     }
 
@@ -130,6 +132,8 @@ impl App {
                     self.revive_sources().await;
                     self.try_stopped_again().await;
                     self.look_at_stopped();
+                    self.look_at_removed();
+                    self.judge_sources();
                     self.judge_state();
                     if !self.sources.is_empty() && self.sources.values().all(|source| source.ended.is_cancelled()) {
                         return;
@@ -153,7 +157,7 @@ impl App {
                 unfinished_lines += 1;
             }
         }
-        AppEnd { forwarders, unfinished_lines }
+        AppEnd { forwarders, shortfalls: Shortfalls::of(&self, unfinished_lines) }
     }
 
     async fn drain_forwarders(&mut self, hurry: impl Future<Output = ()>) -> ForwarderEnd {
@@ -242,6 +246,19 @@ impl App {
         }
     }
 
+    /// Ready means that each source that follows files looks at them.
+    fn judge_sources(&mut self) {
+        let blind = self.sources.values().find(|source| source.stats.is_blind());
+        match blind {
+            Some(source) => {
+                let reason =
+                    format!("the files of source {} cannot be looked at, as its alarm says", source.config.name);
+                self.registry.health.unmet_because(ReadyCondition::Sources, reason);
+            }
+            None => self.registry.health.met(ReadyCondition::Sources),
+        }
+    }
+
     /// Ready means that the state directory can be written, and is ours.
     fn judge_state(&mut self) {
         self.keep_lock();
@@ -281,8 +298,9 @@ impl App {
             let running = self.forwarders.get(name).map(|running| &running.stats);
             running.or_else(|| self.stopped.get(name).map(|stopped| &stopped.stats)).cloned()
         };
-        let forwarders = self.config.forwarders.iter().filter_map(|forwarder| stats(&forwarder.name));
-        self.registry.set_forwarders(forwarders.collect());
+        let configured = self.config.forwarders.iter().filter_map(|forwarder| stats(&forwarder.name));
+        let removed = self.removed.values().map(|removed| removed.stats.clone());
+        self.registry.set_forwarders(configured.chain(removed).collect());
         let sources = self.config.sources.iter().filter_map(|source| self.sources.get(&source.name));
         self.registry.set_sources(sources.map(|running| running.stats.clone()).collect());
     }

@@ -4,7 +4,6 @@ use std::{
     collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use jiff::Timestamp;
@@ -23,7 +22,6 @@ use crate::{
         deliver::{WebhookClient, WebhookError},
         journal::{Journal, JournalError, Recovered},
         recorder::Recorder,
-        stats::ForwarderStats,
         task::{ForwarderSetup, ForwarderTask},
         window::ForwarderOrder,
     },
@@ -124,6 +122,7 @@ impl App {
             self.start_opened(forwarder).await;
         }
         failed.into_iter().for_each(|(forwarder, error)| self.set_aside(forwarder, &error));
+        self.find_removed();
         self.show();
         Ok(())
     }
@@ -186,7 +185,7 @@ impl App {
         if let Err(error) = checked.unwrap_or(Err(LocalError::Slow)) {
             warn!(forwarder = config.name, %error, "a file that this forwarder needs cannot be used; its events wait until it can be");
         }
-        let stats = Arc::new(ForwarderStats::new(&config.name, config.sources.clone(), Timestamp::now()));
+        let stats = self.stats_of(&config.name, &config.sources);
         let alarms = self.registry.alarms.clone();
         let orders = watch::Sender::new(ForwarderOrder::Run);
         let task = ForwarderTask::new(ForwarderSetup {

@@ -7,7 +7,7 @@ use tracing::warn;
 
 use crate::{
     config::{self, Config},
-    forwarder::journal::{self, Recovered},
+    forwarder::journal::{self, Journal, Recovered},
 };
 
 /// Names that have cursors in the state directory and no forwarder in the configuration.
@@ -15,7 +15,12 @@ pub(super) fn forwarders(state_dir: &Path, config: &Config) -> Vec<String> {
     let configured: BTreeSet<&str> = config.forwarders.iter().map(|forwarder| forwarder.name.as_str()).collect();
     // A directory that cannot be listed is told of where it is needed.
     let known = journal::forwarders(state_dir).unwrap_or_default();
-    known.into_iter().filter(|name| !configured.contains(name.as_str())).collect()
+    // What was forgotten leaves an empty journal; one that cannot be read is told of where it is needed.
+    let stands = |name: &String| match Journal::read(state_dir, name) {
+        Ok(recovered) => recovered.is_some_and(|recovered| !recovered.read_cursors.is_empty()),
+        Err(_) => true,
+    };
+    known.into_iter().filter(|name| !configured.contains(name.as_str()) && stands(name)).collect()
 }
 
 pub(super) fn tell_of_forwarder(name: &str) {

@@ -131,6 +131,7 @@ impl App {
                 source.log.release_gate.add_follower(&forwarder.name);
             }
         }
+        self.find_removed();
         self.show();
         if errors.is_empty() { Ok(()) } else { Err(ReloadError(errors)) }
     }

@@ -60,7 +60,7 @@ impl App {
             self.registry.alarms.clear_all_of_kind(&subject, kind);
         }
         drop(self.registry.health.pulse(subject.to_string()));
-        let stats = Arc::new(ForwarderStats::new(&name, config.sources.clone(), now));
+        let stats = self.stats_of(&name, &config.sources);
         // The alarm stands beside it, and has what follows from it.
         let reason = cause.split_once("; ").map_or(cause, |(reason, _)| reason);
         stats.set_state(ForwarderState::Stopped, Some(reason.to_owned()), now);

@@ -12,10 +12,12 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Done, or drained.
+    /// Done; or drained, and everything is delivered.
     Ok = 0,
     /// Stopped with a backlog that is safe on disk, or before it was known whether there is one.
     Backlog = 10,
+    /// Drained, but events were set aside or lost in this run, or could not be read.
+    Shortfall = 11,
     /// Wrong arguments.
     Usage = 64,
     /// `verify-konnect` found a record that is not as it was signed, or no keys.

@@ -193,7 +193,7 @@ impl FileTask {
         }
     }
 
-    /// The source is not ended and the process stays ready: a restart would look at the same files.
+    /// The source is not ended, for a restart would look at the same files; the process is not ready meanwhile.
     fn looking_panicked(&mut self, panic: &str) {
         let text = format!(
             "a bug: looking at the files panicked ({panic}). What is known of them is delivered and no file is let go, \
@@ -204,6 +204,7 @@ impl FileTask {
         if !std::mem::replace(&mut self.panicked, true) {
             error!(source = self.name, "{text}");
         }
+        self.stats.scan_failed();
         self.set_alarm(AlarmKind::File, Some(text));
     }
 

@@ -96,6 +96,7 @@ pub struct SourceStats {
     spool: [AtomicU64; 2],
     /// Only a source that follows files scans.
     scans: AtomicBool,
+    blind: AtomicBool,
     refused: [AtomicU64; IntakeRefusal::ALL.len()],
 }
 
@@ -109,6 +110,7 @@ impl SourceStats {
             connections: AtomicU64::new(0),
             spool: Default::default(),
             scans: AtomicBool::new(false),
+            blind: AtomicBool::new(false),
             refused: Default::default(),
         }
     }
@@ -124,6 +126,17 @@ impl SourceStats {
         self.files_open.store(open, Relaxed);
         self.truncations.store(truncations, Relaxed);
         self.scans.store(true, Relaxed);
+        self.blind.store(false, Relaxed);
+    }
+
+    /// Looking at the files failed as a whole.
+    pub fn scan_failed(&self) {
+        self.blind.store(true, Relaxed);
+    }
+
+    /// Whether the last look at the files failed as a whole.
+    pub fn is_blind(&self) -> bool {
+        self.blind.load(Relaxed)
     }
 
     /// Whether it follows files, and has looked for them.

@@ -132,26 +132,36 @@ async fn forward(args: &RunArgs, mut signals: RunSignals) -> Exit {
         manager.ready();
     }
     manager.stopping();
-    let AppEnd { forwarders, unfinished_lines } = app.drain(signals.stop()).await;
+    tell_end(&app.drain(signals.stop()).await)
+}
+
+/// The closing sentence, and the status that says the same.
+fn tell_end(AppEnd { forwarders, shortfalls }: &AppEnd) -> Exit {
+    let beside = if shortfalls.is_loss() || shortfalls.is_backlog() {
+        format!("; beside that: {shortfalls}")
+    } else {
+        String::new()
+    };
     match forwarders {
-        ForwarderEnd::Drained if unfinished_lines > 0 => {
-            info!(
-                unfinished_lines,
-                "stopped: every whole line is delivered; what has no line end yet is left, as told above"
-            );
-            Exit::Ok
+        ForwarderEnd::Drained if shortfalls.is_backlog() => {
+            warn!("stopped: what was read is delivered, and something is left: {shortfalls}");
+            Exit::Backlog
+        }
+        ForwarderEnd::Drained if shortfalls.is_loss() => {
+            warn!("stopped: nothing is left to deliver, but not all is delivered: {shortfalls}");
+            Exit::Shortfall
         }
         ForwarderEnd::Drained => {
             info!("stopped: everything is delivered");
             Exit::Ok
         }
         ForwarderEnd::Backlog => {
-            warn!("stopped with a backlog, which is safe on disk and is delivered after the next start");
+            warn!("stopped with a backlog, which is safe on disk and is delivered after the next start{beside}");
             Exit::Backlog
         }
         ForwarderEnd::Unwritten => {
             error!(
-                "stopped, and storage fails: nothing is lost, but what was sent last may be sent again; look after the state directory"
+                "stopped, and storage fails: nothing is lost, but what was sent last may be sent again; look after the state directory{beside}"
             );
             Exit::Storage
         }

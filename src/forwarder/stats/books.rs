@@ -7,6 +7,8 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Books {
     read: u64,
+    /// What `read` was before what was in flight was to be read again.
+    read_before: u64,
     bytes_read: u64,
     delivered: u64,
     filtered: u64,
@@ -38,6 +40,11 @@ impl Tally {
     pub fn read(&mut self, events: u64, bytes: u64) {
         self.read += events;
         self.bytes_read += bytes;
+    }
+
+    /// Of the events that were read, the books have so many already.
+    pub fn known(&mut self, events: u64) {
+        self.read = self.read.saturating_sub(events);
     }
 
     /// Events in flight arrived at the webhook.
@@ -91,9 +98,15 @@ impl Books {
         self.read = self.read.max(self.settled());
     }
 
+    /// What is in flight is to be read again, and is not counted twice for that.
+    pub fn start_again(&mut self) {
+        self.read_before = self.read();
+        self.read = self.settled();
+    }
+
     /// Events read, and one for each gap.
     pub fn read(&self) -> u64 {
-        self.read
+        self.read.max(self.read_before)
     }
 
     pub fn bytes_read(&self) -> u64 {
@@ -134,7 +147,7 @@ impl Books {
 
     /// Events read and not settled.
     pub fn in_flight(&self) -> u64 {
-        self.read - self.settled()
+        self.read() - self.settled()
     }
 
     fn settled(&self) -> u64 {
@@ -166,6 +179,27 @@ mod tests {
         });
         assert_eq!((books.delivered(), books.filtered()), (5, 1));
         assert_eq!((books.dead_lettered(), books.in_flight()), (2, 2));
+    }
+
+    #[test]
+    fn what_was_in_flight_at_a_start_is_read_again_and_counted_once() {
+        let mut books = Books::default();
+        enter(&mut books, |tally| {
+            tally.read(10, 1000);
+            tally.delivered(6);
+        });
+        books.start_again();
+        assert_eq!((books.read(), books.in_flight()), (10, 4));
+        enter(&mut books, |tally| {
+            tally.read(3, 300);
+            tally.delivered(2);
+        });
+        assert_eq!((books.read(), books.in_flight()), (10, 2));
+        enter(&mut books, |tally| tally.read(4, 400));
+        assert_eq!((books.read(), books.delivered(), books.in_flight()), (13, 8, 5));
+        books.start_again();
+        books.start_again();
+        assert_eq!((books.read(), books.in_flight()), (13, 5));
     }
 
     #[test]

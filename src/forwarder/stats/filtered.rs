@@ -74,6 +74,17 @@ impl FilteredCounts {
         other.0.iter().for_each(|(rule, events)| self.add(*rule, *events));
     }
 
+    /// The same without so many events, whichever rules kept them back.
+    pub fn without(&self, mut events: u64) -> Self {
+        let mut left = self.clone();
+        for (_, count) in &mut left.0 {
+            let taken = events.min(*count);
+            *count -= taken;
+            events -= taken;
+        }
+        left
+    }
+
     pub fn total(&self) -> u64 {
         self.0.iter().map(|(_, events)| events).sum()
     }

@@ -2,7 +2,8 @@
 //!
 //! The forwarder's task writes, the admin pages read. Everything of one forwarder stands behind one lock that is
 //! held for arithmetic only, so a [`Snapshot`] is of one moment and its books balance. The task takes the lock once
-//! for a batch, never for an event. Nothing here is on disk: the numbers begin at zero with the process.
+//! for a batch, never for an event. Nothing here is on disk: the numbers begin at zero with the process, and go on where a
+//! reload starts the forwarder again.
 
 mod books;
 mod filtered;
@@ -11,7 +12,10 @@ mod histogram;
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,6 +29,7 @@ pub use histogram::Histogram;
 #[derive(Debug)]
 pub struct ForwarderStats {
     name: String,
+    has_begun: AtomicBool,
     inner: Mutex<Snapshot>,
 }
 
@@ -40,6 +45,8 @@ pub enum ForwarderState {
     /// Looking for the event that the receiver refuses.
     Narrowing,
     Stopped,
+    /// It is no longer configured.
+    Removed,
 }
 
 /// Everything of one forwarder at one moment.
@@ -91,6 +98,7 @@ impl ForwarderStats {
     ) -> Self {
         Self {
             name: name.into(),
+            has_begun: AtomicBool::new(false),
             inner: Mutex::new(Snapshot {
                 state: ForwarderState::Ready,
                 reason: None,
@@ -108,6 +116,24 @@ impl ForwarderStats {
 
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// A task counts from now on; true where one did before.
+    pub fn begin(&self) -> bool {
+        self.has_begun.swap(true, Ordering::Relaxed)
+    }
+
+    /// It starts, maybe again, with these sources: what was counted stays, and what was in flight is read again.
+    pub fn start_again(&self, sources: &[String], now: Timestamp) {
+        let mut inner = self.lock();
+        for source in sources {
+            inner.source(source);
+        }
+        for source in &mut inner.sources {
+            source.books.start_again();
+            (source.backlog_bytes, source.oldest_unsettled) = (0, None);
+        }
+        (inner.state, inner.reason, inner.since) = (ForwarderState::Ready, None, now);
     }
 
     /// Enters what happened to events of one source, all at once.
@@ -186,8 +212,8 @@ impl ForwarderStats {
 }
 
 impl ForwarderState {
-    pub const ALL: [Self; 6] =
-        [Self::Ready, Self::BackingOff, Self::Open, Self::Held, Self::Narrowing, Self::Stopped];
+    pub const ALL: [Self; 7] =
+        [Self::Ready, Self::BackingOff, Self::Open, Self::Held, Self::Narrowing, Self::Stopped, Self::Removed];
 
     /// As in metrics and on pages.
     pub fn name(self) -> &'static str {
@@ -198,6 +224,7 @@ impl ForwarderState {
             Self::Held => "held",
             Self::Narrowing => "narrowing",
             Self::Stopped => "stopped",
+            Self::Removed => "removed",
         }
     }
 }

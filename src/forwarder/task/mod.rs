@@ -98,7 +98,10 @@ impl ForwarderTask {
             is_compressed: config.compression != Compression::None,
             writer: Writer::new(recorder.clone(), feed.logs().clone()),
             keeper: Keeper::new(recorder.clone(), feed.logs().clone(), stats.clone()),
-            window: Window::new(WindowSetup { config, sources: names, recovered, rng }, Instant::now()),
+            window: Window::new(
+                WindowSetup { config, sources: names, recovered, is_counted: stats.begin(), rng },
+                Instant::now(),
+            ),
             recorder,
             webhook: Arc::new(webhook),
             stats,

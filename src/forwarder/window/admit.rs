@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{Arrival, Window, WindowEffect, write::AfterWrite};
 use crate::forwarder::{
     batch::{FlightStage, InFlightBatch, SealedBatch},
+    journal::Coverage,
     recorder::RecorderWrite,
     stats::Tally,
 };
@@ -51,7 +52,7 @@ impl Window {
     pub(super) fn on_admitted(&mut self, batch: InFlightBatch) {
         (self.is_admitting, self.was_refused_by_disk) = (false, false);
         let Some(Arrival::Batch(sealed)) = self.queue.pop_front() else { return };
-        self.settle_beside(&sealed);
+        self.settle_beside(&sealed, Coverage::default());
         self.effects.push(WindowEffect::CountBatch {
             events: batch.body.events().len(),
             raw_bytes: batch.body.len(),
@@ -65,7 +66,7 @@ impl Window {
         (self.is_admitting, self.was_refused_by_disk) = (false, false);
         match self.queue.pop_front() {
             Some(Arrival::Batch(sealed)) => {
-                self.settle_beside(&sealed);
+                self.settle_beside(&sealed, Coverage::default());
                 self.effects.push(WindowEffect::Recycle(sealed.body));
             }
             Some(Arrival::Gap(source, lost)) => self.count_gap(source, &[lost]),
@@ -75,10 +76,12 @@ impl Window {
     }
 
     /// Counts what a batch covers beside its events. Its dead letters are written.
-    pub(super) fn settle_beside(&mut self, sealed: &SealedBatch) {
+    /// `before`: what the books have of it already.
+    pub(super) fn settle_beside(&mut self, sealed: &SealedBatch, before: Coverage) {
         let mut tally = Tally::default();
-        tally.dead_lettered(sealed.rejected.len() as u64);
-        self.count_filtered(sealed.source.clone(), tally, sealed.filtered.clone());
+        tally.dead_lettered(sealed.rejected.len() as u64 - before.dead_lettered);
+        let filtered = sealed.filtered.without(before.filtered);
+        self.count_filtered(sealed.source.clone(), tally, filtered);
         self.letters_written();
     }
 

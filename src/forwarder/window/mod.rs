@@ -123,13 +123,15 @@ pub struct WindowSetup {
     /// The sources that it follows.
     pub sources: Vec<Arc<str>>,
     pub recovered: Recovered,
+    /// The books have what an earlier task of this process counted of it.
+    pub is_counted: bool,
     /// The chance in ids and in waits.
     pub rng: Rng,
 }
 
 impl Window {
     pub fn new(setup: WindowSetup, now: Instant) -> Self {
-        let WindowSetup { config, sources, recovered, mut rng } = setup;
+        let WindowSetup { config, sources, recovered, is_counted, mut rng } = setup;
         let probes = ProbeIntervals { hold: config.probe, gone: config.probe.saturating_mul(12) };
         let own = [
             (AlarmSubject::forwarder(&config.name), AlarmKind::Held),
@@ -142,7 +144,7 @@ impl Window {
             sources,
             order: ForwarderOrder::Run,
             drain_begun: false,
-            restart: Restart::new(recovered.outstanding),
+            restart: Restart::new(recovered.outstanding, is_counted),
             queue: VecDeque::new(),
             is_admitting: false,
             was_refused_by_disk: false,

@@ -20,6 +20,8 @@ use crate::{
 pub(super) struct Restart {
     /// Every log was scanned, so that the files are known.
     may_begin: bool,
+    /// The books have what an earlier task of this process counted.
+    is_counted: bool,
     /// Those that are not taken up, in the log's order.
     pub(super) outstanding: VecDeque<BatchRecord>,
     taking_up: TakingUp,
@@ -41,8 +43,22 @@ enum TakingUp {
 }
 
 impl Restart {
-    pub(super) fn new(outstanding: Vec<BatchRecord>) -> Self {
-        Self { may_begin: false, outstanding: outstanding.into(), taking_up: TakingUp::None, after: None }
+    pub(super) fn new(outstanding: Vec<BatchRecord>, is_counted: bool) -> Self {
+        Self { may_begin: false, is_counted, outstanding: outstanding.into(), taking_up: TakingUp::None, after: None }
+    }
+
+    /// Of what is beside the events of a batch that was read again, what the books have already: its events they have as
+    /// not settled.
+    fn counted_before(&self, record: &BatchRecord, sealed: &SealedBatch) -> Coverage {
+        if !self.is_counted || !record.counted {
+            return Coverage::default();
+        }
+        let Coverage { filtered, dead_lettered, .. } = sealed.coverage();
+        Coverage {
+            events: 0,
+            dead_lettered: dead_lettered.min(record.covers.dead_lettered),
+            filtered: filtered.min(record.covers.filtered),
+        }
     }
 
     pub(super) fn begin(&mut self) {
@@ -102,7 +118,9 @@ impl Window {
             return;
         };
         match read {
-            Ok((sealed, tally)) => {
+            Ok((sealed, mut tally)) => {
+                let Coverage { filtered, dead_lettered, .. } = self.restart.counted_before(&record, &sealed);
+                tally.known(filtered + dead_lettered);
                 self.count(sealed.source.clone(), tally);
                 if sealed.rejected.is_empty() {
                     self.take_up(&record, sealed);
@@ -149,7 +167,8 @@ impl Window {
     /// bytes, or such as were never sent as they are, go under both anew.
     fn take_up(&mut self, record: &BatchRecord, sealed: SealedBatch) {
         self.clear(AlarmSubject::source(&sealed.source), AlarmKind::Stalled);
-        self.settle_beside(&sealed);
+        let before = self.restart.counted_before(record, &sealed);
+        self.settle_beside(&sealed, before);
         let was = record.n;
         if !sealed.has_events() {
             return self.settle_without_events(was, sealed);

@@ -12,7 +12,7 @@ use crate::{
 const LOG: &str = "logs/audit.ndjson";
 
 /// Runs it in a mount name space of its own, with a small file system at `at` below the state directory.
-fn on_a_small_disk(sidecar: Sidecar, at: &str, options: &str) -> Sidecar {
+pub(super) fn on_a_small_disk(sidecar: Sidecar, at: &str, options: &str) -> Sidecar {
     let script = format!(
         "umask 077; mkdir -p {{dir}}/{at} && mount -t tmpfs -o {options},mode=0700 tmpfs {{dir}}/{at} && exec \"$@\""
     );
@@ -20,7 +20,7 @@ fn on_a_small_disk(sidecar: Sidecar, at: &str, options: &str) -> Sidecar {
 }
 
 /// Writes until nothing more fits.
-fn fill(path: &Path) {
+pub(super) fn fill(path: &Path) {
     let mut file = fs::File::create(path).unwrap();
     let mut block = vec![0; 4096];
     while !block.is_empty() {

@@ -6,6 +6,7 @@ mod clock;
 mod cursors;
 mod damaged;
 mod disk_full;
+mod endings;
 mod frozen;
 mod journal;
 mod kills;

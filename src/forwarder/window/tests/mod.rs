@@ -323,6 +323,7 @@ fn window(config: &config::Forwarder, journal: &PlainJournal, now: Instant) -> W
         sources,
         recovered: journal.recovered(),
         rng: Rng::with_seed(journal.len() as u64),
+        is_counted: false,
     };
     Window::new(setup, now)
 }

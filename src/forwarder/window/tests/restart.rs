@@ -232,7 +232,8 @@ fn a_hold_that_the_journal_remembers_ends_with_a_restart() {
         at: crate::forwarder::journal::tests::AT,
     });
     let sources = SOURCES.map(Arc::from).to_vec();
-    let setup = WindowSetup { config: world.config.clone(), sources, recovered, rng: Rng::with_seed(1) };
+    let setup =
+        WindowSetup { config: world.config.clone(), sources, recovered, is_counted: false, rng: Rng::with_seed(1) };
     let mut window = Window::new(setup, world.now);
     let effects = window.on(WindowEvent::Scanned, world.now);
     let ends = |effect: &WindowEffect| matches!(effect, WindowEffect::Write(_, writes) if matches!(writes[..], [RecorderWrite::HoldEnd]));
