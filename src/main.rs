@@ -7,7 +7,7 @@ use auditpost::cli::{
     command::{Command, CommandLine},
     completions, cursors, dead_letters, demo,
     exit::Exit,
-    explain, man, ping, receive, replay, replay_letters, run, schema, state_dir, status, verify_konnect,
+    explain, gaps, man, ping, receive, replay, replay_letters, run, schema, state_dir, status, verify_konnect,
 };
 use clap::Parser;
 
@@ -40,6 +40,10 @@ fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Status(args) => wait_for(status::run(args))??,
         Command::Cursors { state, cursors } => match state.resolve() {
             Ok(dir) => cursors::run(&cursors, &dir, &|source, segment| state_dir::standing_of(&dir, source, segment)),
+            Err(exit) => exit,
+        },
+        Command::Gaps { state, gaps } => match state.resolve() {
+            Ok(dir) => gaps::run(&gaps, &dir),
             Err(exit) => exit,
         },
         Command::DeadLetters { state, letters } => match state.resolve() {

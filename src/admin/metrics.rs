@@ -17,7 +17,7 @@ use prometheus_client::{
 
 use super::{Registry, status::age_seconds};
 use crate::{
-    forwarder::stats::{ForwarderState, Histogram, Snapshot, SourceSnapshot},
+    forwarder::stats::{ForwarderState, GapCounts, Histogram, Snapshot, SourceSnapshot},
     source::stats::{IntakeRefusal, SourceStats},
 };
 
@@ -136,6 +136,7 @@ impl Page<'_, '_> {
             "Gaps of which nobody knows how large they are: files that vanished while they were not held",
             |source| source.books.unknown_gaps(),
         )?;
+        self.gaps()?;
         self.of_sources(Gauge, "auditpost_events_in_flight", "Events read and not yet settled", |source| {
             source.books.in_flight()
         })?;
@@ -164,6 +165,31 @@ impl Page<'_, '_> {
                 ] {
                     let labels = [("forwarder", forwarder.as_str()), ("source", source.as_str()), ("result", result)];
                     put(&mut family, MetricType::Counter, &labels, total)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// By reason, of which there are few.
+    fn gaps(&mut self) -> fmt::Result {
+        type Of = fn(GapCounts) -> u64;
+        let families: [(_, _, Of); 2] = [
+            ("auditpost_gaps", "Recorded gaps: events are lost", |counts| counts.gaps),
+            ("auditpost_gap_bytes", "Bytes in recorded gaps that are known to be lost", |counts| counts.bytes),
+        ];
+        for (name, help, of) in families {
+            let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (forwarder, shown) in self.forwarders {
+                for SourceSnapshot { source, books, .. } in &shown.sources {
+                    for (cause, counts) in books.gaps().by_cause() {
+                        let labels = [
+                            ("forwarder", forwarder.as_str()),
+                            ("source", source.as_str()),
+                            ("reason", cause.name()),
+                        ];
+                        put(&mut family, MetricType::Counter, &labels, of(counts))?;
+                    }
                 }
             }
         }

@@ -26,7 +26,7 @@ use super::{AdminServer, HEAD_TIMEOUT, Registry, may_ask, metrics, status::Statu
 use crate::{
     alarm::{AlarmKind, AlarmSubject},
     config,
-    forwarder::stats::{ForwarderState, ForwarderStats, Tally},
+    forwarder::stats::{ForwarderState, ForwarderStats, GapCause, Tally},
     source::stats::SourceStats,
 };
 
@@ -153,7 +153,7 @@ fn every_metric_of_the_documentation_is_there_with_its_labels() {
     let mut tally = Tally::default();
     tally.read(3, 300);
     tally.delivered(1);
-    tally.gap(77);
+    tally.gap(GapCause::Truncated, 77, false);
     tally.values_cut(5);
     siem.enter("app", &tally);
     siem.set_backlog("app", 512, Some(Timestamp::now()));
@@ -231,7 +231,7 @@ fn keep_busy(siem: &ForwarderStats, stop: &AtomicBool) {
             in_flight[which] -= events;
         }
         if random.u8(..) < 16 {
-            tally.gap(random.u64(..10_000));
+            tally.gap(GapCause::Detached, random.u64(..10_000), false);
         }
         siem.enter(["app", "db"][which], &tally);
     }

@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    completions, cursors, dead_letters, explain, man, ping, receive, replay, run, state_dir, status, verify_konnect,
+    completions, cursors, dead_letters, explain, gaps, man, ping, receive, replay, run, state_dir, status,
+    verify_konnect,
 };
 use crate::{VERSION, config};
 
 /// For `--help` and the manual page; [`super::exit::Exit`] says the same in types.
 const EXIT_STATUS: &str = "\
 Exit status:
-  0    done, or drained
+  0    done; run: drained, and nothing was set aside, lost or unreadable
   10   stopped with a backlog, safe on disk; replay: not all of it was sent
+  11   run: drained, but events were set aside or lost, or cannot be read
   64   wrong arguments
   65   verify-konnect: a record is not valid, or there are no keys
   69   ping: a receiver does not take events
@@ -58,6 +60,13 @@ pub enum Command {
         state: state_dir::StateDirArgs,
         #[command(flatten)]
         cursors: cursors::CursorsArgs,
+    },
+    /// What was lost
+    Gaps {
+        #[command(flatten)]
+        state: state_dir::StateDirArgs,
+        #[command(flatten)]
+        gaps: gaps::GapsArgs,
     },
     /// Events that cannot be delivered
     DeadLetters {

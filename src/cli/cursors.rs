@@ -247,7 +247,7 @@ fn forget_sources(forget: &ForgetArgs, state_dir: &Path, out: &mut dyn Write) ->
     Ok(Exit::Ok)
 }
 
-fn known(state_dir: &Path, forwarder: &str) -> Result<Recovered, Failure> {
+pub(super) fn known(state_dir: &Path, forwarder: &str) -> Result<Recovered, Failure> {
     let names = || journal::forwarders(state_dir).map(|names| names.join(", ")).unwrap_or_default();
     Journal::read(state_dir, forwarder)?.ok_or_else(|| {
         Failure::usage(format!(

@@ -10,6 +10,7 @@ pub mod diagnostics;
 pub mod exit;
 pub mod explain;
 mod failure;
+pub mod gaps;
 pub mod man;
 pub mod ping;
 mod printable;

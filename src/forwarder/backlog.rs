@@ -20,7 +20,7 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// Looks at the log. `settled`: up to where each segment is. Bytes not settled, and since when the first of them
+    /// Looks at the log. `settled`: how many bytes of each segment are. Bytes not settled, and since when the first of them
     /// was seen.
     pub fn measure(
         &mut self,

@@ -152,6 +152,17 @@ impl FollowedSource {
         self.reader.pass_over(last)
     }
 
+    /// Whether something is lost that stands behind nothing unread: it can be told before the rest is read.
+    pub fn has_lost(&self) -> bool {
+        self.reader.has_lost()
+    }
+
+    /// Passes over that. The draft must have been flushed.
+    pub fn pass_lost(&mut self) -> Vec<LostRange> {
+        debug_assert!(self.draft.is_empty(), "a draft has no holes");
+        self.reader.pass_lost()
+    }
+
     fn finish(&mut self) -> SealedBatch {
         let fresh = BatchDraft::new(self.source.clone(), self.bodies.take());
         let draft = std::mem::replace(&mut self.draft, fresh);

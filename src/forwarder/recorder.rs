@@ -3,11 +3,11 @@
 //! What always holds: the dead letters of a batch are durable before its intent is written, its intent is written
 //! before it is first sent, and a settlement is written when the receiver has it. All of it blocks on storage.
 
+mod gap;
 mod write;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write,
     io::{self, Read},
     sync::{
         Arc, Mutex, MutexGuard,
@@ -22,14 +22,14 @@ use super::{
     batch::{EventAt, RejectedLine},
     dead_letter::{DeadLetter, DeadLetters, LetterEnvelope, Reason},
     journal::{
-        Advance, Coverage, CursorSet, Forget, Gap, Hold, HoldEnd, Intent, Journal, JournalAppendError, JournalRecord,
-        Outcome, SetBy, Settled, Totals, UnixMillis,
+        Advance, Coverage, CursorSet, Forget, Hold, HoldEnd, Intent, Journal, JournalAppendError, JournalRecord,
+        Outcome, SetBy, Settled, UnixMillis,
     },
     judge::EventRefusal,
 };
 use crate::{
     alarm::{AlarmKind, AlarmSubject, Alarms},
-    log::{AnchoredRange, Log, LostRange, SegmentId, SegmentRange, Unread},
+    log::{AnchoredRange, Log, SegmentId, SegmentRange, Unread},
 };
 
 pub use write::RecorderWrite;
@@ -173,72 +173,6 @@ impl Recorder {
         self.append(&records);
     }
 
-    /// Bytes that can never be delivered: written down, told, and an alarm that stays.
-    pub fn gap(&self, log: &Log, ranges: &[LostRange], events: u64, reason: &str) {
-        let (source, segments) = (&*log.name, log.segments());
-        let mut bytes = 0;
-        let mut records = self.first_positions(source, ranges.iter().map(|lost| lost.range));
-        for (index, lost) in ranges.iter().enumerate() {
-            let range = lost.range;
-            bytes += lost.known_bytes();
-            let segment = segments.iter().find(|segment| segment.id == range.segment);
-            records.push(JournalRecord::Gap(Gap {
-                source: source.to_owned(),
-                segment: range.segment,
-                path: segment.map(|segment| segment.path().display().to_string()),
-                start: range.start,
-                end: Some(lost.seen_end()),
-                unknown: lost.is_unknown,
-                events: if index == 0 { events } else { 0 },
-                reason: reason.to_owned(),
-                last_before: None,
-                first_after: None,
-                at: UnixMillis::now(),
-            }));
-        }
-        let unseen = ranges.iter().find(|lost| lost.is_unknown);
-        let text = match unseen {
-            Some(lost) => {
-                let segment = segments.iter().find(|segment| segment.id == lost.range.segment);
-                let path = segment.map(|segment| segment.path().display().to_string()).unwrap_or_default();
-                error!(
-                    forwarder = self.forwarder,
-                    source,
-                    path,
-                    seen_bytes = lost.seen_end(),
-                    unread_bytes = bytes,
-                    reason,
-                    "events may be lost, nobody knows how many: a gap of unknown size is recorded"
-                );
-                format!(
-                    "what was added to {path} of source {source} behind byte {} and not seen, nobody knows how much, and \
-                     {bytes} bytes before it can never be delivered: {reason}",
-                    lost.seen_end()
-                )
-            }
-            None => {
-                error!(forwarder = self.forwarder, source, bytes, reason, "events are lost: a gap is recorded");
-                format!("{bytes} bytes of source {source} can never be delivered: {reason}")
-            }
-        };
-        self.append(&records);
-        let text = text + &self.earlier_gaps(source, bytes, u64::from(unseen.is_some()));
-        self.alarms.raise_about(&self.subject(), AlarmKind::Gap, source, text, Timestamp::now());
-    }
-
-    /// What an alarm says beside the gap that it is about, for it shows its last text only.
-    fn earlier_gaps(&self, source: &str, bytes: u64, unknown: u64) -> String {
-        let Totals { gap_bytes, unknown_gaps, .. } = self.journal().totals(source);
-        let mut text = String::new();
-        if gap_bytes > bytes {
-            let _ = write!(text, "; with earlier gaps it is {gap_bytes} bytes");
-        }
-        if unknown_gaps > unknown {
-            let _ = write!(text, "; {unknown_gaps} gaps are of unknown size");
-        }
-        text
-    }
-
     /// The receiver refuses us from now on, for one of a closed set of reasons.
     pub fn held(&self, reason: &str, cause: &str) {
         let (reason, cause) = (reason.to_owned(), cause.to_owned());
@@ -290,9 +224,18 @@ impl Recorder {
         given_up.all(|segment| stands(&segment.id).unwrap_or(segment.start.offset) >= segment.size()).then_some(last)
     }
 
-    /// Up to where each segment of a source is settled.
-    pub fn settled_cursors(&self, source: &str) -> BTreeMap<SegmentId, u64> {
-        self.journal().settled_cursors(source)
+    /// How many bytes of each segment are settled, wherever they stand in it.
+    pub fn settled_bytes(&self, source: &str) -> BTreeMap<SegmentId, u64> {
+        let journal = self.journal();
+        let cursors = journal.read_cursors(source).into_iter().flatten();
+        let mut settled: BTreeMap<_, _> = cursors.map(|(segment, cursor)| (*segment, cursor.offset)).collect();
+        let outstanding = journal.outstanding().iter().filter(|batch| *batch.source == *source);
+        for range in outstanding.flat_map(|batch| batch.span.iter().map(|anchored| anchored.range)) {
+            if let Some(bytes) = settled.get_mut(&range.segment) {
+                *bytes = bytes.saturating_sub(range.len());
+            }
+        }
+        settled
     }
 
     /// The journal cannot be written. Does not block.

@@ -234,11 +234,8 @@ fn memory_bound(config: &Config) -> u64 {
     const PROGRAM: usize = 12 << 20;
     let buffers = |forwarder: &config::Forwarder| {
         let followed = || config.sources.iter().filter(|source| forwarder.sources.contains(&source.name));
-        let detaches = |source: &&config::Source| {
-            source.kind.spool().is_some_and(|spool| matches!(spool.on_full, config::OnFull::Detach { .. }))
-        };
-        // What was read of a source before something of it is given up makes a batch of its own.
-        let batches = forwarder.in_flight + AHEAD + followed().filter(detaches).count();
+        // What was read of a source before something of it is lost or given up makes a batch of its own.
+        let batches = forwarder.in_flight + AHEAD + followed().count();
         let reading: usize =
             followed().map(|source| source.max_event_bytes + reader::CHUNK + forwarder.batch.max_bytes).sum();
         // A batch is held as it was read and as it is sent, beside it the lines that are no events; all may be compressed

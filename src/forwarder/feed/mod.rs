@@ -242,6 +242,19 @@ impl Feed {
         self.queue.push_back(Prepared::Ready(Arrival::Detach(Detachment { source, last, unread })));
     }
 
+    /// What is lost is told at once, also while nothing is read because the receiver takes nothing.
+    pub fn tell_losses(&mut self) {
+        for index in 0..self.follows.len() {
+            let Some(follow) = self.follows[index].as_mut().filter(|follow| follow.has_lost()) else { continue };
+            let draft = follow.flush();
+            let (source, lost) = (follow.source().clone(), follow.pass_lost());
+            if let Some(sealed) = draft {
+                self.enqueue(sealed);
+            }
+            self.queue.extend(lost.into_iter().map(|lost| Prepared::Ready(Arrival::Gap(source.clone(), lost))));
+        }
+    }
+
     /// Queues a draft that is old enough; true if there was one.
     fn flush_what_is_due(&mut self, terms: &FillTerms) -> bool {
         let max_age = self.config.batch.max_age;

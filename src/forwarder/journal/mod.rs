@@ -45,7 +45,7 @@ pub use record::{
     JournalRecord, LedgerEntry, LetterMark, Outcome, SetBy, Settled, Totals,
 };
 pub use replay::{Damage, JournalError};
-pub use state::{ReadCursors, SettledCursors};
+pub use state::{MAX_GAPS, ReadCursors, SettledCursors};
 pub use words::UnixMillis;
 
 use replay::{JournalHeader, Loaded, VERSION};
@@ -225,6 +225,14 @@ impl Journal {
 
     pub fn totals(&self, source: &str) -> Totals {
         self.state.totals.get(source).copied().unwrap_or_default()
+    }
+
+    /// When a batch of this source was announced last, of those that are remembered.
+    pub fn last_announced(&self, source: &str) -> Option<UnixMillis> {
+        let outstanding = self.state.outstanding.iter().rev().find(|batch| batch.source == source);
+        let settled =
+            || self.state.ledger.iter().rev().map(|entry| &entry.batch).find(|batch| batch.source == source);
+        outstanding.or_else(settled).map(|batch| batch.at)
     }
 
     /// The newest settled batches, oldest first.

@@ -27,7 +27,7 @@ pub type ReadCursors = BTreeMap<SegmentId, Cursor>;
 pub type SettledCursors = BTreeMap<SegmentId, u64>;
 
 /// How many gaps are remembered one by one; their totals are kept in any case.
-const MAX_GAPS: usize = 500;
+pub const MAX_GAPS: usize = 500;
 
 #[derive(Debug)]
 pub(super) struct JournalState {

@@ -174,10 +174,14 @@ fn a_batch_outlives_the_segment_that_was_given_up_under_it() {
     recorder.sync(&logs);
     assert_eq!(recorder.journal().outstanding().len(), 1);
     recorder.settle(1, Outcome::Delivered, Some(200));
-    assert_eq!(recorder.settled_cursors("app"), BTreeMap::from([(SegmentId(1), 2 * LINE)]));
+    assert_eq!(recorder.journal().settled_cursors("app"), BTreeMap::from([(SegmentId(1), 2 * LINE)]));
     recorder.sync(&logs);
     recorder.sync(&logs);
-    assert_eq!(recorder.settled_cursors("app"), BTreeMap::new(), "a segment that is gone and settled is forgotten");
+    assert_eq!(
+        recorder.journal().settled_cursors("app"),
+        BTreeMap::new(),
+        "a segment that is gone and settled is forgotten"
+    );
     drop(recorder);
     let recovered = Journal::read(dir.path(), "siem").unwrap().unwrap();
     let totals = recovered.totals["app"];

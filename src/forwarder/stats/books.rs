@@ -3,6 +3,8 @@
 //! `read = delivered + filtered + dead-lettered + gap + in flight` holds at every moment, because what is in flight
 //! is not counted but is the rest: an event comes in by being read and goes out by being settled, once.
 
+use super::gap::{GapCause, GapCounts, Gaps};
+
 /// Totals since the process started. They change by [`Books::enter`] only, and never go down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Books {
@@ -13,9 +15,7 @@ pub struct Books {
     delivered: u64,
     filtered: u64,
     dead_lettered: u64,
-    gap: u64,
-    gap_bytes: u64,
-    unknown_gaps: u64,
+    gaps: Gaps,
     values_cut: u64,
 }
 
@@ -29,9 +29,7 @@ pub struct Tally {
     delivered: u64,
     filtered: u64,
     dead_lettered: u64,
-    gaps: u64,
-    gap_bytes: u64,
-    unknown_gaps: u64,
+    gaps: Gaps,
     values_cut: u64,
 }
 
@@ -63,15 +61,9 @@ impl Tally {
     }
 
     /// Bytes that can never be read were recorded as one gap. Nobody knows how many events they held: it counts as
-    /// one, read and lost at once.
-    pub fn gap(&mut self, bytes: u64) {
-        self.gaps += 1;
-        self.gap_bytes += bytes;
-    }
-
-    /// Of the gap that was entered last nobody knows how large it is: its bytes are those that are known to be lost.
-    pub fn unknown_gap(&mut self) {
-        self.unknown_gaps += 1;
+    /// one, read and lost at once. Where nobody knows how large it is, the bytes are those that are known to be lost.
+    pub fn gap(&mut self, cause: GapCause, bytes: u64, is_unknown: bool) {
+        self.gaps.add(cause, GapCounts { gaps: 1, bytes, unknown: u64::from(is_unknown) });
     }
 
     /// Values were cut to the length that their CEF key holds; an event encoded again is counted again.
@@ -84,14 +76,12 @@ impl Books {
     /// Enters a tally. Settling more than was read is a bug: it panics in a debug build, and counts the surplus as
     /// read in a release.
     pub fn enter(&mut self, tally: &Tally) {
-        self.read += tally.read + tally.gaps;
+        self.read += tally.read + tally.gaps.total().gaps;
         self.bytes_read += tally.bytes_read;
         self.delivered += tally.delivered;
         self.filtered += tally.filtered;
         self.dead_lettered += tally.dead_lettered;
-        self.gap += tally.gaps;
-        self.gap_bytes += tally.gap_bytes;
-        self.unknown_gaps += tally.unknown_gaps;
+        self.gaps.enter(&tally.gaps);
         self.values_cut += tally.values_cut;
 
         debug_assert!(self.settled() <= self.read, "more events settled than read: {self:?}");
@@ -127,17 +117,21 @@ impl Books {
 
     /// Recorded gaps.
     pub fn gap(&self) -> u64 {
-        self.gap
+        self.gaps.total().gaps
+    }
+
+    pub fn gaps(&self) -> &Gaps {
+        &self.gaps
     }
 
     /// Bytes in recorded gaps; not among the bytes read.
     pub fn gap_bytes(&self) -> u64 {
-        self.gap_bytes
+        self.gaps.total().bytes
     }
 
     /// Of the recorded gaps, those of which nobody knows how large they are.
     pub fn unknown_gaps(&self) -> u64 {
-        self.unknown_gaps
+        self.gaps.total().unknown
     }
 
     /// Values that were too long for their CEF key.
@@ -151,7 +145,7 @@ impl Books {
     }
 
     fn settled(&self) -> u64 {
-        self.delivered + self.filtered + self.dead_lettered + self.gap
+        self.delivered + self.filtered + self.dead_lettered + self.gap()
     }
 }
 
@@ -205,7 +199,7 @@ mod tests {
     #[test]
     fn a_gap_counts_as_one_event_read_and_lost_and_its_bytes_apart() {
         let mut books = Books::default();
-        enter(&mut books, |tally| tally.gap(5000));
+        enter(&mut books, |tally| tally.gap(GapCause::Truncated, 5000, false));
         assert_eq!((books.read(), books.gap(), books.in_flight()), (1, 1, 0));
         assert_eq!((books.bytes_read(), books.gap_bytes()), (0, 5000));
     }

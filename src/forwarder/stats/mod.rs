@@ -7,6 +7,7 @@
 
 mod books;
 mod filtered;
+mod gap;
 mod histogram;
 
 use std::{
@@ -23,6 +24,7 @@ use jiff::Timestamp;
 
 pub use books::{Books, Tally};
 pub use filtered::{FilterRule, FilteredCounts};
+pub use gap::{GapCause, GapCounts};
 pub use histogram::Histogram;
 
 /// Shared between a forwarder's task and the admin pages.

@@ -46,7 +46,7 @@ impl Keeper {
         self.measuring = Some(tokio::task::spawn_blocking(move || {
             let now = Timestamp::now();
             for log in &*logs {
-                let settled = recorder.settled_cursors(&log.name);
+                let settled = recorder.settled_bytes(&log.name);
                 let backlog = backlogs.entry(log.name.clone()).or_default();
                 let (bytes, oldest) = backlog.measure(log, |segment| settled.get(&segment).copied(), now);
                 stats.set_backlog(&log.name, bytes, oldest);

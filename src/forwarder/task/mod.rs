@@ -223,6 +223,10 @@ impl ForwarderTask {
         if self.window.writing_for(Instant::now()).is_none_or(|writing| writing < TICK) {
             self.pulse.beat();
         }
+        if self.was_scanned {
+            self.feed.tell_losses();
+            self.supply();
+        }
         self.keeper.sync();
         self.keeper.measure().await;
         if self.window.waits_for_files() && self.webhook.files_have_changed().await {

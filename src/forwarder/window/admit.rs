@@ -7,8 +7,9 @@ use crate::forwarder::{
     batch::{FlightStage, InFlightBatch, SealedBatch},
     journal::Coverage,
     recorder::RecorderWrite,
-    stats::Tally,
+    stats::{GapCause, Tally},
 };
+use crate::log::LostRange;
 
 impl Window {
     /// Has the first of the queue written down, where it may be admitted. It stays the first until that is done.
@@ -17,7 +18,7 @@ impl Window {
         if self.is_admitting || is_refusing || self.letters_after.is_some() {
             return;
         }
-        let has_slot = self.batches.len() < self.config.in_flight || self.is_detaching();
+        let has_slot = self.batches.len() < self.config.in_flight || self.has_gap_queued();
         let (writes, then) = match self.queue.front() {
             None => return,
             Some(Arrival::Batch(sealed)) if sealed.has_events() && !has_slot => return,
@@ -33,10 +34,11 @@ impl Window {
                 (self.letters(sealed).chain([advance]).collect(), AfterWrite::PassOver)
             }
             Some(Arrival::Gap(source, lost)) => {
-                let reason = if lost.is_unknown {
-                    "the file vanished while it was not held open: before auditpost was started, or for want of descriptors"
-                } else {
-                    "the file was truncated, rewritten or deleted before it was read"
+                let reason = match cause_of(*lost) {
+                    GapCause::Vanished => {
+                        "the file vanished while it was not held open: before auditpost was started, or for want of descriptors"
+                    }
+                    _ => "the file was truncated, rewritten or deleted before it was read",
                 };
                 let (source, ranges, reason) = (source.clone(), vec![*lost], reason.to_owned());
                 (vec![RecorderWrite::Gap { source, ranges, events: 0, reason }], AfterWrite::PassOver)
@@ -69,7 +71,7 @@ impl Window {
                 self.settle_beside(&sealed, Coverage::default());
                 self.effects.push(WindowEffect::Recycle(sealed.body));
             }
-            Some(Arrival::Gap(source, lost)) => self.count_gap(source, &[lost]),
+            Some(Arrival::Gap(source, lost)) => self.count_gap(source, cause_of(lost), &[lost]),
             Some(Arrival::Detach(_)) | None => {}
         }
         self.progressed();
@@ -97,4 +99,9 @@ impl Window {
         };
         has_letters.then_some(write).into_iter()
     }
+}
+
+/// Why what a file had is gone.
+fn cause_of(lost: LostRange) -> GapCause {
+    if lost.is_unknown { GapCause::Vanished } else { GapCause::Truncated }
 }

@@ -16,9 +16,9 @@ use crate::{
 };
 
 impl Window {
-    /// Whether a gap waits for what stands before it.
-    pub(super) fn is_detaching(&self) -> bool {
-        self.queue.iter().any(|arrival| matches!(arrival, Arrival::Detach(_)))
+    /// Whether a gap waits for what stands before it, all of which is admitted then.
+    pub(super) fn has_gap_queued(&self) -> bool {
+        self.queue.iter().any(|arrival| matches!(arrival, Arrival::Detach(_) | Arrival::Gap(..)))
     }
 
     /// What is to be written for the detachment that the first of the queue is: a gap. The bytes of batches that a restart left and that were not read

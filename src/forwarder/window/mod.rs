@@ -20,8 +20,8 @@
 //!   written, and that of an event that was refused before its settlement is.
 //! * An event counts as delivered, dead-lettered or lost when that is written. No more batches are sent and not settled in
 //!   the journal than `inFlight`: so many a crash repeats.
-//! * Queue and batches together hold no more than `inFlight` + [`AHEAD`] batches, and one more for each source that was
-//!   made to give up something ([`detach`]); so memory is bounded by the configuration.
+//! * Queue and batches together hold no more than `inFlight` + [`AHEAD`] batches, and one more for each source of which
+//!   something was lost or given up ([`detach`]); so memory is bounded by the configuration.
 
 mod admit;
 mod answered;

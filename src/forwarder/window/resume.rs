@@ -10,7 +10,7 @@ use crate::{
         batch::{FlightStage, InFlightBatch, SealedBatch},
         journal::{BatchParent, BatchRecord, Coverage, Outcome},
         recorder::RecorderWrite,
-        stats::Tally,
+        stats::{GapCause, Tally},
     },
     log::{LostRange, Unread},
 };
@@ -232,7 +232,8 @@ impl Window {
         self.clear(AlarmSubject::source(&source), AlarmKind::Stalled);
         let ranges: Vec<LostRange> = record.span.iter().map(|range| range.range.into()).collect();
         let reason = format!("batch {} was not settled before the restart, and its bytes are gone: {why}", record.n);
-        let then = AfterWrite::CountGap { source: source.clone(), ranges: ranges.clone() };
+        let then =
+            AfterWrite::CountGap { source: source.clone(), cause: GapCause::Unsettled, ranges: ranges.clone() };
         let gap = RecorderWrite::Gap { source, ranges, events: record.covers.events, reason };
         self.write(vec![gap], then);
     }

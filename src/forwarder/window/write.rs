@@ -8,7 +8,7 @@ use crate::{
     forwarder::{
         batch::{FlightStage, InFlightBatch},
         recorder::RecorderWrite,
-        stats::{FilteredCounts, Tally},
+        stats::{FilteredCounts, GapCause, Tally},
     },
     log::LostRange,
 };
@@ -35,6 +35,7 @@ pub(super) enum AfterWrite {
     /// These bytes are lost.
     CountGap {
         source: Arc<str>,
+        cause: GapCause,
         ranges: Vec<LostRange>,
     },
     /// The dead letters are durable of the batch that was read again: it may be taken up.
@@ -79,14 +80,14 @@ impl Window {
             (AfterWrite::Detach { source, gap }, _) => {
                 if gap > 0 {
                     let mut tally = Tally::default();
-                    tally.gap(gap);
+                    tally.gap(GapCause::Detached, gap, false);
                     self.count(source, tally);
                 }
                 self.on_passed_over();
                 self.effects.push(WindowEffect::Sync);
             }
-            (AfterWrite::CountGap { source, ranges }, _) => {
-                self.count_gap(source, &ranges);
+            (AfterWrite::CountGap { source, cause, ranges }, _) => {
+                self.count_gap(source, cause, &ranges);
                 self.progressed();
             }
             (AfterWrite::CountDeadLetter { n }, result) => self.on_dead_letter(n, result),
@@ -117,13 +118,10 @@ impl Window {
     }
 
     /// Each as one gap.
-    pub(super) fn count_gap(&mut self, source: Arc<str>, ranges: &[LostRange]) {
+    pub(super) fn count_gap(&mut self, source: Arc<str>, cause: GapCause, ranges: &[LostRange]) {
         let mut tally = Tally::default();
         for lost in ranges {
-            tally.gap(lost.known_bytes());
-            if lost.is_unknown {
-                tally.unknown_gap();
-            }
+            tally.gap(cause, lost.known_bytes(), lost.is_unknown);
         }
         self.count(source, tally);
     }

@@ -26,7 +26,7 @@ use self::{
     join::{CutRecord, OpenTail, TailState},
 };
 use super::{
-    Extent, ItemKind, Log, LogItem, Segment, SegmentState,
+    Extent, ItemKind, Log, LogItem, LostRange, Segment, SegmentState,
     lines::LineShape,
     position::{Cursor, SegmentId, SegmentRange},
 };
@@ -191,6 +191,31 @@ impl Reader {
     }
 
     /// Reads nothing of a segment for a moment: a record of it could not be read, and was not taken.
+    /// Whether something is lost before which nothing is unread in its segment.
+    pub fn has_lost(&self) -> bool {
+        self.log.segments().iter().any(|segment| self.lost_of(segment).is_some())
+    }
+
+    /// Passes over what is lost, before which nothing is unread in its segment, and gives it: no other bytes are waited for.
+    pub fn pass_lost(&mut self) -> Vec<LostRange> {
+        let lost: Vec<LostRange> = self.log.segments().iter().filter_map(|segment| self.lost_of(segment)).collect();
+        for LostRange { range, .. } in &lost {
+            self.cursors.insert(range.segment, Cursor { offset: range.end, anchor: None });
+            self.unclear.remove(&range.segment);
+        }
+        lost
+    }
+
+    fn lost_of(&self, segment: &Segment) -> Option<LostRange> {
+        let (extent, offset) = (segment.extent(), self.offset(segment));
+        let is_lost = extent.state == SegmentState::Gone || offset >= extent.there;
+        if segment.waits() || offset >= extent.size || !is_lost {
+            return None;
+        }
+        let range = SegmentRange { segment: segment.id, start: offset, end: extent.size };
+        Some(LostRange { range, is_unknown: segment.has_unseen() })
+    }
+
     pub fn leave_alone(&mut self, segment: SegmentId) {
         self.faults.insert(segment, Instant::now());
     }

@@ -101,7 +101,7 @@ fn run(seed: u64, in_flight: usize) {
     }
     assert_eq!((arrived, letters), (good, bad));
     drop(books);
-    assert_eq!(sidecar.stop(), 0, "{}", sidecar.stderr());
+    sidecar.stop_drained();
     check(&receiver.deliveries(), in_flight);
 }
 

@@ -60,7 +60,7 @@ fn the_unit_exposes_little() {
 #[test]
 fn the_unit_knows_how_the_binary_ends() {
     let stop: Vec<_> = settings("SuccessExitStatus");
-    assert_eq!(stop, ["10"]);
+    assert_eq!(stop, ["10 11"]);
     let prevent: Vec<_> = settings("RestartPreventExitStatus")[0].split(' ').collect();
     let sidecar = Sidecar::new();
     // With arguments that are wrong and with a configuration that is wrong it would fail for ever.

@@ -10,6 +10,7 @@ mod endings;
 mod frozen;
 mod journal;
 mod kills;
+mod losses;
 mod power;
 mod process;
 mod resume;

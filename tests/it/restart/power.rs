@@ -96,7 +96,7 @@ fn a_power_cut_at_any_call_loses_nothing() {
     sidecar.start_again();
     wait_until("every line, delivered or a dead letter", || is_complete(&sidecar, &receiver, rounds));
     sidecar.wait_for_books();
-    assert_eq!(sidecar.stop(), 0, "{}", sidecar.stderr());
+    sidecar.stop_drained();
 }
 
 // C4, E13: the same shows a loss where the syncs of the dead letters do nothing: it could have failed.
@@ -155,7 +155,7 @@ fn a_file_that_lost_its_tail_in_a_power_cut_is_read_on() {
     receiver.wait_until("the last line", PATIENCE, |deliveries| {
         deliveries.iter().any(|delivery| delivery.accepted() && delivery.text().contains(&last))
     });
-    assert_eq!(sidecar.stop(), 0);
+    sidecar.stop_drained();
     let arrived = sorted(&receiver.accepted_lines());
     assert!((0..160).all(|n| arrived.binary_search(&n).is_ok()));
 }

@@ -190,7 +190,7 @@ impl Spool {
             deliveries.iter().filter(|d| d.accepted()).flat_map(|d| d.lines()).any(|line| number(&line) == last)
         });
         sidecar.wait_for_books();
-        assert_eq!(sidecar.stop(), 0, "{}", sidecar.stderr());
+        sidecar.stop_drained();
         self.sidecar = Some(sidecar);
         self.receiver.clear();
         let arrived: Vec<u64> =

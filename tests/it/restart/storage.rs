@@ -200,7 +200,7 @@ fn a_kill_at_any_call_that_changes_the_disk_loses_nothing() {
                 arrived == (0..30).collect::<Vec<_>>()
             });
             sidecar.wait_for_books();
-            assert_eq!(sidecar.stop(), 0);
+            sidecar.stop_drained();
             let letters = sidecar.dead_letters("siem");
             assert!(
                 !letters.is_empty() && letters.iter().all(|letter| letter["payload"] == "not json"),

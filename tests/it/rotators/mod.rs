@@ -171,7 +171,7 @@ pub fn run(name: &str, include: &str, way: Way, start: &impl Fn(&Sidecar) -> Pro
     wait_for(n, &receiver);
     // What it sent is known to it after a restart.
     sidecar.wait_for_books();
-    assert_eq!(sidecar.stop(), 0, "{}", sidecar.stderr());
+    sidecar.stop_drained();
     sidecar.start_again();
     program.write(n..n + 1);
     n += 1;

@@ -80,6 +80,6 @@ fn svlogd_breaks_long_lines_unless_it_is_told_their_length() {
             broken.iter().all(|n| dead.contains(&format!("evt-{n:010}")))
         });
         sidecar.wait_for_books();
-        assert_eq!(sidecar.stop(), 0, "{}", sidecar.stderr());
+        sidecar.stop_drained();
     }
 }

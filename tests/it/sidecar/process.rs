@@ -118,6 +118,16 @@ impl Sidecar {
         self.wait()
     }
 
+    /// Asks it to stop: it drains, and says whether it set something aside, lost it or could not read it.
+    pub fn stop_drained(&mut self) {
+        let status = self.stop();
+        let said = self.stderr();
+        let words = said.lines().last().unwrap_or_default();
+        let expected =
+            if status == 11 { "stopped: nothing is left to deliver, but" } else { "stopped: everything is" };
+        assert!([0, 11].contains(&status) && words.contains(expected), "{status}: {said}");
+    }
+
     /// Asks it to stop (SIGTERM) and does not wait.
     pub fn terminate(&self) {
         self.running().signal(Signal::TERM);

@@ -88,7 +88,7 @@ pub fn assert_exactly(sidecar: &mut Sidecar, receiver: &Receiver, expected: impl
     let expected: Vec<u64> = expected.into_iter().collect();
     receiver.wait_for_lines(expected.len());
     sidecar.wait_for_books();
-    assert_eq!(sidecar.stop(), 0, "{}", sidecar.stderr());
+    sidecar.stop_drained();
     let arrived = numbers(&receiver.accepted_lines());
     assert!(arrived == expected, "expected {}, arrived {}", runs(&expected), runs(&arrived));
 }
@@ -99,7 +99,7 @@ pub fn assert_each_batch_once(sidecar: &mut Sidecar, receiver: &Receiver, expect
     let expected: Vec<u64> = expected.into_iter().collect();
     receiver.wait_until("all events", PATIENCE, |deliveries| without_repeats(deliveries).len() >= expected.len());
     sidecar.wait_for_books();
-    assert_eq!(sidecar.stop(), 0, "{}", sidecar.stderr());
+    sidecar.stop_drained();
     let arrived = numbers(&without_repeats(&receiver.deliveries()));
     assert!(arrived == expected, "expected {}, arrived {}\n{}", runs(&expected), runs(&arrived), sidecar.stderr());
 }

@@ -221,7 +221,7 @@ impl World {
     fn detach_all(&mut self) {
         let in_segment = logs::SEGMENT / logs::LINE;
         let is_read = self.to_read_again.as_ref().is_some_and(|record| record.source == "a");
-        if is_read || self.window.order != ForwarderOrder::Run || self.window.is_detaching() {
+        if is_read || self.window.order != ForwarderOrder::Run || self.window.has_gap_queued() {
             return;
         }
         if std::mem::take(&mut self.has_draft) && self.window.restart.is_over() {
