@@ -209,7 +209,7 @@ impl Reader {
     fn lost_of(&self, segment: &Segment) -> Option<LostRange> {
         let (extent, offset) = (segment.extent(), self.offset(segment));
         let is_lost = extent.state == SegmentState::Gone || offset >= extent.there;
-        if segment.waits() || offset >= extent.size || !is_lost {
+        if !is_lost || !self.is_ready(segment) {
             return None;
         }
         let range = SegmentRange { segment: segment.id, start: offset, end: extent.size };

@@ -279,7 +279,7 @@ fn copytruncate_under_a_busy_writer_delivers_all_that_is_on_disk() {
     receiver.wait_until("the last", PATIENCE, |deliveries| {
         deliveries.iter().any(|delivery| delivery.accepted() && delivery.text().contains(&last))
     });
-    assert_eq!(sidecar.stop(), 0);
+    sidecar.stop_drained();
     let arrived = sorted(&receiver.accepted_lines());
     let missing: Vec<&u64> = expected.iter().filter(|n| arrived.binary_search(n).is_err()).collect();
     assert!(missing.is_empty(), "{} are missing\n{}", missing.len(), sidecar.stderr());
