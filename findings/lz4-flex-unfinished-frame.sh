@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# lz4_flex 0.14.2 (crates.io): a frame that was never finished reads as a whole one.
+# lz4_flex 0.14.2, the Rust crate: a frame that was never finished reads as a whole one.
 #
 # A writer puts 4000 events into a frame of 64 KiB blocks with a content checksum and flushes; it is gone before it
 # writes the other 6000 and finishes. Seen:
