@@ -70,6 +70,9 @@ pub struct CatalogEntry {
     /// No path named it, and somebody might write to it: after a crash nobody knows where it ended.
     #[serde(default, skip_serializing_if = "is_false")]
     pub held_late: bool,
+    /// It had no name any more, for the file of this life had replaced it: after a crash it is nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<SegmentId>,
     /// Where its file is our copy of the rest of a deleted one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absorbed: Option<Absorbed>,

@@ -53,7 +53,6 @@ use self::{
     compressed::CompressedFiles,
     deleted::{DeletedFiles, LateWriters},
     identity::{EmptyPaths, Listings, Named, NewFile},
-    known::LeftBehind,
     lives::{Examined, FileLife, FileLives, Whereabouts},
     notices::Notices,
     pins::Pins,
@@ -118,7 +117,6 @@ pub struct Tail {
     deleted: DeletedFiles,
     late: LateWriters,
     empty_paths: EmptyPaths,
-    left_behind: Vec<LeftBehind>,
     notices: Notices,
 }
 
@@ -177,8 +175,8 @@ impl Tail {
         self.leave_what_is_elsewhere();
         self.know_copied_up(&named);
         let mut new_files = self.resolve(&named, now);
+        self.pass_what_replacements_have();
         new_files.extend(self.verify(&named, now));
-        self.look_at_left_behind(now);
         new_files.extend(self.new_files(&named));
         self.missed_generations(&named, &mut new_files);
         self.go_on_in_replacements(&mut new_files, &named, now);
@@ -237,7 +235,6 @@ impl Tail {
     /// Copies what is unread of files that nothing but us holds: nobody could find them again. Writes sizes and cursors
     /// as last seen: a better start next time, on which nothing depends.
     pub fn close(mut self) {
-        self.look_at_left_behind(Instant::now());
         self.copy_all_deleted();
         self.let_go_of_all();
         self.lives.touch_if(true);

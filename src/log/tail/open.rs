@@ -79,7 +79,6 @@ impl Tail {
             deleted: DeletedFiles::new(dir),
             late: LateWriters::default(),
             empty_paths: EmptyPaths::default(),
-            left_behind: Vec::new(),
             notices: Notices::new(name),
         };
         for entry in catalog.lives {

@@ -5,6 +5,7 @@
 //! | was at rest (sealed), and every forwarder is past its end | nothing, and nothing is said |
 //! | was at rest, and is not read to its end | what is unread: a gap of so many bytes |
 //! | was not at rest, and its file was not looked at to the last: it vanished before the first look after a start, or was not held | what is unread, and what was added since the last look: a gap of unknown size |
+//! | was replaced by a file with all that it had, and nobody was seen to write to it after that | what somebody may have written after we ended, and only a WARN says so |
 //! | was not at rest, and its file was looked at to the last: it was truncated or rewritten | what is unread |
 //!
 //! The catalog knows a loss before any forwarder is told, and a forwarder's cursor is past it once its journal has it. A
@@ -21,7 +22,11 @@ impl Tail {
         let Some(life) = self.lives.get(id) else { return };
         let segment = life.segment.clone();
         let (path, seen_bytes) = (segment.path(), segment.size());
-        if may_have_grown(life) {
+        if life.replaced_by().is_some() && life.is_copy() && segment.state() == SegmentState::Sealed {
+            warn!(source = %self.log.name, segment = %id, path = %path.display(),
+                "the file that was replaced by one with all that it had was held open, for somebody might still write to it; \
+                 nobody was seen to do so, and what was written to it after auditpost ended is lost");
+        } else if may_have_grown(life) {
             let last_change =
                 jiff::Timestamp::new(life.modified.0, life.modified.1.cast_signed()).unwrap_or_default();
             warn!(source = %self.log.name, segment = %id, path = %path.display(), seen_bytes, %last_change,

@@ -6,6 +6,7 @@ mod cut_records;
 mod data_end;
 mod known;
 mod late;
+mod left_behind;
 mod links;
 mod model;
 mod names;

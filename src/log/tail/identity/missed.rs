@@ -38,8 +38,9 @@ impl Tail {
         if changed.is_empty() {
             return;
         }
-        // A copy is no generation.
-        let (copies, others): (Vec<&FileLife>, Vec<&FileLife>) = self.lives.iter().partition(|life| life.is_copy());
+        // A copy is no generation, nor is what was replaced.
+        let is_other = |life: &&FileLife| life.is_copy() || life.replaced_by().is_some();
+        let (copies, others): (Vec<&FileLife>, Vec<&FileLife>) = self.lives.iter().partition(is_other);
         let newest: HashMap<&Path, &FileLife> =
             copies.into_iter().chain(others).map(|life| (&*life.segment.lineage, life)).collect();
         let elsewhere = moved_to(&self.lives);
