@@ -17,7 +17,9 @@ mod rotation;
 mod torn;
 mod truncation;
 mod turns;
+mod unseen;
 mod vanished;
+mod was_empty;
 
 use std::{
     collections::{BTreeMap, HashMap},

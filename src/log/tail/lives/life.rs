@@ -278,7 +278,7 @@ impl FileLife {
     }
 
     /// What its bytes are found under: its file, and the compressed one that they are from.
-    pub(super) fn keys(&self) -> Vec<FileKey> {
+    pub(in crate::log::tail) fn keys(&self) -> Vec<FileKey> {
         let has_file = match self.whereabouts {
             Whereabouts::ContentLost { .. } | Whereabouts::Gone => false,
             Whereabouts::Released => matches!(self.content, ContentFile::Original),
