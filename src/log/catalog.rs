@@ -1,7 +1,8 @@
 //! Which lives of files are which segments, durably.
 //!
 //! ```text
-//! {"v":1,"log":"5f0c…","next":18}          the header: format, the log's random id, the next segment number
+//! {"v":1,"log":"5f0c…","next":18,…}        the header: format, the log's random id, the next segment number, and
+//!                                          paths that had files of which no life is known any more
 //! {"id":17,"path":"…","key":{…},…}         one line a life, oldest first
 //! ```
 //!
@@ -33,8 +34,19 @@ pub struct Catalog {
     pub log: String,
     pub next: u64,
     pub lives: Vec<CatalogEntry>,
+    pub empty_paths: Vec<EmptyPath>,
     /// Lines that could not be read.
     pub damaged: usize,
+}
+
+/// A path that had a file, of which no life is known any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EmptyPath {
+    #[serde(with = "durable::path")]
+    pub path: PathBuf,
+    /// What stood beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<FileKey>,
 }
 
 /// One life of a file.
@@ -70,6 +82,9 @@ pub struct CatalogEntry {
     /// No path named it, and somebody might write to it: after a crash nobody knows where it ended.
     #[serde(default, skip_serializing_if = "is_false")]
     pub held_late: bool,
+    /// It had no name any more, for the file of this life had replaced it: after a crash it is nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<SegmentId>,
     /// Where its file is our copy of the rest of a deleted one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absorbed: Option<Absorbed>,
@@ -121,6 +136,8 @@ struct CatalogHeader {
     v: u32,
     log: String,
     next: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    empty_paths: Vec<EmptyPath>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -155,7 +172,8 @@ impl Catalog {
         if header.v > VERSION {
             return Err(CatalogError::Newer { path: path.to_owned(), found: header.v });
         }
-        let mut catalog = Self { log: header.log, next: header.next, ..Self::default() };
+        let CatalogHeader { log, next, empty_paths, .. } = header;
+        let mut catalog = Self { log, next, empty_paths, ..Self::default() };
         while let Some(line) = lines.next_line().map_err(unreadable)? {
             let entry = match line {
                 ChecksummedLine::Whole { json, .. } => serde_json::from_slice::<CatalogEntry>(json).ok(),
@@ -174,7 +192,8 @@ impl Catalog {
     /// Replaces the file; when this returns, the new one is on disk.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(256 * (self.lives.len() + 1));
-        lines::encode(&mut bytes, &CatalogHeader { v: VERSION, log: self.log.clone(), next: self.next })?;
+        let (log, empty_paths) = (self.log.clone(), self.empty_paths.clone());
+        lines::encode(&mut bytes, &CatalogHeader { v: VERSION, log, next: self.next, empty_paths })?;
         for life in &self.lives {
             lines::encode(&mut bytes, life)?;
         }

@@ -59,6 +59,9 @@ impl Tail {
                 Ok(true) => {}
                 // What `startAt: end` begins with is not read in the next scan either.
                 Ok(false) => _ = !self.starts_at_end() && self.overtaken.insert(lineage.to_path_buf()),
+                Err(_) if new_file.lineage.is_some() && self.is_excluded(&new_file.path) => {
+                    self.notices.excluded_generation(&new_file.path, lineage);
+                }
                 Err(error) => self.notices.cannot_open(&new_file.path, &error),
             }
         }
@@ -89,9 +92,13 @@ impl Tail {
             (PackedFormat::Plain, _) => {}
             (PackedFormat::Begun, _) => return Ok(true),
             (PackedFormat::Packed, true) => return self.arrive_compressed(lineage, &opened, now),
+            (PackedFormat::Undecodable(_), true) if new_file.is_missed => {
+                return self.lose_generation(lineage, &opened, now).map(|()| true);
+            }
             (format, _) => return self.leave_compressed(new_file, format, now).map(|()| true),
         }
-        if !self.is_readable(path, file)? {
+        let is_excluded = new_file.lineage.is_some() && self.is_excluded(path);
+        if !is_excluded && !self.is_readable(path, file)? {
             return Ok(true);
         }
         let copied = self.original_of(new_file, &opened, &around.lives)?;
@@ -112,6 +119,10 @@ impl Tail {
             return Ok(stat.size == 0 || !around.cut.contains(original));
         }
         self.held.remove(&stat.key);
+        if is_excluded {
+            let is_known = original.is_some() || stat.size == 0;
+            return if is_known { Ok(true) } else { self.lose_generation(lineage, &opened, now).map(|()| true) };
+        }
         let (start, end) = if self.starts_at_end() {
             last_line_end(file, stat.size)?
         } else {

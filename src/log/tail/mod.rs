@@ -52,15 +52,16 @@ pub use self::compressed::{MOST_MEMORY, PackedReader};
 use self::{
     compressed::CompressedFiles,
     deleted::{DeletedFiles, LateWriters},
-    identity::{EmptyPaths, Listings, Named, NewFile},
-    known::LeftBehind,
+    identity::{EmptyPaths, Listings, Named, NewFile, empty_paths_to_keep},
     lives::{Examined, FileLife, FileLives, Whereabouts},
     notices::Notices,
     pins::Pins,
 };
 use super::{
     LinkPolicy, Log, PathTarget, Segments,
+    catalog::Catalog,
     identity::{FileKey, FileStat, stat_path},
+    position::SegmentId,
 };
 use crate::config::{Exclude, FileSource, StartAt};
 
@@ -95,6 +96,8 @@ pub struct Tail {
     /// Files below it are our own and never read.
     state_dir: PathBuf,
     lives: FileLives,
+    /// The number of the first life that begins since we were started.
+    met_from: SegmentId,
     /// Copies that may be in the making, since when.
     held: HashMap<FileKey, PossibleCopy>,
     /// Lineages of which a rotation moved a file between the look at its path and its opening, in this scan: what is younger in
@@ -118,7 +121,6 @@ pub struct Tail {
     deleted: DeletedFiles,
     late: LateWriters,
     empty_paths: EmptyPaths,
-    left_behind: Vec<LeftBehind>,
     notices: Notices,
 }
 
@@ -177,8 +179,8 @@ impl Tail {
         self.leave_what_is_elsewhere();
         self.know_copied_up(&named);
         let mut new_files = self.resolve(&named, now);
+        self.pass_what_replacements_have();
         new_files.extend(self.verify(&named, now));
-        self.look_at_left_behind(now);
         new_files.extend(self.new_files(&named));
         self.missed_generations(&named, &mut new_files);
         self.go_on_in_replacements(&mut new_files, &named, now);
@@ -193,6 +195,7 @@ impl Tail {
         self.first = false;
         self.look_beside_empty_paths();
         self.tell_of_doubts();
+        self.tell_of_lost_generations();
         self.listings = Listings::default();
         self.notices.end_scan();
         self.save();
@@ -237,7 +240,6 @@ impl Tail {
     /// Copies what is unread of files that nothing but us holds: nobody could find them again. Writes sizes and cursors
     /// as last seen: a better start next time, on which nothing depends.
     pub fn close(mut self) {
-        self.look_at_left_behind(Instant::now());
         self.copy_all_deleted();
         self.let_go_of_all();
         self.lives.touch_if(true);
@@ -304,7 +306,8 @@ impl Tail {
         if !self.lives.is_dirty() && self.catalog.exists() {
             return;
         }
-        let saved = self.lives.catalog(&self.log.id).save(&self.catalog);
+        let empty_paths = empty_paths_to_keep(&self.empty_paths);
+        let saved = Catalog { empty_paths, ..self.lives.catalog(&self.log.id) }.save(&self.catalog);
         self.lives.saved(saved.is_ok());
         match saved {
             Ok(()) => self.notices.catalog_written(),

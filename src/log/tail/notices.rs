@@ -130,6 +130,16 @@ impl Notices {
     }
 
     /// For every scan in which it holds.
+    pub fn lost_to_exclude(&mut self, path: &Path, of: &Path) {
+        self.is_unread(path, &"it was rotated away before it was seen, and `exclude` names it");
+        if self.news(path, "lost to exclude") {
+            error!(source = self.source, path = %path.display(), of = %of.display(),
+                "a generation was rotated away before it was seen, and `exclude` names it: its events are not read, and a gap of \
+                 unknown size says so; take it out of `exclude`, and the next start reads it");
+        }
+    }
+
+    /// For every scan in which it holds.
     pub fn refused(&mut self, path: &Path, why: &str) {
         self.is_unread(path, &why);
         if self.news(path, "refused") {

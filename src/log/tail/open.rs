@@ -12,7 +12,7 @@ use super::{
     Tail, TailFacts,
     compressed::CompressedFiles,
     deleted::{DeletedFiles, LateWriters},
-    identity::{EmptyPaths, Listings},
+    identity::Listings,
     lives::{FileLife, FileLives},
     notices::Notices,
     pins::Pins,
@@ -65,6 +65,7 @@ impl Tail {
             catalog: path,
             state_dir: state_dir.canonicalize().unwrap_or_else(|_| state_dir.to_owned()),
             lives: FileLives::new(SegmentId(catalog.next.max(claimed).max(1))),
+            met_from: SegmentId(0),
             held: HashMap::new(),
             overtaken: HashSet::new(),
             cut: HashSet::new(),
@@ -78,16 +79,21 @@ impl Tail {
             compressed: CompressedFiles::new(dir),
             deleted: DeletedFiles::new(dir),
             late: LateWriters::default(),
-            empty_paths: EmptyPaths::default(),
-            left_behind: Vec::new(),
+            empty_paths: catalog
+                .empty_paths
+                .into_iter()
+                .map(|it| (it.path.into(), it.beside.into_iter().collect()))
+                .collect(),
             notices: Notices::new(name),
         };
         for entry in catalog.lives {
             let cursors_of_forwarders = cursors_of_forwarders.get(&entry.id).map_or(&[][..], Vec::as_slice);
             tail.remember(entry, cursors_of_forwarders);
         }
+        tail.met_from = tail.lives.next_id();
         // So far it says what the catalog says.
         tail.lives.saved(!first && !lost);
+        tail.read_lost_generations();
         for ours in [&tail.compressed.dir, &tail.deleted.dir] {
             tail.lives.remove_others_from(ours);
         }

@@ -146,3 +146,19 @@ fn a_file_that_was_deleted_and_finished_a_moment_before_the_stop_is_no_loss() {
     assert_eq!(t.scan_and_read(), [""; 0]);
     assert_eq!((t.gap_bytes, t.unknown_gaps, t.segments()), (0, 0, 0));
 }
+
+#[test]
+fn a_stop_takes_in_what_is_unread_and_tells_of_the_writer_too() {
+    for writes in [false, true] {
+        let mut t = plain();
+        let mut writer = nameless(&mut t, false);
+        write(&mut writer, &numbers(10..12));
+        let writer = writes.then_some(writer);
+        t.scan();
+        t.stop();
+        t.start();
+        assert_eq!(t.scan_and_read(), lines(10..12));
+        assert_eq!((t.gap_bytes, t.unknown_gaps), (0, u64::from(writes)));
+        drop(writer);
+    }
+}

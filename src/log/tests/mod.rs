@@ -6,6 +6,7 @@ mod cut_records;
 mod data_end;
 mod known;
 mod late;
+mod left_behind;
 mod links;
 mod model;
 mod names;
@@ -16,7 +17,9 @@ mod rotation;
 mod torn;
 mod truncation;
 mod turns;
+mod unseen;
 mod vanished;
+mod was_empty;
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -126,6 +126,74 @@ fn whose_file_it_is_not_holds_it_all_the_same() {
     assert_exactly(&mut sidecar, &receiver, 0..20);
 }
 
+/// Writes the file anew, with all that it had, and renames it over the old one.
+fn replace(sidecar: &Sidecar, lines: u64) {
+    std::fs::write(sidecar.path("new"), events::lines(0..lines)).unwrap();
+    sidecar.rename("new", LOG);
+}
+
+#[test]
+fn a_writer_on_a_file_that_was_replaced_is_read_however_long_it_pauses_and_a_stop_says_what_is_lost() {
+    let receiver = Receiver::start();
+    let mut sidecar = tailing(LOG, &receiver);
+    sidecar.write_lines(LOG, 0..10);
+    let mut writer = writer(&sidecar, LOG);
+    sidecar.start_again();
+    receiver.wait_for_lines(10);
+    replace(&sidecar, 11);
+    sidecar.wait_for_log(HELD);
+    for line in 11..14 {
+        sleep(PAUSE);
+        write(&mut writer, line..line + 1);
+        receiver.wait_for_lines(line as usize + 1);
+    }
+    files_open(&sidecar, 2.0);
+    sidecar.wait_for_books();
+    assert_eq!(sidecar.stop(), 0, "{}", sidecar.stderr());
+    assert!(sidecar.stderr().contains("what is written to it after this stop is lost"), "{}", sidecar.stderr());
+    write(&mut writer, 14..15);
+    sidecar.start_again();
+    sidecar.wait_for_alarm("gap", "nobody knows how much");
+    assert_exactly(&mut sidecar, &receiver, 0..14);
+}
+
+#[test]
+fn of_files_that_were_replaced_and_nobody_can_ask_about_the_last_are_held_and_what_is_let_go_is_told() {
+    const TEST: &str =
+        "of_files_that_were_replaced_and_nobody_can_ask_about_the_last_are_held_and_what_is_let_go_is_told";
+    if !is_root() {
+        return skipped(TEST, "running as another user needs root");
+    }
+    let receiver = Receiver::start();
+    let mut sidecar = tailing(LOG, &receiver).through(&AS_NOBODY);
+    sidecar.write_lines(LOG, 0..20);
+    sidecar.write_config();
+    give_to_nobody(&sidecar.path(""));
+    std::os::unix::fs::chown(sidecar.path(LOG), Some(0), Some(0)).unwrap();
+    sidecar.start_again();
+    let mut writers = Vec::new();
+    for lines in 20..40 {
+        receiver.wait_for_lines(lines as usize);
+        writers.push(writer(&sidecar, LOG));
+        replace(&sidecar, lines + 1);
+    }
+    receiver.wait_for_lines(40);
+    let let_go = "only the last 16 of those that were replaced are held open";
+    assert_eq!((sidecar.times_said(let_go), sidecar.times_said("held for 6 hours")), (1, 1), "{}", sidecar.stderr());
+    write(&mut writers[19], 40..41);
+    receiver.wait_for_lines(41);
+    sleep(PAUSE);
+    sidecar.wait_for_books();
+    sidecar.kill();
+    sidecar.start_again();
+    // One was written to; of the others nobody knows.
+    sidecar.wait_for_alarm("gap", "nobody knows how much");
+    assert_eq!(sidecar.times_said("nobody was seen to do so"), 15, "{}", sidecar.stderr());
+    let status = sidecar.status();
+    assert_eq!(status["forwarders"][0]["sources"][0]["unknownGaps"], 1, "{status}");
+    assert_exactly(&mut sidecar, &receiver, 0..41);
+}
+
 #[test]
 fn with_few_descriptors_the_first_are_let_go_with_a_word_and_the_last_are_read_on() {
     let receiver = Receiver::start();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{assert_exactly, tailing};
+use super::{QUICK_FORWARDER, assert_exactly, tailing, tailing_with};
 use crate::{events, receiver::Receiver, sidecar::Sidecar};
 
 const LOG: &str = "logs/audit.ndjson";
@@ -97,4 +97,28 @@ fn of_a_file_that_was_finished_there_is_no_word_when_it_is_gone() {
     for word in ["is gone", "is recorded", "can never be delivered"] {
         assert!(!sidecar.stderr().contains(word), "{}", sidecar.stderr());
     }
+}
+
+#[test]
+fn a_generation_that_exclude_names_is_a_gap_with_an_alarm_and_is_read_once_it_does_not() {
+    let receiver = Receiver::start();
+    let mut sidecar = tailing_with(LOG, "exclude: [\"*.1\"]", &receiver, QUICK_FORWARDER);
+    sidecar.write_lines(LOG, 0..10);
+    sidecar.start_again();
+    receiver.wait_for_lines(10);
+    sidecar.wait_for_books();
+    assert_eq!(sidecar.stop(), 0, "{}", sidecar.stderr());
+    std::thread::sleep(std::time::Duration::from_millis(20)); // A tick of the clock that gives files their times.
+    sidecar.rename(LOG, "logs/audit.ndjson.2");
+    sidecar.write_lines(LOG, 10..20);
+    sidecar.rename(LOG, "logs/audit.ndjson.1");
+    sidecar.write_lines(LOG, 20..30);
+    sidecar.start_again();
+    sidecar.wait_for_alarm("file", "audit.ndjson.1: it was rotated away before it was seen, and `exclude` names it");
+    sidecar.wait_for_alarm("gap", "nobody knows how much");
+    assert_exactly(&mut sidecar, &receiver, (0..10).chain(20..30));
+    let yaml = sidecar.yaml().replace("*.1", "*.2");
+    sidecar.set_config(&yaml);
+    sidecar.start_again();
+    assert_exactly(&mut sidecar, &receiver, (0..10).chain(20..30).chain(10..20));
 }

@@ -65,6 +65,9 @@ impl Tail {
         {
             return Ok(true);
         }
+        if self.is_excluded(path) {
+            return self.lose_generation(lineage, opened, now).map(|()| true);
+        }
         let place = self.compressed.place(self.lives.next_id());
         let restored = self.survey(path, &stat.key, &WantedContent::default()).and_then(|found| {
             let Some((opened, content)) = found else { return Ok(None) };

@@ -96,6 +96,12 @@ impl CompressedFiles {
         }
     }
 
+    /// A generation is looked at in the next scan.
+    pub(super) fn postpone(&mut self, key: FileKey, lineage: Arc<Path>, path: PathBuf) {
+        let later = Later { until: Instant::now(), path, why: "its events wait for the next look".to_owned() };
+        self.postponed.insert(key, (lineage, later));
+    }
+
     pub(super) fn place(&self, id: SegmentId) -> PathBuf {
         self.dir.join(format!("{:020}", id.0))
     }

@@ -13,6 +13,7 @@
 use std::{
     collections::BTreeSet,
     fs::File,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -33,10 +34,17 @@ use crate::log::{
 /// How long a file is held after its last write, where nobody can say whether it is open for writing.
 const WAIT: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// Of which files was said that they are held.
+/// What was said of which files.
 #[derive(Debug, Default)]
 pub(in crate::log::tail) struct LateWriters {
-    told: BTreeSet<SegmentId>,
+    told: BTreeSet<(SegmentId, &'static str)>,
+}
+
+impl LateWriters {
+    /// Whether it is to be said of this life: once.
+    pub(in crate::log::tail) fn is_news(&mut self, of: SegmentId, what: &'static str) -> bool {
+        self.told.insert((of, what))
+    }
 }
 
 impl Tail {
@@ -72,11 +80,12 @@ impl Tail {
         }
     }
 
-    /// A life of what late writers may add behind what was copied of a deleted file, of which nobody can say whether there are any.
+    /// A life of what late writers may add behind what was copied of a deleted file.
     pub(super) fn behind_copy(&self, id: SegmentId, file: &Arc<File>, old: &Segment) -> Option<FileLife> {
         match FileWriters::of(file) {
-            FileWriters::Unknown if !self.pins.are_scarce() => {
-                let life = self.lives.get(id)?.behind(self.lives.next_id());
+            FileWriters::Some | FileWriters::Unknown if !self.pins.are_scarce() => {
+                let life = self.lives.get(id)?;
+                let life = life.behind(self.lives.next_id(), life.seen);
                 life.segment.pin(file.clone());
                 Some(life)
             }
@@ -100,7 +109,9 @@ impl Tail {
             else {
                 break;
             };
-            if let Some(life) = self.lives.get(id) {
+            // Some files are replaced every second.
+            let is_news = |life: &&FileLife| life.replaced_by().is_none_or(|of| self.late.is_news(of, "let go"));
+            if let Some(life) = self.lives.get(id).filter(is_news) {
                 warn!(source = %self.log.name, segment = %id, path = %life.segment.path().display(), bytes = life.segment.size(),
                     "descriptors are scarce: the file, which no path names any more, is let go; it is read to its end, \
                      and what is written to it from now on is lost");
@@ -108,36 +119,44 @@ impl Tail {
             self.lives.advance(id, Whereabouts::Released);
             self.pins.give_back();
         }
-        self.late.told.retain(|id| self.lives.get(*id).is_some_and(|life| deleted_since(life).is_some()));
+        self.late.told.retain(|(id, _)| self.lives.get(*id).is_some_and(|life| !life.is_released()));
     }
 
     /// What is at its end for good goes before the process ends; of what may still be written to that is said.
     pub(in crate::log::tail) fn let_go_of_all(&mut self) {
+        let mut unknown: Option<(PathBuf, usize)> = None;
         for id in self.lives.ids(may_be_written) {
             let Some(life) = self.lives.get(id) else { continue };
             let Ok(file) = life.segment.open() else { continue };
             match FileWriters::of(&file) {
                 FileWriters::None => self.lives.seal(id),
-                FileWriters::Unknown => {}
+                FileWriters::Unknown => unknown.get_or_insert_with(|| (life.segment.path(), 0)).1 += 1,
                 FileWriters::Some => {
                     warn!(source = %self.log.name, segment = %id, path = %life.segment.path().display(),
                     "somebody has the file open for writing, which no path names any more: what is written to it after \
-                     this stop is lost; the next start records a gap of unknown size")
+                     this stop is lost; the next start records a gap of unknown size");
+                    self.lives.hold_late(id, true);
                 }
             }
             self.release_if_past(id);
         }
+        if let Some((path, files)) = unknown {
+            warn!(source = %self.log.name, path = %path.display(), files,
+                "nobody can say whether somebody has files open for writing that no path names any more: what is written to \
+                 them after this stop is lost");
+        }
     }
 
     /// Held for late writers alone.
-    fn is_finished(&self, life: &FileLife) -> bool {
+    pub(in crate::log::tail) fn is_finished(&self, life: &FileLife) -> bool {
         let segment = &life.segment;
         may_be_written(life) && self.log.release_gate.all_past(segment.id, segment.start.offset, segment.size())
     }
 
     fn tell_once(&mut self, segment: &Arc<Segment>, why: &str) {
         let is_read = self.log.release_gate.all_past(segment.id, segment.start.offset, segment.size());
-        if is_read && self.late.told.insert(segment.id) {
+        let of = self.lives.get(segment.id).and_then(FileLife::replaced_by);
+        if is_read && self.late.is_news(of.unwrap_or(segment.id), "held") {
             info!(source = %self.log.name, segment = %segment.id, path = %segment.path().display(), bytes = segment.size(),
                 "the file is read to its end, no path names it any more, and it is held open: {why}");
         }

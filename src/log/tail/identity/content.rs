@@ -24,6 +24,10 @@ impl Tail {
         let mut rewritten = Vec::new();
         for id in self.lives.ids(FileLife::is_sought) {
             let Some(life) = self.lives.get_mut(id) else { continue };
+            if life.replaced_by().is_some() && !life.is_copied() {
+                self.is_gone(id); // It had no name.
+                continue;
+            }
             let Some(found) = find_again(&life.segment, named, &mut self.listings) else { continue };
             match life.is_found_in(&found) {
                 Ok(true) => {

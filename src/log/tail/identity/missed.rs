@@ -38,8 +38,9 @@ impl Tail {
         if changed.is_empty() {
             return;
         }
-        // A copy is no generation.
-        let (copies, others): (Vec<&FileLife>, Vec<&FileLife>) = self.lives.iter().partition(|life| life.is_copy());
+        // A copy is no generation, nor is what was replaced.
+        let is_other = |life: &&FileLife| life.is_copy() || life.replaced_by().is_some();
+        let (copies, others): (Vec<&FileLife>, Vec<&FileLife>) = self.lives.iter().partition(is_other);
         let newest: HashMap<&Path, &FileLife> =
             copies.into_iter().chain(others).map(|life| (&*life.segment.lineage, life)).collect();
         let elsewhere = moved_to(&self.lives);
@@ -67,11 +68,15 @@ impl Tail {
                 missed = look(&mut self.listings);
                 missed.retain(|it| age(it) <= newest);
             }
-            for Generation { path: sibling, stat, .. } in missed {
-                if self.exclude.iter().any(|exclude| exclude.matches(&sibling)) {
+            missed.sort_by_cached_key(age);
+            let behind_known = changed.behind_known(&missed, &mut self.listings);
+            for Generation { path: sibling, stat, is_certain } in missed {
+                let is_followed = changed.before.is_some() || changed.beside.is_some();
+                if self.is_excluded(&sibling) && !(is_certain && is_followed) {
                     self.notices.excluded_generation(&sibling, &path);
                 } else if listed.insert(stat.key) && !named.has(&stat.key) {
-                    new_files.push(NewFile::beside(sibling, stat, lineage.clone()));
+                    let is_missed = behind_known.contains(&stat.key);
+                    new_files.push(NewFile { is_missed, ..NewFile::beside(sibling, stat, lineage.clone()) });
                 } else if is_compressed(&sibling)
                     && let Some(known) = new_files.iter_mut().find(|file| file.stat.key == stat.key)
                 {
@@ -99,6 +104,29 @@ impl Tail {
 }
 
 impl ChangedPath<'_> {
+    /// Those compressed generations, the oldest first, that have what was written after all that is known.
+    fn behind_known(&self, missed: &[Generation], listings: &mut Listings) -> HashSet<FileKey> {
+        let is_found = |before: &FileLife| {
+            let segment = &before.segment;
+            before.is_followed()
+                && listings.find_by_key([&segment.lineage, &segment.path()], &segment.key()).is_some()
+        };
+        // Where the one that is known is not there any more, the oldest may be that.
+        let known = usize::from(!self.before.is_none_or(is_found));
+        missed.iter().filter(|it| self.is_behind(it)).skip(known).map(|it| it.stat.key).collect()
+    }
+
+    /// Whether a compressed generation has what was written after all that is known, and not that itself, as its time says.
+    fn is_behind(&self, Generation { path, stat, is_certain }: &Generation) -> bool {
+        let is_behind = match (self.before, self.beside) {
+            (Some(before), _) => {
+                self.key != Some(before.segment.key()) && !before.is_empty() && stat.modified > before.modified
+            }
+            (None, beside) => beside.is_some(),
+        };
+        *is_certain && is_compressed(path) && is_behind
+    }
+
     /// Whether a generation of the path was written after what is known of it.
     fn misses(&self, Generation { path, stat, is_certain }: &Generation) -> bool {
         let key = stat.key;
@@ -115,7 +143,7 @@ impl ChangedPath<'_> {
             (Some(before), _) => {
                 born >= before.since() && (*is_certain || successor.is_none_or(|successor| ended <= successor))
             }
-            (None, Some(beside)) => !beside.contains(&key),
+            (None, Some(beside)) => !beside.iter().any(|other| other.same_but_device(&key)),
             (None, None) => *is_certain && ended >= self.since,
         }
     }

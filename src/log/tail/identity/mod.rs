@@ -11,7 +11,7 @@ mod rotated_name;
 
 pub(super) use self::{
     copies::original_paths,
-    empty_paths::EmptyPaths,
+    empty_paths::{EmptyPaths, empty_paths_to_keep},
     listing::Listings,
     named::Named,
     new_file::{NewFile, is_compressed},

@@ -24,6 +24,8 @@ pub struct NewFile {
     pub only_as_copy: bool,
     /// It lost the bytes of an earlier life.
     pub truncated: bool,
+    /// It was written after all that is known of its lineage, and rotated away while nobody looked, as far as names and times tell.
+    pub is_missed: bool,
     /// What stands before this was read from another file.
     pub start: u64,
 }
@@ -31,12 +33,20 @@ pub struct NewFile {
 impl NewFile {
     /// One that a path of the source names.
     pub fn named(path: &Path, stat: FileStat, truncated: bool) -> Self {
-        Self { path: path.to_owned(), stat, lineage: None, only_as_copy: false, truncated, start: 0 }
+        Self {
+            path: path.to_owned(),
+            stat,
+            lineage: None,
+            only_as_copy: false,
+            truncated,
+            is_missed: false,
+            start: 0,
+        }
     }
 
     /// One that stands beside its lineage's path.
     pub fn beside(path: PathBuf, stat: FileStat, lineage: Arc<Path>) -> Self {
-        Self { path, stat, lineage: Some(lineage), only_as_copy: false, truncated: false, start: 0 }
+        Self { lineage: Some(lineage), ..Self::named(&path, stat, false) }
     }
 
     /// One that no path of the source names, and that has other bytes than it had.

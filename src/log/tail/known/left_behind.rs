@@ -1,114 +1,86 @@
 //! Files that were replaced by their own content, and that a late writer may still have open.
 //!
-//! The last few descriptors are kept for a while. What is written to such a file, and not to the one in its place, is
-//! a life of its own, which begins where the old one was left.
+//! They are held as every file that no path names ([`super::super::deleted`]): what is added to one, and not to the one
+//! in its place, is a life of its own, which begins where the old one was left. Where a file is replaced again and again
+//! and nobody can say whether the old ones are open for writing, only the last few of them are held, and a WARN says so.
 
-use std::{fs::File, io, path::PathBuf, sync::Arc, time::Duration, time::Instant};
+use std::{fs::File, io, sync::Arc};
 
-use tracing::info;
+use tracing::warn;
 
 use super::{
-    super::{FileLife, Tail, Whereabouts, deleted::FileWriters, lives::ContentFile},
+    super::{FileLife, Tail, Whereabouts, deleted::FileWriters},
     same_bytes::same_bytes,
 };
 use crate::log::{
-    identity::{self, FileKey, FileStat, OpenFile},
-    position::{Cursor, SegmentId},
-    segment::{Segment, SegmentState},
+    identity::{self, FileStat},
+    position::SegmentId,
+    segment::SegmentState,
 };
 
-/// So many of one life, and of all.
-const MOST_OF_ONE: usize = 4;
-const MOST: usize = 16;
-
-/// A writer that is quiet for longer is not waited for.
-const HELD_FOR: Duration = Duration::from_secs(3600);
-
-/// A file whose life went on in the one that replaced it.
-#[derive(Debug)]
-pub struct LeftBehind {
-    pub of: SegmentId,
-    path: PathBuf,
-    key: FileKey,
-    file: Arc<File>,
-    /// Up to here its bytes are in the file that replaced it.
-    end: Cursor,
-    since: Instant,
-}
+/// So many files that one life left behind, and of which nobody can say whether they are written to, are held.
+const MOST_UNKNOWN: usize = 16;
 
 impl Tail {
-    pub fn leave_behind(
-        &mut self,
-        of: SegmentId,
-        path: PathBuf,
-        key: FileKey,
-        file: Arc<File>,
-        end: Cursor,
-        since: Instant,
-    ) {
-        // Nobody can open it again.
-        let is_finished = FileWriters::of(&file) == FileWriters::None
-            && identity::stat_file(&file).is_ok_and(|stat| stat.size <= end.offset);
-        if is_finished {
+    /// Holds a file whose life went on in another, where somebody may write to it. `behind`: the life of what comes there.
+    pub fn leave_behind(&mut self, of: SegmentId, behind: FileLife, held: Option<Arc<File>>) {
+        let path = behind.segment.path();
+        let Some(file) = held else {
+            if self.late.is_news(of, "replaced and not held") {
+                warn!(source = %self.log.name, segment = %of, path = %path.display(),
+                    "the file that was replaced was not held open, for descriptors are scarce: what somebody may still write to it is lost");
+            }
             return;
+        };
+        let is_whole = || identity::stat_file(&file).is_ok_and(|stat| stat.size <= behind.seen.offset);
+        if FileWriters::of(&file) == FileWriters::None && is_whole() {
+            return; // Nobody can open it again.
         }
-        let own = |left: &LeftBehind| left.of == of;
-        if self.left_behind.iter().filter(|left| own(left)).count() >= MOST_OF_ONE
-            && let Some(oldest) = self.left_behind.iter().position(own)
-        {
-            self.left_behind.remove(oldest);
-        } else if self.left_behind.len() >= MOST {
-            self.left_behind.remove(0);
-        }
-        self.left_behind.push(LeftBehind { of, path, key, file, end, since });
+        self.let_go_of_oldest(of);
+        behind.segment.pin(file);
+        self.lives.insert(behind);
     }
 
-    /// What was written to files that were left behind is read.
-    pub fn look_at_left_behind(&mut self, now: Instant) {
-        for mut left in std::mem::take(&mut self.left_behind) {
-            let is_kept = match identity::stat_file(&left.file) {
-                Ok(stat) if stat.size > left.end.offset => {
-                    self.is_ahead(&mut left, &stat) || !self.begin_left_behind(&left, stat, now)
-                }
-                Ok(_) => now.saturating_duration_since(left.since) < HELD_FOR,
-                Err(_) => false,
-            };
-            if is_kept {
-                self.left_behind.push(left);
+    /// Makes room for one more file that a life leaves behind.
+    fn let_go_of_oldest(&mut self, of: SegmentId) {
+        let is_quiet = |life: &FileLife| {
+            life.replaced_by() == Some(of) && life.segment.state() == SegmentState::Sealed && self.is_finished(life)
+        };
+        let held = self.lives.ids(is_quiet);
+        let Some(oldest) = held.first().copied().filter(|_| held.len() >= MOST_UNKNOWN) else { return };
+        if let Some(life) = self.lives.get(oldest).filter(|_| self.late.is_news(of, "replaced often")) {
+            warn!(source = %self.log.name, segment = %of, path = %life.segment.path().display(),
+                "the file is replaced so often that only the last {MOST_UNKNOWN} of those that were replaced are held open: what \
+                 somebody may still write to older ones is lost");
+        }
+        self.lives.advance(oldest, Whereabouts::Released);
+        self.pins.give_back();
+    }
+
+    /// Passes over what was added to files that were replaced and is in the one in their place, too: a writer that had it
+    /// in a buffer when it wrote that one.
+    pub fn pass_what_replacements_have(&mut self) {
+        let is_unread = |life: &FileLife| life.replaced_by().is_some() && life.is_followed() && life.is_copy();
+        for id in self.lives.ids(is_unread) {
+            // Where it cannot be compared it is read.
+            if let Ok(Some((life, file))) = self.behind_what_replacement_has(id) {
+                self.lives.remove(id);
+                life.segment.pin(file);
+                self.lives.insert(life);
             }
         }
     }
 
-    /// Whether what was added to it is in the file that replaced it, too.
-    fn is_ahead(&self, left: &mut LeftBehind, stat: &FileStat) -> bool {
-        let life = self.lives.get(left.of).filter(|life| life.is_followed());
-        let Some(Ok(file)) = life.map(|life| life.segment.open()) else { return false };
-        let same = same_bytes(&left.file, &file, left.end.offset, stat.size, &self.compressed.progress);
-        let end =
-            same.and_then(|same| if same { identity::cursor_at(&left.file, stat.size).map(Some) } else { Ok(None) });
-        let Ok(Some(end)) = end else { return false };
-        left.end = end;
-        true
-    }
-
-    fn begin_left_behind(&mut self, left: &LeftBehind, stat: FileStat, now: Instant) -> bool {
-        let begun = self.life_left_behind(left, stat, now);
-        let Ok(life) = begun else { return false };
-        let id = life.segment.id;
-        info!(source = %self.log.name, segment = %id, path = %left.path.display(), start = left.end.offset,
-            "the file that was replaced is still written to: what comes there is read, too");
-        life.segment.pin(left.file.clone()); // It was held before.
-        self.lives.insert(life);
-        self.lives.advance(id, Whereabouts::Deleted { since: now });
-        true
-    }
-
-    fn life_left_behind(&self, left: &LeftBehind, stat: FileStat, now: Instant) -> io::Result<FileLife> {
-        let of = self.lives.get(left.of).map(|life| life.segment.lineage.clone());
-        let lineage = of.unwrap_or_else(|| left.path.as_path().into());
-        let (id, path) = (self.lives.next_id(), left.path.clone());
-        let segment = Segment::new(id, lineage, left.end, stat.size, SegmentState::Draining, path.clone(), left.key);
-        let opened = OpenFile { path, file: left.file.clone(), stat };
-        FileLife::begin(segment, &opened, stat.size, ContentFile::Original, now)
+    fn behind_what_replacement_has(&self, id: SegmentId) -> io::Result<Option<(FileLife, Arc<File>)>> {
+        let Some(life) = self.lives.get(id) else { return Ok(None) };
+        let by = life.replaced_by().and_then(|by| self.lives.get(by)).filter(|by| by.is_followed());
+        let file = life.segment.open()?;
+        let FileStat { size, .. } = identity::stat_file(&file)?;
+        let Some(by) = by.filter(|_| size > life.seen.offset) else { return Ok(None) };
+        if !same_bytes(&file, &*by.segment.open()?, life.seen.offset, size, &self.compressed.progress)? {
+            return Ok(None);
+        }
+        let behind = life.behind(self.lives.next_id(), identity::cursor_at(&file, size)?);
+        Ok(Some((behind, file)))
     }
 }

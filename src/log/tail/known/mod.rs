@@ -19,4 +19,4 @@ mod newer_part;
 mod replaced;
 mod same_bytes;
 
-pub(super) use self::{copy_of::LivesByLineage, left_behind::LeftBehind};
+pub(super) use self::copy_of::LivesByLineage;

@@ -49,7 +49,10 @@ impl Tail {
 
     fn nameless(&mut self, named: &Named) -> NamelessLives {
         let mut nameless = NamelessLives::new();
-        for life in self.lives.iter().filter(|life| life.is_followed() && life.seen.offset > 0) {
+        // What was replaced before gave its content on.
+        let has_content =
+            |life: &&FileLife| life.is_followed() && life.seen.offset > 0 && life.replaced_by().is_none();
+        for life in self.lives.iter().filter(has_content) {
             let segment = &life.segment;
             let key = segment.key();
             if named.has(&key) || !matches!(life.content(), ContentFile::Original) {
@@ -104,22 +107,20 @@ impl Tail {
     }
 
     fn go_on_in_replacement(&mut self, lost: &NamelessLife, opened: OpenFile, now: Instant) {
+        let next_id = self.lives.next_id();
         let Some(life) = self.lives.get_mut(lost.id) else { return };
         life.quiet_since = now;
-        let (segment, seen) = (life.segment.clone(), life.seen);
-        let (was, path) = (segment.path(), opened.path.clone());
+        let behind = life.behind(next_id, life.seen).with_replacement(lost.id);
+        let (was, path) = (life.segment.path(), opened.path.clone());
         // Some files are replaced every second.
-        if self.left_behind.iter().any(|left| left.of == lost.id) {
+        if !self.late.is_news(lost.id, "replaced") {
             debug!(source = %self.log.name, path = %path.display(), segment = %lost.id, "the file was replaced once more");
         } else {
             info!(source = %self.log.name, path = %path.display(), segment = %lost.id, was = %was.display(),
                 "the file was replaced by one with the same content: reading continues in that where it stopped");
         }
-        let old_key = segment.key();
-        if self.go_on_in(lost.id, opened).is_ok()
-            && let Some((file, _)) = &lost.held
-        {
-            self.leave_behind(lost.id, was, old_key, file.clone(), seen, now);
+        if self.go_on_in(lost.id, opened).is_ok() {
+            self.leave_behind(lost.id, behind, lost.held.as_ref().map(|(file, _)| file.clone()));
         }
     }
 }

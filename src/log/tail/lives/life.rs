@@ -38,6 +38,7 @@ pub struct FileLife {
     had_file: bool,
     /// No path names it, and somebody may write to it: it is not known to be finished, whatever its segment's state.
     is_held_late: bool,
+    replaced_by: Option<SegmentId>,
     whereabouts: Whereabouts,
     content: ContentFile,
 }
@@ -68,6 +69,7 @@ impl FileLife {
             missing: 0,
             had_file: true,
             is_held_late: false,
+            replaced_by: None,
             whereabouts: found(&segment),
             content,
             segment: Arc::new(segment),
@@ -122,6 +124,7 @@ impl FileLife {
             missing: 0,
             had_file: false,
             is_held_late: entry.held_late,
+            replaced_by: entry.replaced_by,
             whereabouts,
             content,
         }
@@ -140,17 +143,16 @@ impl FileLife {
         Self { segment: Arc::new(segment), quiet_since: now, missing: 0, whereabouts: at, content, ..self }
     }
 
-    /// The life of what may be added to a deleted file behind this one, which goes on in a copy: it begins at its end.
-    pub(in crate::log::tail) fn behind(&self, id: SegmentId) -> Self {
+    /// The life of what may be added to a file without a name behind `end`, what is before that being in another one.
+    pub(in crate::log::tail) fn behind(&self, id: SegmentId, end: Cursor) -> Self {
         let old = &self.segment;
-        let end = self.seen.offset;
-        let segment =
-            Segment::new(id, old.lineage.clone(), self.seen, end, SegmentState::Sealed, old.path(), old.key());
+        let state = SegmentState::Sealed;
+        let segment = Segment::new(id, old.lineage.clone(), end, end.offset, state, old.path(), old.key());
         segment.set_head(old.head());
         Self {
             segment: Arc::new(segment),
-            seen: self.seen,
-            line_end: self.seen,
+            seen: end,
+            line_end: end,
             earlier_cursors: Vec::new(),
             behind_nul: BehindNul::default(),
             modified: self.modified,
@@ -158,9 +160,19 @@ impl FileLife {
             missing: 0,
             had_file: true,
             is_held_late: true,
+            replaced_by: self.replaced_by,
             whereabouts: Whereabouts::Deleted { since: Instant::now() },
             content: ContentFile::Original,
         }
+    }
+
+    /// Its file was replaced by that of this life, which has all that stands before its start.
+    pub fn replaced_by(&self) -> Option<SegmentId> {
+        self.replaced_by
+    }
+
+    pub(in crate::log::tail) fn with_replacement(self, by: SegmentId) -> Self {
+        Self { replaced_by: Some(by), ..self }
     }
 
     pub fn whereabouts(&self) -> &Whereabouts {
@@ -266,7 +278,7 @@ impl FileLife {
     }
 
     /// What its bytes are found under: its file, and the compressed one that they are from.
-    pub(super) fn keys(&self) -> Vec<FileKey> {
+    pub(in crate::log::tail) fn keys(&self) -> Vec<FileKey> {
         let has_file = match self.whereabouts {
             Whereabouts::ContentLost { .. } | Whereabouts::Gone => false,
             Whereabouts::Released => matches!(self.content, ContentFile::Original),
@@ -355,6 +367,7 @@ impl FileLife {
             gone_from: segment.gone_from(),
             has_unseen: segment.has_unseen(),
             held_late: self.is_held_late,
+            replaced_by: self.replaced_by,
             absorbed,
             crc32: None,
             packed,

@@ -183,7 +183,7 @@ impl FileLives {
     /// What the catalog of the log of this name is to say.
     pub(super) fn catalog(&self, log: &str) -> Catalog {
         let lives = self.iter().map(FileLife::entry).collect();
-        Catalog { log: log.to_owned(), next: self.next.0, lives, damaged: 0 }
+        Catalog { log: log.to_owned(), next: self.next.0, lives, ..Catalog::default() }
     }
 
     /// What forwarders are to read.

@@ -86,6 +86,8 @@ pub(super) enum TailOperation {
     LateOnNameless,
     /// The same with a file that was at rest before the late lines came.
     LateAfterSeal,
+    /// A writer goes on in a file that was replaced by a new one with all its lines. As with `LateOnNameless`.
+    LateOnReplaced,
 
     /// The time stands before the extension: `a-<time>.log`. As with `RotateByRename`.
     TimeBeforeExtension,
@@ -166,6 +168,7 @@ impl TailOperation {
         O::LateOnEmpty,
         O::LateOnNameless,
         O::LateAfterSeal,
+        O::LateOnReplaced,
         O::TimeBeforeExtension,
         O::NumberBeforeExtension,
         O::NumberUpward,

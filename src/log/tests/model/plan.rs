@@ -102,6 +102,7 @@ impl HistoryPlan {
             O::LateOnEmpty,
             O::LateOnNameless,
             O::LateAfterSeal,
+            O::LateOnReplaced,
             O::CompressAtOtherTime,
         ];
         let in_glob = self.glob && self.scheme != NamingScheme::AfterName;
@@ -165,12 +166,17 @@ fn excludes(one: TailOperation, other: TailOperation) -> bool {
                 | O::WriteMapped
                 | O::ReplaceByOwn
                 | O::KeepNewerHalf
+                | O::LateOnReplaced
                 | O::CutTornTail
                 | O::CopytruncateUnlooked
         )
     };
-    let late =
-        |operation| matches!(operation, O::LateOnRenamed | O::LateOnEmpty | O::LateOnNameless | O::LateAfterSeal);
+    let late = |operation| {
+        matches!(
+            operation,
+            O::LateOnRenamed | O::LateOnEmpty | O::LateOnNameless | O::LateAfterSeal | O::LateOnReplaced
+        )
+    };
     // What is sealed, or absorbed, at once makes a copy in the making a file of its own, and a torn line a line.
     let copies = |operation| {
         matches!(
@@ -181,6 +187,7 @@ fn excludes(one: TailOperation, other: TailOperation) -> bool {
                 | O::CopyBeside
                 | O::ReplaceByOwn
                 | O::KeepNewerHalf
+                | O::LateOnReplaced
         )
     };
     let seals = |operation| matches!(operation, O::DeleteAfterLooks | O::LateAfterSeal);

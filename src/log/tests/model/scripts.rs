@@ -130,6 +130,16 @@ impl StepScript<'_> {
                 Some(writer) => vec![S::AppendLate(writer, some)],
                 None => self.lose_under_a_writer(),
             },
+            O::LateOnReplaced => match self.late_writer(false) {
+                Some(writer) => vec![S::AppendLate(writer, some)],
+                None if there => {
+                    let mut steps = self.replace(usize::MAX, some - 1);
+                    steps.splice(1..1, [S::KeepWriter(active), S::Scan]);
+                    steps.push(S::Scan);
+                    steps
+                }
+                None => Vec::new(),
+            },
             _ => Vec::new(),
         }
     }
