@@ -155,10 +155,15 @@ fn the_alarm_of_a_gap_tells_of_those_before_it() {
     let dir = tempfile::tempdir().unwrap();
     let (recorder, spool) = recorder_and_spool(dir.path());
     let text = || recorder.alarms.raised()[0].text.clone();
+    let path = |segment: usize| spool.log().segments()[segment - 1].path().display().to_string();
     recorder.gap(spool.log(), &[range(1, 0, LINE).into()], 0, "a test");
-    assert_eq!(text(), "20 bytes of source app can never be delivered: a test");
+    let end = "; `auditpost gaps list` has each of them";
+    let place = format!("20 bytes, 0 to 20, of {} (source app, segment 1)", path(1));
+    assert_eq!(text(), format!("{place} can never be delivered: a test{end}"));
     recorder.gap(spool.log(), &[range(1, LINE, 2 * LINE).into(), range(2, 0, LINE).into()], 0, "another");
-    assert_eq!(text(), "40 bytes of source app can never be delivered: another; with earlier gaps it is 60 bytes");
+    let place =
+        format!("20 bytes, 20 to 40, of {} (source app, segment 1), and what is lost at another place,", path(1));
+    assert_eq!(text(), format!("{place} can never be delivered: another; with earlier gaps it is 60 bytes{end}"));
 }
 
 #[test]
