@@ -259,7 +259,7 @@ impl Chaos {
         if self.is_alive() && !self.paused {
             self.too_early |= !self.sidecar.catches(Signal::TERM);
             let status = self.sidecar.stop();
-            self.assert_ended_with(status, &[0, 10, 73, 74]);
+            self.assert_ended_with(status, &[0, 10, 11, 73, 74]);
             self.running = false;
             self.did("stops");
         }
