@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 fn execute(command: Command) -> anyhow::Result<Exit> {
     Ok(match command {
         Command::Run(args) => run::run(&args),
-        Command::Check { config } => check::run(&config),
+        Command::Check(args) => check::run(&args),
         Command::Demo => wait_for(demo::run())??,
         Command::Receive(args) => wait_for(receive::run(args))??,
         Command::Explain(args) => explain::run(&args),
@@ -52,7 +52,7 @@ fn execute(command: Command) -> anyhow::Result<Exit> {
         },
         Command::Replay(args) => replay::run(&args),
         Command::VerifyKonnect(args) => verify_konnect::run(&args),
-        Command::Schema => schema::run(),
+        Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     })

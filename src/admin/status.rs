@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Registry, human};
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// The whole of it. Times are RFC 3339 in UTC; ages are seconds; sizes are bytes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     pub version: String,
@@ -28,7 +29,7 @@ pub struct Status {
     pub sources: Vec<SourceStatus>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AlarmStatus {
     pub object: String,
@@ -37,7 +38,7 @@ pub struct AlarmStatus {
     pub text: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ForwarderStatus {
     pub name: String,
@@ -51,7 +52,7 @@ pub struct ForwarderStatus {
     pub sources: Vec<Followed>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastErrorStatus {
     pub at: String,
@@ -59,7 +60,7 @@ pub struct LastErrorStatus {
 }
 
 /// A source as a forwarder follows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Followed {
     pub source: String,
@@ -85,7 +86,7 @@ pub struct Followed {
     pub oldest_unsettled_age_seconds: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceStatus {
     pub name: String,
@@ -103,7 +104,7 @@ pub struct SourceStatus {
     pub spool: Option<SpoolUse>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SpoolUse {
     pub bytes: u64,

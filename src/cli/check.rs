@@ -6,14 +6,17 @@
 mod describe;
 
 use std::{
+    collections::BTreeSet,
     fmt::{self, Write as _},
     fs::{self, File},
     io::{self, Write as _},
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use describe::describe;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{
     exit::Exit,
@@ -25,34 +28,105 @@ use crate::{
     source::paths::SourcePaths,
 };
 
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// The configuration
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
+    /// The configuration
+    #[arg(short, long, default_value = config::DEFAULT_PATH)]
+    config: PathBuf,
+    /// Look no environment variable up: something stands in for those without a default, as in a pipeline without secrets
+    #[arg(long)]
+    no_environment: bool,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CheckReport {
+    file: String,
+    valid: bool,
+    problems: Vec<CheckProblem>,
+    /// What is valid, and yet worth a look.
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct CheckProblem {
+    /// Both from 1; absent where the file itself cannot be read, or what is wrong was found later.
+    line: Option<usize>,
+    column: Option<usize>,
+    text: String,
+}
+
 /// Prints what would run to standard output; or all problems to standard error.
-pub fn run(config_path: &Path) -> Exit {
-    let config = match config::load(config_path, &config::environment) {
-        Ok(config) => config,
+pub fn run(args: &CheckArgs) -> Exit {
+    let path = args.file.as_ref().unwrap_or(&args.config);
+    let (report, text) = look(path, args.no_environment);
+    let exit = if report.valid { Exit::Ok } else { Exit::Config };
+    if args.json {
+        return print_all(&format!("{:#}\n", serde_json::json!(report)), exit);
+    }
+    if report.valid {
+        return print_all(&text, exit);
+    }
+    // Nobody is left to be told where this fails.
+    let _ = writeln!(io::stderr(), "{text}");
+    exit
+}
+
+/// Checks a file; gives the text for a person beside what is found.
+fn look(path: &Path, no_environment: bool) -> (CheckReport, String) {
+    let file = printable_path(path);
+    let invalid = |problems, text| {
+        let report = CheckReport { file: file.clone(), valid: false, problems, notes: Vec::new() };
+        (report, text)
+    };
+    let loaded = if no_environment {
+        config::load_to_read(path, &|_| None)
+    } else {
+        config::load(path, &config::environment).map(|config| (config, BTreeSet::new()))
+    };
+    let (config, unset) = match loaded {
+        Ok(loaded) => loaded,
         Err(problems) => {
-            // Nobody is left to be told where this fails.
-            let _ = writeln!(io::stderr(), "{problems}");
-            return Exit::Config;
+            let listed = problems.iter().map(|problem| {
+                let (line, column) = problem.place().unzip();
+                CheckProblem { line, column, text: format!("{problem:#}") }
+            });
+            return invalid(listed.collect(), problems.to_string());
         }
     };
     // What `run` would find only when it makes its clients.
     for forwarder in &config.forwarders {
         if let Err(error) = WebhookClient::new(forwarder) {
-            let _ = writeln!(io::stderr(), "forwarder {}: {error}", forwarder.name);
-            return Exit::Config;
+            let text = format!("forwarder {}: {error}", forwarder.name);
+            return invalid(vec![CheckProblem { line: None, column: None, text: text.clone() }], text);
         }
     }
-    let mut text = format!("{} is valid; this would run:\n\n", printable_path(config_path));
-    print(&config, &mut text).expect("a String takes whatever it is given");
+    let mut notes = notes(&config);
+    notes.extend(
+        unset.iter().map(|name| format!("the variable {name} was not looked up: something stands in for it")),
+    );
+    let mut text = format!("{file} is valid; this would run:\n\n");
+    print(&config, &notes, &mut text).expect("a String takes whatever it is given");
+    (CheckReport { file, valid: true, problems: Vec::new(), notes }, text)
+}
+
+fn print_all(text: &str, exit: Exit) -> Exit {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::Storage,
-        _ => Exit::Ok,
+        _ => exit,
     }
 }
 
-fn print(config: &Config, out: &mut String) -> fmt::Result {
+fn print(config: &Config, notes: &[String], out: &mut String) -> fmt::Result {
     describe(config, out)?;
-    let notes = notes(config);
     if !notes.is_empty() {
         out.write_str("\nnotes\n")?;
     }
@@ -143,7 +217,7 @@ mod tests {
         let env = |name: &str| (name == "TOKEN").then(|| "s3cret".to_owned());
         let config = config::load_text("config.yaml", yaml, &env).unwrap();
         let mut text = String::new();
-        print(&config, &mut text).unwrap();
+        print(&config, &notes(&config), &mut text).unwrap();
         text
     }
 
@@ -231,10 +305,10 @@ mod tests {
     fn the_exit_status_tells_valid_from_invalid() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.yaml");
-        assert_eq!(run(&path), Exit::Config, "there is no file");
+        assert!(!look(&path, false).0.valid, "there is no file");
         std::fs::write(&path, "sources: [{name: a, include: [/x]}]\nforwarders: [{uri: 'https://s.test'}]\n")
             .unwrap();
-        assert_eq!(run(&path), Exit::Ok);
+        assert!(look(&path, false).0.valid);
         let made: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
         assert_eq!(made.len(), 1, "nothing is created");
     }

@@ -1,14 +1,12 @@
 //! The command line: what `main` carries out, and what the completions and the manual pages are made of.
 
-use std::path::PathBuf;
-
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    completions, cursors, dead_letters, explain, gaps, man, ping, receive, replay, run, state_dir, status,
-    verify_konnect,
+    check, completions, cursors, dead_letters, explain, gaps, man, ping, receive, replay, run, schema, state_dir,
+    status, verify_konnect,
 };
-use crate::{VERSION, config};
+use crate::VERSION;
 
 /// For `--help` and the manual page; [`super::exit::Exit`] says the same in types.
 const EXIT_STATUS: &str = "\
@@ -39,11 +37,7 @@ pub enum Command {
     /// Forward until stopped; SIGTERM and SIGINT drain, SIGHUP reloads
     Run(run::RunArgs),
     /// Validate the configuration and print what would run
-    Check {
-        /// The configuration
-        #[arg(short, long, default_value = config::DEFAULT_PATH)]
-        config: PathBuf,
-    },
+    Check(check::CheckArgs),
     /// The whole job on this machine, in seconds: events, webhooks, a crash, and what came of it
     Demo,
     /// A webhook receiver to try things with
@@ -79,8 +73,8 @@ pub enum Command {
     Replay(replay::ReplayArgs),
     /// Whether Kong Konnect's audit records are as Konnect signed them
     VerifyKonnect(verify_konnect::VerifyKonnectArgs),
-    /// The JSON Schema of the configuration, for editors
-    Schema,
+    /// The JSON Schema of the configuration, for editors, or of what a command prints with --json
+    Schema(schema::SchemaArgs),
     /// The completions of a shell
     Completions(completions::CompletionsArgs),
     /// The manual page, or a page for each command

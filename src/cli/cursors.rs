@@ -4,6 +4,7 @@
 //! they do is in the journal, on disk, before they say that it is done.
 
 mod damaged;
+mod listed;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use super::{
     printable::printable,
 };
 
+pub(super) use listed::ListedCursors;
 use target::target;
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +41,9 @@ enum CursorsCommand {
     List {
         #[arg(long)]
         forwarder: Option<String>,
+        /// One JSON object a line, for each forwarder and source
+        #[arg(long)]
+        json: bool,
     },
     /// Put a forwarder's cursor somewhere else: back delivers again, forward skips
     Set(Set),
@@ -102,6 +107,9 @@ pub enum KnownSegment {
     Unknown,
 }
 
+/// Writes what is known of a forwarder.
+type ListOne = fn(&str, &Recovered, Files<'_>, &mut dyn Write) -> io::Result<()>;
+
 /// Runs the command on a state directory.
 pub fn run(args: &CursorsArgs, state_dir: &Path, files: Files<'_>) -> Exit {
     report(|out| execute(args, state_dir, files, out))
@@ -109,14 +117,24 @@ pub fn run(args: &CursorsArgs, state_dir: &Path, files: Files<'_>) -> Exit {
 
 fn execute(args: &CursorsArgs, state_dir: &Path, files: Files<'_>, out: &mut dyn Write) -> Result<Exit, Failure> {
     match &args.command {
-        CursorsCommand::List { forwarder } => list(state_dir, forwarder.as_deref(), files, out),
+        CursorsCommand::List { forwarder, json } => {
+            let list_one = if *json { listed::list_as_json } else { list_forwarder };
+            list(state_dir, forwarder.as_deref(), files, list_one, *json, out)
+        }
         CursorsCommand::Set(set) => set_cursor(set, state_dir, files, out),
         CursorsCommand::Forget(forget) if forget.damaged => damaged::start_over(forget, state_dir, out),
         CursorsCommand::Forget(forget) => forget_sources(forget, state_dir, out),
     }
 }
 
-fn list(state_dir: &Path, only: Option<&str>, files: Files<'_>, out: &mut dyn Write) -> Result<Exit, Failure> {
+fn list(
+    state_dir: &Path,
+    only: Option<&str>,
+    files: Files<'_>,
+    list_one: ListOne,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
     let names = match only {
         Some(name) => vec![name.to_owned()],
         None => journal::forwarders(state_dir)?,
@@ -126,9 +144,9 @@ fn list(state_dir: &Path, only: Option<&str>, files: Files<'_>, out: &mut dyn Wr
     for name in names {
         // One damaged journal does not hide the others.
         match known(state_dir, &name) {
-            Ok(known) => list_forwarder(&name, &known, files, out)?,
+            Ok(known) => list_one(&name, &known, files, out)?,
             Err(failure) => {
-                if only.is_none() {
+                if only.is_none() && !json {
                     writeln!(out, "{}: where it stands cannot be read", printable(&name))?;
                 }
                 failed = Some(match failed {
@@ -139,7 +157,7 @@ fn list(state_dir: &Path, only: Option<&str>, files: Files<'_>, out: &mut dyn Wr
         }
         any = true;
     }
-    if !any {
+    if !any && !json {
         writeln!(out, "no forwarder has run with {}", state_dir.display())?;
     }
     failed.map_or(Ok(Exit::Ok), Err)

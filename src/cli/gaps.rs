@@ -8,6 +8,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -45,9 +46,10 @@ struct GapSelection {
 }
 
 /// A gap as `--json` writes it. Times are RFC 3339 in UTC.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct ListedGap {
+pub(super) struct ListedGap {
+    #[schemars(with = "String")]
     time: UnixMillis,
     forwarder: String,
     source: String,
@@ -65,7 +67,9 @@ struct ListedGap {
     reason: String,
     /// When events of this source were announced to the receiver last before it, and first after it, as far as that is
     /// remembered.
+    #[schemars(with = "Option<String>")]
     last_before: Option<UnixMillis>,
+    #[schemars(with = "Option<String>")]
     first_after: Option<UnixMillis>,
 }
 

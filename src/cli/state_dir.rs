@@ -1,13 +1,14 @@
 //! Which state directory a command is about.
 
 use std::{
+    collections::BTreeSet,
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use super::{cursors::KnownSegment, exit::Exit};
 use crate::{
-    config::{self, Config},
+    config::{self, Config, Problems},
     log::{
         SegmentId,
         catalog::{Catalog, CatalogStage},
@@ -26,11 +27,11 @@ pub struct StateDirArgs {
 }
 
 impl StateDirArgs {
-    /// The directory. Where the configuration is needed and has problems, they are told.
+    /// The directory. Where the configuration is needed and has problems, they are told; no secret is needed.
     pub fn resolve(&self) -> Result<PathBuf, Exit> {
         match &self.state_dir {
             Some(dir) => Ok(dir.clone()),
-            None => self.load().map(|config| config.state_dir),
+            None => self.load_to_read().map(|config| config.state_dir),
         }
     }
 
@@ -43,15 +44,30 @@ impl StateDirArgs {
     pub fn load(&self) -> Result<Config, Exit> {
         load(&self.config)
     }
+
+    /// The same for who sends nothing.
+    pub fn load_to_read(&self) -> Result<Config, Exit> {
+        load_to_read(&self.config, &config::environment).map(|(config, _)| config)
+    }
 }
 
 /// A configuration, its problems told.
 pub(super) fn load(path: &Path) -> Result<Config, Exit> {
-    config::load(path, &config::environment).map_err(|problems| {
-        // Nobody is left to be told where this fails.
-        let _ = writeln!(io::stderr(), "{problems}");
-        Exit::Config
-    })
+    config::load(path, &config::environment).map_err(|problems| tell(&problems))
+}
+
+/// The same for who sends nothing, with the names of the variables that are not set.
+pub(super) fn load_to_read(
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(Config, BTreeSet<String>), Exit> {
+    config::load_to_read(path, env).map_err(|problems| tell(&problems))
+}
+
+fn tell(problems: &Problems) -> Exit {
+    // Nobody is left to be told where this fails.
+    let _ = writeln!(io::stderr(), "{problems}");
+    Exit::Config
 }
 
 /// What the catalog knows of a segment of a source.

@@ -3,18 +3,24 @@
 //! Where nothing answers, the exit status is 74, so that a script can tell that from a held forwarder, which is shown
 //! and ends with 0.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, bail, ensure};
 use reqwest::{Client, StatusCode, Url, redirect};
 use tokio::time;
 
-use super::{exit::Exit, terminal};
+use super::{exit::Exit, state_dir, terminal};
 use crate::{
     admin::{
         human,
         status::{ForwarderStatus, SpoolUse, Status},
     },
+    config,
     forwarder::stats::ForwarderState,
 };
 
@@ -22,8 +28,20 @@ use crate::{
 #[derive(Clone, Debug, clap::Args)]
 pub struct StatusArgs {
     /// Where its admin pages are: `admin.listen` of its configuration
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9600")]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9600", value_parser = parse_url)]
     admin: Url,
+    /// Take the address from `admin.listen` of this configuration
+    #[arg(short, long, value_name = "FILE", conflicts_with = "admin")]
+    config: Option<PathBuf>,
+    /// One JSON object, as `/status` gives it
+    #[arg(long)]
+    json: bool,
+}
+
+/// `http://` may be left out.
+fn parse_url(text: &str) -> Result<Url, String> {
+    let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    url.parse().map_err(|error| format!("{error}"))
 }
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,10 +51,20 @@ const MAX_BYTES: usize = 16 << 20;
 
 /// Exit status 0 where it answered, 74 where it did not.
 pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
+    let admin = match &args.config {
+        None => args.admin.clone(),
+        Some(path) => match admin_of(path) {
+            Ok(admin) => admin,
+            Err(exit) => return Ok(exit),
+        },
+    };
     let looks = async {
         let client = client()?;
-        let url = args.admin.join("/status").context("no usable URL")?;
+        let url = admin.join("/status").context("no usable URL")?;
         let first = fetch(&client, url.clone()).await?;
+        if args.json {
+            return Ok((first.clone(), first));
+        }
         time::sleep(INTERVAL).await;
         Ok::<_, anyhow::Error>((first, fetch(&client, url).await?))
     };
@@ -48,17 +76,37 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
                 &format!(
                     "nothing usable at {}: {error:#}; is it running, with `admin.listen` in its configuration? \
                      (--admin takes another address)",
-                    args.admin
+                    admin
                 ),
             );
             return Ok(Exit::Storage);
         }
     };
-    match terminal::print(&render(&before, &now)) {
+    let text = if args.json { format!("{:#}\n", serde_json::json!(now)) } else { render(&before, &now) };
+    match terminal::print(&text) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Ok),
         Err(error) => Err(error).context("cannot print"),
         Ok(()) => Ok(Exit::Ok),
     }
+}
+
+/// Where the pages of a configuration are. One that listens on every address is asked on this machine's own.
+fn admin_of(path: &Path) -> Result<Url, Exit> {
+    let (config, _) = state_dir::load_to_read(path, &config::environment)?;
+    let Some(admin) = config.admin else {
+        terminal::complain(
+            "status",
+            &format!("{} has no `admin.listen`, so there are no pages to ask", path.display()),
+        );
+        return Err(Exit::Config);
+    };
+    let mut address = admin.listen;
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    parse_url(&address.to_string()).map_err(|_| Exit::Software)
 }
 
 fn client() -> anyhow::Result<Client> {
@@ -280,7 +328,7 @@ mod tests {
         running.await.unwrap();
         let error = fetch(&client().unwrap(), url.clone()).await.unwrap_err();
         assert!(error.to_string().contains("refused"), "{error}");
-        let exit = run(StatusArgs { admin: url }).await.unwrap();
+        let exit = run(StatusArgs { admin: url, config: None, json: false }).await.unwrap();
         assert_eq!(exit, Exit::Storage);
     }
 }

@@ -1,6 +1,6 @@
 //! From a file to a [`Config`]: read, parse, check the shape, check the sense.
 
-use std::{fs::File, io::Read, path};
+use std::{cell::RefCell, collections::BTreeSet, fs::File, io::Read, path};
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use super::{
     problem::{Problem, Problems},
     quote::quote_unparsed,
     report::Report,
-    shape::{Env, Shape},
+    shape::{Shape, UnsetVariables},
     tree::{YamlNode, YamlPosition},
     validate::validate,
     written::ConfigFile,
@@ -28,6 +28,25 @@ pub fn environment(name: &str) -> Option<String> {
 
 /// Reads a configuration file. `env` looks environment variables up. Nothing that the file names is opened.
 pub fn load(path: &path::Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
+    load_as(path, env, UnsetVariables::Refused)
+}
+
+/// The same for who sends nothing, and needs no secret for that: something stands in for each variable that is not set.
+/// Gives the names of these.
+pub fn load_to_read(
+    path: &path::Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(Config, BTreeSet<String>), Problems> {
+    let unset = RefCell::default();
+    let config = load_as(path, env, UnsetVariables::StandIn(&unset))?;
+    Ok((config, unset.into_inner()))
+}
+
+fn load_as(
+    path: &path::Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    unset: UnsetVariables<'_>,
+) -> Result<Config, Problems> {
     let name = path.display().to_string();
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
@@ -35,7 +54,7 @@ pub fn load(path: &path::Path, env: &dyn Fn(&str) -> Option<String>) -> Result<C
         return Err(alone(&name, None, format!("cannot be read: {error}")));
     }
     match str::from_utf8(&bytes) {
-        Ok(text) => load_text(&name, text, env),
+        Ok(text) => load_text_as(&name, text, env, unset),
         // What was cut off in the midst of a character is too large anyway.
         Err(_) if bytes.len() > MAX_BYTES => Err(too_large(&name)),
         Err(error) => {
@@ -49,6 +68,15 @@ pub fn load(path: &path::Path, env: &dyn Fn(&str) -> Option<String>) -> Result<C
 
 /// The same for a text; `name` is what problems call the file.
 pub fn load_text(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
+    load_text_as(name, text, env, UnsetVariables::Refused)
+}
+
+fn load_text_as(
+    name: &str,
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    unset: UnsetVariables<'_>,
+) -> Result<Config, Problems> {
     if text.len() > MAX_BYTES {
         return Err(too_large(name));
     }
@@ -60,7 +88,8 @@ pub fn load_text(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -
         return Err(alone(name, Some(YamlPosition { line: 1, column: 1 }), what));
     };
     let mut report = Report::default();
-    let value = check_shape(&root, &schema, text, env, &mut report);
+    let shape = Shape { schema: &schema, text, env, unset, report: &mut report };
+    let value = check_shape(shape, &root);
     // An error of serde is not reported: it could name a secret, and the shape has left it nothing to find.
     let file = value.and_then(|value| serde_json::from_value::<ConfigFile>(value).ok());
     let config = file.and_then(|file| validate(&file, &mut report));
@@ -71,8 +100,8 @@ pub fn load_text(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -
     }
 }
 
-fn check_shape(root: &YamlNode, schema: &Value, text: &str, env: Env<'_>, report: &mut Report) -> Option<Value> {
-    Shape { schema, text, env, report }.check(root, schema, &Path::default())
+fn check_shape(mut shape: Shape<'_>, root: &YamlNode) -> Option<Value> {
+    shape.check(root, shape.schema, &Path::default())
 }
 
 fn too_large(name: &str) -> Problems {

@@ -45,7 +45,7 @@ pub use file::{FileSource, FollowLinks, StartAt};
 pub use format::{CriStream, LineFormat};
 pub(crate) use http::base64;
 pub use http::{DECODED, Hmac, HmacAlgorithm, HmacEncoding, HttpIntake, Senders, webhook_key};
-pub use load::{environment, load, load_text};
+pub use load::{environment, load, load_text, load_to_read};
 pub use problem::Problems;
 pub use pushed::{
     HttpSource, OnFull, SourceFraming, SourceTls, SpoolKeys, StdinSource, StreamLimits, SyncPolicy, TcpSource,

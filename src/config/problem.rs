@@ -27,6 +27,13 @@ pub struct Problems {
     more: usize,
 }
 
+impl Problem {
+    /// Line and column, both from 1.
+    pub fn place(&self) -> Option<(usize, usize)> {
+        self.place.map(|YamlPosition { line, column }| (line, column))
+    }
+}
+
 impl Problems {
     /// More than these are counted, not printed.
     pub(super) const PRINTED: usize = 100;

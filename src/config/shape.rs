@@ -7,12 +7,14 @@
 mod keys;
 mod scalar;
 
+use std::{cell::RefCell, collections::BTreeSet};
+
 use scalar::{convert, suggestion};
 use serde_json::{Map, Value};
 
 use super::{
     expect::{Expect, ExpectedForm},
-    interpolate::{interpolate, is_reference},
+    interpolate::{VariableFault, interpolate, is_reference},
     path::Path,
     report::{Report, YamlOrigin, shown},
     tree::{NodeKind, Scalar, YamlNode},
@@ -21,11 +23,24 @@ use super::{
 /// The environment variables, by name.
 pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// What becomes of a variable that is not set and has no default.
+#[derive(Clone, Copy)]
+pub(super) enum UnsetVariables<'a> {
+    Refused,
+    /// Something stands in for it, and its name is put here.
+    StandIn(&'a RefCell<BTreeSet<String>>),
+}
+
+/// What stands in for a variable within a text, and for a whole uri.
+const STAND_IN: &str = "unset";
+const STAND_IN_URI: &str = "https://unset.invalid/";
+
 pub(super) struct Shape<'a> {
     /// The whole JSON Schema.
     pub(super) schema: &'a Value,
     pub(super) text: &'a str,
     pub(super) env: Env<'a>,
+    pub(super) unset: UnsetVariables<'a>,
     pub(super) report: &'a mut Report,
 }
 
@@ -101,6 +116,11 @@ impl<'a> Shape<'a> {
         }
         let interpolated = match interpolate(&scalar.text, self.env) {
             Ok(interpolated) => interpolated,
+            Err(faults) if self.may_stand_in(&faults) => {
+                self.report.found_variable(path);
+                self.report.blame(path.clone());
+                return self.stand_in(scalar, expect);
+            }
             Err(faults) => {
                 for fault in faults {
                     self.report.at(node.place, path, fault.to_string(), None);
@@ -123,6 +143,29 @@ impl<'a> Shape<'a> {
                 None
             }
         }
+    }
+
+    fn may_stand_in(&self, faults: &[VariableFault]) -> bool {
+        let UnsetVariables::StandIn(unset) = self.unset else { return false };
+        let missing = faults.iter().map(|fault| match fault {
+            VariableFault::Missing(name) => Some(name.clone()),
+            _ => None,
+        });
+        let Some(names) = missing.collect::<Option<Vec<_>>>() else { return false };
+        unset.borrow_mut().extend(names);
+        true
+    }
+
+    /// What is taken in place of a text with variables that are not set; nothing, as if the key were not there, of what is
+    /// no text.
+    fn stand_in(&self, scalar: &Scalar, expect: &Expect<'_>) -> Option<Value> {
+        let or_stand_in = |name: &str| Some((self.env)(name).unwrap_or_else(|| STAND_IN.to_owned()));
+        let text = if expect.uri && is_reference(&scalar.text) {
+            STAND_IN_URI.to_owned()
+        } else {
+            interpolate(&scalar.text, &or_stand_in).ok()?.text
+        };
+        convert(&text, false, expect).ok()
     }
 
     /// Says which bytes of a scalar a quoted line may show.

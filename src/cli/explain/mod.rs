@@ -22,6 +22,7 @@ use super::{
     exit::Exit,
     failure::{Failure, report},
     printable::{printable, printable_path},
+    state_dir, terminal,
 };
 use crate::{
     config::{self, Config, LineFormat, Source, SourceKind},
@@ -46,14 +47,14 @@ pub struct ExplainArgs {
 }
 
 pub fn run(args: &ExplainArgs) -> Exit {
-    let config = match config::load(&args.config, &config::environment) {
-        Ok(config) => config,
-        Err(problems) => {
-            // Nobody is left to be told where this fails.
-            let _ = writeln!(io::stderr(), "{problems}");
-            return Exit::Config;
-        }
+    let (config, unset) = match state_dir::load_to_read(&args.config, &config::environment) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
     };
+    if !unset.is_empty() {
+        let names: Vec<&str> = unset.iter().map(String::as_str).collect();
+        terminal::complain("explain", &format!("not set, so something stands in for them: {}", names.join(", ")));
+    }
     report(|out| {
         let source = source(&config, args)?;
         let input: Box<dyn Read> = if args.file == Path::new("-") {

@@ -57,7 +57,8 @@ pub struct ReplayArgs {
 
 /// Exit status 0 where all of it was sent, 10 where not.
 pub fn run(args: &ReplayArgs) -> Exit {
-    let config = match args.state.load() {
+    let loaded = if args.dry_run { args.state.load_to_read() } else { args.state.load() };
+    let config = match loaded {
         Ok(config) => config,
         Err(exit) => return exit,
     };

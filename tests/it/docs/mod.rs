@@ -1,6 +1,7 @@
 //! What is written for people and editors: the schema, completions, manual pages, `docs/` and the README.
 
 mod commands;
+mod json;
 mod kubernetes;
 mod pages;
 mod receiver;
