@@ -74,6 +74,36 @@ impl Tail {
         }
     }
 
+    /// Puts each file that was cut before the first of the files that are copies of what it has now.
+    pub fn put_before_copies(&self, new_files: &mut [NewFile]) {
+        for at in 0..new_files.len() {
+            let (older, cut) = (&new_files[..at], &new_files[at]);
+            if let Some(first) = self.first_copy(older, cut) {
+                new_files[first..=at].rotate_right(1);
+            }
+        }
+    }
+
+    fn first_copy(&self, files: &[NewFile], cut: &NewFile) -> Option<usize> {
+        if !cut.truncated {
+            return None;
+        }
+        let original = OpenFile::open_known(&cut.path, &cut.stat.key).ok().flatten()?;
+        let is_copy = |file: &NewFile| {
+            let is_named =
+                file.lineage.as_deref() == Some(&cut.path) || named_after(&file.path).any(|of| of == cut.path);
+            let size = file.stat.size;
+            if !is_named || size < Anchor::BYTES as u64 || size > original.stat.size {
+                return Ok(false);
+            }
+            match OpenFile::open_known(&file.path, &file.stat.key)? {
+                Some(copy) => same_bytes(&original.file, &copy.file, 0, size, &self.compressed.progress),
+                None => Ok::<_, io::Error>(false),
+            }
+        };
+        files.iter().position(|file| is_copy(file).unwrap_or(false))
+    }
+
     /// Whether a file was left alone as it is now, and still is.
     pub fn waits_as_a_copy(&self, stat: &FileStat, now: Instant) -> bool {
         let held = self.held.get(&stat.key).filter(|held| held.size == stat.size);
