@@ -180,7 +180,7 @@ fn a_copy_of_a_file_that_was_last_seen_empty_is_not_sent() {
         sidecar.wait_for_log("reading a file");
         sidecar.kill();
         sidecar.write_lines(LOG, 0..50);
-        fs::copy(sidecar.path(LOG), sidecar.path(&format!("{LOG}.1"))).unwrap();
+        fs::copy(sidecar.path(LOG), sidecar.path(format!("{LOG}.1"))).unwrap();
         sidecar.write_lines(LOG, 50..60);
         sidecar.start_again();
         receiver.wait_for_lines(60);
