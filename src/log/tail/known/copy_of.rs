@@ -21,7 +21,7 @@ use super::{
 use crate::log::{
     identity::{self, FileKey, FileStat, OpenFile},
     position::{Anchor, Cursor, SegmentId},
-    segment::SegmentState,
+    segment::{Segment, SegmentState},
 };
 
 /// The lives of each lineage.
@@ -72,6 +72,14 @@ impl Tail {
             Some(file) => same_bytes(&file, &copy.file, 0, size, &self.compressed.progress),
             None => Ok(true),
         }
+    }
+
+    /// Whether a file has what was seen of another, and more that is not in that any longer.
+    pub fn has_what_was_cut(&self, path: &Path, key: &FileKey, of: &Segment, seen: &Cursor) -> io::Result<bool> {
+        let Some(OpenFile { file, stat, .. }) = OpenFile::open_known(path, key)? else { return Ok(false) };
+        Ok(stat.size > seen.offset
+            && identity::still_has(&file, seen)?
+            && !same_bytes(&*of.open()?, &file, 0, stat.size, &self.compressed.progress)?)
     }
 
     /// Puts each file that was cut before the first of the files that are copies of what it has now.
