@@ -190,3 +190,24 @@ fn a_file_that_is_met_where_it_is_copied_from_is_read_and_what_is_to_replace_one
     }
     assert_eq!(read_to_the_end(&mut bench), lines(0..53));
 }
+
+#[test]
+fn a_copy_of_a_deleted_file_whose_rest_was_taken_in_is_not_delivered() {
+    for reads in [0, 3, 45] {
+        let mut bench = all();
+        bench.append("a.log", &numbers(0..50));
+        bench.start().scan();
+        assert_eq!(bench.read_at_most(reads).len(), reads);
+        bench.append("a.log", &numbers(50..51));
+        copy(&bench, "a.log", "a.log.1");
+        bench.append("a.log", &numbers(51..52));
+        bench.scan();
+        fs::remove_file(bench.path("a.log")).unwrap();
+        bench.append("a.log", "");
+        bench.scan();
+        bench.scan();
+        bench.stop();
+        bench.start();
+        assert_eq!(bench.scan_and_read(), lines(reads as u32..52));
+    }
+}

@@ -8,14 +8,16 @@
 use std::{
     collections::HashMap,
     ffi::OsStr,
+    fs::File,
     io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Instant,
 };
 
 use super::{
-    super::{FileLife, NewFile, PossibleCopy, Tail, identity::original_paths, lives::ContentFile},
+    super::{FileLife, NewFile, PossibleCopy, Tail, identity::original_paths},
     same_bytes::same_bytes,
 };
 use crate::log::{
@@ -69,8 +71,8 @@ impl Tail {
         let size = copy.stat.size;
         let Some(life) = self.lives.get(id).filter(|_| size >= Anchor::BYTES as u64) else { return Ok(false) };
         match file_of(life) {
-            Some(file) => same_bytes(&file, &copy.file, 0, size, &self.compressed.progress),
-            None => Ok(true),
+            Some((from, file)) if from < size => same_bytes(&file, &copy.file, from, size, &self.compressed.progress),
+            _ => Ok(true),
         }
     }
 
@@ -179,16 +181,18 @@ fn begins_with(life: &FileLife, head: &Cursor, end: &Cursor) -> io::Result<bool>
         return Ok(false);
     }
     match file_of(life) {
-        Some(file) => Ok(identity::still_has(&file, head)? && identity::still_has(&file, end)?),
+        Some((0, file)) => Ok(identity::still_has(&file, head)? && identity::still_has(&file, end)?),
+        // With the bytes that an anchor there needs.
+        Some((from, file)) if from <= end.offset => Ok(known == *head && identity::still_has(&file, end)?),
         // Not to be read any more: it is known where both end alike.
-        None => Ok(known == *head && life.cursors().contains(end)),
+        _ => Ok(known == *head && life.cursors().contains(end)),
     }
 }
 
-/// The file that has all bytes of a life.
-fn file_of(life: &FileLife) -> Option<std::sync::Arc<std::fs::File>> {
-    let is_whole = !matches!(life.content(), ContentFile::Copied(_)) && !life.has_lost_content();
-    if is_whole { life.segment.open().ok() } else { None }
+/// The file that has the bytes of a life, and from where on.
+fn file_of(life: &FileLife) -> Option<(u64, Arc<File>)> {
+    let file = if life.has_lost_content() { None } else { life.segment.open().ok() };
+    Some((life.segment.kept_from.unwrap_or_default(), file?))
 }
 
 /// The paths that a name may be made of: as a rotator does it, or by something behind the whole name. While logrotate's
