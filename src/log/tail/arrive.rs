@@ -37,6 +37,7 @@ impl Tail {
         new_files.sort_by_cached_key(|file| {
             file.age(file.lineage.as_ref().and_then(|lineage| born.get(&**lineage).copied().flatten()))
         });
+        self.put_before_copies(&mut new_files);
         let mut around = Around {
             named,
             originals: self.originals(&new_files),
@@ -145,6 +146,7 @@ impl Tail {
         } else {
             info!(source = %self.log.name, path = %path.display(), segment = %id, size = end, start = start.offset, "reading a file");
         }
+        around.cut.remove(path);
         around.lives.entry(lineage.to_path_buf()).or_default().push(id);
         self.insert(life, opened.file);
         Ok(true)

@@ -194,3 +194,37 @@ fn a_file_that_lost_its_tail_while_stopped_is_read_on() {
         assert_eq!(t.gap_bytes, 0);
     }
 }
+
+// Nor can a few bytes with which every file of its writer begins.
+#[test]
+fn what_was_copied_since_a_file_had_few_bytes_is_read_before_what_the_file_holds() {
+    let begun = ["header\nline", "head", "header\n"];
+    for (seen, cuts, is_killed) in
+        begun.into_iter().flat_map(|seen| [(seen, 1, false), (seen, 2, false), (seen, 2, true)])
+    {
+        for mut t in [plain(), all()] {
+            t.append("a.log", seen);
+            t.start().scan();
+            let mut read = t.read();
+            if is_killed {
+                t.kill();
+            }
+            t.append("a.log", &format!("header\n{}", numbers(0..9))[seen.len()..]);
+            for n in 1..=cuts {
+                copytruncate(&t);
+                t.append("a.log", &format!("header\n{}", numbers(n * 10..n * 10 + 9)));
+            }
+            if is_killed {
+                t.start();
+            }
+            read.extend(t.scan_and_read());
+            let each = (0..=cuts).map(|n| [vec!["header".to_owned()], lines(n * 10..n * 10 + 9)].concat());
+            assert_eq!(
+                read,
+                each.collect::<Vec<_>>().concat(),
+                "{seen:?} was seen, {cuts} cuts, killed: {is_killed}"
+            );
+            assert_eq!((t.gap_bytes, t.facts().truncations), (0, 1));
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! Generations that came and were rotated away while nobody looked.
 //!
 //! Where a path names another file than before, or none, what a rotator would have named after it is read too, as far as
-//! it was written since: beside it, and where its files were moved to (`olddir` of logrotate).
+//! it was written since: beside it, and where its files were moved to (`olddir` of logrotate). So is a file that logrotate's
+//! `renamecopy` is about to copy, and that goes when that is done.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -57,7 +58,10 @@ impl Tail {
             let look = |listings: &mut Listings| -> Vec<Generation> {
                 let all = directories.iter().flat_map(|directory| listings.generations(&path, directory));
                 let all = all.map(|it| Generation { is_certain: it.is_certain || named.has(&it.stat.key), ..it });
-                all.filter(|it| changed.misses(it) && !self.lives.knows(&it.stat.key)).collect()
+                let mut missed: Vec<Generation> = all.filter(|it| changed.misses(it)).collect();
+                missed.extend(listings.being_copied(&path).filter(|it| changed.was_here(it)));
+                missed.retain(|it| !self.lives.knows(&it.stat.key));
+                missed
             };
             let age = |it: &Generation| NewFile::beside(it.path.clone(), it.stat, lineage.clone()).age(None);
             let mut missed = look(&mut self.listings);
@@ -146,6 +150,15 @@ impl ChangedPath<'_> {
             (None, Some(beside)) => !beside.iter().any(|other| other.same_but_device(&key)),
             (None, None) => *is_certain && ended >= self.since,
         }
+    }
+
+    /// Whether a file beside the path stood there, between what is known of it and what it names now. What a program is about to
+    /// rename over its file is younger than that.
+    fn was_here(&self, Generation { stat, .. }: &Generation) -> bool {
+        let born = stat.key.born.unwrap_or(stat.modified);
+        let successor = self.key.and_then(|key| key.born);
+        self.before.is_some_and(|before| born >= before.since())
+            && successor.is_none_or(|successor| born <= successor)
     }
 }
 

@@ -224,6 +224,15 @@ impl FileLife {
         }
     }
 
+    /// Its bytes end behind its last whole line.
+    pub(super) fn forget_torn_line(&mut self) {
+        if self.line_end.offset < self.seen.offset && self.segment.gone_from().is_none() {
+            self.earlier_cursors.retain(|cursor| cursor.offset <= self.line_end.offset);
+            self.seen = self.line_end;
+            self.segment.cut_to(self.line_end.offset);
+        }
+    }
+
     /// Nothing was seen in its file yet.
     pub fn is_empty(&self) -> bool {
         self.seen.offset == 0

@@ -158,9 +158,13 @@ impl FileLives {
         Some(next)
     }
 
-    /// Bytes may have been added to it that nobody saw, and are gone.
+    /// Bytes may have been added to it that nobody saw, and are gone. Where its file vanished, they may have finished a line
+    /// of which only the beginning was seen: that is told with them.
     pub(super) fn lose_unseen(&mut self, id: SegmentId) {
-        if let Some(life) = self.lives.get(&id) {
+        if let Some(life) = self.lives.get_mut(&id) {
+            if !life.has_lost_content() {
+                life.forget_torn_line();
+            }
             life.segment.lose_unseen();
             self.is_dirty = true;
         }
