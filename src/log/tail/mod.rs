@@ -182,7 +182,7 @@ impl Tail {
         self.pass_what_replacements_have();
         new_files.extend(self.verify(&named, now));
         new_files.extend(self.new_files(&named));
-        self.missed_generations(&named, &mut new_files);
+        self.missed_generations(&named, &mut new_files, now);
         self.go_on_in_replacements(&mut new_files, &named, now);
         self.find_copies(&mut new_files, now);
         self.begin_behind_known(&mut new_files, &named, now);

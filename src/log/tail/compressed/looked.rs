@@ -52,6 +52,11 @@ impl LookedInto {
 }
 
 impl Tail {
+    /// Whether a compressed file was met before the scan that began at `now`.
+    pub(in crate::log::tail) fn was_looked_into(&self, key: &FileKey, now: Instant) -> bool {
+        self.compressed.looked.seen_since(key).is_some_and(|since| since < now)
+    }
+
     /// What a file begins with, and its content, if it is compressed.
     pub(super) fn beginning(&mut self, path: &Path, stat: &FileStat) -> io::Result<PackedBeginning> {
         let version = (stat.size, stat.modified);

@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeSet, HashMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use super::{
@@ -34,7 +35,7 @@ impl Tail {
     /// Step 5: generations that came and were rotated away between two scans, or while we were stopped: where a path
     /// names another file than before, its generations that were born since are read too; where it was never met, all
     /// of them, or with `startAt: end` those that ended since the first start.
-    pub fn missed_generations(&mut self, named: &Named, new_files: &mut Vec<NewFile>) {
+    pub fn missed_generations(&mut self, named: &Named, new_files: &mut Vec<NewFile>, now: Instant) {
         let changed = self.changed_paths(named, new_files);
         if changed.is_empty() {
             return;
@@ -73,7 +74,9 @@ impl Tail {
                 missed.retain(|it| age(it) <= newest);
             }
             missed.sort_by_cached_key(age);
-            let behind_known = changed.behind_known(&missed, &mut self.listings);
+            // One that was met at an earlier scan was made of what was known then.
+            let new = missed.iter().filter(|it| !self.was_looked_into(&it.stat.key, now));
+            let behind_known = changed.behind_known(&new.collect::<Vec<_>>(), &mut self.listings);
             for Generation { path: sibling, stat, is_certain } in missed {
                 let is_followed = changed.before.is_some() || changed.beside.is_some();
                 if self.is_excluded(&sibling) && !(is_certain && is_followed) {
@@ -109,7 +112,7 @@ impl Tail {
 
 impl ChangedPath<'_> {
     /// Those compressed generations, the oldest first, that have what was written after all that is known.
-    fn behind_known(&self, missed: &[Generation], listings: &mut Listings) -> HashSet<FileKey> {
+    fn behind_known(&self, missed: &[&Generation], listings: &mut Listings) -> HashSet<FileKey> {
         let is_found = |before: &FileLife| {
             let segment = &before.segment;
             before.is_followed()
