@@ -70,6 +70,9 @@ pub struct CatalogEntry {
     /// No path named it, and somebody might write to it: after a crash nobody knows where it ended.
     #[serde(default, skip_serializing_if = "is_false")]
     pub held_late: bool,
+    /// All that its file had when it was met was in another: nothing before its start was read from it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_copy: bool,
     /// Where its file is our copy of the rest of a deleted one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absorbed: Option<Absorbed>,

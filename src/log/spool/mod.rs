@@ -351,6 +351,7 @@ impl Spool {
                 gone_from: segment.gone_from(),
                 has_unseen: false,
                 held_late: false,
+                is_copy: false,
                 absorbed: None,
                 crc32: kept.crc32,
                 packed: None,

@@ -2,6 +2,7 @@
 
 mod absorb;
 mod compressions;
+mod copies;
 mod cut_records;
 mod data_end;
 mod known;

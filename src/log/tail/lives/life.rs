@@ -38,6 +38,8 @@ pub struct FileLife {
     had_file: bool,
     /// No path names it, and somebody may write to it: it is not known to be finished, whatever its segment's state.
     is_held_late: bool,
+    /// All that its file had when it was met was in another one.
+    began_as_copy: bool,
     whereabouts: Whereabouts,
     content: ContentFile,
 }
@@ -68,10 +70,16 @@ impl FileLife {
             missing: 0,
             had_file: true,
             is_held_late: false,
+            began_as_copy: false,
             whereabouts: found(&segment),
             content,
             segment: Arc::new(segment),
         })
+    }
+
+    /// The same life where its file is known to be a copy of another.
+    pub fn of_copy(self) -> Self {
+        Self { began_as_copy: true, ..self }
     }
 
     /// A life of the catalog. `cursors_of_forwarders`: the cursors at which forwarders stand in it.
@@ -122,6 +130,7 @@ impl FileLife {
             missing: 0,
             had_file: false,
             is_held_late: entry.held_late,
+            began_as_copy: entry.is_copy,
             whereabouts,
             content,
         }
@@ -158,6 +167,7 @@ impl FileLife {
             missing: 0,
             had_file: true,
             is_held_late: true,
+            began_as_copy: false,
             whereabouts: Whereabouts::Deleted { since: Instant::now() },
             content: ContentFile::Original,
         }
@@ -291,10 +301,10 @@ impl FileLife {
         [head].into_iter().chain(shorter)
     }
 
-    /// Nothing of what its file had when it was met is read, and nothing was added.
+    /// All that its file has is in another one, which is read: nothing was added since it was met.
     pub fn is_copy(&self) -> bool {
-        let start = self.segment.start.offset;
-        start > 0 && start == self.segment.size() && self.segment.gone_from().is_none()
+        let segment = &self.segment;
+        self.began_as_copy && segment.start.offset == segment.size() && segment.gone_from().is_none()
     }
 
     /// What a file with this life's content must have, up to where it was last seen, in the order of the offsets.
@@ -355,6 +365,7 @@ impl FileLife {
             gone_from: segment.gone_from(),
             has_unseen: segment.has_unseen(),
             held_late: self.is_held_late,
+            is_copy: self.began_as_copy,
             absorbed,
             crc32: None,
             packed,
