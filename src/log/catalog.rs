@@ -1,7 +1,7 @@
 //! Which lives of files are which segments, durably.
 //!
 //! ```text
-//! {"v":1,"log":"5f0c…","next":18}          the header: format, the log's random id, the next segment number
+//! {"v":1,"log":"5f0c…","next":18}          the header: format, the log's random id, the next segment number, cut files
 //! {"id":17,"path":"…","key":{…},…}         one line a life, oldest first
 //! ```
 //!
@@ -33,6 +33,8 @@ pub struct Catalog {
     pub log: String,
     pub next: u64,
     pub lives: Vec<CatalogEntry>,
+    /// Files that were cut and in which no life began since: what they hold is younger than all copies.
+    pub cut: Vec<FileKey>,
     /// Lines that could not be read.
     pub damaged: usize,
 }
@@ -124,6 +126,8 @@ struct CatalogHeader {
     v: u32,
     log: String,
     next: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cut: Vec<FileKey>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -158,7 +162,7 @@ impl Catalog {
         if header.v > VERSION {
             return Err(CatalogError::Newer { path: path.to_owned(), found: header.v });
         }
-        let mut catalog = Self { log: header.log, next: header.next, ..Self::default() };
+        let mut catalog = Self { log: header.log, next: header.next, cut: header.cut, ..Self::default() };
         while let Some(line) = lines.next_line().map_err(unreadable)? {
             let entry = match line {
                 ChecksummedLine::Whole { json, .. } => serde_json::from_slice::<CatalogEntry>(json).ok(),
@@ -177,7 +181,8 @@ impl Catalog {
     /// Replaces the file; when this returns, the new one is on disk.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(256 * (self.lives.len() + 1));
-        lines::encode(&mut bytes, &CatalogHeader { v: VERSION, log: self.log.clone(), next: self.next })?;
+        let header = CatalogHeader { v: VERSION, log: self.log.clone(), next: self.next, cut: self.cut.clone() };
+        lines::encode(&mut bytes, &header)?;
         for life in &self.lives {
             lines::encode(&mut bytes, life)?;
         }

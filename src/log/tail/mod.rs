@@ -304,7 +304,7 @@ impl Tail {
         if !self.lives.is_dirty() && self.catalog.exists() {
             return;
         }
-        let saved = self.lives.catalog(&self.log.id).save(&self.catalog);
+        let saved = self.lives.catalog(&self.log.id, &self.cut).save(&self.catalog);
         self.lives.saved(saved.is_ok());
         match saved {
             Ok(()) => self.notices.catalog_written(),

@@ -67,7 +67,7 @@ impl Tail {
             lives: FileLives::new(SegmentId(catalog.next.max(claimed).max(1))),
             held: HashMap::new(),
             overtaken: HashSet::new(),
-            cut: HashSet::new(),
+            cut: catalog.cut.into_iter().collect(),
             first,
             begun: begun_at(dir),
             exclude,

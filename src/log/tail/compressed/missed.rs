@@ -66,9 +66,12 @@ impl Tail {
         {
             return Ok(true);
         }
+        if !identity::stat_path(path).is_ok_and(|there| there.key == stat.key) {
+            return Ok(false); // Under another name it was not looked into.
+        }
         let place = self.compressed.place(self.lives.next_id());
-        let restored = self.survey(path, &stat.key, &WantedContent::default()).and_then(|found| {
-            let Some((opened, content)) = found else { return Ok(None) };
+        let restored = self.survey(opened, &WantedContent::default()).and_then(|found| {
+            let Some(content) = found else { return Ok(None) };
             let restored = unpack::restore(&opened.file, content.size, &place, &self.compressed.progress)?;
             Ok(Some((restored, content)))
         });
@@ -77,7 +80,7 @@ impl Tail {
                 self.begin_restored(lineage, opened, restored, &content, now)?;
                 Ok(true)
             }
-            Ok(None) => Ok(identity::stat_path(path).is_ok_and(|there| there.key == stat.key)),
+            Ok(None) => Ok(true), // Refused, which is told.
             Err(error) => {
                 if !again {
                     self.notices.cannot_unpack(path, &error);

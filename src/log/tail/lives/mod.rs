@@ -181,9 +181,10 @@ impl FileLives {
     }
 
     /// What the catalog of the log of this name is to say.
-    pub(super) fn catalog(&self, log: &str) -> Catalog {
+    pub(super) fn catalog(&self, log: &str, cut: &HashSet<FileKey>) -> Catalog {
         let lives = self.iter().map(FileLife::entry).collect();
-        Catalog { log: log.to_owned(), next: self.next.0, lives, damaged: 0 }
+        let cut = cut.iter().copied().collect();
+        Catalog { log: log.to_owned(), next: self.next.0, lives, cut, damaged: 0 }
     }
 
     /// What forwarders are to read.
