@@ -135,11 +135,12 @@ impl Tail {
         let id = self.lives.next_id();
         let state = if around.named.has(&stat.key) { SegmentState::Active } else { SegmentState::Draining };
         let segment = Segment::new(id, lineage.clone(), start, end, state, path.clone(), stat.key);
-        let life = FileLife::begin(segment, &opened, end, ContentFile::Original, now)?;
+        let mut life = FileLife::begin(segment, &opened, end, ContentFile::Original, now)?;
         if new_file.truncated && self.listings.has_newer(lineage) {
             return Ok(false); // It was copied and cut once more: what was seen in it now is younger than that copy.
         }
         if is_copy {
+            life = life.of_copy();
             info!(source = %self.log.name, path = %path.display(), segment = %id, size = stat.size,
                 copy_of = %original.unwrap_or_default().display(),
                 "the file is a copy of another: only what is added to it is read");

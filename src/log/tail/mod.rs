@@ -307,7 +307,8 @@ impl Tail {
             return;
         }
         let empty_paths = empty_paths_to_keep(&self.empty_paths);
-        let saved = Catalog { empty_paths, ..self.lives.catalog(&self.log.id) }.save(&self.catalog);
+        let catalog = self.lives.catalog(&self.log.id, &self.cut);
+        let saved = Catalog { empty_paths, ..catalog }.save(&self.catalog);
         self.lives.saved(saved.is_ok());
         match saved {
             Ok(()) => self.notices.catalog_written(),

@@ -68,7 +68,7 @@ impl Tail {
             met_from: SegmentId(0),
             held: HashMap::new(),
             overtaken: HashSet::new(),
-            cut: HashSet::new(),
+            cut: catalog.cut.into_iter().collect(),
             first,
             begun: begun_at(dir),
             exclude,

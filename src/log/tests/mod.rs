@@ -7,6 +7,7 @@ mod cut_records;
 mod data_end;
 mod known;
 mod late;
+mod marked_copies;
 mod left_behind;
 mod links;
 mod model;

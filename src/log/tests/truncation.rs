@@ -228,3 +228,36 @@ fn what_was_copied_since_a_file_had_few_bytes_is_read_before_what_the_file_holds
         }
     }
 }
+
+// While the copy of what a cut file got since is made, nothing of that is read; then the file is cut once more.
+#[test]
+fn that_a_file_was_cut_is_known_after_a_kill_until_a_life_begins_in_it() {
+    for (kills, stops) in [(false, false), (true, false), (false, true)] {
+        for mut t in [plain(), all()] {
+            t.append("a.log", &numbers(0..40));
+            t.start().scan();
+            assert_eq!(t.read(), lines(0..40));
+            copytruncate(&t);
+            t.append("a.log", &numbers(40..80));
+            t.rename("a.log.1", "a.log.2");
+            std::thread::sleep(Duration::from_millis(15));
+            fs::copy(t.path("a.log"), t.path("a.log.1")).unwrap();
+            t.scan();
+            assert_eq!(t.read(), [""; 0], "the copy is in the making");
+            if kills {
+                t.kill();
+            } else if stops {
+                t.stop();
+            }
+            truncate(&t);
+            t.append("a.log", &numbers(80..120));
+            if kills || stops {
+                t.start();
+            }
+            let mut read = t.scan_and_read();
+            read.extend(t.scan_and_read());
+            assert_eq!(read, lines(40..120), "kills {kills}, stops {stops}");
+            assert_eq!(t.gap_bytes, 0);
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::{fs, io::Write, process::Command, time::Duration};
 
 use super::{
-    assert_each_batch_once, assert_exactly,
+    QUICK_FORWARDER, assert_each_batch_once, assert_exactly,
     logrotate::{LOG, logrotate},
     on_disk, sorted, tailing, tailing_with,
 };
@@ -234,6 +234,29 @@ fn a_file_that_keeps_its_newer_half_goes_on_behind_it() {
         receiver.wait_for_lines(110);
         sidecar.write_lines(LOG, 110..120);
         assert_exactly(&mut sidecar, &receiver, 0..120);
+        assert!(!sidecar.stderr().contains("a gap is recorded"), "{}", sidecar.stderr());
+    }
+}
+
+#[test]
+fn a_newer_half_of_what_start_at_end_passed_over_is_not_sent() {
+    for killed in [false, true] {
+        let receiver = Receiver::start();
+        let mut sidecar = tailing_with(LOG, "startAt: end", &receiver, QUICK_FORWARDER);
+        sidecar.write_lines(LOG, 0..100);
+        sidecar.start_again();
+        // Then it has written down what it met.
+        wait_until("the catalog", || sidecar.path("state/sources/app/catalog").exists());
+        if killed {
+            sidecar.kill();
+        }
+        replace(&sidecar, 50..110);
+        if killed {
+            sidecar.start_again();
+        }
+        receiver.wait_for_lines(10);
+        sidecar.write_lines(LOG, 110..120);
+        assert_exactly(&mut sidecar, &receiver, 100..120);
         assert!(!sidecar.stderr().contains("a gap is recorded"), "{}", sidecar.stderr());
     }
 }

@@ -94,11 +94,10 @@ impl Tail {
             _ => {}
         }
         let wanted = WantedContent { head, cursors: &cursors, seen: seen.offset };
-        let content = self.survey(path, &stat.key, &wanted)?.map(|(_, content)| content);
-        // Of one that was moved between the listing and this nothing was learnt.
-        if content.is_some() || identity::stat_path(path).is_ok_and(|there| there.key == stat.key) {
-            self.compressed.looked.contents.insert(key, (version, seen, content.clone()));
-        }
+        // One that has another name by now was not looked into.
+        let Some(opened) = OpenFile::open_known(path, &stat.key)? else { return Ok(None) };
+        let content = self.survey(&opened, &wanted)?;
+        self.compressed.looked.contents.insert(key, (version, seen, content.clone()));
         Ok(content)
     }
 
@@ -111,21 +110,19 @@ impl Tail {
     /// What a compressed file holds, if it has what is wanted.
     pub(super) fn survey(
         &mut self,
-        path: &Path,
-        key: &FileKey,
+        OpenFile { path, file, stat }: &OpenFile,
         wanted: &WantedContent<'_>,
-    ) -> io::Result<Option<(OpenFile, Content)>> {
-        if self.compressed.refused.contains_key(key) {
+    ) -> io::Result<Option<Content>> {
+        if self.compressed.refused.contains_key(&stat.key) {
             return Ok(None);
         }
-        let Some(opened) = OpenFile::open_known(path, key)? else { return Ok(None) };
-        match unpack::survey(&opened.file, wanted, &self.compressed.progress)? {
+        match unpack::survey(file, wanted, &self.compressed.progress)? {
             Survey::Other => Ok(None),
             Survey::Refused(why) => {
-                self.refuse(path, key, why);
+                self.refuse(path, &stat.key, why);
                 Ok(None)
             }
-            Survey::Holds(content) => Ok(Some((opened, content))),
+            Survey::Holds(content) => Ok(Some(content)),
         }
     }
 

@@ -166,9 +166,12 @@ impl Tail {
     ) -> Result<Option<CompressedMatch>, (PathBuf, io::Error)> {
         let Some(life) = self.lives.get(id).filter(|life| life.segment.head().offset > 0) else { return Ok(None) };
         let (head, modified, seen) = (life.segment.head(), life.modified, life.seen.offset);
+        let (is_small, since) = (head.offset < Anchor::BYTES as u64, life.since());
         let lineage = life.segment.lineage.to_path_buf();
         let mut siblings = self.files_beside(id);
         siblings.retain(|(_, stat)| self.lives.of_file(&stat.key).is_none_or(|owner| owner.segment.id == id));
+        // Many files begin with the same few bytes: one that was made before the life's own file has others.
+        siblings.retain(|(_, stat)| !is_small || stat.key.born.is_none_or(|born| born >= since));
         // Most compressors leave their file the time of the last write: those that do not are looked into last.
         siblings.sort_by_key(|(_, stat)| (stat.modified < modified, stat.modified));
         let mut best: Option<(PathBuf, FileKey, Content)> = None;

@@ -161,8 +161,10 @@ impl Tail {
     /// Step 4: the files that no life is known of.
     pub fn new_files(&mut self, named: &Named) -> Vec<NewFile> {
         let lost = self.lives.iter().filter(|life| life.has_lost_content());
-        self.cut.retain(|key| named.has(key) && !self.lives.knows(key));
-        self.cut.extend(lost.map(|life| life.segment.key()));
+        let was_cut = |key: &&FileKey| named.has(key) && !self.lives.knows(key);
+        let cut = self.cut.iter().filter(was_cut).copied().chain(lost.map(|life| life.segment.key())).collect();
+        self.lives.touch_if(cut != self.cut);
+        self.cut = cut;
         let unknown = named.iter().filter(|(_, stat)| !self.lives.knows(&stat.key));
         unknown.map(|(path, stat)| NewFile::named(path, *stat, self.cut.contains(&stat.key))).collect()
     }

@@ -185,9 +185,10 @@ impl FileLives {
     }
 
     /// What the catalog of the log of this name is to say.
-    pub(super) fn catalog(&self, log: &str) -> Catalog {
+    pub(super) fn catalog(&self, log: &str, cut: &HashSet<FileKey>) -> Catalog {
         let lives = self.iter().map(FileLife::entry).collect();
-        Catalog { log: log.to_owned(), next: self.next.0, lives, ..Catalog::default() }
+        let cut = cut.iter().copied().collect();
+        Catalog { log: log.to_owned(), next: self.next.0, lives, cut, ..Catalog::default() }
     }
 
     /// What forwarders are to read.
