@@ -308,7 +308,8 @@ impl Tail {
         }
         let empty_paths = empty_paths_to_keep(&self.empty_paths);
         let catalog = self.lives.catalog(&self.log.id, &self.cut);
-        let saved = Catalog { empty_paths, ..catalog }.save(&self.catalog);
+        let saved =
+            Catalog { empty_paths, postponed: self.compressed.postponed_to_keep(), ..catalog }.save(&self.catalog);
         self.lives.saved(saved.is_ok());
         match saved {
             Ok(()) => self.notices.catalog_written(),

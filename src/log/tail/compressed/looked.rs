@@ -9,7 +9,7 @@ use super::{
     unpack::{self, Content, Survey, WantedContent},
 };
 use crate::log::{
-    identity::{self, FileKey, FileStat, OpenFile},
+    identity::{FileKey, FileStat, OpenFile},
     position::{Cursor, SegmentId},
 };
 

@@ -90,6 +90,9 @@ impl Tail {
                 }
                 let later = Later::new(path, &error, now);
                 self.compressed.postponed.insert(stat.key, (lineage.clone(), later));
+                if !again {
+                    self.lives.is_changed();
+                }
                 Ok(true)
             }
         }

@@ -39,7 +39,7 @@ use super::{
     lives::{ContentFile, Later},
 };
 use crate::log::{
-    catalog::CompressedOrigin,
+    catalog::{CompressedOrigin, PostponedGeneration},
     identity::{self, FileKey, FileStat, OpenFile},
     position::{Anchor, Cursor, SegmentId},
     segment::SegmentState,
@@ -52,7 +52,7 @@ pub(super) struct CompressedFiles {
     pub(super) dir: PathBuf,
     /// Moves while they are read.
     pub(super) progress: Arc<AtomicU64>,
-    /// Missed generations that cannot be restored now, with their lineage. A restart forgets them: nobody opened them yet.
+    /// Missed generations that cannot be restored now, with their lineage.
     postponed: HashMap<FileKey, (Arc<Path>, Later)>,
     /// What will not be decompressed, and why: told as long as it is there.
     refused: HashMap<FileKey, (PathBuf, String)>,
@@ -85,6 +85,27 @@ impl CompressedFiles {
             refused: HashMap::new(),
             looked: LookedInto::default(),
             doubts: BTreeMap::new(),
+        }
+    }
+
+    /// What the catalog is to say of missed generations that wait: once younger ones are known, no look would find them.
+    pub(super) fn postponed_to_keep(&self) -> Vec<PostponedGeneration> {
+        let kept = self.postponed.iter().map(|(key, (lineage, later))| PostponedGeneration {
+            path: later.path.clone(),
+            key: *key,
+            lineage: lineage.to_path_buf(),
+        });
+        kept.collect()
+    }
+
+    /// Those of a run before this one.
+    pub(super) fn remember_postponed(&mut self, kept: Vec<PostponedGeneration>) {
+        for PostponedGeneration { path, key, lineage } in kept {
+            let key = match identity::stat_path(&path) {
+                Ok(stat) if stat.key.same_but_device(&key) => stat.key,
+                _ => key, // Renamed, or gone: the scans see which.
+            };
+            self.postponed.insert(key, (lineage.into(), Later::now(&path)));
         }
     }
 

@@ -324,8 +324,7 @@ impl FileLife {
 
     /// All that its file has is in another one, which is read: nothing was added since it was met.
     pub fn is_copy(&self) -> bool {
-        let segment = &self.segment;
-        self.began_as_copy && segment.start.offset == segment.size() && segment.gone_from().is_none()
+        self.began_as_copy && self.segment.has_nothing()
     }
 
     /// What a file with this life's content must have, up to where it was last seen, in the order of the offsets.

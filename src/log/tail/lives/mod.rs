@@ -176,6 +176,11 @@ impl FileLives {
     }
 
     /// Whether the catalog on disk is behind, as far as is known.
+    /// Something beside the lives is to be written down with them.
+    pub(super) fn is_changed(&mut self) {
+        self.is_dirty = true;
+    }
+
     pub(super) fn is_dirty(&self) -> bool {
         self.is_dirty
     }
