@@ -1,8 +1,9 @@
 //! Which lives of files are which segments, durably.
 //!
 //! ```text
-//! {"v":1,"log":"5f0c…","next":18,…}        the header: format, the log's random id, the next segment number, and
-//!                                          paths that had files of which no life is known any more
+//! {"v":1,"log":"5f0c…","next":18,…}        the header: format, the log's random id, the next segment number,
+//!                                          paths that had files of which no life is known any more, generations
+//!                                          that wait to be restored, cut files
 //! {"id":17,"path":"…","key":{…},…}         one line a life, oldest first
 //! ```
 //!
@@ -35,6 +36,9 @@ pub struct Catalog {
     pub next: u64,
     pub lives: Vec<CatalogEntry>,
     pub empty_paths: Vec<EmptyPath>,
+    pub postponed: Vec<PostponedGeneration>,
+    /// Files that were cut and in which no life began since: what they hold is younger than all copies.
+    pub cut: Vec<FileKey>,
     /// Lines that could not be read.
     pub damaged: usize,
 }
@@ -47,6 +51,16 @@ pub struct EmptyPath {
     /// What stood beside it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beside: Vec<FileKey>,
+}
+
+/// A generation that was missed, and could not be restored from its compressed file yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PostponedGeneration {
+    #[serde(with = "durable::path")]
+    pub path: PathBuf,
+    pub key: FileKey,
+    #[serde(with = "durable::path")]
+    pub lineage: PathBuf,
 }
 
 /// One life of a file.
@@ -85,6 +99,9 @@ pub struct CatalogEntry {
     /// It had no name any more, for the file of this life had replaced it: after a crash it is nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<SegmentId>,
+    /// All that its file had when it was met was in another: nothing before its start was read from it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_copy: bool,
     /// Where its file is our copy of the rest of a deleted one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absorbed: Option<Absorbed>,
@@ -138,6 +155,10 @@ struct CatalogHeader {
     next: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     empty_paths: Vec<EmptyPath>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    postponed: Vec<PostponedGeneration>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cut: Vec<FileKey>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -172,8 +193,8 @@ impl Catalog {
         if header.v > VERSION {
             return Err(CatalogError::Newer { path: path.to_owned(), found: header.v });
         }
-        let CatalogHeader { log, next, empty_paths, .. } = header;
-        let mut catalog = Self { log, next, empty_paths, ..Self::default() };
+        let CatalogHeader { log, next, empty_paths, postponed, cut, .. } = header;
+        let mut catalog = Self { log, next, empty_paths, postponed, cut, ..Self::default() };
         while let Some(line) = lines.next_line().map_err(unreadable)? {
             let entry = match line {
                 ChecksummedLine::Whole { json, .. } => serde_json::from_slice::<CatalogEntry>(json).ok(),
@@ -192,8 +213,15 @@ impl Catalog {
     /// Replaces the file; when this returns, the new one is on disk.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(256 * (self.lives.len() + 1));
-        let (log, empty_paths) = (self.log.clone(), self.empty_paths.clone());
-        lines::encode(&mut bytes, &CatalogHeader { v: VERSION, log, next: self.next, empty_paths })?;
+        let header = CatalogHeader {
+            v: VERSION,
+            log: self.log.clone(),
+            next: self.next,
+            empty_paths: self.empty_paths.clone(),
+            postponed: self.postponed.clone(),
+            cut: self.cut.clone(),
+        };
+        lines::encode(&mut bytes, &header)?;
         for life in &self.lives {
             lines::encode(&mut bytes, life)?;
         }

@@ -220,6 +220,11 @@ impl Segment {
         self.place().key
     }
 
+    /// Nothing was seen behind its start.
+    pub fn has_nothing(&self) -> bool {
+        self.start.offset == self.size() && self.gone_from().is_none()
+    }
+
     pub fn waits(&self) -> bool {
         self.place().waits
     }

@@ -352,6 +352,7 @@ impl Spool {
                 has_unseen: false,
                 held_late: false,
                 replaced_by: None,
+                is_copy: false,
                 absorbed: None,
                 crc32: kept.crc32,
                 packed: None,

@@ -37,6 +37,7 @@ impl Tail {
         new_files.sort_by_cached_key(|file| {
             file.age(file.lineage.as_ref().and_then(|lineage| born.get(&**lineage).copied().flatten()))
         });
+        self.put_before_copies(&mut new_files);
         let mut around = Around {
             named,
             originals: self.originals(&new_files),
@@ -134,17 +135,19 @@ impl Tail {
         let id = self.lives.next_id();
         let state = if around.named.has(&stat.key) { SegmentState::Active } else { SegmentState::Draining };
         let segment = Segment::new(id, lineage.clone(), start, end, state, path.clone(), stat.key);
-        let life = FileLife::begin(segment, &opened, end, ContentFile::Original, now)?;
+        let mut life = FileLife::begin(segment, &opened, end, ContentFile::Original, now)?;
         if new_file.truncated && self.listings.has_newer(lineage) {
             return Ok(false); // It was copied and cut once more: what was seen in it now is younger than that copy.
         }
         if is_copy {
+            life = life.of_copy();
             info!(source = %self.log.name, path = %path.display(), segment = %id, size = stat.size,
                 copy_of = %original.unwrap_or_default().display(),
                 "the file is a copy of another: only what is added to it is read");
         } else {
             info!(source = %self.log.name, path = %path.display(), segment = %id, size = end, start = start.offset, "reading a file");
         }
+        around.cut.remove(path);
         around.lives.entry(lineage.to_path_buf()).or_default().push(id);
         self.insert(life, opened.file);
         Ok(true)

@@ -182,7 +182,7 @@ impl Tail {
         self.pass_what_replacements_have();
         new_files.extend(self.verify(&named, now));
         new_files.extend(self.new_files(&named));
-        self.missed_generations(&named, &mut new_files);
+        self.missed_generations(&named, &mut new_files, now);
         self.go_on_in_replacements(&mut new_files, &named, now);
         self.find_copies(&mut new_files, now);
         self.begin_behind_known(&mut new_files, &named, now);
@@ -307,7 +307,9 @@ impl Tail {
             return;
         }
         let empty_paths = empty_paths_to_keep(&self.empty_paths);
-        let saved = Catalog { empty_paths, ..self.lives.catalog(&self.log.id) }.save(&self.catalog);
+        let catalog = self.lives.catalog(&self.log.id, &self.cut);
+        let saved =
+            Catalog { empty_paths, postponed: self.compressed.postponed_to_keep(), ..catalog }.save(&self.catalog);
         self.lives.saved(saved.is_ok());
         match saved {
             Ok(()) => self.notices.catalog_written(),

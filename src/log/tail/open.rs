@@ -68,7 +68,7 @@ impl Tail {
             met_from: SegmentId(0),
             held: HashMap::new(),
             overtaken: HashSet::new(),
-            cut: HashSet::new(),
+            cut: catalog.cut.into_iter().collect(),
             first,
             begun: begun_at(dir),
             exclude,
@@ -86,6 +86,7 @@ impl Tail {
                 .collect(),
             notices: Notices::new(name),
         };
+        tail.compressed.remember_postponed(catalog.postponed);
         for entry in catalog.lives {
             let cursors_of_forwarders = cursors_of_forwarders.get(&entry.id).map_or(&[][..], Vec::as_slice);
             tail.remember(entry, cursors_of_forwarders);

@@ -34,7 +34,7 @@ impl Tail {
         let Some(life) = self.lives.get(id) else { return };
         let segment = life.segment.clone();
         let (path, seen_bytes) = (segment.path(), segment.size());
-        if life.replaced_by().is_some() && life.is_copy() && segment.state() == SegmentState::Sealed {
+        if life.replaced_by().is_some() && segment.has_nothing() && segment.state() == SegmentState::Sealed {
             warn!(source = %self.log.name, segment = %id, path = %path.display(),
                 "the file that was replaced by one with all that it had was held open, for somebody might still write to it; \
                  nobody was seen to do so, and what was written to it after auditpost ended is lost");

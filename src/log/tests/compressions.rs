@@ -161,3 +161,63 @@ fn a_copy_that_is_whole_comes_before_a_compressed_one_that_is_not() {
         assert_eq!((t.gap_bytes, t.restored().len()), (0, 0));
     }
 }
+
+#[test]
+fn a_generation_that_begins_with_all_the_bytes_of_a_small_file_is_read() {
+    let ways = [(false, false), (true, false), (false, true), (true, true)];
+    let files = ["begin\n".to_owned(), format!("{}\n", "begin ".repeat(60))];
+    for (packer, begin, (kills, packs)) in FilePacker::ALL
+        .into_iter()
+        .flat_map(|packer| files.iter().flat_map(move |begin| ways.map(|way| (packer, begin, way))))
+    {
+        for (time, mut t) in [(0, plain()), (1, all()), (2, plain())] {
+            t.append("a.log", begin);
+            t.start();
+            assert_eq!(t.scan_and_read(), [begin.trim_end_matches('\n')]);
+            if kills {
+                t.kill();
+            }
+            t.rename("a.log", "a.log.2");
+            std::thread::sleep(Duration::from_millis(9)); // File times move in steps of a clock tick.
+            t.append("a.log", &format!("{begin}{}", numbers(0..10)));
+            if packs {
+                t.pack("a.log.2", &format!("a.log.2{}", packer.suffix()), packer, time);
+            }
+            t.pack("a.log", &format!("a.log.1{}", packer.suffix()), packer, time);
+            t.append("a.log", &numbers(10..11));
+            if kills {
+                t.start();
+            }
+            let mut read = t.scan_and_read();
+            read.extend(t.scan_and_read());
+            read.retain(|line| line.starts_with("line"));
+            assert_eq!(read, lines(0..11), "{packer:?} {} kills {kills} packs {packs} time {time}", begin.len());
+            assert_eq!((t.gap_bytes, t.unknown_gaps), (0, 0));
+        }
+    }
+}
+
+#[test]
+fn a_compressed_file_that_is_older_than_a_small_file_is_not_taken_for_it() {
+    for packer in FilePacker::ALL {
+        for (text, stops) in [("lin", false), ("lin", true), ("line 500\n", false), ("line 500\n", true)] {
+            let mut t = Bench::starting_at(StartAt::End, |name| name == "a.log");
+            // One that was there before the first start: with `startAt: end` it is never read.
+            t.append("a.log.9", &numbers(500..600));
+            t.pack("a.log.9", &format!("a.log.9{}", packer.suffix()), packer, 0);
+            std::thread::sleep(Duration::from_millis(9)); // File times move in steps of a clock tick.
+            t.append("a.log", text);
+            t.start().scan();
+            if stops {
+                t.stop();
+            } else {
+                t.kill();
+            }
+            fs::remove_file(t.path("a.log")).unwrap();
+            t.append("a.log", &numbers(0..10));
+            t.start();
+            assert_eq!(t.scan_and_read(), lines(0..10), "{packer:?} {text:?} stops {stops}");
+            assert_eq!((t.unknown_gaps, t.restored().len()), (1, 0), "the file that is gone is told of");
+        }
+    }
+}

@@ -2,12 +2,14 @@
 
 mod absorb;
 mod compressions;
+mod copies;
 mod cut_records;
 mod data_end;
 mod known;
 mod late;
 mod left_behind;
 mod links;
+mod marked_copies;
 mod model;
 mod names;
 mod packed;

@@ -245,6 +245,41 @@ fn what_a_crash_left_of_a_restoration_is_removed() {
 }
 
 #[test]
+fn a_missed_generation_that_cannot_be_restored_now_is_not_forgotten_over_a_restart() {
+    for kills in [true, false] {
+        let mut t = plain();
+        t.append("a.log", &numbers(0..100));
+        t.start().scan();
+        assert_eq!(t.read(), lines(0..100));
+        // Two rotations between two looks: nobody saw the second file.
+        t.rename("a.log", "a.log.3");
+        t.append("a.log", &numbers(100..200));
+        t.compress("a.log", "a.log.1.gz");
+        t.append("a.log", &numbers(200..210));
+        let place = t.dir.path().join("state").join("restored");
+        fs::write(&place, "in the way").unwrap();
+        assert_eq!(t.scan_and_read(), lines(200..210));
+        // A younger one is known by then.
+        t.rename("a.log.1.gz", "a.log.2.gz");
+        t.rename("a.log", "a.log.1");
+        t.append("a.log", &numbers(300..310));
+        assert_eq!(t.scan_and_read(), lines(300..310));
+        if kills {
+            t.kill();
+        } else {
+            t.stop();
+        }
+        t.start();
+        t.scan();
+        fs::remove_file(&place).unwrap();
+        t.kill();
+        t.start();
+        assert_eq!([t.scan_and_read(), t.scan_and_read()].concat(), lines(100..200), "kills {kills}");
+        assert_eq!((t.gap_bytes, t.unknown_gaps), (0, 0));
+    }
+}
+
+#[test]
 fn what_cannot_be_restored_now_waits_and_is_no_gap() {
     let mut t = plain();
     t.append("a.log", &numbers(0..100));

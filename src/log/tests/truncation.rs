@@ -194,3 +194,69 @@ fn a_file_that_lost_its_tail_while_stopped_is_read_on() {
         assert_eq!(t.gap_bytes, 0);
     }
 }
+
+// Nor can a few bytes with which every file of its writer begins.
+#[test]
+fn what_was_copied_since_a_file_had_few_bytes_is_read_before_what_the_file_holds() {
+    let begun = ["header\nline", "head", "header\n"];
+    for (seen, cuts, is_killed) in
+        begun.into_iter().flat_map(|seen| [(seen, 1, false), (seen, 2, false), (seen, 2, true)])
+    {
+        for mut t in [plain(), all()] {
+            t.append("a.log", seen);
+            t.start().scan();
+            let mut read = t.read();
+            if is_killed {
+                t.kill();
+            }
+            t.append("a.log", &format!("header\n{}", numbers(0..9))[seen.len()..]);
+            for n in 1..=cuts {
+                copytruncate(&t);
+                t.append("a.log", &format!("header\n{}", numbers(n * 10..n * 10 + 9)));
+            }
+            if is_killed {
+                t.start();
+            }
+            read.extend(t.scan_and_read());
+            let each = (0..=cuts).map(|n| [vec!["header".to_owned()], lines(n * 10..n * 10 + 9)].concat());
+            assert_eq!(
+                read,
+                each.collect::<Vec<_>>().concat(),
+                "{seen:?} was seen, {cuts} cuts, killed: {is_killed}"
+            );
+            assert_eq!((t.gap_bytes, t.facts().truncations), (0, 1));
+        }
+    }
+}
+
+// While the copy of what a cut file got since is made, nothing of that is read; then the file is cut once more.
+#[test]
+fn that_a_file_was_cut_is_known_after_a_kill_until_a_life_begins_in_it() {
+    for (kills, stops) in [(false, false), (true, false), (false, true)] {
+        for mut t in [plain(), all()] {
+            t.append("a.log", &numbers(0..40));
+            t.start().scan();
+            assert_eq!(t.read(), lines(0..40));
+            copytruncate(&t);
+            t.append("a.log", &numbers(40..80));
+            t.rename("a.log.1", "a.log.2");
+            std::thread::sleep(Duration::from_millis(15));
+            fs::copy(t.path("a.log"), t.path("a.log.1")).unwrap();
+            let mut read = t.scan_and_read();
+            if kills {
+                t.kill();
+            } else if stops {
+                t.stop();
+            }
+            truncate(&t);
+            t.append("a.log", &numbers(80..120));
+            if kills || stops {
+                t.start();
+            }
+            read.extend(t.scan_and_read());
+            read.extend(t.scan_and_read());
+            assert_eq!(read, lines(40..120), "kills {kills}, stops {stops}");
+            assert_eq!(t.gap_bytes, 0);
+        }
+    }
+}

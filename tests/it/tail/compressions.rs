@@ -1,7 +1,7 @@
 //! The real compressors, by logrotate and by hand: what they make is read on, whatever time it has; what has no decoder
 //! is told.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use super::{
     assert_each_batch_once, assert_exactly,
@@ -13,7 +13,7 @@ use crate::{
     events,
     receiver::{Receiver, Reply},
     sidecar::Sidecar,
-    tools::{has, skipped, works},
+    tools::{has, skipped, wait_until, works},
 };
 
 const UNEXPLAINED: &str = "no file that was read is known to have its content";
@@ -155,6 +155,44 @@ fn what_is_compressed_by_hand_is_known_by_its_content_whatever_its_time() {
             assert_exactly(&mut sidecar, &receiver, 0..3010);
             let said = sidecar.stderr();
             assert!(!said.contains("a gap is recorded") && !said.contains(UNEXPLAINED), "{command}: {said}");
+        }
+    }
+}
+
+// Of a small file all the bytes may be what the next one begins with: that is no proof that it was compressed from it.
+#[test]
+fn what_begins_with_all_of_a_small_file_is_not_taken_for_it() {
+    const TEST: &str = "what_begins_with_all_of_a_small_file";
+    for (tool, ending, command) in [COMPRESSORS[0], COMPRESSORS[1], COMPRESSORS[3]] {
+        if !has(tool) {
+            skipped(TEST, &format!("{tool} is not in PATH"));
+            continue;
+        }
+        for ends in [false, true] {
+            let receiver = Receiver::start();
+            let mut sidecar = tailing(LOG, &receiver);
+            sidecar.write_lines(LOG, 0..1);
+            sidecar.start_again();
+            receiver.wait_for_lines(1);
+            if ends {
+                sidecar.kill();
+            } else {
+                sidecar.pause();
+            }
+            sidecar.rename(LOG, "logs/audit.ndjson.2");
+            sidecar.write_lines(LOG, 0..10);
+            compress(&sidecar, command, LOG, &format!("logs/audit.ndjson.1{ending}"));
+            sidecar.write_lines(LOG, 10..11);
+            if ends {
+                sidecar.start_again();
+            } else {
+                sidecar.resume();
+            }
+            // The first event was written twice, and may be sent a third time after the kill.
+            wait_until("what nobody saw", || {
+                sorted(&receiver.accepted_lines()).into_iter().collect::<BTreeSet<_>>() == (0..11).collect()
+            });
+            assert!(!sidecar.stderr().contains("a gap is recorded"), "{command}: {}", sidecar.stderr());
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{fs, io::Write, process::Command, time::Duration};
 
 use super::{
-    assert_each_batch_once, assert_exactly,
+    QUICK_FORWARDER, assert_each_batch_once, assert_exactly,
     logrotate::{LOG, logrotate},
     on_disk, sorted, tailing, tailing_with,
 };
@@ -171,6 +171,29 @@ fn logrotate_renamecopy_under_a_dead_receiver_and_a_kill_loses_and_repeats_nothi
 }
 
 #[test]
+fn a_copy_of_a_file_that_was_last_seen_empty_is_not_sent() {
+    for include in [LOG, "logs/audit.ndjson*"] {
+        let receiver = Receiver::start();
+        let mut sidecar = tailing(include, &receiver);
+        sidecar.write_lines(LOG, 0..0);
+        sidecar.start_again();
+        sidecar.wait_for_log("reading a file");
+        sidecar.kill();
+        sidecar.write_lines(LOG, 0..50);
+        fs::copy(sidecar.path(LOG), sidecar.path(format!("{LOG}.1"))).unwrap();
+        sidecar.write_lines(LOG, 50..60);
+        sidecar.start_again();
+        receiver.wait_for_lines(60);
+        sidecar.wait_for_log("the file is a copy of another");
+        sidecar.rename(&format!("{LOG}.1"), &format!("{LOG}.2"));
+        sidecar.rename(LOG, &format!("{LOG}.1"));
+        sidecar.write_lines(LOG, 60..70);
+        assert_exactly(&mut sidecar, &receiver, 0..70);
+        assert!(!sidecar.stderr().contains("a gap is recorded"), "{}", sidecar.stderr());
+    }
+}
+
+#[test]
 fn a_backup_in_the_glob_is_not_sent_and_a_rotation_after_it_is_exact() {
     let receiver = Receiver::start();
     let mut sidecar = tailing("logs/audit.ndjson*", &receiver);
@@ -211,6 +234,29 @@ fn a_file_that_keeps_its_newer_half_goes_on_behind_it() {
         receiver.wait_for_lines(110);
         sidecar.write_lines(LOG, 110..120);
         assert_exactly(&mut sidecar, &receiver, 0..120);
+        assert!(!sidecar.stderr().contains("a gap is recorded"), "{}", sidecar.stderr());
+    }
+}
+
+#[test]
+fn a_newer_half_of_what_start_at_end_passed_over_is_not_sent() {
+    for killed in [false, true] {
+        let receiver = Receiver::start();
+        let mut sidecar = tailing_with(LOG, "startAt: end", &receiver, QUICK_FORWARDER);
+        sidecar.write_lines(LOG, 0..100);
+        sidecar.start_again();
+        // Then it has written down what it met.
+        wait_until("the catalog", || sidecar.path("state/sources/app/catalog").exists());
+        if killed {
+            sidecar.kill();
+        }
+        replace(&sidecar, 50..110);
+        if killed {
+            sidecar.start_again();
+        }
+        receiver.wait_for_lines(10);
+        sidecar.write_lines(LOG, 110..120);
+        assert_exactly(&mut sidecar, &receiver, 100..120);
         assert!(!sidecar.stderr().contains("a gap is recorded"), "{}", sidecar.stderr());
     }
 }

@@ -9,7 +9,7 @@ use super::{
     unpack::{self, Content, Survey, WantedContent},
 };
 use crate::log::{
-    identity::{self, FileKey, FileStat, OpenFile},
+    identity::{FileKey, FileStat, OpenFile},
     position::{Cursor, SegmentId},
 };
 
@@ -52,6 +52,11 @@ impl LookedInto {
 }
 
 impl Tail {
+    /// Whether a compressed file was met before the scan that began at `now`.
+    pub(in crate::log::tail) fn was_looked_into(&self, key: &FileKey, now: Instant) -> bool {
+        self.compressed.looked.seen_since(key).is_some_and(|since| since < now)
+    }
+
     /// What a file begins with, and its content, if it is compressed.
     pub(super) fn beginning(&mut self, path: &Path, stat: &FileStat) -> io::Result<PackedBeginning> {
         let version = (stat.size, stat.modified);
@@ -89,11 +94,10 @@ impl Tail {
             _ => {}
         }
         let wanted = WantedContent { head, cursors: &cursors, seen: seen.offset };
-        let content = self.survey(path, &stat.key, &wanted)?.map(|(_, content)| content);
-        // Of one that was moved between the listing and this nothing was learnt.
-        if content.is_some() || identity::stat_path(path).is_ok_and(|there| there.key == stat.key) {
-            self.compressed.looked.contents.insert(key, (version, seen, content.clone()));
-        }
+        // One that has another name by now was not looked into.
+        let Some(opened) = OpenFile::open_known(path, &stat.key)? else { return Ok(None) };
+        let content = self.survey(&opened, &wanted)?;
+        self.compressed.looked.contents.insert(key, (version, seen, content.clone()));
         Ok(content)
     }
 
@@ -106,21 +110,19 @@ impl Tail {
     /// What a compressed file holds, if it has what is wanted.
     pub(super) fn survey(
         &mut self,
-        path: &Path,
-        key: &FileKey,
+        OpenFile { path, file, stat }: &OpenFile,
         wanted: &WantedContent<'_>,
-    ) -> io::Result<Option<(OpenFile, Content)>> {
-        if self.compressed.refused.contains_key(key) {
+    ) -> io::Result<Option<Content>> {
+        if self.compressed.refused.contains_key(&stat.key) {
             return Ok(None);
         }
-        let Some(opened) = OpenFile::open_known(path, key)? else { return Ok(None) };
-        match unpack::survey(&opened.file, wanted, &self.compressed.progress)? {
+        match unpack::survey(file, wanted, &self.compressed.progress)? {
             Survey::Other => Ok(None),
             Survey::Refused(why) => {
-                self.refuse(path, key, why);
+                self.refuse(path, &stat.key, why);
                 Ok(None)
             }
-            Survey::Holds(content) => Ok(Some((opened, content))),
+            Survey::Holds(content) => Ok(Some(content)),
         }
     }
 

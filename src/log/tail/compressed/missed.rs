@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    fs::File,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -65,12 +66,15 @@ impl Tail {
         {
             return Ok(true);
         }
+        if !identity::stat_path(path).is_ok_and(|there| there.key == stat.key) {
+            return Ok(false); // Under another name it was not looked into.
+        }
         if self.is_excluded(path) {
             return self.lose_generation(lineage, opened, now).map(|()| true);
         }
         let place = self.compressed.place(self.lives.next_id());
-        let restored = self.survey(path, &stat.key, &WantedContent::default()).and_then(|found| {
-            let Some((opened, content)) = found else { return Ok(None) };
+        let restored = self.survey(opened, &WantedContent::default()).and_then(|found| {
+            let Some(content) = found else { return Ok(None) };
             let restored = unpack::restore(&opened.file, content.size, &place, &self.compressed.progress)?;
             Ok(Some((restored, content)))
         });
@@ -79,13 +83,16 @@ impl Tail {
                 self.begin_restored(lineage, opened, restored, &content, now)?;
                 Ok(true)
             }
-            Ok(None) => Ok(identity::stat_path(path).is_ok_and(|there| there.key == stat.key)),
+            Ok(None) => Ok(true), // Refused, which is told.
             Err(error) => {
                 if !again {
                     self.notices.cannot_unpack(path, &error);
                 }
                 let later = Later::new(path, &error, now);
                 self.compressed.postponed.insert(stat.key, (lineage.clone(), later));
+                if !again {
+                    self.lives.is_changed();
+                }
                 Ok(true)
             }
         }
@@ -168,15 +175,20 @@ impl Tail {
             let Some(life) = self.lives.get(id) else { continue };
             let segment = &life.segment;
             let is_known = if segment.head().offset < Anchor::BYTES as u64 {
-                // Few bytes prove little: what the file has now counts, or that there never were more.
+                // Few bytes prove little: what the file has now counts, and that there are no more of them.
                 let now = segment.open().and_then(|file| identity::head(&file, identity::stat_file(&file)?.size));
-                now.map_or(data_len(first) as u64 == segment.size(), |head| begins(first, &head))
+                let has_no_more = |end: u64| data_len(first) as u64 <= end;
+                now.map_or(data_len(first) as u64 == segment.size(), |head| {
+                    begins(first, &head) && (head.offset == Anchor::BYTES as u64 || has_no_more(head.offset))
+                })
             } else if life.modified == stat.modified {
                 true // Its compressor left it the time of the last write: it need not be read whole.
             } else {
                 let seen = life.seen.offset;
                 let content = self.content_of(id, path, stat)?;
-                content.is_some_and(|it| it.decoded >= seen || it.cursors > 0 || it.damage.is_some())
+                let is_its = |it: &Content| it.decoded >= seen || it.cursors > 0 || it.damage.is_some();
+                let has_more = |it: &Content| self.lives.get(id).is_some_and(|life| ends_before(life, it.size));
+                content.is_some_and(|it| is_its(&it) && !has_more(&it))
             };
             if is_known {
                 return Ok(true);
@@ -184,4 +196,12 @@ impl Tail {
         }
         Ok(false)
     }
+}
+
+/// Whether a life's file is there, has what was seen of it, and has fewer bytes than that: then nothing that has more was
+/// made from it.
+fn ends_before(life: &FileLife, size: u64) -> bool {
+    let has_all = !life.is_copied();
+    let ends = |file: &File| Ok(identity::stat_file(file)?.size < size && identity::still_has(file, &life.seen)?);
+    has_all && life.segment.open().and_then(|file| ends(&file)).unwrap_or(false)
 }

@@ -39,7 +39,7 @@ use super::{
     lives::{ContentFile, Later},
 };
 use crate::log::{
-    catalog::CompressedOrigin,
+    catalog::{CompressedOrigin, PostponedGeneration},
     identity::{self, FileKey, FileStat, OpenFile},
     position::{Anchor, Cursor, SegmentId},
     segment::SegmentState,
@@ -52,7 +52,7 @@ pub(super) struct CompressedFiles {
     pub(super) dir: PathBuf,
     /// Moves while they are read.
     pub(super) progress: Arc<AtomicU64>,
-    /// Missed generations that cannot be restored now, with their lineage. A restart forgets them: nobody opened them yet.
+    /// Missed generations that cannot be restored now, with their lineage.
     postponed: HashMap<FileKey, (Arc<Path>, Later)>,
     /// What will not be decompressed, and why: told as long as it is there.
     refused: HashMap<FileKey, (PathBuf, String)>,
@@ -85,6 +85,27 @@ impl CompressedFiles {
             refused: HashMap::new(),
             looked: LookedInto::default(),
             doubts: BTreeMap::new(),
+        }
+    }
+
+    /// What the catalog is to say of missed generations that wait: once younger ones are known, no look would find them.
+    pub(super) fn postponed_to_keep(&self) -> Vec<PostponedGeneration> {
+        let kept = self.postponed.iter().map(|(key, (lineage, later))| PostponedGeneration {
+            path: later.path.clone(),
+            key: *key,
+            lineage: lineage.to_path_buf(),
+        });
+        kept.collect()
+    }
+
+    /// Those of a run before this one.
+    pub(super) fn remember_postponed(&mut self, kept: Vec<PostponedGeneration>) {
+        for PostponedGeneration { path, key, lineage } in kept {
+            let key = match identity::stat_path(&path) {
+                Ok(stat) if stat.key.same_but_device(&key) => stat.key,
+                _ => key, // Renamed, or gone: the scans see which.
+            };
+            self.postponed.insert(key, (lineage.into(), Later::now(&path)));
         }
     }
 
@@ -166,9 +187,12 @@ impl Tail {
     ) -> Result<Option<CompressedMatch>, (PathBuf, io::Error)> {
         let Some(life) = self.lives.get(id).filter(|life| life.segment.head().offset > 0) else { return Ok(None) };
         let (head, modified, seen) = (life.segment.head(), life.modified, life.seen.offset);
+        let (is_small, since) = (head.offset < Anchor::BYTES as u64, life.since());
         let lineage = life.segment.lineage.to_path_buf();
         let mut siblings = self.files_beside(id);
         siblings.retain(|(_, stat)| self.lives.of_file(&stat.key).is_none_or(|owner| owner.segment.id == id));
+        // Many files begin with the same few bytes: one that was made before the life's own file has others.
+        siblings.retain(|(_, stat)| !is_small || stat.key.born.is_none_or(|born| born >= since));
         // Most compressors leave their file the time of the last write: those that do not are looked into last.
         siblings.sort_by_key(|(_, stat)| (stat.modified < modified, stat.modified));
         let mut best: Option<(PathBuf, FileKey, Content)> = None;

@@ -7,11 +7,12 @@ use tracing::warn;
 use super::{
     super::{Examined, FileLife, NewFile, Tail, Whereabouts, lives::ContentFile},
     Listings, Named,
+    listing::Generation,
 };
 use crate::log::{
     PathTarget,
     identity::{self, FileKey, FileStat, OpenFile},
-    position::SegmentId,
+    position::{Anchor, Cursor, SegmentId},
     segment::Segment,
 };
 
@@ -110,9 +111,15 @@ impl Tail {
                     continue;
                 }
             };
-            let modified = life.modified;
-            if life.is_empty() && stat.modified != modified && self.has_copies_since(&segment, modified) {
-                self.lives.advance(id, Whereabouts::ContentLost { later: None });
+            let (seen, modified) = (life.seen, life.modified);
+            let is_short = seen.offset < Anchor::BYTES as u64;
+            let changed = stat.modified != modified && !suspicions.contains_key(&id);
+            if is_short && changed && self.was_cut_since(&segment, &seen, modified) {
+                if seen.offset == 0 {
+                    self.lives.advance(id, Whereabouts::ContentLost { later: None });
+                } else {
+                    self.lose_content(id, "truncated and written anew");
+                }
                 continue;
             }
             let Some(life) = self.lives.get_mut(id) else { continue };
@@ -133,22 +140,31 @@ impl Tail {
         rewritten
     }
 
-    /// Whether generations were made beside a file since it was empty: then it was cut since as well, for a file that is renamed
-    /// is not at its path any more. Its own bytes cannot tell, for there were none.
-    fn has_copies_since(&mut self, segment: &Segment, modified: (i64, u32)) -> bool {
-        let is_copy = |key: &FileKey, changed| key.born.unwrap_or(changed) > modified && !self.lives.knows(key);
+    /// Whether generations were made beside a file since it had nothing, or few bytes, that are no copies of what it has now: then it
+    /// was cut since as well, for a file that is renamed is not at its path any more. Its own bytes cannot tell: there were
+    /// none, or many files begin with them.
+    fn was_cut_since(&mut self, segment: &Segment, seen: &Cursor, modified: (i64, u32)) -> bool {
+        let is_new = |key: &FileKey, changed| key.born.unwrap_or(changed) > modified && !self.lives.knows(key);
         let Some(directory) = segment.lineage.parent() else { return false };
-        let generations = self.listings.generations(&segment.lineage, directory);
-        let has_copies = generations.iter().any(|generation| is_copy(&generation.stat.key, generation.stat.modified));
+        let mut generations = self.listings.generations(&segment.lineage, directory);
+        generations.retain(|generation| is_new(&generation.stat.key, generation.stat.modified));
+        // Another instance's file may begin as this one does.
+        let was_cut = |Generation { path, stat, is_certain }: &Generation| {
+            let has_more = || self.has_what_was_cut(path, &stat.key, segment, seen).unwrap_or(false);
+            seen.offset == 0 || (*is_certain && has_more())
+        };
         // After they were looked at: what is renamed meanwhile has younger ones beside it.
-        has_copies && identity::stat_path(&segment.lineage).is_ok_and(|stat| stat.key == segment.key())
+        generations.iter().any(was_cut)
+            && identity::stat_path(&segment.lineage).is_ok_and(|stat| stat.key == segment.key())
     }
 
     /// Step 4: the files that no life is known of.
     pub fn new_files(&mut self, named: &Named) -> Vec<NewFile> {
         let lost = self.lives.iter().filter(|life| life.has_lost_content());
-        self.cut.retain(|key| named.has(key) && !self.lives.knows(key));
-        self.cut.extend(lost.map(|life| life.segment.key()));
+        let was_cut = |key: &&FileKey| named.has(key) && !self.lives.knows(key);
+        let cut = self.cut.iter().filter(was_cut).copied().chain(lost.map(|life| life.segment.key())).collect();
+        self.lives.touch_if(cut != self.cut);
+        self.cut = cut;
         let unknown = named.iter().filter(|(_, stat)| !self.lives.knows(&stat.key));
         unknown.map(|(path, stat)| NewFile::named(path, *stat, self.cut.contains(&stat.key))).collect()
     }

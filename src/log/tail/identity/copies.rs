@@ -40,7 +40,11 @@ impl Tail {
     /// Step 6: lets the lives that look for their content go on in files that have it, and takes those files off the
     /// list. Those that have all of it come first, then those that have the most, then compressed ones.
     pub fn find_copies(&mut self, new_files: &mut Vec<NewFile>, now: Instant) {
-        self.list_possible_copies(new_files);
+        if self.list_beside(FileLife::seeks_a_copy, new_files) {
+            let listed: HashSet<FileKey> = new_files.iter().map(|file| file.stat.key).collect();
+            let copies = self.known_copies().into_iter();
+            new_files.extend(copies.filter(|copy| !listed.contains(&copy.stat.key)));
+        }
         let seekers = self.seekers();
         if !seekers.is_empty() {
             // Few bytes may begin several generations: the oldest follows on what was seen.
@@ -53,12 +57,12 @@ impl Tail {
         new_files.retain(|file| !self.lives.knows(&file.stat.key));
     }
 
-    /// Adds the files beside each life that looks for its content: they count as its copies only.
-    fn list_possible_copies(&mut self, new_files: &mut Vec<NewFile>) {
-        let seeking = self.lives.iter().filter(|life| life.seeks_a_copy());
-        let lineages: HashSet<Arc<Path>> = seeking.map(|life| life.segment.lineage.clone()).collect();
+    /// Adds the files beside some lives, if there are any of those: they count as their copies only.
+    pub fn list_beside(&mut self, which: fn(&FileLife) -> bool, new_files: &mut Vec<NewFile>) -> bool {
+        let lives = self.lives.iter().filter(|life| which(life));
+        let lineages: HashSet<Arc<Path>> = lives.map(|life| life.segment.lineage.clone()).collect();
         if lineages.is_empty() {
-            return;
+            return false;
         }
         let mut listed: HashSet<FileKey> = new_files.iter().map(|file| file.stat.key).collect();
         for lineage in lineages {
@@ -69,8 +73,7 @@ impl Tail {
                 }
             }
         }
-        let copies = self.known_copies().into_iter();
-        new_files.extend(copies.filter(|copy| listed.insert(copy.stat.key)));
+        true
     }
 
     fn seekers(&self) -> Seekers {

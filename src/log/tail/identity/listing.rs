@@ -69,6 +69,14 @@ impl Listings {
         found
     }
 
+    /// What stands where logrotate's `renamecopy` puts a path's file while it copies it.
+    pub fn being_copied(&self, path: &Path) -> Option<Generation> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".tmp");
+        let stat = readable(Path::new(&name), &self.links)?;
+        Some(Generation { path: name.into(), stat, is_certain: false })
+    }
+
     /// What may have the bytes that a path's file had, under whatever name, beside it or in a directory there: its
     /// generations, and what begins as its name does. The bytes must tell.
     pub fn alike(&mut self, path: &Path) -> Vec<(PathBuf, FileStat)> {

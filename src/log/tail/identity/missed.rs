@@ -1,12 +1,14 @@
 //! Generations that came and were rotated away while nobody looked.
 //!
 //! Where a path names another file than before, or none, what a rotator would have named after it is read too, as far as
-//! it was written since: beside it, and where its files were moved to (`olddir` of logrotate).
+//! it was written since: beside it, and where its files were moved to (`olddir` of logrotate). So is a file that logrotate's
+//! `renamecopy` is about to copy, and that goes when that is done.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use super::{
@@ -33,7 +35,7 @@ impl Tail {
     /// Step 5: generations that came and were rotated away between two scans, or while we were stopped: where a path
     /// names another file than before, its generations that were born since are read too; where it was never met, all
     /// of them, or with `startAt: end` those that ended since the first start.
-    pub fn missed_generations(&mut self, named: &Named, new_files: &mut Vec<NewFile>) {
+    pub fn missed_generations(&mut self, named: &Named, new_files: &mut Vec<NewFile>, now: Instant) {
         let changed = self.changed_paths(named, new_files);
         if changed.is_empty() {
             return;
@@ -57,7 +59,10 @@ impl Tail {
             let look = |listings: &mut Listings| -> Vec<Generation> {
                 let all = directories.iter().flat_map(|directory| listings.generations(&path, directory));
                 let all = all.map(|it| Generation { is_certain: it.is_certain || named.has(&it.stat.key), ..it });
-                all.filter(|it| changed.misses(it) && !self.lives.knows(&it.stat.key)).collect()
+                let mut missed: Vec<Generation> = all.filter(|it| changed.misses(it)).collect();
+                missed.extend(listings.being_copied(&path).filter(|it| changed.was_here(it)));
+                missed.retain(|it| !self.lives.knows(&it.stat.key));
+                missed
             };
             let age = |it: &Generation| NewFile::beside(it.path.clone(), it.stat, lineage.clone()).age(None);
             let mut missed = look(&mut self.listings);
@@ -69,7 +74,9 @@ impl Tail {
                 missed.retain(|it| age(it) <= newest);
             }
             missed.sort_by_cached_key(age);
-            let behind_known = changed.behind_known(&missed, &mut self.listings);
+            // One that was met at an earlier scan was made of what was known then.
+            let new = missed.iter().filter(|it| !self.was_looked_into(&it.stat.key, now));
+            let behind_known = changed.behind_known(&new.collect::<Vec<_>>(), &mut self.listings);
             for Generation { path: sibling, stat, is_certain } in missed {
                 let is_followed = changed.before.is_some() || changed.beside.is_some();
                 if self.is_excluded(&sibling) && !(is_certain && is_followed) {
@@ -105,7 +112,7 @@ impl Tail {
 
 impl ChangedPath<'_> {
     /// Those compressed generations, the oldest first, that have what was written after all that is known.
-    fn behind_known(&self, missed: &[Generation], listings: &mut Listings) -> HashSet<FileKey> {
+    fn behind_known(&self, missed: &[&Generation], listings: &mut Listings) -> HashSet<FileKey> {
         let is_found = |before: &FileLife| {
             let segment = &before.segment;
             before.is_followed()
@@ -146,6 +153,15 @@ impl ChangedPath<'_> {
             (None, Some(beside)) => !beside.iter().any(|other| other.same_but_device(&key)),
             (None, None) => *is_certain && ended >= self.since,
         }
+    }
+
+    /// Whether a file beside the path stood there, between what is known of it and what it names now. What a program is about to
+    /// rename over its file is younger than that.
+    fn was_here(&self, Generation { stat, .. }: &Generation) -> bool {
+        let born = stat.key.born.unwrap_or(stat.modified);
+        let successor = self.key.and_then(|key| key.born);
+        self.before.is_some_and(|before| born >= before.since())
+            && successor.is_none_or(|successor| born <= successor)
     }
 }
 

@@ -8,20 +8,22 @@
 use std::{
     collections::HashMap,
     ffi::OsStr,
+    fs::File,
     io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Instant,
 };
 
 use super::{
-    super::{FileLife, NewFile, PossibleCopy, Tail, identity::original_paths, lives::ContentFile},
+    super::{FileLife, NewFile, PossibleCopy, Tail, identity::original_paths},
     same_bytes::same_bytes,
 };
 use crate::log::{
     identity::{self, FileKey, FileStat, OpenFile},
     position::{Anchor, Cursor, SegmentId},
-    segment::SegmentState,
+    segment::{Segment, SegmentState},
 };
 
 /// The lives of each lineage.
@@ -69,9 +71,47 @@ impl Tail {
         let size = copy.stat.size;
         let Some(life) = self.lives.get(id).filter(|_| size >= Anchor::BYTES as u64) else { return Ok(false) };
         match file_of(life) {
-            Some(file) => same_bytes(&file, &copy.file, 0, size, &self.compressed.progress),
-            None => Ok(true),
+            Some((from, file)) if from < size => same_bytes(&file, &copy.file, from, size, &self.compressed.progress),
+            _ => Ok(true),
         }
+    }
+
+    /// Whether a file has what was seen of another, and more that is not in that any longer.
+    pub fn has_what_was_cut(&self, path: &Path, key: &FileKey, of: &Segment, seen: &Cursor) -> io::Result<bool> {
+        let Some(OpenFile { file, stat, .. }) = OpenFile::open_known(path, key)? else { return Ok(false) };
+        Ok(stat.size > seen.offset
+            && identity::still_has(&file, seen)?
+            && !same_bytes(&*of.open()?, &file, 0, stat.size, &self.compressed.progress)?)
+    }
+
+    /// Puts each file that was cut before the first of the files that are copies of what it has now.
+    pub fn put_before_copies(&self, new_files: &mut [NewFile]) {
+        for at in 0..new_files.len() {
+            let (older, cut) = (&new_files[..at], &new_files[at]);
+            if let Some(first) = self.first_copy(older, cut) {
+                new_files[first..=at].rotate_right(1);
+            }
+        }
+    }
+
+    fn first_copy(&self, files: &[NewFile], cut: &NewFile) -> Option<usize> {
+        if !cut.truncated {
+            return None;
+        }
+        let original = OpenFile::open_known(&cut.path, &cut.stat.key).ok().flatten()?;
+        let is_copy = |file: &NewFile| {
+            let is_named =
+                file.lineage.as_deref() == Some(&cut.path) || named_after(&file.path).any(|of| of == cut.path);
+            let size = file.stat.size;
+            if !is_named || size < Anchor::BYTES as u64 || size > original.stat.size {
+                return Ok(false);
+            }
+            match OpenFile::open_known(&file.path, &file.stat.key)? {
+                Some(copy) => same_bytes(&original.file, &copy.file, 0, size, &self.compressed.progress),
+                None => Ok::<_, io::Error>(false),
+            }
+        };
+        files.iter().position(|file| is_copy(file).unwrap_or(false))
     }
 
     /// Whether a file was left alone as it is now, and still is.
@@ -141,16 +181,18 @@ fn begins_with(life: &FileLife, head: &Cursor, end: &Cursor) -> io::Result<bool>
         return Ok(false);
     }
     match file_of(life) {
-        Some(file) => Ok(identity::still_has(&file, head)? && identity::still_has(&file, end)?),
+        Some((0, file)) => Ok(identity::still_has(&file, head)? && identity::still_has(&file, end)?),
+        // With the bytes that an anchor there needs.
+        Some((from, file)) if from <= end.offset => Ok(known == *head && identity::still_has(&file, end)?),
         // Not to be read any more: it is known where both end alike.
-        None => Ok(known == *head && life.cursors().contains(end)),
+        _ => Ok(known == *head && life.cursors().contains(end)),
     }
 }
 
-/// The file that has all bytes of a life.
-fn file_of(life: &FileLife) -> Option<std::sync::Arc<std::fs::File>> {
-    let is_whole = !matches!(life.content(), ContentFile::Copied(_)) && !life.has_lost_content();
-    if is_whole { life.segment.open().ok() } else { None }
+/// The file that has the bytes of a life, and from where on.
+fn file_of(life: &FileLife) -> Option<(u64, Arc<File>)> {
+    let file = if life.has_lost_content() { None } else { life.segment.open().ok() };
+    Some((life.segment.kept_from.unwrap_or_default(), file?))
 }
 
 /// The paths that a name may be made of: as a rotator does it, or by something behind the whole name. While logrotate's

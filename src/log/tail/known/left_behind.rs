@@ -60,7 +60,8 @@ impl Tail {
     /// Passes over what was added to files that were replaced and is in the one in their place, too: a writer that had it
     /// in a buffer when it wrote that one.
     pub fn pass_what_replacements_have(&mut self) {
-        let is_unread = |life: &FileLife| life.replaced_by().is_some() && life.is_followed() && life.is_copy();
+        let is_unread =
+            |life: &FileLife| life.replaced_by().is_some() && life.is_followed() && life.segment.has_nothing();
         for id in self.lives.ids(is_unread) {
             // Where it cannot be compared it is read.
             if let Ok(Some((life, file))) = self.behind_what_replacement_has(id) {

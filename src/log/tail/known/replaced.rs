@@ -1,7 +1,8 @@
 //! Files that were replaced by their own content.
 //!
 //! Some programs write a file anew, with all that it had and a line more, and rename it over the old one; so do
-//! `sed -i` and rsync. The old file has no name then, and the new one all of its content: the life goes on there.
+//! `sed -i` and rsync. The old file has no name then, and the new one all of its content: the life goes on there, as it does in
+//! a copy that was made beside the old one before that went.
 
 use std::{collections::HashMap, fs::File, io, path::Path, sync::Arc, time::Instant};
 
@@ -32,6 +33,8 @@ impl Tail {
     /// Lets lives whose file lost its last name go on in new files that have all of its content, and takes those off
     /// the list: files at its own path first, then those that have a rotated name.
     pub fn go_on_in_replacements(&mut self, new_files: &mut Vec<NewFile>, named: &Named, now: Instant) {
+        // A copy may stand beside its path, and no path name it. One scan may have looked while it was renamed.
+        self.list_beside(|life| life.missing > 0 && life.is_followed() && life.segment.is_pinned(), new_files);
         if new_files.is_empty() {
             return;
         }

@@ -155,13 +155,11 @@ impl FileLife {
         {
             return Ok(false);
         }
-        self.earlier_cursors.retain(|cursor| cursor.offset <= line_end.offset);
-        self.seen = line_end;
+        self.forget_torn_line();
         self.behind_nul = BehindNul::default();
         if head.offset > line_end.offset {
             self.segment.set_head(identity::head(file, line_end.offset)?);
         }
-        self.segment.cut_to(line_end.offset);
         info!(path = %self.segment.path().display(), segment = %self.segment.id, from = line_end.offset,
             "a last line that was not whole was cut; nobody had read it, and reading goes on");
         Ok(true)
@@ -187,9 +185,11 @@ impl FileLife {
             return Ok(false);
         }
         if stat.size < head.offset {
-            let mut shorter = self.first_bytes().filter(|first| first.offset <= stat.size).peekable();
-            let is_copy = shorter.peek().is_some();
-            return shorter.try_fold(is_copy, |has, first| Ok(has && identity::still_has(file, &first)?));
+            let shorter: Vec<Cursor> = self.first_bytes().filter(|first| first.offset <= stat.size).collect();
+            let end = shorter.iter().map(|first| first.offset).max().unwrap_or_default();
+            // Other files begin with a piece of the same line, too.
+            let is_copy = data_end::last_line_end(file, 0, end)?.is_some();
+            return shorter.into_iter().try_fold(is_copy, |has, first| Ok(has && identity::still_has(file, &first)?));
         }
         if !identity::still_has(file, &head)? {
             return Ok(false);

@@ -39,6 +39,8 @@ pub struct FileLife {
     /// No path names it, and somebody may write to it: it is not known to be finished, whatever its segment's state.
     is_held_late: bool,
     replaced_by: Option<SegmentId>,
+    /// All that its file had when it was met was in another one.
+    began_as_copy: bool,
     whereabouts: Whereabouts,
     content: ContentFile,
 }
@@ -70,10 +72,16 @@ impl FileLife {
             had_file: true,
             is_held_late: false,
             replaced_by: None,
+            began_as_copy: false,
             whereabouts: found(&segment),
             content,
             segment: Arc::new(segment),
         })
+    }
+
+    /// The same life where its file is known to be a copy of another.
+    pub fn of_copy(self) -> Self {
+        Self { began_as_copy: true, ..self }
     }
 
     /// A life of the catalog. `cursors_of_forwarders`: the cursors at which forwarders stand in it.
@@ -125,6 +133,7 @@ impl FileLife {
             had_file: false,
             is_held_late: entry.held_late,
             replaced_by: entry.replaced_by,
+            began_as_copy: entry.is_copy,
             whereabouts,
             content,
         }
@@ -161,6 +170,7 @@ impl FileLife {
             had_file: true,
             is_held_late: true,
             replaced_by: self.replaced_by,
+            began_as_copy: false,
             whereabouts: Whereabouts::Deleted { since: Instant::now() },
             content: ContentFile::Original,
         }
@@ -221,6 +231,15 @@ impl FileLife {
             ContentFile::Original => Some(self.segment.path()),
             ContentFile::Restored(origin) => Some(origin.path.clone()),
             ContentFile::Copied(_) => None,
+        }
+    }
+
+    /// Its bytes end behind its last whole line.
+    pub(super) fn forget_torn_line(&mut self) {
+        if self.line_end.offset < self.seen.offset && self.segment.gone_from().is_none() {
+            self.earlier_cursors.retain(|cursor| cursor.offset <= self.line_end.offset);
+            self.seen = self.line_end;
+            self.segment.cut_to(self.line_end.offset);
         }
     }
 
@@ -303,10 +322,9 @@ impl FileLife {
         [head].into_iter().chain(shorter)
     }
 
-    /// Nothing of what its file had when it was met is read, and nothing was added.
+    /// All that its file has is in another one, which is read: nothing was added since it was met.
     pub fn is_copy(&self) -> bool {
-        let start = self.segment.start.offset;
-        start > 0 && start == self.segment.size() && self.segment.gone_from().is_none()
+        self.began_as_copy && self.segment.has_nothing()
     }
 
     /// What a file with this life's content must have, up to where it was last seen, in the order of the offsets.
@@ -368,6 +386,7 @@ impl FileLife {
             has_unseen: segment.has_unseen(),
             held_late: self.is_held_late,
             replaced_by: self.replaced_by,
+            is_copy: self.began_as_copy,
             absorbed,
             crc32: None,
             packed,

@@ -158,9 +158,13 @@ impl FileLives {
         Some(next)
     }
 
-    /// Bytes may have been added to it that nobody saw, and are gone.
+    /// Bytes may have been added to it that nobody saw, and are gone. Where its file vanished, they may have finished a line
+    /// of which only the beginning was seen: that is told with them.
     pub(super) fn lose_unseen(&mut self, id: SegmentId) {
-        if let Some(life) = self.lives.get(&id) {
+        if let Some(life) = self.lives.get_mut(&id) {
+            if !life.has_lost_content() {
+                life.forget_torn_line();
+            }
             life.segment.lose_unseen();
             self.is_dirty = true;
         }
@@ -172,6 +176,11 @@ impl FileLives {
     }
 
     /// Whether the catalog on disk is behind, as far as is known.
+    /// Something beside the lives is to be written down with them.
+    pub(super) fn is_changed(&mut self) {
+        self.is_dirty = true;
+    }
+
     pub(super) fn is_dirty(&self) -> bool {
         self.is_dirty
     }
@@ -181,9 +190,10 @@ impl FileLives {
     }
 
     /// What the catalog of the log of this name is to say.
-    pub(super) fn catalog(&self, log: &str) -> Catalog {
+    pub(super) fn catalog(&self, log: &str, cut: &HashSet<FileKey>) -> Catalog {
         let lives = self.iter().map(FileLife::entry).collect();
-        Catalog { log: log.to_owned(), next: self.next.0, lives, ..Catalog::default() }
+        let cut = cut.iter().copied().collect();
+        Catalog { log: log.to_owned(), next: self.next.0, lives, cut, ..Catalog::default() }
     }
 
     /// What forwarders are to read.

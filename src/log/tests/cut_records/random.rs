@@ -27,7 +27,10 @@ proptest! {
         most in 1usize..5,
     ) {
         // What repeats another file's beginning waits, for it may be a copy: no two lines are alike.
-        let timed = |(n, line): (usize, String)| line.replacen("123456789", &format!("{n:09}"), 1);
+        let timed = |(n, line): (usize, String)| match &*line {
+            "\n" => " ".repeat(n) + "\n",
+            line => line.replacen("123456789", &format!("{n:09}"), 1),
+        };
         let lines: Vec<String> = lines.into_iter().chain([out("F", "end")]).enumerate().map(timed).collect();
         let mut whole = container();
         whole.append(LOG, &lines.concat());

@@ -29,8 +29,7 @@ use TailOperation as O;
 
 /// Operations that the tailer does not stand today, each with the row of the fault that shows: left out of the random
 /// histories until that is mended.
-const SWITCHED_OFF: &[(TailOperation, &str)] =
-    &[(O::CopytruncateUnlooked, "F16"), (O::CopySnapshot, "F12"), (O::Renamecopy, "F17"), (O::LateOnEmpty, "F6")];
+const SWITCHED_OFF: &[(TailOperation, &str)] = &[(O::LateOnEmpty, "F6")];
 
 /// How many turns a history has.
 const TURNS: usize = 60;
@@ -83,8 +82,8 @@ fn random_histories_deliver_every_line_once() {
 
 #[test]
 fn what_is_switched_off_still_fails() {
-    /// What seldom fails: `CopytruncateUnlooked`, where a reader reads on behind a cut before a scan looks.
-    const SELDOM: [u64; 1] = [330_531_551_859];
+    /// Histories that fail where few do.
+    const SELDOM: [u64; 1] = [882_368_587_949];
     let mut mended = Vec::new();
     for (operation, row) in SWITCHED_OFF {
         let judged = SELDOM
