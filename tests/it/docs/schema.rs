@@ -6,7 +6,7 @@ use super::{printed, root};
 use crate::tools::{skipped, works};
 
 /// Checks each YAML file against the schema, and prints a line for each: how many problems it has.
-const VALIDATE: &str = r#"
+pub(super) const VALIDATE: &str = r#"
 import json, sys, warnings, yaml
 warnings.simplefilter("ignore")
 from jsonschema import Draft202012Validator
@@ -22,12 +22,17 @@ for path in sys.argv[2:]:
     print(len(problems))
 "#;
 
+/// A Python that knows JSON Schema and YAML.
+pub(super) fn python() -> Option<String> {
+    let venv = root().join("target/kubernetes-validate/bin/python").display().to_string();
+    let knows = |python: &&str| works(&[python, "-c", "import yaml, jsonschema; jsonschema.Draft202012Validator"]);
+    ["python3", "/usr/bin/python3", &venv].into_iter().find(knows).map(str::to_owned)
+}
+
 #[test]
 fn a_validator_takes_the_example_and_refuses_what_is_wrong() {
     let test = "a_validator_takes_the_example_and_refuses_what_is_wrong";
-    let venv = root().join("target/kubernetes-validate/bin/python").display().to_string();
-    let knows = |python: &&str| works(&[python, "-c", "import yaml, jsonschema; jsonschema.Draft202012Validator"]);
-    let Some(python) = ["python3", "/usr/bin/python3", &venv].into_iter().find(knows) else {
+    let Some(python) = python() else {
         return skipped(test, "it needs python3 with jsonschema and yaml");
     };
     let directory = tempfile::tempdir().unwrap();
