@@ -106,8 +106,8 @@ impl Tail {
                     continue;
                 }
             };
-            let modified = life.modified;
-            if life.is_empty() && stat.modified != modified && self.has_copies_since(&segment, modified) {
+            let changed = life.changed;
+            if life.is_empty() && stat.changed != changed && self.has_copies_since(&segment, changed) {
                 self.lives.advance(id, Whereabouts::ContentLost { later: None });
                 continue;
             }
@@ -131,8 +131,8 @@ impl Tail {
 
     /// Whether generations were made beside a file since it was empty: then it was cut since as well, for a file that is renamed
     /// is not at its path any more. Its own bytes cannot tell, for there were none.
-    fn has_copies_since(&mut self, segment: &Segment, modified: (i64, u32)) -> bool {
-        let is_copy = |key: &FileKey, changed| key.born.unwrap_or(changed) > modified && !self.lives.knows(key);
+    fn has_copies_since(&mut self, segment: &Segment, since: (i64, u32)) -> bool {
+        let is_copy = |key: &FileKey, changed| key.born.unwrap_or(changed) > since && !self.lives.knows(key);
         let Some(directory) = segment.lineage.parent() else { return false };
         let generations = self.listings.generations(&segment.lineage, directory);
         let has_copies = generations.iter().any(|generation| is_copy(&generation.stat.key, generation.stat.modified));

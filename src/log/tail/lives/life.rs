@@ -9,7 +9,7 @@ use super::{
 use crate::log::{
     catalog::{CatalogEntry, CatalogStage},
     data_end,
-    identity::{self, FileKey, OpenFile},
+    identity::{self, FileKey, FileStat, OpenFile},
     position::{Cursor, SegmentId},
     segment::{Segment, SegmentState},
 };
@@ -29,8 +29,10 @@ pub struct FileLife {
     pub(super) earlier_cursors: Vec<Cursor>,
     /// What stands behind NUL at which its data ends.
     pub(super) behind_nul: BehindNul,
-    /// When its content was last seen to change.
+    /// When its content was last seen to change, as the file says: anybody can set that.
     pub modified: (i64, u32),
+    /// When it was last changed as it was seen then, by the clock that gives files their birth: nobody can set that.
+    pub changed: (i64, u32),
     pub quiet_since: Instant,
     /// Scans in a row that did not find it under any name.
     pub missing: u8,
@@ -66,6 +68,7 @@ impl FileLife {
             earlier_cursors: Vec::new(),
             behind_nul: BehindNul::default(),
             modified: stat.modified,
+            changed: stat.changed,
             quiet_since: now,
             missing: 0,
             had_file: true,
@@ -126,6 +129,7 @@ impl FileLife {
             earlier_cursors: trail,
             behind_nul: BehindNul::default(),
             modified: entry.modified,
+            changed: entry.changed.unwrap_or(entry.modified),
             quiet_since: Instant::now(),
             missing: 0,
             had_file: false,
@@ -163,6 +167,7 @@ impl FileLife {
             earlier_cursors: Vec::new(),
             behind_nul: BehindNul::default(),
             modified: self.modified,
+            changed: self.changed,
             quiet_since: self.quiet_since,
             missing: 0,
             had_file: true,
@@ -225,6 +230,11 @@ impl FileLife {
     /// Nothing was seen in its file yet.
     pub fn is_empty(&self) -> bool {
         self.seen.offset == 0
+    }
+
+    /// Takes note of the times of its file, whose content was looked at.
+    pub fn note_times(&mut self, stat: &FileStat) {
+        (self.modified, self.changed) = (stat.modified, stat.changed);
     }
 
     /// Its bytes are in our copy of a deleted file.
@@ -320,7 +330,7 @@ impl FileLife {
             ContentFile::Restored(origin) => Some(origin.since),
             ContentFile::Copied(absorbed) => Some(absorbed.since),
         };
-        known.unwrap_or(self.modified)
+        known.unwrap_or(self.modified.min(self.changed))
     }
 
     /// How far it has come, as the catalog keeps it.
@@ -360,6 +370,7 @@ impl FileLife {
             trail: self.trail(),
             torn_from: (self.line_end != self.seen).then_some(self.line_end),
             modified: self.modified,
+            changed: (self.changed != self.modified).then_some(self.changed),
             start: segment.start,
             size: segment.size(),
             gone_from: segment.gone_from(),
