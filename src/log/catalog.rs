@@ -85,6 +85,9 @@ pub struct CatalogEntry {
     pub torn_from: Option<Cursor>,
     /// When it was last changed, as far as was seen: seconds and nanoseconds.
     pub modified: (i64, u32),
+    /// The same by the file system's own clock, where that says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<(i64, u32)>,
     pub start: Cursor,
     pub size: u64,
     /// Where the bytes end that its file still has, if the last ones are gone.

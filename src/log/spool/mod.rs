@@ -346,6 +346,7 @@ impl Spool {
                 trail: Vec::new(),
                 torn_from: None,
                 modified: (0, 0),
+                changed: None,
                 start: segment.start,
                 size: segment.size(),
                 gone_from: segment.gone_from(),

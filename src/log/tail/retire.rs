@@ -203,7 +203,8 @@ impl Tail {
             // Written to since, or another file of as many bytes under the same inode, where no birth tells them apart.
             Ok(stat) if stat.key == key && stat.modified != life.modified => {
                 if OpenFile::open(&path).and_then(|opened| life.is_intact(&opened)).unwrap_or(true) {
-                    (life.modified, life.missing) = (stat.modified, 0);
+                    life.note_times(&stat);
+                    life.missing = 0;
                 } else {
                     self.forget(id);
                 }

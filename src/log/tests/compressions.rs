@@ -120,7 +120,8 @@ fn what_has_no_decoder_is_a_gap_and_is_told() {
         [("Z", &b"\x1F\x9D\x90\x01\x02"[..]), ("zip", b"PK\x03\x04\x14\x00"), ("br", b"\x0B\x02\x80\x00\x03")]
     {
         for mut t in [plain(), all()] {
-            t.append("a.log", &numbers(0..100));
+            let file = t.append("a.log", &numbers(0..100));
+            file.set_modified(SystemTime::now() + Duration::from_secs(86_400)).unwrap();
             t.start().scan();
             assert_eq!(t.read_at_most(50), lines(0..50));
             t.kill();

@@ -260,3 +260,54 @@ fn that_a_file_was_cut_is_known_after_a_kill_until_a_life_begins_in_it() {
         }
     }
 }
+
+// A clock that was wrong, or a program that gives its file any time.
+#[test]
+fn what_was_copied_since_the_last_look_is_read_whatever_time_the_file_had() {
+    let hour = Duration::from_secs(3600);
+    let now = std::time::SystemTime::now();
+    for (time, first) in [now + 24 * hour, now - 24 * hour].into_iter().flat_map(|time| [(time, 0), (time, 10)]) {
+        for kills in [false, true] {
+            for mut t in [plain(), all()] {
+                t.append("a.log", &numbers(0..first)).set_modified(time).unwrap();
+                t.start().scan();
+                assert_eq!(t.read(), lines(0..first));
+                if kills {
+                    t.kill();
+                }
+                for n in 0..2 {
+                    t.append("a.log", &numbers(first + n * 10..first + n * 10 + 10));
+                    copytruncate(&t);
+                }
+                t.append("a.log", &numbers(first + 20..first + 21));
+                if kills {
+                    t.start();
+                }
+                assert_eq!(t.scan_and_read(), lines(first..first + 21), "first {first}, kills {kills}");
+                assert_eq!((t.gap_bytes, t.unknown_gaps), (0, 0));
+            }
+        }
+    }
+}
+
+#[test]
+fn with_start_at_end_no_older_generation_is_read_for_the_time_that_a_file_had() {
+    for kills in [false, true] {
+        let mut t = Bench::starting_at(StartAt::End, |name| name == "a.log");
+        let file = t.append("a.log", &numbers(50..60));
+        t.append("a.log.3", &numbers(0..50));
+        std::thread::sleep(Duration::from_millis(15)); // File times move in steps of a clock tick.
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        t.start().scan();
+        if kills {
+            t.kill();
+        }
+        t.append("a.log", &numbers(60..70));
+        copytruncate(&t);
+        t.append("a.log", &numbers(70..71));
+        if kills {
+            t.start();
+        }
+        assert_eq!(t.scan_and_read(), lines(60..71), "kills {kills}");
+    }
+}

@@ -5,12 +5,14 @@ use std::{
     io::{Seek, Write},
 };
 
-use super::{QUICK_FORWARDER, assert_exactly, on_disk, sorted, tailing, tailing_with, without_repeats};
+use super::{
+    QUICK_FORWARDER, assert_each_batch_once, assert_exactly, on_disk, sorted, tailing, tailing_with, without_repeats,
+};
 use crate::{
     events::{self, numbers},
     receiver::{PATIENCE, Receiver, Reply},
     sidecar::Sidecar,
-    tools::wait_until,
+    tools::{wait_until, works},
 };
 
 const LOG: &str = "logs/audit.ndjson";
@@ -213,6 +215,36 @@ fn copytruncate_while_it_is_stopped_goes_on_in_the_copies() {
         sidecar.start_again();
         assert_exactly(&mut sidecar, &receiver, 0..800);
         assert!(!sidecar.stderr().contains("a gap is recorded"), "{}", sidecar.stderr());
+    }
+}
+
+// A41: the same of a file whose time lies a day ahead, or long ago.
+#[test]
+fn copytruncate_of_a_file_with_any_time_loses_no_copy() {
+    for (time, kills) in [("tomorrow", false), ("tomorrow", true), ("2001-01-01", true)] {
+        let receiver = Receiver::start();
+        let mut sidecar = tailing(LOG, &receiver);
+        sidecar.write_lines(LOG, 0..100);
+        assert!(works(&["touch", "-d", time, &sidecar.path(LOG).display().to_string()]));
+        sidecar.start_again();
+        receiver.wait_for_lines(100);
+        if kills {
+            sidecar.kill();
+        } else {
+            sidecar.pause();
+        }
+        for (generation, n) in [(2, 100), (1, 200)] {
+            std::thread::sleep(std::time::Duration::from_millis(15));
+            sidecar.copytruncate(LOG, &format!("{LOG}.{generation}"));
+            sidecar.write_lines(LOG, n..n + 100);
+        }
+        if kills {
+            sidecar.start_again();
+        } else {
+            sidecar.resume();
+        }
+        assert_each_batch_once(&mut sidecar, &receiver, 0..300);
+        assert!(!sidecar.stderr().contains("a gap is recorded"), "{time}: {}", sidecar.stderr());
     }
 }
 

@@ -186,7 +186,7 @@ impl Tail {
         share: WantedShare,
     ) -> Result<Option<CompressedMatch>, (PathBuf, io::Error)> {
         let Some(life) = self.lives.get(id).filter(|life| life.segment.head().offset > 0) else { return Ok(None) };
-        let (head, modified, seen) = (life.segment.head(), life.modified, life.seen.offset);
+        let (head, modified, changed, seen) = (life.segment.head(), life.modified, life.changed, life.seen.offset);
         let (is_small, since) = (head.offset < Anchor::BYTES as u64, life.since());
         let lineage = life.segment.lineage.to_path_buf();
         let mut siblings = self.files_beside(id);
@@ -203,7 +203,7 @@ impl Tail {
                 Ok(PackedBeginning::Refused(why)) => {
                     // One that was made before the life's last bytes came has not those.
                     let made = stat.key.born.unwrap_or(stat.modified);
-                    refused.extend((made >= modified).then_some((path, stat.key, why)));
+                    refused.extend((made >= changed).then_some((path, stat.key, why)));
                     continue;
                 }
                 Ok(_) => continue,
@@ -301,7 +301,7 @@ impl Tail {
         }
         segment.set_state(SegmentState::Draining);
         life.seen = identity::cursor_at(&restored.file, content.size)?;
-        life.modified = restored.stat.modified;
+        life.note_times(&restored.stat);
         life.quiet_since = Instant::now();
         let hold = self.pins.take(SegmentState::Draining);
         self.lives.rekey(id, restored, hold);

@@ -218,7 +218,7 @@ impl Tail {
         let content = ContentFile::Copied(Absorbed { from, since: life.since() });
         let behind = self.behind_copy(id, &file, &old);
         let Some(life) = self.lives.get_mut(id) else { return Ok(()) };
-        life.modified = copy.stat.modified;
+        life.note_times(&copy.stat);
         self.lives.replace(id, old.absorbed(identity::cursor_at(&copy.file, from)?, place, key), content);
         self.lives.advance(id, Whereabouts::Rotated);
         match behind {

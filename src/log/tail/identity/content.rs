@@ -111,10 +111,10 @@ impl Tail {
                     continue;
                 }
             };
-            let (seen, modified) = (life.seen, life.modified);
+            let (seen, before) = (life.seen, life.changed);
             let is_short = seen.offset < Anchor::BYTES as u64;
-            let changed = stat.modified != modified && !suspicions.contains_key(&id);
-            if is_short && changed && self.was_cut_since(&segment, &seen, modified) {
+            let changed = stat.changed != before && !suspicions.contains_key(&id);
+            if is_short && changed && self.was_cut_since(&segment, &seen, before) {
                 if seen.offset == 0 {
                     self.lives.advance(id, Whereabouts::ContentLost { later: None });
                 } else {
@@ -143,8 +143,8 @@ impl Tail {
     /// Whether generations were made beside a file since it had nothing, or few bytes, that are no copies of what it has now: then it
     /// was cut since as well, for a file that is renamed is not at its path any more. Its own bytes cannot tell: there were
     /// none, or many files begin with them.
-    fn was_cut_since(&mut self, segment: &Segment, seen: &Cursor, modified: (i64, u32)) -> bool {
-        let is_new = |key: &FileKey, changed| key.born.unwrap_or(changed) > modified && !self.lives.knows(key);
+    fn was_cut_since(&mut self, segment: &Segment, seen: &Cursor, since: (i64, u32)) -> bool {
+        let is_new = |key: &FileKey, changed| key.born.unwrap_or(changed) > since && !self.lives.knows(key);
         let Some(directory) = segment.lineage.parent() else { return false };
         let mut generations = self.listings.generations(&segment.lineage, directory);
         generations.retain(|generation| is_new(&generation.stat.key, generation.stat.modified));

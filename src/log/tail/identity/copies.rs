@@ -131,7 +131,7 @@ impl Tail {
             }
             life.segment.lose_from(stat.size);
         }
-        life.modified = stat.modified;
+        life.note_times(stat);
         life.segment.grow_to(data_end::last_data(file, life.seen.offset, stat.size)?);
         let (at, state) = if *life.segment.lineage == **path {
             (Whereabouts::AtPath, SegmentState::Active)

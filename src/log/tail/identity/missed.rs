@@ -144,7 +144,7 @@ impl ChangedPath<'_> {
         match (self.before, self.beside) {
             (Some(before), _) if key == before.segment.key() => false,
             // A truncated file keeps its birth: what was copied from it since we last saw it change is younger than that.
-            (Some(before), _) if self.key == Some(before.segment.key()) => born > before.modified,
+            (Some(before), _) if self.key == Some(before.segment.key()) => born > before.changed,
             // Two files may be born in one tick of the clock. A name that may be another instance's is believed of a
             // file that came between two generations.
             (Some(before), _) => {

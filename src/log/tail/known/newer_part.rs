@@ -194,7 +194,7 @@ impl Tail {
         }
         let Some(life) = self.lives.get_mut(id) else { return Ok(()) };
         life.seen = part.known;
-        life.modified = copy.stat.modified;
+        life.note_times(&copy.stat);
         life.quiet_since = now;
         self.lives.replace(id, segment, ContentFile::Copied(Absorbed { from, since }));
         self.lives.advance(id, Whereabouts::Rotated);

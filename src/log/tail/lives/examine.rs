@@ -85,7 +85,7 @@ impl FileLife {
         if grew || was_cut {
             self.quiet_since = now;
         }
-        self.modified = stat.modified;
+        self.note_times(stat);
         self.segment.grow_to(end.offset);
         Ok(Examined::Changed { is_news: head_grew || was_cut })
     }

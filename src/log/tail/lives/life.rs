@@ -1,5 +1,7 @@
 //! One life of a file, as the scanner knows it.
 
+mod behind;
+
 use std::{io, path::PathBuf, sync::Arc, time::Instant};
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 use crate::log::{
     catalog::{CatalogEntry, CatalogStage},
     data_end,
-    identity::{self, FileKey, OpenFile},
+    identity::{self, FileKey, FileStat, OpenFile},
     position::{Cursor, SegmentId},
     segment::{Segment, SegmentState},
 };
@@ -29,8 +31,10 @@ pub struct FileLife {
     pub(super) earlier_cursors: Vec<Cursor>,
     /// What stands behind NUL at which its data ends.
     pub(super) behind_nul: BehindNul,
-    /// When its content was last seen to change.
+    /// When its content was last seen to change, as the file says: anybody can set that.
     pub modified: (i64, u32),
+    /// When it was last changed as it was seen then, by the clock that gives files their birth: nobody can set that.
+    pub changed: (i64, u32),
     pub quiet_since: Instant,
     /// Scans in a row that did not find it under any name.
     pub missing: u8,
@@ -67,6 +71,7 @@ impl FileLife {
             earlier_cursors: Vec::new(),
             behind_nul: BehindNul::default(),
             modified: stat.modified,
+            changed: stat.changed,
             quiet_since: now,
             missing: 0,
             had_file: true,
@@ -128,6 +133,7 @@ impl FileLife {
             earlier_cursors: trail,
             behind_nul: BehindNul::default(),
             modified: entry.modified,
+            changed: entry.changed.unwrap_or(entry.modified),
             quiet_since: Instant::now(),
             missing: 0,
             had_file: false,
@@ -150,39 +156,6 @@ impl FileLife {
             content => content,
         };
         Self { segment: Arc::new(segment), quiet_since: now, missing: 0, whereabouts: at, content, ..self }
-    }
-
-    /// The life of what may be added to a file without a name behind `end`, what is before that being in another one.
-    pub(in crate::log::tail) fn behind(&self, id: SegmentId, end: Cursor) -> Self {
-        let old = &self.segment;
-        let state = SegmentState::Sealed;
-        let segment = Segment::new(id, old.lineage.clone(), end, end.offset, state, old.path(), old.key());
-        segment.set_head(old.head());
-        Self {
-            segment: Arc::new(segment),
-            seen: end,
-            line_end: end,
-            earlier_cursors: Vec::new(),
-            behind_nul: BehindNul::default(),
-            modified: self.modified,
-            quiet_since: self.quiet_since,
-            missing: 0,
-            had_file: true,
-            is_held_late: true,
-            replaced_by: self.replaced_by,
-            began_as_copy: false,
-            whereabouts: Whereabouts::Deleted { since: Instant::now() },
-            content: ContentFile::Original,
-        }
-    }
-
-    /// Its file was replaced by that of this life, which has all that stands before its start.
-    pub fn replaced_by(&self) -> Option<SegmentId> {
-        self.replaced_by
-    }
-
-    pub(in crate::log::tail) fn with_replacement(self, by: SegmentId) -> Self {
-        Self { replaced_by: Some(by), ..self }
     }
 
     pub fn whereabouts(&self) -> &Whereabouts {
@@ -246,6 +219,11 @@ impl FileLife {
     /// Nothing was seen in its file yet.
     pub fn is_empty(&self) -> bool {
         self.seen.offset == 0
+    }
+
+    /// Takes note of the times of its file, whose content was looked at.
+    pub fn note_times(&mut self, stat: &FileStat) {
+        (self.modified, self.changed) = (stat.modified, stat.changed);
     }
 
     /// Its bytes are in our copy of a deleted file.
@@ -340,7 +318,7 @@ impl FileLife {
             ContentFile::Restored(origin) => Some(origin.since),
             ContentFile::Copied(absorbed) => Some(absorbed.since),
         };
-        known.unwrap_or(self.modified)
+        known.unwrap_or(self.modified.min(self.changed))
     }
 
     /// How far it has come, as the catalog keeps it.
@@ -380,6 +358,7 @@ impl FileLife {
             trail: self.trail(),
             torn_from: (self.line_end != self.seen).then_some(self.line_end),
             modified: self.modified,
+            changed: (self.changed != self.modified).then_some(self.changed),
             start: segment.start,
             size: segment.size(),
             gone_from: segment.gone_from(),
