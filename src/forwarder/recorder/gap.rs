@@ -65,8 +65,15 @@ impl Recorder {
         if gap_bytes > bytes {
             let _ = write!(text, "; with earlier gaps it is {gap_bytes} bytes");
         }
-        if unknown_gaps > unknown {
-            let _ = write!(text, "; {unknown_gaps} gaps are of unknown size");
+        match unknown_gaps.saturating_sub(unknown) {
+            0 => {}
+            1 => text += "; one earlier gap is of unknown size, nobody knows how much is lost by it",
+            earlier => {
+                let _ = write!(
+                    text,
+                    "; {earlier} earlier gaps are of unknown size, nobody knows how much is lost by them"
+                );
+            }
         }
         text + "; `auditpost gaps list` has each of them"
     }

@@ -170,7 +170,12 @@ fn a_state_directory_removed_under_us_is_made_again() {
     wait_until("a journal again", || sidecar.path("state/forwarders/siem/journal").exists());
     sidecar.write_lines(LOG, 60..61);
     assert_exactly(&mut sidecar, &receiver, 0..61);
-    assert_eq!(sidecar.dead_letters("siem").len(), 1, "what was written since");
+    // Of what is removed while it is written to, something may stay.
+    let letters = sidecar.dead_letters("siem");
+    assert!(
+        letters.iter().any(|letter| letter["payload"] == "not json either"),
+        "what was written since: {letters:?}"
+    );
     receiver.clear();
     sidecar.start_again();
     sidecar.write_lines(LOG, 61..63);
