@@ -73,7 +73,7 @@ fn each_event_meets_the_fate_that_its_item_tells() {
     drop(books);
     // All of it is settled for good.
     receiver.clear();
-    assert_eq!(sidecar.stop(), 11);
+    sidecar.stop_drained();
     sidecar.start_again();
     sidecar.write_lines(LOG, 100..101);
     sidecar.wait_settled("siem", 1);

@@ -54,7 +54,7 @@ fn only_the_events_that_are_refused_are_dead_letters_and_they_are_found_in_few_r
 
     // All of it is settled for good.
     receiver.clear();
-    assert_eq!(sidecar.stop(), 11);
+    sidecar.stop_drained();
     sidecar.start_again();
     sidecar.write_lines(LOG, 1000..1001);
     sidecar.wait_settled("siem", 1);

@@ -80,7 +80,7 @@ fn what_is_printed_fits_its_schema() {
     assert_eq!((&cursors[0]["source"], &cursors[0]["delivered"]), (&"app".into(), &3.into()));
     let checked = assert_fits("check", &json(&["check", "config.yaml", "--json"]));
     assert_eq!(checked[0]["valid"], true);
-    assert_eq!(sidecar.stop(), 11);
+    sidecar.stop_drained();
     // The sidecar is asked where its configuration says that it is.
     let (status, _, said) = sidecar.command(&["status", "-c", "config.yaml"]);
     assert!(status == 74 && said.contains("nothing usable at http://127.0.0.1:"), "{status}: {said}");

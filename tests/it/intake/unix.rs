@@ -42,7 +42,7 @@ fn a_stale_socket_is_replaced_a_removed_one_bound_again_and_others_are_left_alon
     sidecar.wait_for_alarm("file", "it is bound again");
     UnixStream::connect(&path).unwrap().write_all(lines(1..2).as_bytes()).unwrap();
     receiver.wait_for_lines(2);
-    assert_eq!(sidecar.stop(), 11);
+    sidecar.stop_drained();
     assert!(!path.exists(), "it goes with the process");
 }
 

@@ -99,7 +99,7 @@ fn times_beyond_32_bits_are_written_and_read() {
         std::thread::sleep(Duration::from_millis(2500));
         sidecar.write_lines(LOG, 10..20);
         receiver.wait_for_lines(20);
-        assert_eq!(sidecar.stop(), 11, "{}", sidecar.stderr());
+        sidecar.stop_drained();
         assert_eq!(sidecar.dead_letters("siem").len(), 1);
         sidecar.write_lines(LOG, 20..30);
         sidecar.start_again();

@@ -55,7 +55,7 @@ fn only_its_owner_can_look_into_it() {
     sidecar.append(LOG, "not json\n");
     sidecar.start_again();
     receiver.wait_for_lines(2);
-    assert_eq!(sidecar.stop(), 11);
+    sidecar.stop_drained();
     let mut seen = 0;
     let mut open = vec![sidecar.path("state")];
     while let Some(path) = open.pop() {

@@ -143,7 +143,7 @@ fn of_a_compressed_file_that_was_cut_the_whole_lines_arrive_and_the_rest_is_a_ga
     sidecar.write_lines(LOG, 20_000..20_010);
     receiver.wait_for_lines(whole as usize + 10);
     sidecar.wait_for_books();
-    assert_eq!(sidecar.stop(), 11);
+    sidecar.stop_drained();
 }
 
 // B12: 1 MiB that come to 1 GiB, behind the right beginning.
@@ -165,7 +165,7 @@ fn a_bomb_in_the_place_of_a_rotated_file_is_a_gap_and_takes_no_memory() {
     assert_eq!(events::numbers(&receiver.accepted_lines()), (0..10).chain(300..310).collect::<Vec<_>>());
     assert!(sidecar.peak_rss_kib() < 40 * 1024, "{} KiB", sidecar.peak_rss_kib());
     assert_eq!(restored(&sidecar), 0);
-    assert_eq!(sidecar.stop(), 11);
+    sidecar.stop_drained();
 }
 
 // What cannot be restored now is waited for, also by the batch that was on its way; it is no gap.

@@ -91,7 +91,7 @@ fn what_containers_write_arrives_whole_under_the_names_of_their_pods() {
     assert_eq!(letters[1], (&"invalid_cri".into(), &"no such line".into()));
     let arrived: BTreeSet<u64> = numbers(&receiver.accepted_lines()).into_iter().collect();
     assert_eq!(arrived, (0..3).chain(100..110).collect());
-    assert_eq!(sidecar.stop(), 11);
+    sidecar.stop_drained();
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn of_refused_and_long_records_the_message_is_in_the_dead_letters() {
         letter("line_too_long")["event_id"].as_str().unwrap(),
     ]);
     assert!((status, shown.as_str()) == (0, long.as_str()), "{status}: {} bytes", shown.len());
-    assert_eq!(sidecar.stop(), 11);
+    sidecar.stop_drained();
 }
 
 /// What the kubelet does with a log that is large: it compresses all that were rotated before, then renames the log,

@@ -116,7 +116,7 @@ fn a_megabyte_of_noise_is_accounted_for_and_nothing_is_lost_behind_it() {
     let (good, bad): (Vec<_>, Vec<_>) = lines.filter(|line| !line.is_empty()).partition(is_json);
     let arrived = receiver.wait_for_lines(good.len() + 10);
     assert_eq!(events::numbers(&arrived[good.len()..]), (0..10).collect::<Vec<_>>());
-    assert_eq!(sidecar.stop(), 11);
+    sidecar.stop_drained();
     let letters: Vec<Vec<u8>> = sidecar.dead_letters("siem").iter().map(payload).collect();
     assert_eq!(letters.len(), bad.len());
     assert!(letters == bad, "every byte can be had back");
@@ -163,7 +163,7 @@ fn a_line_at_the_limit_passes_and_a_longer_one_is_replaced_by_a_stub() {
         assert_eq!(payload(letter), line(bytes as usize).as_bytes());
     }
     sidecar.assert_books_balance();
-    assert_eq!(sidecar.stop(), 11);
+    sidecar.stop_drained();
 }
 
 /// How long a giant line is: hashing is slow in a debug build.
@@ -193,7 +193,7 @@ fn a_giant_line_needs_no_memory_and_the_lines_behind_it_are_intact() {
     let grown = sidecar.peak_rss_kib() - before;
     assert!(grown < 16 << 10, "it took {grown} KiB");
     sidecar.assert_books_balance();
-    assert_eq!(sidecar.stop(), 11);
+    sidecar.stop_drained();
     let (_, listed, _) = sidecar.command(&["dead-letters", "list"]);
     assert!(listed.contains("line_too_long"), "{listed}");
 }

@@ -79,7 +79,7 @@ fn a_link_that_is_named_without_wildcards_needs_its_targets_directory_too() {
         } else {
             sidecar.wait_for_log("leads out of the directories that `include` names");
             sidecar.wait_for_alarm("file", "logs/file.ndjson: a link leads to ");
-            assert_eq!(sidecar.stop(), 11);
+            sidecar.stop_drained();
             assert!(receiver.deliveries().is_empty());
         }
     }
@@ -117,7 +117,7 @@ fn what_is_exchanged_for_a_link_while_it_runs_ships_nothing_from_outside() {
     sidecar.write_lines("logs/own.ndjson", 20..21);
     receiver.wait_for_lines(9);
     sidecar.wait_for_books();
-    assert_eq!(sidecar.stop(), 11);
+    sidecar.stop_drained();
     assert_eq!(sorted(&receiver.accepted_lines()), (0..4).chain(10..14).chain([20]).collect::<Vec<_>>());
 }
 
@@ -136,7 +136,7 @@ fn a_link_that_is_followed_no_more_after_a_restart_is_told_and_the_rest_a_gap() 
     sidecar.write_lines("logs/own.ndjson", 30..31);
     receiver.wait_for_lines(7);
     sidecar.wait_for_books();
-    assert_eq!(sidecar.stop(), 11);
+    sidecar.stop_drained();
     assert_eq!(sorted(&receiver.accepted_lines()), (0..6).chain([30]).collect::<Vec<_>>());
 }
 

@@ -163,7 +163,7 @@ fn truncation_of_unread_bytes_is_a_gap_that_everybody_is_told_of() {
     assert_eq!(status["forwarders"][0]["sources"][0]["gapBytes"], lost, "{status}");
     sidecar.wait_for_alarm("gap", &format!("{lost} bytes"));
     sidecar.assert_books_balance();
-    assert_eq!(sidecar.stop(), 11);
+    sidecar.stop_drained();
     let journal = sidecar.read("state/forwarders/siem/journal");
     assert!(
         journal.contains("\"record\":\"gap\"") || journal.contains(&format!("\"gap_bytes\":{lost}")),

@@ -62,7 +62,7 @@ fn what_was_added_to_a_file_that_vanished_while_stopped_is_a_gap_of_unknown_size
             receiver.wait_for_lines(10 + new as usize);
             // It is told once, and known for good.
             sidecar.wait_for_books();
-            assert_eq!(sidecar.stop(), 11, "{}", sidecar.stderr());
+            sidecar.stop_drained();
             let (_, cursors, _) = sidecar.command(&["cursors", "list"]);
             assert!(cursors.contains("and 1 of unknown size"), "{cursors}");
             sidecar.start_again();
