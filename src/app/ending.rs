@@ -19,12 +19,13 @@ pub struct AppEnd {
 /// What was not delivered, beside what forwarders that run have left.
 #[derive(Debug, Default)]
 pub struct Shortfalls {
-    /// Events that were set aside in this run.
+    /// Of all forwarders, in this run.
     dead_letters: u64,
-    /// Recorded in this run.
     gaps: u64,
     gap_bytes: u64,
     unknown_gaps: u64,
+    /// What sources lost in this run before any forwarder could see it.
+    lost: Vec<String>,
     /// What is wrong with files that cannot be read, by source.
     unread: Vec<String>,
     /// Of sources: why new files wait.
@@ -45,11 +46,15 @@ impl Shortfalls {
             shortfalls.gap_bytes += source.books.gap_bytes();
             shortfalls.unknown_gaps += source.books.unknown_gaps();
         }
-        let of_source = |alarm: &Alarm| matches!(alarm.subject, AlarmSubject::Source(_) | AlarmSubject::Files(_));
-        for alarm in app.registry.alarms.raised().into_iter().filter(of_source) {
-            match alarm.kind {
-                AlarmKind::File => shortfalls.unread.push(format!("{}: {}", alarm.subject, alarm.text)),
-                AlarmKind::State => shortfalls.waiting.push(format!("{}: {}", alarm.subject, alarm.text)),
+        for Alarm { subject, kind, text, .. } in app.registry.alarms.raised() {
+            let is_files = matches!(subject, AlarmSubject::Source(_) | AlarmSubject::Files(_));
+            let said = format!("{subject}: {text}");
+            match (&subject, kind) {
+                // The books of forwarders have theirs.
+                (AlarmSubject::Forwarder(_), AlarmKind::Gap) => {}
+                (_, AlarmKind::Gap) => shortfalls.lost.push(said),
+                (_, AlarmKind::File) if is_files => shortfalls.unread.push(said),
+                (_, AlarmKind::State) if is_files => shortfalls.waiting.push(said),
                 _ => {}
             }
         }
@@ -65,16 +70,17 @@ impl Shortfalls {
 
     /// Whether something was set aside or lost, or could not be read.
     pub fn is_loss(&self) -> bool {
-        self.dead_letters > 0 || self.gaps > 0 || !self.unread.is_empty()
+        self.dead_letters > 0 || self.gaps > 0 || !self.lost.is_empty() || !self.unread.is_empty()
     }
 }
 
 impl fmt::Display for Shortfalls {
-    /// `3 events were set aside (auditpost dead-letters list); …`; nothing where there is none.
+    /// `3 dead letters were written (auditpost dead-letters list); …`; nothing where all is delivered.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if self.dead_letters > 0 {
-            parts.push(format!("{} set aside (auditpost dead-letters list)", events(self.dead_letters)));
+            let letters = were(self.dead_letters, "dead letter");
+            parts.push(format!("{letters} written (auditpost dead-letters list)"));
         }
         if self.gaps > 0 {
             let size = match (self.gap_bytes, self.unknown_gaps) {
@@ -82,10 +88,9 @@ impl fmt::Display for Shortfalls {
                 (0, _) => "of unknown size".to_owned(),
                 (bytes, unknown) => format!("{}, and {unknown} of unknown size", human::bytes(bytes)),
             };
-            let gaps = if self.gaps == 1 { "1 gap was".to_owned() } else { format!("{} gaps were", self.gaps) };
-            parts.push(format!("{gaps} recorded: {size} (auditpost gaps list)"));
+            parts.push(format!("{} recorded: {size} (auditpost gaps list)", were(self.gaps, "gap")));
         }
-        parts.extend(self.unread.iter().cloned());
+        parts.extend(self.lost.iter().chain(&self.unread).cloned());
         parts.extend(self.waiting.iter().map(|why| format!("{why}, and new files wait")));
         match self.unfinished_lines {
             0 => {}
@@ -100,6 +105,6 @@ impl fmt::Display for Shortfalls {
     }
 }
 
-fn events(events: u64) -> String {
-    if events == 1 { "1 event was".to_owned() } else { format!("{} events were", human::count(events)) }
+fn were(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what} was") } else { format!("{} {what}s were", human::count(count)) }
 }

@@ -143,13 +143,9 @@ fn tell_end(AppEnd { forwarders, shortfalls }: &AppEnd) -> Exit {
         String::new()
     };
     match forwarders {
-        ForwarderEnd::Drained if shortfalls.is_backlog() => {
-            warn!("stopped: what was read is delivered, and something is left: {shortfalls}");
-            Exit::Backlog
-        }
-        ForwarderEnd::Drained if shortfalls.is_loss() => {
-            warn!("stopped: nothing is left to deliver, but not all is delivered: {shortfalls}");
-            Exit::Shortfall
+        ForwarderEnd::Drained if shortfalls.is_backlog() || shortfalls.is_loss() => {
+            warn!("stopped: what could be sent is delivered, and not all could be: {shortfalls}");
+            if shortfalls.is_backlog() { Exit::Backlog } else { Exit::Shortfall }
         }
         ForwarderEnd::Drained => {
             info!("stopped: everything is delivered");
@@ -161,7 +157,7 @@ fn tell_end(AppEnd { forwarders, shortfalls }: &AppEnd) -> Exit {
         }
         ForwarderEnd::Unwritten => {
             error!(
-                "stopped, and storage fails: nothing is lost, but what was sent last may be sent again; look after the state directory{beside}"
+                "stopped, and storage fails: what was sent last may be sent again, and the rest is delivered after the next start; look after the state directory{beside}"
             );
             Exit::Storage
         }

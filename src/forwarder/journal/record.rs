@@ -201,7 +201,7 @@ pub struct Gap {
     /// How many events are known to have been there: those of the batches that lose them; 0 where nobody had read it.
     pub events: u64,
     pub reason: String,
-    /// When the last event before it happened, and the first one after it, where that is known.
+    /// When a batch of the source was announced last before it, and first after it, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_before: Option<UnixMillis>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -54,9 +54,7 @@ impl Tail {
         }
         self.lives.advance(id, Whereabouts::Gone);
     }
-}
 
-impl Tail {
     /// Whether a file beside a lineage's path is not to be read.
     pub(super) fn is_excluded(&self, path: &Path) -> bool {
         self.exclude.iter().any(|exclude| exclude.matches(path))

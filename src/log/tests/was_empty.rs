@@ -53,6 +53,17 @@ fn arrived(t: &mut Bench) -> Vec<String> {
     (0..3).flat_map(|_| t.scan_and_read()).collect()
 }
 
+/// Its file was read and rotated away, and there is none at its path.
+fn with_a_generation() -> Bench {
+    let mut t = plain();
+    t.seal_at_once();
+    t.append("a.log", &numbers(10..12));
+    t.start().scan();
+    assert_eq!(t.read(), lines(10..12));
+    t.rename("a.log", "a.log.3");
+    t
+}
+
 fn end(t: &mut Bench, kill: bool) {
     if kill {
         t.kill()
@@ -66,12 +77,7 @@ fn end(t: &mut Bench, kill: bool) {
 fn what_was_written_to_a_file_that_was_empty_arrives_once_whatever_became_of_it_while_stopped() {
     for kill in [false, true] {
         for (way, rotate) in WAYS {
-            let mut t = plain();
-            t.seal_at_once();
-            t.append("a.log", &numbers(10..12));
-            t.start().scan();
-            assert_eq!(t.read(), lines(10..12));
-            t.rename("a.log", "a.log.3");
+            let mut t = with_a_generation();
             t.append("a.log", "");
             (0..4).for_each(|_| t.scan());
             end(&mut t, kill);
@@ -91,12 +97,7 @@ fn what_was_written_to_a_file_that_was_empty_arrives_once_whatever_became_of_it_
 fn what_was_written_to_a_path_that_had_no_file_arrives_once_whatever_became_of_it_while_stopped() {
     for kill in [false, true] {
         for (way, rotate) in WAYS {
-            let mut t = plain();
-            t.seal_at_once();
-            t.append("a.log", &numbers(10..12));
-            t.start().scan();
-            assert_eq!(t.read(), lines(10..12));
-            t.rename("a.log", "a.log.3");
+            let mut t = with_a_generation();
             (0..4).for_each(|_| t.scan());
             assert_eq!(t.segments(), 0);
             fs::remove_file(t.path("a.log.3")).unwrap();

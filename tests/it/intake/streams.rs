@@ -39,7 +39,7 @@ fn lines_and_counted_records_arrive_and_the_last_needs_no_line_end() {
 #[test]
 fn a_half_line_before_a_reset_is_refused_counted_and_said() {
     let receiver = Receiver::start();
-    let sidecar = with_source(TCP, &receiver).start();
+    let mut sidecar = with_source(TCP, &receiver).start();
     let mut stream = connect(&sidecar);
     stream.write_all(lines(0..1).as_bytes()).unwrap();
     stream.write_all(b"{\"half").unwrap();
@@ -52,6 +52,9 @@ fn a_half_line_before_a_reset_is_refused_counted_and_said() {
     };
     sidecar.wait_for_metrics("the count", cut);
     assert_eq!(receiver.accepted_lines().len(), 1);
+    assert_eq!(sidecar.stop(), 11);
+    let said = sidecar.stderr();
+    assert!(said.lines().last().unwrap().contains("and not all could be: source app: "), "{said}");
 }
 
 // J7: within 8 MiB it is kept whole, above its length and digest stay; the next line is untouched.
@@ -167,7 +170,7 @@ fn a_thousand_clients_with_half_lines_stay_within_the_printed_bound() {
     let mut first = clients.swap_remove(0);
     let _ = first.read(&mut [0]);
     sidecar.wait_for_log("an idle connection is closed");
-    assert_eq!(sidecar.stop(), 0);
+    sidecar.stop_drained();
 }
 
 // J6

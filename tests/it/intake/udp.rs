@@ -9,7 +9,7 @@ use crate::{events::lines, receiver::Receiver};
 #[test]
 fn each_datagram_is_an_event_and_what_the_kernel_drops_is_counted() {
     let receiver = Receiver::start();
-    let sidecar = with_source("kind: udp\nlisten: 127.0.0.1:0", &receiver).start();
+    let mut sidecar = with_source("kind: udp\nlisten: 127.0.0.1:0", &receiver).start();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let to = address(&sidecar, "udp");
     for line in lines(0..50).lines() {
@@ -27,4 +27,5 @@ fn each_datagram_is_an_event_and_what_the_kernel_drops_is_counted() {
     sidecar.wait_for_alarm("gap", "the kernel dropped");
     let dropped = sidecar.metrics().sum("auditpost_source_refused_total", &[("reason", "dropped")]);
     assert!((1.0..2000.0).contains(&dropped), "{dropped}");
+    assert_eq!(sidecar.stop(), 11, "{}", sidecar.stderr());
 }

@@ -63,7 +63,7 @@ fn events_were_set_aside_in_this_run_and_in_no_other() {
     assert_eq!(sidecar.stop(), 11);
     assert_eq!(
         last_words(&sidecar),
-        "stopped: nothing is left to deliver, but not all is delivered: 2 events were set aside (auditpost dead-letters list)"
+        "stopped: what could be sent is delivered, and not all could be: 2 dead letters were written (auditpost dead-letters list)"
     );
     sidecar.start_again();
     sidecar.wait_for_readyz(200);
@@ -89,7 +89,7 @@ fn events_were_lost() {
     assert_eq!(sidecar.get("/readyz").0, 200);
     assert_eq!(sidecar.stop(), 11);
     let words = last_words(&sidecar);
-    assert!(words.contains("not all is delivered: "), "{words}");
+    assert!(words.contains("and not all could be: "), "{words}");
     assert!(words.ends_with(&format!("recorded: {lost} B, and 1 of unknown size (auditpost gaps list)")), "{words}");
 }
 
@@ -103,7 +103,7 @@ fn a_file_cannot_be_read() {
     assert_eq!(sidecar.get("/readyz").0, 200, "the source scans");
     assert_eq!(sidecar.stop(), 11);
     let words = last_words(&sidecar);
-    let expected = "stopped: nothing is left to deliver, but not all is delivered: source app: cannot read ";
+    let expected = "stopped: what could be sent is delivered, and not all could be: source app: cannot read ";
     assert!(words.starts_with(expected) && words.contains("a link leads to"), "{words}");
 }
 
@@ -115,7 +115,7 @@ fn a_last_line_has_no_end() {
     assert_eq!(sidecar.stop(), 10);
     assert_eq!(
         last_words(&sidecar),
-        "stopped: what was read is delivered, and something is left: 1 last line without its end is left, as told above"
+        "stopped: what could be sent is delivered, and not all could be: 1 last line without its end is left, as told above"
     );
 }
 
@@ -207,6 +207,6 @@ fn a_backlog_and_what_was_set_aside_are_both_told() {
     sidecar.wait_for_alarm("held", "403");
     assert_eq!(sidecar.stop(), 10);
     let words = last_words(&sidecar);
-    let expected = "stopped with a backlog, which is safe on disk and is delivered after the next start; beside that: 1 event was set aside";
+    let expected = "stopped with a backlog, which is safe on disk and is delivered after the next start; beside that: 1 dead letter was written";
     assert!(words.starts_with(expected), "{words}");
 }

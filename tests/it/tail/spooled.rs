@@ -195,7 +195,8 @@ fn where_the_spool_is_full_copying_stops_and_goes_on_by_itself() {
         deliveries.iter().any(|delivery| delivery.accepted() && delivery.text().contains(&events::event(20_000)))
     });
     sidecar.wait_for_books();
-    assert_eq!(sidecar.stop(), 0, "{}", sidecar.stderr());
+    assert_eq!(sidecar.stop(), 11, "{}", sidecar.stderr());
+    assert!(sidecar.stderr().lines().last().unwrap().contains("were gone from their file"), "{}", sidecar.stderr());
 }
 
 #[test]

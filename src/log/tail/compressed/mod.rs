@@ -105,7 +105,7 @@ impl CompressedFiles {
                 Ok(stat) if stat.key.same_but_device(&key) => stat.key,
                 _ => key, // Renamed, or gone: the scans see which.
             };
-            self.postponed.insert(key, (lineage.into(), Later::now(&path)));
+            self.postpone(key, lineage.into(), path);
         }
     }
 

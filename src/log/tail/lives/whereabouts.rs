@@ -104,15 +104,6 @@ pub struct Later {
 }
 
 impl Later {
-    /// It was put off by a run before this one.
-    pub fn now(path: &Path) -> Self {
-        Self {
-            until: Instant::now(),
-            path: path.to_owned(),
-            why: "its events wait until it can be restored".to_owned(),
-        }
-    }
-
     pub fn new(path: &Path, error: &io::Error, now: Instant) -> Self {
         Self { until: now + PAUSE, path: path.to_owned(), why: format!("its events wait until it can be: {error}") }
     }

@@ -1,8 +1,16 @@
 //! Lives of what comes behind the known end of a file without a name.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use super::*;
+use super::FileLife;
+use crate::log::{
+    position::{Cursor, SegmentId},
+    segment::{Segment, SegmentState},
+    tail::lives::{
+        examine::BehindNul,
+        whereabouts::{ContentFile, Whereabouts},
+    },
+};
 
 impl FileLife {
     /// The life of what may be added to a file without a name behind `end`, what is before that being in another one.
